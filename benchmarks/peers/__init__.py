@@ -1,0 +1,1 @@
+"""The contenders: each module turns a workload into a function that simulates it."""

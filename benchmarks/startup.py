@@ -1,0 +1,173 @@
+"""How soon there is a curve, and what memory and threads cost: one line of a table each."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers import engine
+from benchmarks.probes import ask
+from benchmarks.race import REFUSALS, cpu_seconds
+from benchmarks.workloads import MODELS, Workload, w1, w2
+
+__all__ = ["Line", "latencies", "memory", "startup", "threads"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Hold one measurement that is not a race.
+
+    Attributes
+    ----------
+    what : str
+        What was measured.
+    value : float
+        The number, NaN where it could not be measured.
+    unit : str
+        Its unit.
+    note : str
+        More numbers, or why there is none.
+    limit : float or None
+        What the value must stay below, where there is a target.
+    """
+
+    what: str
+    value: float
+    unit: str
+    note: str = ""
+    limit: float | None = None
+
+
+def _line(what: str, unit: str, limit: float | None, measure: Callable[[], tuple[float, str]]) -> Line:
+    try:
+        value, note = measure()
+    except REFUSALS as error:
+        return Line(what, float("nan"), unit, str(error).splitlines()[0], limit)
+    return Line(what, value, unit, note, limit)
+
+
+def _median_of(count: int, probe: str, *arguments: object, key: str = "seconds") -> tuple[float, str]:
+    found = [ask(probe, *arguments)[key] for _ in range(count)]
+    return statistics.median(found), f"best {min(found):.3g}"
+
+
+def _new_models(folder: Path) -> Iterator[Path]:
+    """Yield copies of the ten-state model, each with an exponent that no cache has seen."""
+    text = (MODELS / "ten_states.py").read_text()
+    rng = np.random.default_rng(time.time_ns())
+    number = 0
+    while True:
+        number += 1
+        path = folder / f"new_{number}.py"
+        path.write_text(text.replace("1.2345", repr(float(rng.uniform(1.1, 1.4)))))
+        yield path
+
+
+def startup(repeats: int = 5) -> list[Line]:
+    """Return the times of import, first curve and compilation.
+
+    Parameters
+    ----------
+    repeats : int
+        Number of fresh processes for each; the median counts.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        models = _new_models(folder)
+
+        def curve() -> tuple[float, str]:
+            ask("first_curve", MODELS / "ten_states.py")  # the solver may not be in the cache yet
+            found = [ask("first_curve", next(models))["seconds"] for _ in range(repeats)]
+            return statistics.median(found), f"best {min(found):.3g}; new file, fresh process, interpreter included"
+
+        def compilation() -> tuple[float, str]:
+            found = [ask("compiling", MODELS / "w1.py", next(models)) for _ in range(repeats)]
+            load, again = (statistics.median(one[key] for one in found) for key in ("load", "again"))
+            note = f"and {load:.3f} s to load and trace it; simulated again in {1e3 * again:.2f} ms"
+            return statistics.median(one["compile"] for one in found), note
+
+        def from_nothing() -> tuple[float, str]:
+            cache = {"NUMBA_CACHE_DIR": str(folder / "numba"), "XDG_CACHE_HOME": str(folder / "cache")}
+            first = ask("first_curve", MODELS / "w1.py", environment=cache)["seconds"]
+            second = ask("first_curve", MODELS / "w1.py", environment=cache)["seconds"]
+            return first, f"a second process: {second:.2f} s"
+
+        return [
+            _line("import pkpd", "s", 0.5, lambda: _median_of(repeats, "importing")),
+            _line("model file to first curve", "s", 2.0, curve),
+            _line("compile ten states", "s", 0.3, compilation),
+            _line("first run ever, empty cache", "s", 60.0, from_nothing),
+            _line("numbalsoda: W1 to first curve", "s", None, lambda: _median_of(1, "first_curve_numbalsoda")),
+        ]
+
+
+def latencies() -> list[Line]:
+    """Return the time of one call for one subject."""
+
+    def of(probe: str) -> Callable[[], tuple[float, str]]:
+        def measure() -> tuple[float, str]:
+            found = ask(probe)
+            return found["median"], f"best {found['best']:.0f}"
+
+        return measure
+
+    return [
+        _line("one call, one subject of W1: pkpd", "us", 200.0, of("latency")),
+        _line("one call, one subject of W1: numbalsoda, arrays only", "us", None, of("latency_numbalsoda")),
+    ]
+
+
+def memory(many: int = 100_000, million: int = 1_000_000) -> list[Line]:
+    """Return the peak memory of W4 in memory and streamed.
+
+    Parameters
+    ----------
+    many, million : int
+        Subjects in memory and streamed; no streaming where `million` is 0.
+    """
+
+    def held() -> tuple[float, str]:
+        found = ask("memory", many)
+        return found["peak"], f"of which the result {found['result']:.0f} MB"
+
+    def streamed() -> tuple[float, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            found = ask("stream", million, Path(folder) / "million.zarr")
+        wall, per_subject = found["wall"], 1e6 * found["cpu"] / million
+        return found["peak"], f"whole process; {wall:.0f} s, {per_subject:.1f} us CPU per subject with writing"
+
+    lines = [_line(f"W4, {many:,} subjects: memory above the interpreter", "MB", 300.0, held)]
+    if million:
+        lines.append(_line(f"W4, {million:,} subjects to Zarr: peak memory", "MB", 1000.0, streamed))
+    return lines
+
+
+def threads(repeats: int = 5) -> list[Line]:
+    """Return the throughput per core with two threads relative to one, for W1 and W2."""
+
+    def of(workload: Workload) -> Callable[[], tuple[float, str]]:
+        def measure() -> tuple[float, str]:
+            runs = {count: engine.prepare(workload, threads=count) for count in (1, 2)}
+            wall: dict[int, list[float]] = {1: [], 2: []}
+            cpu: dict[int, list[float]] = {1: [], 2: []}
+            for run in runs.values():
+                run()
+            for _ in range(repeats):
+                for count, run in runs.items():
+                    start = time.perf_counter()
+                    cpu[count].append(cpu_seconds(run))
+                    wall[count].append(time.perf_counter() - start)
+            busy = statistics.median(cpu[2]) / statistics.median(cpu[1])
+            loss = 2 * min(wall[2]) / min(wall[1]) - 1
+            return 100 * loss, f"by wall clock, best of {repeats}; CPU time x{busy:.2f}"
+
+        return measure
+
+    people = (w1(20_000), w2(2_000))
+    return [_line(f"{work.name}: throughput per core lost with 2 threads", "%", 10.0, of(work)) for work in people]

@@ -1,0 +1,122 @@
+"""Pharmacokinetic and pharmacodynamic models as plain equations: dose them, simulate people, measure exposure.
+
+Every public name is loaded from its module when it is first used, so ``import pkpd`` itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "pkpd.dosing.dose": "Dose",
+    "pkpd.dosing.regimen": "Regimen",
+    "pkpd.dosing.events": "EventTable read_events",
+    "pkpd.errors": "DataError LibraryError ModelError PkpdError PopulationError RegimenError SolverError UnitError",
+    "pkpd.exposure": "exposure exposure_summary",
+    "pkpd.graph.functions": "absolute cos erf exp expit floor interpolate lgamma log log10 logit maximum minimum "
+    "power sin sqrt tanh where",
+    "pkpd.library": "list_models load_model",
+    "pkpd.model.declare": "Covariate Omega Output Parameter State",
+    "pkpd.model.model": "Model",
+    "pkpd.model.residual": "Additive Combined Exact LogNormal Proportional",
+    "pkpd.population": "Population categorical lognormal normal uniform",
+    "pkpd.simulation.api": "simulate",
+    "pkpd.timegrid": "days hours",
+}
+_SUBMODULES = ("plot",)
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names.split()}
+
+__all__ = [*_MODULE_OF, *_SUBMODULES]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+
+if TYPE_CHECKING:
+    from pkpd import plot as plot
+    from pkpd.dosing.dose import Dose as Dose
+    from pkpd.dosing.events import EventTable as EventTable
+    from pkpd.dosing.events import read_events as read_events
+    from pkpd.dosing.regimen import Regimen as Regimen
+    from pkpd.errors import DataError as DataError
+    from pkpd.errors import LibraryError as LibraryError
+    from pkpd.errors import ModelError as ModelError
+    from pkpd.errors import PkpdError as PkpdError
+    from pkpd.errors import PopulationError as PopulationError
+    from pkpd.errors import RegimenError as RegimenError
+    from pkpd.errors import SolverError as SolverError
+    from pkpd.errors import UnitError as UnitError
+    from pkpd.exposure import exposure as exposure
+    from pkpd.exposure import exposure_summary as exposure_summary
+    from pkpd.graph.functions import absolute as absolute
+    from pkpd.graph.functions import cos as cos
+    from pkpd.graph.functions import erf as erf
+    from pkpd.graph.functions import exp as exp
+    from pkpd.graph.functions import expit as expit
+    from pkpd.graph.functions import floor as floor
+    from pkpd.graph.functions import interpolate as interpolate
+    from pkpd.graph.functions import lgamma as lgamma
+    from pkpd.graph.functions import log as log
+    from pkpd.graph.functions import log10 as log10
+    from pkpd.graph.functions import logit as logit
+    from pkpd.graph.functions import maximum as maximum
+    from pkpd.graph.functions import minimum as minimum
+    from pkpd.graph.functions import power as power
+    from pkpd.graph.functions import sin as sin
+    from pkpd.graph.functions import sqrt as sqrt
+    from pkpd.graph.functions import tanh as tanh
+    from pkpd.graph.functions import where as where
+    from pkpd.library import list_models as list_models
+    from pkpd.library import load_model as load_model
+    from pkpd.model.declare import Covariate as Covariate
+    from pkpd.model.declare import Omega as Omega
+    from pkpd.model.declare import Output as Output
+    from pkpd.model.declare import Parameter as Parameter
+    from pkpd.model.declare import State as State
+    from pkpd.model.model import Model as Model
+    from pkpd.model.residual import Additive as Additive
+    from pkpd.model.residual import Combined as Combined
+    from pkpd.model.residual import Exact as Exact
+    from pkpd.model.residual import LogNormal as LogNormal
+    from pkpd.model.residual import Proportional as Proportional
+    from pkpd.population import Population as Population
+    from pkpd.population import categorical as categorical
+    from pkpd.population import lognormal as lognormal
+    from pkpd.population import normal as normal
+    from pkpd.population import uniform as uniform
+    from pkpd.simulation.api import simulate as simulate
+    from pkpd.timegrid import days as days
+    from pkpd.timegrid import hours as hours
+
+
+if not TYPE_CHECKING:  # a type checker that saw this function would accept any name
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return importlib.import_module(f"pkpd.{name}")
+        if name in _MODULE_OF:
+            value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+            globals()[name] = value
+            return value
+        if name.startswith("_"):
+            raise AttributeError(f"module 'pkpd' has no attribute '{name}'")
+        from pkpd.errors import nearest
+
+        raise AttributeError(f"module 'pkpd' has no attribute '{name}'{nearest(name, __all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(types.ModuleType):
+    """Keeps ``pkpd.exposure`` the function although a module has this name too."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # The import system binds a sub-module to its package; a public name of the table wins over that.
+        if not (name in _MODULE_OF and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,1 @@
+"""What is given when: doses, regimens, the clinician's shorthand and event tables."""

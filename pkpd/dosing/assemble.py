@@ -1,0 +1,231 @@
+"""Columns of a source -> the columns of an event table: types, defaults, clock, subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.dosing.amounts import shortest
+from pkpd.dosing.checks import Problems, check_rows, clock_of
+from pkpd.dosing.clock import on_calendar, relative, translate
+from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, named_columns, numbers
+from pkpd.dosing.source import Source
+from pkpd.dosing.words import HOURS
+from pkpd.errors import DataError
+
+__all__ = ["Parts", "assemble", "subject_labels", "subject_starts"]
+
+_MAY_BE_TEXT = ("ID", "CMT", "DVID")
+_NO_DATE = "sort each subject's rows by TIME; where the clock passes midnight give a DATE column"
+
+
+@dataclass
+class Parts:
+    """What an event table is made of; see `pkpd.dosing.events.EventTable`."""
+
+    columns: dict[str, np.ndarray]
+    starts: np.ndarray
+    labels: np.ndarray
+    covariates: tuple[str, ...]
+    clock: np.ndarray
+    notes: tuple[str, ...]
+
+
+def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str) -> Parts:
+    """Return typed, complete and checked columns.
+
+    Raises
+    ------
+    DataError
+        With all kinds of rows that are wrong, how many, and the first of each.
+    """
+    if time_unit not in HOURS:
+        raise DataError(f"{source.name}: time_unit must be min, h, d or w, got {time_unit!r}")
+    columns = named_columns(source.name, source.names, source.columns, rename)
+    problems = Problems(source.name, columns, source.row, source.line)
+    notes = list(source.notes)
+    _typed_id(columns, problems)
+    starts = subject_starts(columns["ID"])
+    timed = _calendar(columns, starts, problems, notes)
+    _typed(columns, problems, notes)
+    problems.raise_if_any()
+    _complete(columns, problems, notes)
+    if not timed:
+        columns["TIME"] = columns["TIME"] * float(HOURS[time_unit])
+    columns["II"] = columns["II"] * float(HOURS[time_unit])
+    columns["RATE"] = np.where(columns["RATE"] > 0, columns["RATE"] / float(HOURS[time_unit]), columns["RATE"])
+    _tinf(columns, float(HOURS[time_unit]), problems)
+    check_rows(problems, columns)
+    clock = clock_of(problems, columns["TIME"], columns["EVID"], starts, _NO_DATE if timed == "clock" else "")
+    problems.raise_if_any()
+    extras = [name for name in columns if name not in CORE]
+    covariates = tuple(
+        name
+        for name in extras
+        if name not in RESERVED and columns[name].dtype != object and not np.isnan(columns[name]).all()
+    )
+    ordered = {name: columns[name] for name in (*CORE, *extras) if name in columns}
+    return Parts(ordered, starts, subject_labels(columns["ID"], starts), covariates, clock, tuple(notes))
+
+
+def subject_starts(ids: np.ndarray) -> np.ndarray:
+    """Return the row offsets of the subjects, shape (subjects + 1,): a new subject begins where ID changes.
+
+    Examples
+    --------
+    >>> subject_starts(np.array([1, 1, 2, 1]))
+    array([0, 2, 3, 4])
+    """
+    changes = np.flatnonzero(ids[1:] != ids[:-1]) + 1
+    return np.concatenate([[0], changes, [len(ids)]]).astype(np.int64)
+
+
+def subject_labels(ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return one label a subject: its ID; text with ``.1``, ``.2`` ... where an ID comes again later.
+
+    Examples
+    --------
+    >>> subject_labels(np.array([3, 4, 3]), np.array([0, 1, 2, 3])).tolist()
+    ['3', '4', '3.1']
+    """
+    own = ids[starts[:-1]]
+    texts = [shortest(label) if isinstance(label, float) else str(label) for label in own.tolist()]
+    if len(set(texts)) == len(texts):
+        return own.astype(np.int64) if own.dtype == np.int64 else np.array(texts, dtype=str)
+    taken = set(texts)
+    seen: dict[str, int] = {}
+    labels: list[str] = []
+    for text in texts:
+        label = text
+        while text in seen and label in taken:
+            seen[text] += 1
+            label = f"{text}.{seen[text]}"
+        seen.setdefault(text, 0)
+        taken.add(label)
+        labels.append(label)
+    return np.array(labels, dtype=str)
+
+
+def _typed_id(columns: dict[str, np.ndarray], problems: Problems) -> None:
+    """Turn ID into whole numbers where all are; 007 stays text."""
+    ids = columns["ID"]
+    absent = np.array([value is None for value in ids]) if ids.dtype == object else np.isnan(ids)
+    problems.add(absent, "ID is missing")
+    problems.raise_if_any()
+    padded = ids.dtype == object and any(len(text) > 1 and text[0] == "0" and text.isdecimal() for text in ids)
+    values, bad = numbers("ID", ids)
+    columns["ID"] = ids if padded or bad.any() else values
+    problems.columns = columns
+
+
+def _calendar(columns: dict[str, np.ndarray], starts: np.ndarray, problems: Problems, notes: list[str]) -> str:
+    """Turn dates and times of day into hours since each subject's first record.
+
+    Returns
+    -------
+    str
+        ``"date"``, ``"clock"`` (times of day without dates), or an empty text if TIME is a number already.
+    """
+    dates = [name for name in DATES if name in columns]
+    if len(dates) > 1:
+        raise DataError(f"{problems.name}: {' and '.join(dates)} are both given; keep one date column")
+    time = columns["TIME"]
+    if not dates and not on_calendar(time):
+        return ""
+    kind = dates[0] if dates else "DAT2"
+    hours, bad_date, bad_time, stamp = translate(columns.get(kind) if dates else None, kind, time)
+    missing = np.array([value is None for value in time]) if time.dtype == object else np.isnan(time)
+    problems.add(missing, "TIME is missing", "give the time of every row")
+    order = {"DATE": "month-day-year", "DAT1": "day-month-year", "DAT2": "year-month-day", "DAT3": "year-day-month"}
+    problems.add(bad_date, f"{kind} is not understood", f"{kind} is {order[kind]}, or a day number throughout", [kind])
+    problems.add(bad_time & ~missing, "TIME is not understood", "write 10:30, 10:30:15 or hours")
+    problems.raise_if_any()
+    columns["TIME"] = relative(hours, starts)
+    if dates:
+        del columns[kind]
+    if stamp is not None:
+        columns["WHEN"] = stamp
+    made = f"{kind} and TIME" if dates else "the times of day"
+    notes.append(f"TIME is hours since each subject's first record, from {made}")
+    return "date" if dates or stamp is not None else "clock"
+
+
+def _typed(columns: dict[str, np.ndarray], problems: Problems, notes: list[str]) -> None:
+    """Turn columns into numbers; text is refused where a number is needed, and kept aside elsewhere."""
+    for name in [name for name in columns if name != "ID"]:
+        values, bad = numbers(name, columns[name])
+        if name in RESERVED and name not in _MAY_BE_TEXT:
+            problems.add(
+                bad, f"{name} holds text", "numbers are needed; missing values are marked with missing=...", [name]
+            )
+            infinite = ~bad & np.isinf(values)
+            problems.add(infinite, f"{name} is not finite", show=[name])
+        elif bad.any():
+            present = sum(value is not None for value in columns[name])
+            if bad.sum() < present:
+                where = problems.where(int(np.argmax(bad)), [name])
+                notes.append(f"{name} is text: {int(bad.sum())} of {present} values are no numbers (first: {where})")
+            continue
+        if not bad.any():
+            columns[name] = values
+
+
+def _complete(columns: dict[str, np.ndarray], problems: Problems, notes: list[str]) -> None:
+    """Fill what NONMEM fills: missing dose items are 0; EVID, MDV and CMT follow from the rest."""
+    n = len(columns["ID"])
+    problems.add(np.isnan(columns["TIME"]), "TIME is missing", "give the time of every row")
+    columns["TIME"] = columns["TIME"].astype(float)
+    for name, kind in (("AMT", float), ("RATE", float), ("II", float), ("ADDL", int), ("SS", int)):
+        values = np.nan_to_num(columns.get(name, np.zeros(n)), nan=0.0)
+        whole = kind is int and (values == np.rint(values)).all()
+        columns[name] = values.astype(np.int64 if whole else np.float64)
+    dv = columns.get("DV")
+    given = columns.get("MDV", np.full(n, np.nan)).astype(float)
+    if "EVID" in columns:
+        evid = np.nan_to_num(columns["EVID"], nan=0.0)
+    else:
+        # A row without an amount is a dose only as a constant infusion at steady state.
+        gives = (columns["AMT"] != 0) | ((columns["RATE"] > 0) & (columns["SS"] > 0))
+        evid = np.where(gives, 1, np.where(given == 1, 2, 0))
+        notes.append("EVID is derived: 1 where AMT is not 0, 2 where MDV is 1, 0 elsewhere")
+        if dv is not None and (lost := int((gives & ~np.isnan(dv) & (dv != 0)).sum())):
+            notes.append(f"DV on {lost} dose row{'s' if lost > 1 else ''} is not an observation")
+    columns["EVID"] = evid.astype(np.int64) if (evid == np.rint(evid)).all() else evid
+    derived = (evid != 0) | (np.isnan(dv) if dv is not None else False)
+    mdv = np.where(np.isnan(given), derived, given)
+    columns["MDV"] = mdv.astype(np.int64) if (mdv == np.rint(mdv)).all() else mdv
+    if dv is not None:
+        columns["DV"] = dv.astype(float)
+    _compartments(columns, problems, evid)
+    for name in KEPT:
+        if name in columns and columns[name].dtype != object and not np.isnan(columns[name]).any():
+            whole = (columns[name] == np.rint(columns[name])).all() and name not in ("LLOQ", "LIMIT")
+            columns[name] = columns[name].astype(np.int64) if whole else columns[name]
+
+
+def _compartments(columns: dict[str, np.ndarray], problems: Problems, evid: np.ndarray) -> None:
+    """Let doses without CMT go into compartment 1; names stay as they are."""
+    default = np.where(np.isin(evid, (1, 4, 8)), 1, 0)
+    cmt = columns.get("CMT", default)
+    if cmt.dtype == object:
+        return
+    filled = np.where(np.isnan(cmt), default, cmt)
+    wrong = (filled != np.rint(filled)) | (filled < 0)
+    problems.add(wrong, "CMT is not a number from 0", "number the model's states from 1, or name them", ["CMT"])
+    columns["CMT"] = filled if wrong.any() else filled.astype(np.int64)
+
+
+def _tinf(columns: dict[str, np.ndarray], unit: float, problems: Problems) -> None:
+    """Turn durations of infusions into rates."""
+    if "TINF" not in columns:
+        return
+    tinf = columns.pop("TINF").astype(float) * unit
+    dose = np.isin(columns["EVID"], (1, 4))
+    both = dose & (tinf > 0) & (columns["RATE"] != 0)
+    problems.columns = {**columns, "TINF": tinf}
+    problems.add(both, "RATE and TINF are both given", "give one of them", ["RATE", "TINF"])
+    problems.add(dose & (tinf <= 0), "TINF of a dose is not > 0 h", "leave it empty (.) for a bolus", ["TINF"])
+    infused = dose & (tinf > 0) & ~both
+    columns["RATE"][infused] = columns["AMT"][infused] / tinf[infused]

@@ -1,0 +1,76 @@
+"""Dose records made from arguments; all that cannot be given are reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pkpd.dosing.dose import Dose, check_fields
+from pkpd.errors import RegimenError
+
+__all__ = ["DEFAULTS", "make_doses", "rows_of", "said"]
+
+DEFAULTS: dict[str, Any] = {
+    "amt": None,
+    "cmt": None,
+    "time": 0.0,
+    "rate": None,
+    "tinf": None,
+    "ii": None,
+    "addl": 0,
+    "ss": 0,
+    "evid": 1,
+}
+"""Arguments of a dose and what they are if not given; ``amt`` must be."""
+
+
+def said(given: Mapping[str, Any]) -> list[str]:
+    """Return the names of the arguments that differ from their defaults."""
+    return [name for name, value in given.items() if np.ndim(value) or value != DEFAULTS[name]]
+
+
+def _length(value: Any) -> int | None:
+    """Return the length of a sequence, None of a single value."""
+    return None if isinstance(value, str) or np.ndim(value) == 0 else len(value)
+
+
+def rows_of(given: Mapping[str, Any], who: str) -> list[dict[str, Any]]:
+    """Return one mapping of dose arguments a record; single values hold for all records."""
+    lengths = {name: n for name, value in given.items() if (n := _length(value)) is not None}
+    if len(set(lengths.values())) > 1:
+        text = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        raise RegimenError(f"{who}: sequences must have the same number of values: {text}")
+    n = next(iter(lengths.values()), 1)
+    return [{name: value[k] if name in lengths else value for name, value in given.items()} for k in range(n)]
+
+
+def make_doses(rows: Sequence[Dose | Mapping[str, Any]], who: str) -> list[Dose]:
+    """Make the doses; all that cannot be given are reported together."""
+    made: list[Dose] = []
+    wrong: dict[int, list[str]] = {}
+    for k, row in enumerate(rows, start=1):
+        if isinstance(row, Dose):
+            made.append(row)
+            continue
+        if not isinstance(row, Mapping):
+            wrong[k] = [f"must be a Dose or a mapping of its arguments, got {row!r}"]
+            continue
+        unknown = [name for name in row if name not in DEFAULTS]
+        if unknown or "amt" not in row:
+            known = ", ".join(DEFAULTS)
+            wrong[k] = [f"has no argument {name!r}; it has {known}" for name in unknown] or ["amt is missing"]
+            continue
+        _, found = check_fields({**DEFAULTS, **row})
+        if found:
+            wrong[k] = found
+        else:
+            made.append(Dose(**row))
+    if wrong:
+        first = next(iter(wrong))
+        text = f"dose {first}: {'; '.join(wrong[first])}"
+        if len(wrong) > 1:
+            raise RegimenError(f"{who}: {len(wrong)} of {len(rows)} doses cannot be given; first {text}")
+        raise RegimenError(f"{who}, {text}")
+    return made

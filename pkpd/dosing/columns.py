@@ -1,0 +1,97 @@
+"""Names and types of the columns of an event table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pkpd.errors import DataError, nearest
+
+__all__ = ["CORE", "DATES", "KEPT", "RESERVED", "named_columns", "numbers"]
+
+DATES = ("DATE", "DAT1", "DAT2", "DAT3")
+CORE = ("ID", "TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS", "DV", "MDV")
+KEPT = ("DVID", "OCC", "BLQ", "LLOQ", "CENS", "LIMIT", "L2", "PCMT", "CALL", "CONT")
+"""Columns with a meaning of their own that are neither dosing nor covariates."""
+RESERVED = frozenset({*CORE, *KEPT, *DATES, "TINF"})
+
+_ALIASES = {
+    "ID": ("SUBJECT", "SUBJ", "SUBJID", "USUBJID", "PATIENT", "PAT", "PID", "NMID", "SUBJECTID"),
+    "TIME": ("T", "HOUR", "HOURS", "TAFD", "T_H", "TIMEH", "HRS"),
+}
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_WHOLE = ("EVID", "ADDL", "SS", "MDV", "CMT")
+
+
+def named_columns(
+    who: str, names: Sequence[str], values: Sequence[np.ndarray], rename: Mapping[str, str] | None
+) -> dict[str, np.ndarray]:
+    """Return the columns by name: renamed as asked, reserved names in upper case, none twice.
+
+    Raises
+    ------
+    DataError
+        If a column to rename is not there, two columns have one name, or ID or TIME is missing.
+    """
+    rename = dict(rename or {})
+    for name in rename:
+        if name not in names:
+            raise DataError(f"{who}: there is no column {name!r}; it has {', '.join(names)}{nearest(name, names)}")
+    final = [rename.get(name, name) for name in names]
+    final = [name.upper() if name.upper() in RESERVED else name for name in final]
+    seen: dict[str, list[str]] = {}
+    for old, new in zip(names, final, strict=True):
+        seen.setdefault(new, []).append(old)
+    twice = {new: old for new, old in seen.items() if len(old) > 1}
+    if twice:
+        new, old = next(iter(twice.items()))
+        more = f" (and {len(twice) - 1} more)" if len(twice) > 1 else ""
+        raise DataError(f"{who}: duplicate columns: {len(old)} are {new} ({', '.join(old)}){more}; keep one of them")
+    for needed, aliases in _ALIASES.items():
+        if needed not in seen:
+            other = next((name for name in names if name.upper() in aliases), None)
+            hint = f"columns={{{other or '...'!r}: {needed!r}}}"
+            raise DataError(f"{who}: column {needed} is missing; it has {', '.join(names)}; name it with {hint}")
+    return dict(zip(final, values, strict=True))
+
+
+def numbers(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column as int64 (whole and complete) or float64 (NaN where missing), and which values are no numbers.
+
+    Examples
+    --------
+    >>> numbers("WT", np.array(["70", "81.5", None], dtype=object))
+    (array([70. , 81.5,  nan]), array([False, False, False]))
+    """
+    none = np.zeros(len(values), dtype=bool)
+    if values.dtype != object:
+        return _whole(values) if name in (*_WHOLE, "ID") else values, none
+    if all(value is not None and _INTEGER.fullmatch(value) for value in values) and len(values):
+        return values.astype(np.int64), none
+    result = np.full(len(values), np.nan)
+    bad = none.copy()
+    for k, value in enumerate(values):
+        if value is not None:
+            number = _number(value)
+            bad[k] = number is None
+            result[k] = np.nan if number is None else number
+    return _whole(result) if name in (*_WHOLE, "ID") else result, bad
+
+
+def _number(text: str) -> float | None:
+    """Return a finite or infinite number, or None for other text."""
+    if "_" in text or "nan" in text.lower():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _whole(values: np.ndarray) -> np.ndarray:
+    """Return whole floats as int64."""
+    if values.dtype == np.int64 or not np.isfinite(values).all() or (values != np.rint(values)).any():
+        return values
+    return values.astype(np.int64)

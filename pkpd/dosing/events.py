@@ -1,0 +1,312 @@
+"""Event tables: NONMEM data sets, read as they are found and kept as they were."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.amounts import shortest
+from pkpd.dosing.assemble import Parts, assemble
+from pkpd.dosing.checks import Problems
+from pkpd.dosing.columns import CORE
+from pkpd.dosing.dose import Dose
+from pkpd.dosing.record import RECORD, compartment_index, missing_compartment
+from pkpd.dosing.regimen import Regimen
+from pkpd.dosing.rows import event_rows
+from pkpd.dosing.source import from_file, from_frame
+from pkpd.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EventTable", "read_events"]
+
+_MISSING = (".", "NA", "NaN", "")
+_DOSED = ("EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EventTable:
+    """Doses, observations and covariates of many subjects, one event a row, in the order of the source.
+
+    Make one with `read_events` or `EventTable.from_regimen`. Two tables are equal if their frames are.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        ``ID TIME EVID CMT AMT RATE II ADDL SS``, ``DV`` where given, ``MDV``, then the other columns as named in the
+        source. TIME and II in h, RATE per h. CMT holds numbers from 1 (0: not said) or names of states.
+    starts : ndarray of int, shape (subjects + 1,)
+        Offset of each subject's first row, and the number of rows.
+    labels : ndarray, shape (subjects,)
+        ID of each subject; text with ``.1``, ``.2`` ... where an ID comes again later, which is a new subject.
+    covariates : tuple of str
+        Other columns that hold numbers.
+    clock : ndarray, shape (rows,)
+        Time of each row, h, as the engine counts it: TIME, but where TIME restarts at a reset (EVID 3 or 4) the clock
+        runs on from the row before, so that it never goes back within a subject.
+    name : str
+        What errors call the table.
+    notes : tuple of str
+        What was done to read it: rows left out, columns derived.
+    rows, lines : ndarray of int, shape (rows,)
+        Number of each row in its source, from 1, and its line in the file (None for a data frame).
+    """
+
+    frame: pd.DataFrame
+    starts: np.ndarray
+    labels: np.ndarray
+    covariates: tuple[str, ...]
+    clock: np.ndarray
+    name: str = "events"
+    notes: tuple[str, ...] = ()
+    rows: np.ndarray | None = None
+    lines: np.ndarray | None = None
+
+    @classmethod
+    def from_regimen(
+        cls,
+        regimen: Regimen | Sequence[Regimen] | Mapping[Any, Regimen],
+        times: Iterable[float],
+        *,
+        covariates: Mapping[str, Any] | pd.DataFrame | None = None,
+    ) -> EventTable:
+        """Return the table of one regimen, or of one a subject, observed at some times.
+
+        Parameters
+        ----------
+        regimen : Regimen, sequence of Regimen or mapping of ID to Regimen
+            Subjects are numbered from 1 unless the mapping names them.
+        times : iterable of float
+            Times of observation, h, ascending; one at the time of a dose comes before it (a trough).
+        covariates : mapping or data frame, optional
+            Value, or one value a subject, by name.
+
+        Raises
+        ------
+        DataError
+            If times are not finite and ascending, or a covariate has another number of values than there are subjects.
+
+        Examples
+        --------
+        >>> table = EventTable.from_regimen(Regimen(amt=100, ii=24, addl=1), [0, 12, 24], covariates={"WT": 70})
+        >>> table.frame["EVID"].tolist(), table.frame["TIME"].tolist()
+        ([0, 1, 0, 0], [0.0, 0.0, 12.0, 24.0])
+        """
+        return read_events(event_rows(regimen, times, covariates))
+
+    # -- what is in it
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EventTable):
+            return NotImplemented
+        return self.frame.equals(other.frame)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects."""
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        evid, time = self.frame["EVID"].to_numpy(), self.frame["TIME"].to_numpy()
+        span = f"{shortest(time.min())} to {shortest(time.max())} h"
+        doses, observed = int(np.isin(evid, (1, 4)).sum()), int((evid == 0).sum())
+        lines = [
+            f"EventTable {self.name!r}: {_count(self.n_subjects, 'subject')}, {_count(doses, 'dose row')}, "
+            f"{_count(observed, 'observation')}, {span}"
+        ]
+        others = [name for name in self.frame if name not in CORE and name not in self.covariates]
+        lines += [f"  covariates: {', '.join(self.covariates)}"] if self.covariates else []
+        lines += [f"  other columns: {', '.join(map(str, others))}"] if others else []
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def subject(self, label: Any) -> EventTable:
+        """Return the table of one subject.
+
+        Raises
+        ------
+        DataError
+            If there is no subject of that label.
+        """
+        texts = [str(known) for known in self.labels.tolist()]
+        if str(label) not in texts:
+            hint = nearest(str(label), texts)
+            shown = ", ".join(texts[:8]) + (", ..." if len(texts) > 8 else "")
+            raise DataError(f"{self.name}: there is no subject {label!r}; it has {shown}{hint}")
+        k = texts.index(str(label))
+        part = slice(self.starts[k], self.starts[k + 1])
+        return EventTable(
+            frame=self.frame.iloc[part].reset_index(drop=True),
+            starts=np.array([0, part.stop - part.start]),
+            labels=self.labels[k : k + 1],
+            covariates=self.covariates,
+            clock=self.clock[part],
+            name=self.name,
+            rows=None if self.rows is None else self.rows[part],
+            lines=None if self.lines is None else self.lines[part],
+        )
+
+    # -- what others need of it
+
+    def records(self, states: Sequence[str]) -> np.ndarray:
+        """Return all rows as the engine reads them, in the order of the table.
+
+        Parameters
+        ----------
+        states : sequence of str
+            The model's states, in order. Only dosed compartments must be among them: CMT of an observation may number
+            an output.
+
+        Returns
+        -------
+        ndarray of RECORD, shape (rows,)
+            ``time`` is the table's clock; dose items of rows that give nothing are 0.
+
+        Raises
+        ------
+        DataError
+            If a dose goes into a compartment that the model lacks.
+        """
+        records = np.zeros(len(self), dtype=RECORD)
+        columns = {name: self.frame[name].to_numpy() for name in _DOSED}
+        records["time"] = self.clock
+        records["evid"] = columns["EVID"]
+        dose = np.isin(columns["EVID"], (1, 4))
+        gives = dose | (columns["EVID"] == 8)
+        records["amt"][gives] = columns["AMT"][gives]
+        for name in ("RATE", "II", "ADDL", "SS"):
+            records[name.lower()][dose] = columns[name][dose]
+        records["cmt"] = self._indices(columns["CMT"], gives, states)
+        return records
+
+    def regimens(self) -> dict[Any, Regimen]:
+        """Return each subject's doses and resets as a regimen, by label; times are those of the clock."""
+        kept = np.flatnonzero(self.frame["EVID"].isin((1, 3, 4, 8)).to_numpy())
+        subject = np.searchsorted(self.starts, kept, side="right") - 1
+        columns = [self.frame[name].to_numpy()[kept].tolist() for name in _DOSED]
+        doses: list[list[Dose]] = [[] for _ in self.labels]
+        for k, time, row in zip(subject, self.clock[kept].tolist(), zip(*columns, strict=True), strict=True):
+            doses[k].append(_dose(time, dict(zip(_DOSED, row, strict=True))))
+        labels = self.labels.tolist()
+        return {label: Regimen(doses=own, name=str(label)) for label, own in zip(labels, doses, strict=True)}
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table so that `read_events` returns it as it is; missing values are written as a full stop."""
+        self.frame.to_csv(path, index=False, na_rep=".")
+
+    def _indices(self, cmt: np.ndarray, gives: np.ndarray, states: Sequence[str]) -> np.ndarray:
+        """Return the 0-based index of each row's compartment; 0 for an observation of something else."""
+        plain = [None if value is None or value != value else value for value in cmt.tolist()]
+        known = {value: compartment_index(value, states) for value in set(plain)}
+        wrong = gives & np.array([known[value] is None for value in plain], dtype=bool)
+        if wrong.any():
+            rows = np.arange(1, len(self) + 1) if self.rows is None else self.rows
+            quoted = {name: self.frame[name].to_numpy() for name in ("ID", "TIME", "CMT")}
+            problems = Problems(self.name, quoted, rows, self.lines)
+            remedy = missing_compartment(plain[int(np.argmax(wrong))], states)
+            problems.add(wrong, "CMT of a dose is not in the model", remedy, ["CMT"])
+            problems.raise_if_any()
+        return np.array([known[value] or 0 for value in plain], dtype=np.int64)
+
+
+def read_events(
+    source: str | os.PathLike[str] | pd.DataFrame,
+    *,
+    columns: Mapping[str, str] | None = None,
+    time_unit: str = "h",
+    missing: Sequence[str] = _MISSING,
+) -> EventTable:
+    """Read a NONMEM data set from a text file or a data frame.
+
+    Reserved columns (``ID TIME DATE DAT1 DAT2 DAT3 EVID CMT AMT RATE TINF II ADDL SS DV MDV DVID OCC BLQ LLOQ CENS
+    LIMIT L2 PCMT CALL CONT``) may be written in any case; other columns are kept as named, those of numbers as
+    covariates. Comment rows (a first field that starts with ``#``, ``@`` or, beside numeric IDs, ``C``) are left out.
+    Missing dose items are 0. Without EVID a row with an amount is a dose. ``DATE``, ``DAT1``, ``DAT2`` or ``DAT3`` with
+    TIME, and times of day such as ``10:30``, become hours since the subject's first record; the date and time are kept
+    as text in a column ``WHEN``. ``TINF``, the duration of an infusion, becomes ``RATE``. ``notes`` say what was done.
+
+    Parameters
+    ----------
+    source : path or pandas.DataFrame
+        Text with a header line, separated by commas, semicolons, tabs or blanks; or a data frame.
+    columns : mapping, optional
+        Names to change: ``{"Subject": "ID", "conc": "DV"}``.
+    time_unit : str
+        Unit of TIME, II, TINF and of time in RATE: ``min h d w``.
+    missing : sequence of str
+        What marks a missing value.
+
+    Returns
+    -------
+    EventTable
+
+    Raises
+    ------
+    DataError
+        With all kinds of rows that are wrong, how many there are and the first of each; or columns that are missing,
+        given twice or hold text instead of numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = read_events(pd.DataFrame({"id": 1, "time": [0, 2], "amt": [100, "."], "dv": [".", 4.2], "WT": 70}))
+    >>> table
+    EventTable 'events': 1 subject, 1 dose row, 1 observation, 0 to 2 h
+      covariates: WT
+      note: EVID is derived: 1 where AMT is not 0, 2 where MDV is 1, 0 elsewhere
+    """
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        raw = from_frame(source, missing)
+    elif isinstance(source, str | os.PathLike):
+        raw = from_file(Path(source), missing)
+    else:
+        raise DataError(f"read_events takes a path or a data frame, got {type(source).__name__}")
+    parts = assemble(raw, columns, time_unit)
+    return _table(parts, raw.name, raw.row, raw.line)
+
+
+def _table(parts: Parts, name: str, rows: np.ndarray, lines: np.ndarray | None) -> EventTable:
+    """Put the parts into a table."""
+    import pandas as pd
+
+    return EventTable(
+        frame=pd.DataFrame(parts.columns),
+        starts=parts.starts,
+        labels=parts.labels,
+        covariates=parts.covariates,
+        clock=parts.clock,
+        name=name,
+        notes=parts.notes,
+        rows=rows,
+        lines=lines,
+    )
+
+
+def _dose(time: float, row: Mapping[str, Any]) -> Dose:
+    """Return a row that gives something, or resets, as a dose."""
+    evid, cmt = row["EVID"], row["CMT"]
+    if evid == 3:
+        return Dose(0.0, time=time, evid=3)
+    if not isinstance(cmt, str):
+        cmt = int(cmt) if cmt == cmt and cmt else None
+    if evid == 8:
+        return Dose(row["AMT"], cmt, time, evid=8)
+    return Dose(row["AMT"], cmt, time, rate=row["RATE"], ii=row["II"], addl=row["ADDL"], ss=row["SS"], evid=evid)
+
+
+def _count(n: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{n} {what}{'' if n == 1 else 's'}"

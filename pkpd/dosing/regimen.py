@@ -1,0 +1,382 @@
+"""Regimens: doses on one clock, as values that add, shift and repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.amounts import canonical_unit, factor, shortest
+from pkpd.dosing.build import DEFAULTS, make_doses, rows_of, said
+from pkpd.dosing.dose import Dose
+from pkpd.dosing.record import RECORD, Compartment, compartment_index, missing_compartment
+from pkpd.dosing.text import dose_text, reads_back
+from pkpd.errors import RegimenError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Regimen"]
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Regimen:
+    """Doses on one clock, an immutable value.
+
+    ``Regimen(amt=100, cmt="depot", ii=24, addl=6)`` is one dose record; every argument but ``doses``, ``unit`` and
+    ``name`` may also be a sequence, one value a record. ``a + b`` gives both on the same clock, ``a * 2`` twice the
+    amounts. Two regimens are equal if they have the same records in order of time and the same unit; the name does
+    not matter.
+
+    Parameters
+    ----------
+    amt, cmt, time, rate, tinf, ii, addl, ss, evid
+        As for `Dose`: amounts in the unit of the regimen, times in h.
+    doses : iterable of Dose or mapping, optional
+        The records themselves (or mappings of `Dose`'s arguments), instead of the arguments above.
+    unit : str, optional
+        Unit of all amounts; by default that of the compartment that is dosed.
+    name : str, optional
+        What the regimen is called in results and in errors.
+
+    Attributes
+    ----------
+    doses : tuple of Dose
+        The records, sorted by time; records at the same time keep their order.
+
+    Raises
+    ------
+    RegimenError
+        If doses cannot be given as written; all of them are counted.
+
+    Examples
+    --------
+    >>> q24h = Regimen(amt=100, cmt="depot", ii=24, addl=5, name="q24h")
+    >>> (Regimen(amt=200, cmt="depot") + q24h.shift(24)).times.tolist()
+    [0.0, 24.0, 48.0, 72.0, 96.0, 120.0, 144.0]
+    >>> Regimen(amt=[100, -5], time=[0, 12], name="q12h")
+    Traceback (most recent call last):
+    pkpd.errors.RegimenError: regimen 'q12h', dose 2: amt must be > 0, got -5.0
+    """
+
+    doses: tuple[Dose, ...]
+    unit: str | None
+    name: str | None
+
+    def __init__(
+        self,
+        amt: float | Sequence[float] | np.ndarray | None = None,
+        cmt: Compartment | Sequence[Compartment] = None,
+        time: float | Sequence[float] | np.ndarray = 0.0,
+        *,
+        rate: float | str | Sequence[float | str] | np.ndarray | None = None,
+        tinf: float | Sequence[float] | np.ndarray | None = None,
+        ii: float | Sequence[float] | np.ndarray | None = None,
+        addl: int | Sequence[int] | np.ndarray = 0,
+        ss: int | Sequence[int] | np.ndarray = 0,
+        evid: int | Sequence[int] | np.ndarray = 1,
+        doses: Iterable[Dose | Mapping[str, Any]] | None = None,
+        unit: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        who = f"regimen {name!r}" if name else "regimen"
+        given = dict(zip(DEFAULTS, (amt, cmt, time, rate, tinf, ii, addl, ss, evid), strict=True))
+        names = said(given)
+        if doses is not None and names:
+            raise RegimenError(f"{who}: {', '.join(names)} and doses are both given; put {names[0]} on the doses")
+        if doses is None and amt is None and names:
+            raise RegimenError(f"{who}: amt is missing; {', '.join(names)} alone give nothing")
+        if doses is not None:
+            made = make_doses(list(doses), who)
+        else:
+            made = [] if amt is None else make_doses(rows_of(given, who), who)
+        object.__setattr__(self, "doses", tuple(sorted(made, key=lambda dose: dose.time)))
+        object.__setattr__(self, "unit", None if unit is None else canonical_unit(unit))
+        object.__setattr__(self, "name", name)
+
+    @classmethod
+    def of(cls, *doses: Dose, unit: str | None = None, name: str | None = None) -> Regimen:
+        """Return the regimen of some doses.
+
+        Examples
+        --------
+        >>> len(Regimen.of(Dose(200), Dose(100, time=24)))
+        2
+        """
+        return cls(doses=doses, unit=unit, name=name)
+
+    @classmethod
+    def parse(
+        cls,
+        text: str,
+        cmt: Compartment = None,
+        *,
+        routes: Mapping[str, Compartment] | None = None,
+        weight: float | None = None,
+        unit: str | None = None,
+        time_unit: str = "h",
+        name: str | None = None,
+    ) -> Regimen:
+        """Read a clinician's shorthand; `pkpd.dosing.shorthand` has the grammar.
+
+        Parameters
+        ----------
+        text : str
+            For example ``"100 mg SC q24h x7"`` or ``"100 mg BID x1d then 100 mg daily x4"``.
+        cmt : str or int, optional
+            Compartment of doses that name neither a route in ``routes`` nor a compartment (``into depot``).
+        routes : mapping, optional
+            Compartment by route: ``{"SC": "depot", "IV": "central"}``.
+        weight : float, optional
+            Body weight in kg, for amounts per kg.
+        unit : str, optional
+            Unit that the amounts are converted to; by default the first that the text names.
+        time_unit : str
+            Unit of the regimen's clock (``min h d w``), that of the model.
+        name : str, optional
+            Name of the regimen.
+
+        Raises
+        ------
+        RegimenError
+            With the place in the text that is not understood, and what is.
+
+        Examples
+        --------
+        >>> regimen = Regimen.parse("100 mg BID x1d then 100 mg daily x4", cmt="depot")
+        >>> regimen.times.tolist(), regimen.total
+        ([0.0, 12.0, 24.0, 48.0, 72.0, 96.0], 600.0)
+        """
+        from pkpd.dosing.shorthand import parse
+
+        doses, unit = parse(text, cmt, routes=routes, weight=weight, unit=unit, time_unit=time_unit)
+        return cls(doses=doses, unit=unit, name=name)
+
+    # -- what is in it
+
+    def __len__(self) -> int:
+        return len(self.doses)
+
+    def __iter__(self) -> Iterator[Dose]:
+        return iter(self.doses)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Regimen):
+            return NotImplemented
+        return self.doses == other.doses and self.unit == other.unit
+
+    def __hash__(self) -> int:
+        return hash((self.doses, self.unit))
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times of all doses, additional ones too, h, ascending; shape (doses,)."""
+        return np.array(self.explicit()["time"], dtype=float)
+
+    @property
+    def total(self) -> float:
+        """Sum of all amounts given, in the unit of the regimen."""
+        return float(sum(dose.amt * (dose.addl + 1) for dose in self.doses if dose.gives))
+
+    def explicit(self) -> dict[str, list]:
+        """Return all doses one by one as lists ``time`` (h), ``amt``, ``cmt`` and ``ii`` (h), for plots and summaries.
+
+        Examples
+        --------
+        >>> Regimen(amt=100, cmt="depot", ii=12, addl=1).explicit()
+        {'time': [0.0, 12.0], 'amt': [100.0, 100.0], 'cmt': ['depot', 'depot'], 'ii': [12.0, 12.0]}
+        """
+        doses = [dose for dose in self.expand() if dose.gives]
+        return {field: [getattr(dose, field) for dose in doses] for field in ("time", "amt", "cmt", "ii")}
+
+    def records(self, states: Sequence[str]) -> np.ndarray:
+        """Return the doses as the engine reads them.
+
+        Parameters
+        ----------
+        states : sequence of str
+            The model's states, in order; a dose without ``cmt`` goes into the first.
+
+        Returns
+        -------
+        ndarray of RECORD, shape (records,)
+            Sorted by time; amounts in the unit of the regimen.
+
+        Raises
+        ------
+        RegimenError
+            If the model lacks a compartment.
+
+        Examples
+        --------
+        >>> Regimen(amt=100, cmt="central").records(["depot", "central"])["cmt"]
+        array([1])
+        """
+        indices = [compartment_index(dose.cmt, states) for dose in self.doses]
+        absent = [k for k, index in enumerate(indices) if index is None]
+        if absent:
+            text = missing_compartment(self.doses[absent[0]].cmt, states)
+            more = (
+                f" ({len(absent)} of {len(self)} doses go into compartments that it lacks)" if len(absent) > 1 else ""
+            )
+            raise RegimenError(f"{self._who}, dose {absent[0] + 1}: {text}{more}")
+        rows = [
+            (d.time, d.evid, index, d.amt, d.rate, d.ii, d.addl, d.ss)
+            for d, index in zip(self.doses, indices, strict=True)
+        ]
+        return np.array(rows, dtype=RECORD)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the records as a data frame with NONMEM's columns ``TIME EVID CMT AMT RATE II ADDL SS``."""
+        import pandas as pd
+
+        names = ("time", "evid", "cmt", "amt", "rate", "ii", "addl", "ss")
+        return pd.DataFrame({name.upper(): [getattr(dose, name) for dose in self.doses] for name in names})
+
+    # -- other regimens made from it
+
+    def __add__(self, other: Regimen | Dose) -> Regimen:
+        if isinstance(other, Dose):
+            other = Regimen.of(other)
+        if not isinstance(other, Regimen):
+            return NotImplemented
+        unit = self.unit or other.unit
+        second = other if other.unit is None or unit is None else other.to(unit)
+        return Regimen(doses=self.doses + second.doses, unit=unit, name=self.name if self.name == other.name else None)
+
+    def __radd__(self, other: object) -> Regimen:
+        # sum() starts from 0.
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __mul__(self, factor: float) -> Regimen:
+        return self.scale(factor) if isinstance(factor, int | float | np.number) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def shift(self, hours: float) -> Regimen:
+        """Return the regimen given some hours later (earlier if negative)."""
+        return self._with(dose.shift(float(hours)) for dose in self.doses)
+
+    def scale(self, factor: float) -> Regimen:
+        """Return the regimen with all amounts multiplied by a factor > 0; infusions keep their duration."""
+        if not (factor > 0 and np.isfinite(factor)):
+            raise RegimenError(f"{self._who}: amounts can be scaled by a factor > 0, got {factor!r}")
+        return self._with(dose.scale(float(factor)) for dose in self.doses)
+
+    def repeat(self, n: int, every: float) -> Regimen:
+        """Return the regimen given n times, the copies some hours > 0 apart.
+
+        Examples
+        --------
+        >>> Regimen(amt=100, ii=24, addl=2).repeat(2, every=168).times.tolist()
+        [0.0, 24.0, 48.0, 168.0, 192.0, 216.0]
+        """
+        if n != int(n) or n < 1:
+            raise RegimenError(f"{self._who}: n of repeat must be a whole number >= 1, got {n!r}")
+        if n > 1 and not (every > 0 and np.isfinite(every)):
+            raise RegimenError(f"{self._who}: every must be > 0 h, got {every!r}")
+        return self._with(dose.shift(k * float(every)) for k in range(int(n)) for dose in self.doses)
+
+    def until(self, time: float) -> Regimen:
+        """Return only the doses that start before a time in h; an infusion that has started runs to its end."""
+        kept = (dose.until(time) for dose in self.doses)
+        return self._with(dose for dose in kept if dose is not None)
+
+    def then(self, other: Regimen) -> Regimen:
+        """Return this regimen, followed by another whose clock starts one interval after the last dose of this one.
+
+        The interval is ``ii`` of the last dose or, if that has none (a single loading dose), of the other's first.
+
+        Raises
+        ------
+        RegimenError
+            If neither has an interval: then say when with ``self + other.shift(hours)``.
+
+        Examples
+        --------
+        >>> loading = Regimen(amt=200, cmt="depot")
+        >>> loading.then(Regimen(amt=100, cmt="depot", ii=24, addl=1)).times.tolist()
+        [0.0, 24.0, 48.0]
+        """
+        given = [dose for dose in self.doses if dose.gives]
+        follow = next((dose.ii for dose in other.doses if dose.gives), 0.0)
+        if not given:
+            return self + other
+        last = max(dose.last_time for dose in given)
+        interval = max(dose.ii for dose in given if dose.last_time == last) or follow
+        if not interval:
+            raise RegimenError(
+                f"{self._who}: the last dose, at {shortest(last)} h, has no interval, nor has the first dose of the "
+                "regimen to follow; give ii, or say when with a + b.shift(hours)"
+            )
+        return self + other.shift(last + interval)
+
+    def reset(self, time: float) -> Regimen:
+        """Return the regimen with all compartments reset to their initial state at a time in h (EVID 3)."""
+        return self._with((*self.doses, Dose(0.0, time=time, evid=3)))
+
+    def expand(self) -> Regimen:
+        """Return the same doses with no ``addl`` left."""
+        return self._with(single for dose in self.doses for single in dose.expand())
+
+    def to(self, unit: str) -> Regimen:
+        """Return the same doses in another unit.
+
+        Raises
+        ------
+        RegimenError
+            If the regimen has no unit, or one of another kind.
+
+        Examples
+        --------
+        >>> Regimen(amt=0.5, unit="g").to("mg").doses
+        (Dose(500),)
+        """
+        ratio = None if self.unit is None else factor(self.unit, unit)
+        if ratio is None:
+            have = f"amounts in {self.unit}" if self.unit else "amounts without a unit (give unit=...)"
+            raise RegimenError(f"{self._who}: {have} cannot be converted to {unit}")
+        doses = (_convert(dose, ratio.numerator, ratio.denominator) for dose in self.doses)
+        return Regimen(doses=doses, unit=unit, name=self.name)
+
+    def named(self, name: str | None) -> Regimen:
+        """Return the same regimen under another name."""
+        return Regimen(doses=self.doses, unit=self.unit, name=name)
+
+    # -- how it reads
+
+    def __str__(self) -> str:
+        return " + ".join(dose_text(dose, self.unit) for dose in self.doses) or "no doses"
+
+    def __repr__(self) -> str:
+        name = f", name={self.name!r}" if self.name else ""
+        if not self.doses:
+            return f"Regimen(doses=[]{name})"
+        if len(self) > _SHOWN:
+            times = self.times
+            span = f"from {shortest(times.min())} to {shortest(times.max())} h" if times.size else "nothing given"
+            called = f" {self.name!r}" if self.name else ""
+            total = f"{self.total:g} {self.unit or ''}".strip()
+            first = dose_text(self.doses[0], self.unit)
+            return f"<Regimen{called}: {times.size} doses {span}, {total} in all; first {first}>"
+        if all(reads_back(dose) for dose in self.doses):
+            return f"Regimen.parse({str(self)!r}{name})"
+        unit = f", unit={self.unit!r}" if self.unit else ""
+        return f"Regimen(doses={list(self.doses)!r}{unit}{name})"
+
+    @property
+    def _who(self) -> str:
+        return f"regimen {self.name!r}" if self.name else "regimen"
+
+    def _with(self, doses: Iterable[Dose]) -> Regimen:
+        return Regimen(doses=doses, unit=self.unit, name=self.name)
+
+
+def _convert(dose: Dose, numerator: int, denominator: int) -> Dose:
+    """Multiply amount and rate by a ratio of whole numbers, which rounds once."""
+    rate = dose.rate * numerator / denominator if dose.rate > 0 else dose.rate
+    return replace(dose, amt=dose.amt * numerator / denominator, rate=rate)

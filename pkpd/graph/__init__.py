@@ -1,0 +1,1 @@
+"""Expression graph: what a traced model function leaves behind."""

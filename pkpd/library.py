@@ -1,0 +1,258 @@
+"""Models, seeds and studies found by name or by path; model files executed without being importable packages."""
+
+from __future__ import annotations
+
+import ast
+import contextvars
+import hashlib
+import inspect
+import linecache
+import os
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pkpd.errors import LibraryError, nearest
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["Catalogue", "Entry", "content_names", "content_root", "find_content", "list_models", "load_model"]
+
+# What one piece of content is called, and whether it is a file (a model) or a folder (a report, a study).
+_KINDS = {"models": ("model", True), "seeds": ("seed", False), "calibration": ("study", False)}
+
+_loading: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("_loading", default=())
+
+
+class Entry(NamedTuple):
+    """One piece of content: its name, the first line of its docstring, its file."""
+
+    name: str
+    title: str
+    path: Path
+
+
+class Catalogue(tuple[Entry, ...]):
+    """Entries in the order of their names, printed as a table."""
+
+    __slots__ = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that `load_model` takes."""
+        return tuple(entry.name for entry in self)
+
+    def __repr__(self) -> str:
+        width = max((len(entry.name) for entry in self), default=0)
+        return "\n".join(f"{entry.name:<{width}}  {entry.title}".rstrip() for entry in self)
+
+
+def content_root() -> Path:
+    """Return the folder that holds `models`, `seeds` and `calibration`, in a checkout or in an installed wheel.
+
+    Raises
+    ------
+    LibraryError
+        If the installation carries no content.
+    """
+    package = Path(__file__).resolve().parent
+    installed = package / "_content"
+    if installed.is_dir():
+        return installed
+    # A folder `models` beside the package in site-packages belongs to somebody else; a checkout has its project file.
+    if (package.parent / "pyproject.toml").is_file() and (package.parent / "models").is_dir():
+        return package.parent
+    raise LibraryError(f"no content folders beside {package}: reinstall pkpd, or load files by their path")
+
+
+def content_names(kind: str) -> tuple[str, ...]:
+    """Return the sorted names in a content folder.
+
+    Parameters
+    ----------
+    kind : {'models', 'seeds', 'calibration'}
+        Folder to look in.
+
+    Examples
+    --------
+    >>> "pk2_oral_irm1" in content_names("models")
+    True
+    """
+    _, is_file = _kind(kind)
+    folder = content_root() / kind
+    found = (path for path in folder.glob("*") if not path.name.startswith(("_", ".")))
+    if is_file:
+        return tuple(sorted(path.stem for path in found if path.suffix == ".py" and path.is_file()))
+    return tuple(sorted(path.name for path in found if path.is_dir()))
+
+
+def find_content(kind: str, name: str) -> Path:
+    """Return the file of a model, or the folder of a seed or study, that the library holds under a name.
+
+    Parameters
+    ----------
+    kind : {'models', 'seeds', 'calibration'}
+        Folder to look in.
+    name : str
+        Name without suffix.
+
+    Raises
+    ------
+    LibraryError
+        If there is no such name; the message lists the names that exist.
+    """
+    noun, is_file = _kind(kind)
+    known = content_names(kind)
+    if name not in known:
+        here = Path(f"{name}.py")
+        hint = nearest(name, known)
+        if is_file and here.is_file():
+            hint = f"; the file '{here}' in this folder is loaded by its path: '{here}'"
+        listed = ", ".join(known) or f"no {noun} yet"
+        raise LibraryError(f"the library has no {noun} '{name}'{hint}; it has {listed}")
+    return content_root() / kind / (f"{name}.py" if is_file else name)
+
+
+def list_models() -> Catalogue:
+    """Return name, title and file of every model in the library, without running any of them.
+
+    Returns
+    -------
+    Catalogue
+        A tuple of entries `(name, title, path)` that prints as a table; the title is the first line of the file.
+
+    Examples
+    --------
+    >>> list_models().names
+    (...'pk2_oral_irm1'...)
+    """
+    paths = (find_content("models", name) for name in content_names("models"))
+    return Catalogue(Entry(path.stem, _title(path), path) for path in paths)
+
+
+def load_model(name_or_path: str | os.PathLike[str]) -> Model:
+    """Return a model of the library by its name, or the model that one's own file defines.
+
+    A text that ends in ``.py`` or contains a folder separator is a path, and so is a `Path`; anything else is a name.
+    The file is executed anew at each call, under a module name of its own that no other import can collide with.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        For example ``"pk2_oral_irm1"`` or ``"my/own.py"``.
+
+    Returns
+    -------
+    Model
+        The global `model` of the file, or the only `Model` in it. The docstring of the file describes it where it
+        has no description of its own.
+
+    Raises
+    ------
+    LibraryError
+        If the name or file does not exist, or the file does not define exactly one model.
+
+    Examples
+    --------
+    >>> load_model("pk2_oral_irm1").name
+    'pk2_oral_irm1'
+    """
+    path, module_name = _locate(name_or_path)
+    with _guarded(path):
+        module = _execute(path, module_name)
+    return _model_of(module, path)
+
+
+def _kind(kind: str) -> tuple[str, bool]:
+    if kind not in _KINDS:
+        raise LibraryError(f"no content of kind '{kind}'{nearest(kind, _KINDS)}; there are {', '.join(_KINDS)}")
+    return _KINDS[kind]
+
+
+def _title(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_bytes(), filename=str(path))) or ""
+    return text.partition("\n")[0].rstrip()
+
+
+def _locate(name_or_path: str | os.PathLike[str]) -> tuple[Path, str]:
+    """Return the file and the name of the module that it becomes, the same in every process."""
+    given = os.fspath(name_or_path)
+    separators = [os.sep] + ([os.altsep] if os.altsep else [])
+    is_path = not isinstance(name_or_path, str) or given.endswith(".py") or any(sep in given for sep in separators)
+    if not is_path:
+        return find_content("models", given), f"pkpd_model_{given}"
+    path = Path(given).expanduser().resolve()
+    if not path.is_file():
+        raise LibraryError(f"model file '{given}' {_absence(path)}")
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return path, f"pkpd_model_{path.stem}_{digest}"
+
+
+def _absence(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder; give the file in it"
+    if not path.parent.is_dir():
+        return f"does not exist, nor does the folder {path.parent}"
+    beside = [other.name for other in path.parent.glob("*.py")]
+    hint = nearest(path.name, beside)
+    if not hint and path.stem in content_names("models"):
+        hint = f" (the library has a model of this name: load_model('{path.stem}'))"
+    return f"does not exist in {path.parent}{hint}"
+
+
+@contextmanager
+def _guarded(path: Path) -> Iterator[None]:
+    """Refuse files that load each other, and say in any error which file was being loaded."""
+    open_files = _loading.get()
+    if path in open_files:
+        chain = " -> ".join(file.name for file in (*open_files, path))
+        raise LibraryError(f"model files load each other: {chain}")
+    token = _loading.set((*open_files, path))
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"while loading the model file {path}")
+        raise
+    finally:
+        _loading.reset(token)
+
+
+def _execute(path: Path, module_name: str) -> types.ModuleType:
+    """Run a file as a module that tracebacks, `inspect` and `pickle` find, leaving no compiled file beside it."""
+    module = types.ModuleType(module_name)
+    module.__file__ = str(path)
+    linecache.checkcache(str(path))
+    before = sys.modules.get(module_name)
+    sys.modules[module_name] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
+    except BaseException:
+        if before is None:
+            del sys.modules[module_name]
+        else:
+            sys.modules[module_name] = before
+        raise
+    return module
+
+
+def _model_of(module: types.ModuleType, path: Path) -> Model:
+    from pkpd.model.model import Model
+
+    found = {name: value for name, value in vars(module).items() if isinstance(value, Model)}
+    model = found.get("model")
+    if model is None and len({id(value) for value in found.values()}) == 1:
+        model = next(iter(found.values()))
+    if model is None:
+        if "model" in vars(module):
+            have = f"its global 'model' is a {type(vars(module)['model']).__name__}"
+        else:
+            have = f"it defines {', '.join(found)}" if found else "it defines no Model"
+        raise LibraryError(f"model file {path} must assign one Model to the global name 'model'; {have}")
+    if not model.description and module.__doc__:
+        # The model is a frozen value; nobody else has seen it yet.
+        object.__setattr__(model, "description", inspect.cleandoc(module.__doc__))
+    return model

@@ -1,0 +1,1 @@
+"""Machine code: models as LLVM vector functions for the host processor."""

@@ -1,0 +1,1 @@
+"""What a model is: declarations, variability, the traced equations, their description."""

@@ -1,0 +1,334 @@
+"""The model: declarations and functions, checked and traced when it is built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace as changed
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pkpd.errors import ModelError
+from pkpd.model import describe, typeset
+from pkpd.model.compose import Declared, check_parts, declared, flat, merge_covariates, part_omegas
+from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
+from pkpd.model.numeric import Person, complete
+from pkpd.model.routine import ROLES, Routine
+from pkpd.model.trace import Trace, trace_model
+from pkpd.model.variability import covariance
+
+__all__ = ["Model"]
+
+Function = Callable[..., Mapping[str, Any]]
+Floats = NDArray[np.float64]
+
+
+class Model:
+    """A pharmacokinetic or pharmacodynamic model.
+
+    Parameters
+    ----------
+    name : str
+        Short name.
+    title, description, reference : str
+        One line; what it is and where it holds; where it was published.
+    states, parameters, covariates, outputs : iterable of declarations
+        In the order in which they shall appear.
+    omega, omega_iov : iterable of Omega
+        Covariance blocks between subjects, between occasions, beside the parameters' own ``cv`` and ``sd``.
+    correlations : mapping of (name, name) to float
+        Correlations of between-subject effects.
+    parts : mapping of prefix to Model
+        Models included whole; their names are prefixed, ``x.tcz.central``, ``p.tcz.CL``, and their outputs are found
+        beside their states, ``x.tcz.Cc``. Covariates of one name are one.
+    individual : function (p, cov) -> dict, optional
+        Individual parameters that replace those of the same name (``"tcz.CL"`` one of a part, before the part's
+        equations use it), or new ones.
+    initial : function (p) or (p, cov) -> dict, optional
+        Initial values; states not named start at 0.
+    dosing : function (p) or (p, cov) -> dict of dicts, optional
+        ``F``, ``tlag`` (h), ``rate`` and ``duration`` (h) by dosed state.
+    dynamics : function (t, x, p) or (t, x, p, cov) -> dict
+        Time derivative of every state; one for a part's state is a flow added to what the part itself says.
+    calculate : function (t, x, p) or (t, x, p, cov) -> dict, optional
+        Outputs; one that it leaves out is the state of the same name.
+    time_unit : str
+        Unit of ``t``.
+    check_units : bool
+        Whether the equations are checked for their units.
+
+    Attributes
+    ----------
+    states, parameters, covariates, outputs : mapping of full name to declaration
+    etas, iov_etas : tuple of str
+        Parameters that vary between subjects, between occasions.
+    omega, omega_iov : array, shape (n, n)
+        Covariance of eta (in the order of ``etas``) and of kappa (``iov_etas``).
+
+    Raises
+    ------
+    ModelError
+        If a declaration or a function is wrong; UnitError if units do not fit.
+
+    Examples
+    --------
+    >>> from pkpd.model.declare import Output, Parameter, State
+    >>> model = Model(
+    ...     "bolus",
+    ...     states=[State("central", "mg")],
+    ...     parameters=[Parameter("CL", 1.0, "L/h", cv=0.3), Parameter("V", 10.0, "L")],
+    ...     outputs=[Output("Cc", "mg/L")],
+    ...     dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+    ...     calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    ... )
+    >>> model.rhs(0.0, {"central": 100.0})
+    {'central': -10.0}
+    """
+
+    name: str
+    title: str
+    description: str
+    reference: str
+    time_unit: str
+    own: Declared
+    parts: Mapping[str, Model]
+    routines: Mapping[str, Routine]
+    states: Mapping[str, State]
+    parameters: Mapping[str, Parameter]
+    covariates: Mapping[str, Covariate]
+    outputs: Mapping[str, Output]
+    etas: tuple[str, ...]
+    iov_etas: tuple[str, ...]
+    omega: Floats
+    omega_iov: Floats
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str = "",
+        description: str = "",
+        reference: str = "",
+        states: Iterable[State] = (),
+        parameters: Iterable[Parameter] = (),
+        covariates: Iterable[Covariate] = (),
+        outputs: Iterable[Output] = (),
+        omega: Iterable[Omega] = (),
+        omega_iov: Iterable[Omega] = (),
+        correlations: Mapping[tuple[str, str], float] | None = None,
+        parts: Mapping[str, Model] | None = None,
+        individual: Function | None = None,
+        initial: Function | None = None,
+        dosing: Function | None = None,
+        dynamics: Function | None = None,
+        calculate: Function | None = None,
+        time_unit: str = "h",
+        check_units: bool = True,
+    ) -> None:
+        for field, text in (("name", name), ("title", title), ("description", description), ("reference", reference)):
+            if not isinstance(text, str) or (field == "name" and not text.strip()):
+                raise ModelError(f"Model: {field} must be text, got {text!r}")
+        functions = (individual, initial, dosing, dynamics, calculate)
+        own = declared(name, states, parameters, covariates, outputs)
+        parts = dict(parts or {})
+        check_parts(name, own, parts, time_unit)
+        fields: dict[str, Any] = {
+            "name": name,
+            "title": title,
+            "description": inspect.cleandoc(description),
+            "reference": reference,
+            "time_unit": time_unit,
+            "own": own,
+            "parts": MappingProxyType(parts),
+            "states": MappingProxyType(flat(own.states, {k: m.states for k, m in parts.items()})),
+            "parameters": MappingProxyType(flat(own.parameters, {k: m.parameters for k, m in parts.items()})),
+            "covariates": MappingProxyType(merge_covariates(name, own.covariates, parts)),
+            "outputs": MappingProxyType(flat(own.outputs, {k: m.outputs for k, m in parts.items()})),
+            "routines": MappingProxyType(
+                {r: Routine.of(name, r, f) for r, f in zip(ROLES, functions, strict=True) if f is not None}
+            ),
+        }
+        self.__dict__.update(fields)
+        if not self.states:
+            raise ModelError(f"model '{name}' has no states; give states=[State(name, unit), ...]")
+        if own.states and dynamics is None:
+            raise ModelError(f"model '{name}': dynamics is missing; give dynamics=dynamics, a function of (t, x, p)")
+        self._set_covariances(list(omega), list(omega_iov), correlations or {})
+        _ = self.trace  # mistakes in the functions show when the model is built
+        if check_units:
+            from pkpd.graph.dimension import check
+
+            check(self)
+
+    def _set_covariances(
+        self, omega: list[Omega], omega_iov: list[Omega], correlations: Mapping[tuple[str, str], float]
+    ) -> None:
+        between = {n: q.variance for n, q in self.parameters.items()}
+        within = {n: q.iov_variance for n, q in self.parameters.items()}
+        blocks = part_omegas(self.parts, False) + omega
+        iov_blocks = part_omegas(self.parts, True) + omega_iov
+        etas, matrix = covariance(self.name, self.parameters, between, blocks, correlations)
+        iov_etas, iov_matrix = covariance(self.name, self.parameters, within, iov_blocks, {}, "omega_iov")
+        self.__dict__.update(etas=etas, omega=matrix, iov_etas=iov_etas, omega_iov=iov_matrix)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise ModelError(f"model '{self.name}' cannot be changed; model.replace(...) returns another")
+
+    @cached_property
+    def trace(self) -> Trace:
+        """Equations as expression graphs."""
+        return trace_model(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the equations, the same in every process; parameter values do not enter."""
+        return self.trace.fingerprint
+
+    def replace(
+        self,
+        *,
+        values: Mapping[str, float] | None = None,
+        omega: Iterable[Omega] | Floats | None = None,
+        name: str | None = None,
+        title: str | None = None,
+    ) -> Model:
+        """Return a copy with other typical values, covariances or name.
+
+        Parameters
+        ----------
+        values : mapping of full name to float, optional
+            Typical values, in the parameters' units.
+        omega : iterable of Omega or array, optional
+            Covariance blocks that replace what the named parameters had, or the whole covariance, shape (n, n), in
+            the order of ``etas``.
+        name, title : str, optional
+
+        Raises
+        ------
+        ModelError
+            If a parameter is unknown, a value lies outside its bounds, or the covariance is not positive definite.
+        """
+        who = f"model '{self.name}'"
+        typical = complete(who, "parameter", values, {n: q.value for n, q in self.parameters.items()})
+        parameters = {
+            n: q if typical[n] == q.value else changed(q, value=typical[n]) for n, q in self.parameters.items()
+        }
+        changes: dict[str, Any] = {"parameters": parameters}
+        changes.update((k, v) for k, v in (("name", name), ("title", title)) if v is not None)
+        if omega is not None:
+            blocks = [Omega(self.etas, omega)] if isinstance(omega, np.ndarray) else list(omega)
+            changes.update(self._with_blocks(parameters, blocks))
+        return self._copy(changes)
+
+    def with_values(self, **values: float) -> Model:
+        """Return a copy with other typical values: ``model.with_values(CL=5)``."""
+        return self.replace(values=values)
+
+    def without_variability(self) -> Model:
+        """Return a copy in which all subjects and occasions are typical."""
+        none: dict[str, Any] = dict.fromkeys(("cv", "sd", "iov_cv", "iov_sd"))
+        empty = np.zeros((0, 0))
+        empty.setflags(write=False)
+        parameters = {n: changed(q, **none) for n, q in self.parameters.items()}
+        return self._copy(
+            {"parameters": parameters, "etas": (), "iov_etas": (), "omega": empty, "omega_iov": empty},
+        )
+
+    def _with_blocks(self, parameters: dict[str, Parameter], blocks: Sequence[Omega]) -> dict[str, Any]:
+        """Return parameters, etas and omega after blocks took the place of what their parameters had."""
+        named = {n for b in blocks if isinstance(b, Omega) for n in b.names}
+        keep = [i for i, n in enumerate(self.etas) if n not in named]
+        kept = [Omega([self.etas[i] for i in keep], self.omega[np.ix_(keep, keep)])] if keep else []
+        etas, matrix = covariance(self.name, parameters, {}, [*kept, *blocks], {})
+        spread = dict(zip(etas, np.sqrt(np.diag(matrix)), strict=True))
+        given = {n: changed(q, cv=None, sd=float(spread[n])) if n in named else q for n, q in parameters.items()}
+        return {"parameters": given, "etas": etas, "omega": matrix}
+
+    def _copy(self, changes: dict[str, Any]) -> Model:
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new.__dict__.update(changes)
+        new.__dict__["parameters"] = MappingProxyType(dict(changes["parameters"]))
+        # values are not part of the equations, the presence of eta and kappa is
+        if (new.etas, new.iov_etas) != (self.etas, self.iov_etas):
+            new.__dict__.pop("trace", None)
+        return new
+
+    def evaluate(
+        self,
+        parameters: Mapping[str, float] | None = None,
+        etas: Mapping[str, float] | None = None,
+        covariates: Mapping[str, float] | None = None,
+        kappas: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Return the individual parameters of one subject, by running ``individual`` on floats.
+
+        Parameters
+        ----------
+        parameters : mapping, optional
+            Typical values that differ from the model's, in its units.
+        etas, kappas : mapping, optional
+            Effects on the parameters' scales; 0 where not given.
+        covariates : mapping, optional
+            In the model's units; the reference where not given.
+        """
+        return self.person(parameters, etas, covariates, kappas).p
+
+    def person(
+        self,
+        parameters: Mapping[str, float] | None = None,
+        etas: Mapping[str, float] | None = None,
+        covariates: Mapping[str, float] | None = None,
+        kappas: Mapping[str, float] | None = None,
+    ) -> Person:
+        """Return one subject, whose ``initial()``, ``rhs(t, x)`` and ``outputs(t, x)`` run on floats.
+
+        The arguments are those of :meth:`evaluate`.
+        """
+        return Person.of(self, parameters, etas, kappas, covariates)
+
+    def rhs(
+        self,
+        t: float,
+        x: Mapping[str, float],
+        parameters: Mapping[str, float] | None = None,
+        etas: Mapping[str, float] | None = None,
+        covariates: Mapping[str, float] | None = None,
+        kappas: Mapping[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Return the derivative of every state, by running ``dynamics`` on floats.
+
+        Parameters
+        ----------
+        t : float
+            Time, in ``time_unit``.
+        x : mapping of full name to float
+            States, in their units; 0 where not given.
+        parameters, etas, covariates, kappas : mapping, optional
+            As for :meth:`evaluate`.
+        """
+        return self.person(parameters, etas, covariates, kappas).rhs(t, x)
+
+    def __repr__(self) -> str:
+        return f"Model('{self.name}', {len(self.states)} states, {len(self.parameters)} parameters)"
+
+    def __str__(self) -> str:
+        return describe.describe(self)
+
+    def to_latex(self) -> str:
+        """Return the equations as one LaTeX ``aligned`` environment, without dollar signs."""
+        return typeset.to_latex(self)
+
+    def to_markdown(self) -> str:
+        """Return a document: what the model is, its tables, its equations as LaTeX between ``$$``."""
+        return typeset.to_markdown(self)
+
+    def _repr_html_(self) -> str:
+        return typeset.to_html(self)
+
+    def _repr_latex_(self) -> str:
+        return f"$${typeset.to_latex(self)}$$"

@@ -1,0 +1,7 @@
+"""Figures of simulations and exposure that go into a paper as they are; every function returns Axes."""
+
+from pkpd.plot.concentration import compare, concentration
+from pkpd.plot.exposure import exposure
+from pkpd.plot.style import COLOURS, WIDTHS, house_style
+
+__all__ = ["COLOURS", "WIDTHS", "compare", "concentration", "exposure", "house_style"]

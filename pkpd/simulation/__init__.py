@@ -1,0 +1,1 @@
+"""Model x doses x people -> xarray: the place where names meet arrays."""

@@ -1,0 +1,347 @@
+"""The verb: simulate regimens or data sets in one person or many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.events import EventTable
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import PkpdError, PopulationError, RegimenError
+from pkpd.population.people import Population
+from pkpd.simulation import dataset, grid, rows
+from pkpd.simulation.failures import describe, dose_fault, report
+from pkpd.simulation.kernels import Quantity, kernel_for, quantities
+from pkpd.simulation.observe import add_residuals
+from pkpd.simulation.people import population_courses
+from pkpd.simulation.progress import Progress, announce_compilation
+from pkpd.solve.kernel import METHODS, Kernel
+from pkpd.solve.run import Fault, Result, Settings, solve_block
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.model.model import Model
+
+__all__ = ["simulate"]
+
+Regimens = Regimen | Mapping[str, Any] | Sequence[Regimen] | EventTable | None
+
+
+@dataclass
+class Job:
+    """One call of ``simulate``, checked and ready to run."""
+
+    model: Model
+    chosen: list[Quantity]
+    kernel: Kernel
+    settings: Settings
+    threads: int
+    on_failure: str
+
+
+def simulate(
+    model: Model,
+    regimen: Regimens = None,
+    population: Population | None = None,
+    times: Any = None,
+    *,
+    outputs: Sequence[str] | None = None,
+    occasions: Any = None,
+    residual: bool = False,
+    seed: int | None = None,
+    method: str = "auto",
+    rtol: float = 1e-8,
+    atol: float = 1e-11,
+    h_max: float = np.inf,
+    max_steps: int = 1_000_000,
+    threads: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    on_failure: str = "warn",
+    progress: bool | None = None,
+) -> xr.Dataset:
+    """Solve a model for doses and people.
+
+    Parameters
+    ----------
+    model : Model
+    regimen : Regimen, dict, sequence or EventTable, optional
+        One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
+        the dict); or a data set, whose rows are then simulated in order. Nothing: no dose.
+    population : Population, optional
+        Who; the typical person at reference covariates if not given.
+    times : array, shape (times,)
+        When to observe, in the model's time unit, increasing. An observation at the time of a dose is taken before it.
+    outputs : sequence of str, optional
+        Outputs, states or individual parameters to keep; all declared outputs by default.
+    occasions : array, optional
+        Times at which the second, third, ... occasion begins, for variability between occasions. A data set brings its
+        own in column OCC.
+    residual : bool
+        Add ``<output>_observed`` with residual error drawn for outputs that declare one.
+    seed : int, optional
+        Of the residual error; the population's by default.
+    method : {"auto", "linear", "dop853", "tsit5", "rodas5p"}
+        ``auto``: the exact propagator for linear models, else an explicit method of order 8 that hands stiff subjects to a
+        stiff method of order 5.
+    rtol, atol : float
+        Bounds of the error per step of each state: relative, and in the state's unit.
+    h_max, max_steps
+        Longest step; most steps of one subject.
+    threads : int, optional
+        All cores by default; results do not depend on it.
+    store : path, optional
+        Write to this Zarr folder block by block, and return the data set opened from there.
+    on_failure : {"warn", "raise", "ignore"}
+        What to do if a subject cannot be solved; ``status`` tells which, and the others' results are kept.
+    progress : bool, optional
+        Show a bar; by default on terminals when it takes long.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions regimen, subject, time, those that were asked for, or row for a data set. Variables carry ``units`` and
+        ``long_name``; ``status`` is 0 where all went well.
+
+    Raises
+    ------
+    PkpdError
+        With who is wrong and what to do, if an argument cannot be understood.
+
+    Examples
+    --------
+    >>> import pkpd
+    >>> model = pkpd.load_model("pk1_oral")
+    >>> sims = pkpd.simulate(model, pkpd.Regimen.parse("100 mg q24h x3", cmt="depot"), times=pkpd.hours(0, 72, 1))
+    >>> sims["Cc"].dims
+    ('time',)
+    """
+    settings = _settings(method, rtol, atol, h_max, max_steps)
+    if on_failure not in ("warn", "raise", "ignore"):
+        raise PkpdError(f"simulate: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
+    chosen = quantities(model, outputs)
+    announce_compilation()
+    kernel = kernel_for(model, chosen)
+    if method == "linear" and not kernel.linear:
+        raise PkpdError(f"simulate: model '{model.name}' is not linear with constant coefficients; use method='auto'")
+    job = Job(model, chosen, kernel, settings, _threads(threads), on_failure)
+    with Progress(progress) as bar:
+        if isinstance(regimen, EventTable):
+            return _simulate_table(job, regimen, population, times, residual, seed, bar)
+        return _simulate_grid(job, regimen, population, _times(times), _occasions(occasions), residual, seed, store, bar)
+
+
+def _settings(method: str, rtol: float, atol: float, h_max: float, max_steps: int) -> Settings:
+    known = ("auto", "linear", *METHODS)
+    if method not in known:
+        raise PkpdError(f"simulate: method must be one of {', '.join(known)}, got {method!r}")
+    for name, value in (("rtol", rtol), ("atol", atol), ("h_max", h_max)):
+        if not value > 0:
+            raise PkpdError(f"simulate: {name} must be > 0, got {value!r}")
+    return Settings(method, float(rtol), float(atol), int(max_steps), float(h_max))
+
+
+def _threads(threads: int | None) -> int:
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise PkpdError(f"simulate: threads must be at least 1, got {threads}")
+    return int(threads)
+
+
+def _times(times: Any) -> np.ndarray:
+    if times is None:
+        raise PkpdError("simulate: times is missing; give the observation times, e.g. times=pkpd.hours(0, 48, 1)")
+    grid_times = np.array(times, dtype=np.float64)
+    if grid_times.ndim != 1 or grid_times.size == 0:
+        raise PkpdError(f"simulate: times must be a list of numbers, got shape {grid_times.shape}")
+    bad = np.flatnonzero(~np.isfinite(grid_times))
+    if bad.size:
+        raise PkpdError(f"simulate: times must be finite, got {grid_times[bad[0]]} at position {bad[0]}")
+    falls = np.flatnonzero(np.diff(grid_times) < 0)
+    if falls.size:
+        i = falls[0]
+        raise PkpdError(f"simulate: times must not decrease, but {grid_times[i]:g} is followed by {grid_times[i + 1]:g} (position {i + 1}); sort them")
+    return grid_times
+
+
+def _occasions(occasions: Any) -> np.ndarray | None:
+    if occasions is None:
+        return None
+    starts = np.atleast_1d(np.array(occasions, dtype=np.float64))
+    if starts.ndim != 1 or not np.all(np.isfinite(starts)) or np.any(np.diff(starts) <= 0):
+        raise PkpdError(f"simulate: occasions must be increasing times at which the second, third, ... occasion begins, got {occasions!r}")
+    return starts
+
+
+def _named(model: Model, regimen: Regimens, population: Population | None) -> tuple[dict[str, list[Regimen]], bool]:
+    """Return the regimens by name, each for all or one per subject, and whether names were given."""
+    named = isinstance(regimen, Mapping)
+    if regimen is None:
+        regimen = Regimen(doses=[])
+    items = regimen if isinstance(regimen, Mapping) else {"": regimen}
+    out: dict[str, list[Regimen]] = {}
+    for name, value in items.items():
+        each = [value] if isinstance(value, Regimen) else list(value) if isinstance(value, Sequence) else [value]
+        wrong = next((r for r in each if not isinstance(r, Regimen)), None)
+        if wrong is not None or not each:
+            got = "an empty list" if not each else f"{type(wrong).__name__} {wrong!r}"
+            raise RegimenError(f"simulate: regimen {name!r} must be a Regimen or one Regimen per subject, got {got}")
+        if not isinstance(value, Regimen):
+            n = 1 if population is None else population.n
+            if len(each) != n:
+                raise RegimenError(f"simulate: regimen {name!r} has {len(each)} regimens for {n} subjects; give one for all or one per subject")
+        out[str(name)] = each
+    if not out:
+        raise RegimenError("simulate: the mapping of regimens is empty; give at least one")
+    return out, named
+
+
+def _in_units(model: Model, regimen: Regimen) -> Regimen:
+    """Return a regimen in the unit of the states it doses."""
+    if regimen.unit is None:
+        return regimen
+    states = tuple(model.states)
+    units = {model.states[states[int(k)]].unit for k in regimen.records(states)["cmt"]}
+    if len(units) > 1:
+        raise RegimenError(f"simulate: {regimen!s} is in {regimen.unit}, but doses states in {', '.join(sorted(units))}; give one regimen per unit and add them")
+    return regimen.to(units.pop()) if units else regimen
+
+
+def _simulate_grid(
+    job: Job, regimen: Regimens, population: Population | None, times: np.ndarray, occasions: np.ndarray | None,
+    residual: bool, seed: int | None, store: str | os.PathLike[str] | None, bar: Progress,
+) -> xr.Dataset:  # fmt: skip
+    model, kernel = job.model, job.kernel
+    named, has_names = _named(model, regimen, population)
+    people = Population.typical(model) if population is None else population
+    _check_people(model, people)
+    states = tuple(model.states)
+    packed = [grid.pack_records([_in_units(model, r).records(states) for r in each]) for each in named.values()]
+    if occasions is not None and people.n_occasions < occasions.size + 1:
+        people = people.with_occasions(occasions.size + 1)
+    courses = population_courses(model, people, occasions)
+    labels = None if population is None else people.labels
+    coords = dataset.coordinates(times, model.time_unit, list(named) if has_names else None, labels)
+    doses = None if any(len(r) > 1 for r in named.values()) else dataset.doses_text({n: r[0] for n, r in named.items()}, states[0])
+    sink = _sink(job, len(packed), people.n, times, store, coords, doses)
+    size = grid.block_size(people.n, kernel.n, times.size, job.threads)
+    tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
+    names = list(named)
+
+    def work(task: tuple[int, slice]) -> None:
+        g, subjects = task
+        block, inputs = grid.grid_block(model, kernel, people, courses, subjects, *packed[g], times)
+
+        def who(i: int) -> str:
+            return f"regimen '{names[g]}', subject {people.labels[subjects.start + i]}"
+
+        result = _solve(job, block, inputs, who)
+        values = result.outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
+        found = dict(zip([q.name for q in job.chosen], values, strict=True))
+        if residual:
+            found |= add_residuals(model, found, people.seed if seed is None else seed, people.index[subjects], g * times.size)
+        sink.write(g, subjects, found, result.status, result.when)
+        bar.advance(1)
+
+    bar.start(len(tasks), f"simulating {model.name}")
+    _run(work, tasks, job.threads)
+    sink.finish()
+    status, when = sink.status, sink.when
+    n = people.n
+    report(
+        model, status.ravel(), when.ravel(), lambda i: f"regimen '{names[i // n]}', subject {people.labels[i % n]}",
+        lambda i: _values(job, people, i % n), job.on_failure,
+    )  # fmt: skip
+    return sink.dataset(_notes(job))
+
+
+def _simulate_table(
+    job: Job, table: EventTable, population: Population | None, times: Any, residual: bool, seed: int | None, bar: Progress
+) -> xr.Dataset:
+    if times is not None:
+        raise PkpdError("simulate: a data set brings its own times; leave times out, or give a regimen (table.regimens()) with times")
+    model = job.model
+    people = Population.typical(model, table.n_subjects) if population is None else population
+    if people.n != table.n_subjects:
+        raise PopulationError(f"simulate: the population has {people.n} subjects, the data set {table.n_subjects}; draw n={table.n_subjects}")
+    _check_people(model, people)
+    size = max(16, min(512, -(-table.n_subjects // job.threads)))
+    values = {q.name: np.empty(len(table)) for q in job.chosen}
+    status, when = np.zeros(table.n_subjects, np.int64), np.zeros(table.n_subjects)
+    tasks = rows.table_blocks(model, job.kernel, table, people, size)
+
+    def work(task: tuple[slice, slice, Any, np.ndarray]) -> None:
+        span, subjects, block, inputs = task
+        result = _solve(job, block, inputs, lambda i: f"{table.name}, ID {table.labels[subjects.start + i]}")
+        for q, out in zip(job.chosen, result.outputs, strict=True):
+            values[q.name][span] = out
+        status[subjects], when[subjects] = result.status, result.when
+        bar.advance(1)
+
+    bar.start(len(tasks), f"simulating {model.name}")
+    _run(work, tasks, job.threads)
+    if residual:
+        row_values = {n: v[:, None] for n, v in values.items()}
+        noisy = add_residuals(model, row_values, people.seed if seed is None else seed, np.arange(len(table)), 0)
+        values |= {n: v[:, 0] for n, v in noisy.items()}
+    report(model, status, when, lambda i: f"ID {table.labels[i]}", lambda i: _values(job, people, i), job.on_failure)
+    return dataset.rows_dataset(model, job.chosen, values, status, table, _notes(job))
+
+
+def _check_people(model: Model, people: Population) -> None:
+    if tuple(people.eta_names) != tuple(model.etas):
+        raise PopulationError(
+            f"simulate: the population was drawn for random effects on {', '.join(people.eta_names) or 'nothing'}, model '{model.name}' has them on "
+            f"{', '.join(model.etas) or 'nothing'}; draw it for this model"
+        )
+
+
+def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any) -> Result:
+    try:
+        return solve_block(job.kernel, block, inputs, job.settings)
+    except Fault as fault:
+        _, i, k = fault.args
+        names = [s.name for s in job.kernel.inputs]
+        text = describe(names, [float(v) for v in inputs[:, block.column[i]]])
+        raise dose_fault(job.model, fault, who(i), int(block.records.cmt[k]), text) from None
+
+
+def _values(job: Job, people: Population, i: int) -> str:
+    """Return the individual parameter values of a subject."""
+    model = job.model
+    etas = dict(zip(model.etas, people.etas[i], strict=True))
+    given = {n: float(v[i]) for n, v in people.parameters.items()}
+    covariates = {n: float(v[i]) for n, v in people.covariates.items()}
+    found = model.evaluate(given, etas, covariates)
+    return describe(list(found), [float(v) for v in found.values()])
+
+
+def _run(work: Any, tasks: Sequence[Any], threads: int) -> None:
+    if threads == 1 or len(tasks) < 2:
+        for task in tasks:
+            work(task)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, tasks):
+            pass
+
+
+def _sink(job: Job, regimens: int, n: int, times: np.ndarray, store: Any, coords: dict[str, Any], doses: str | None) -> Any:
+    from pkpd.simulation.sink import MemorySink, ZarrSink
+
+    shape = (regimens, n, times.size)
+    if store is None:
+        return MemorySink(job.model, job.chosen, shape, coords, doses)
+    return ZarrSink(job.model, job.chosen, shape, coords, doses, Path(store))
+
+
+def _notes(job: Job) -> dict[str, Any]:
+    s = job.settings
+    return {"method": "linear" if s.method == "auto" and job.kernel.linear else s.method, "rtol": s.rtol, "atol": s.atol}

@@ -1,0 +1,99 @@
+"""Results as xarray datasets with units and meanings (CF conventions)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.simulation.kernels import Quantity
+from pkpd.solve.status import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.dosing.events import EventTable
+    from pkpd.dosing.regimen import Regimen
+    from pkpd.model.model import Model
+
+__all__ = ["coordinates", "doses_text", "grid_dataset", "rows_dataset", "status_attributes", "variable_attributes"]
+
+
+def doses_text(regimens: Mapping[str, Regimen], first_state: str) -> str:
+    """Return the explicit doses of each regimen as JSON, for plots and exposure."""
+    found = {}
+    for name, regimen in regimens.items():
+        doses = regimen.explicit()
+        doses["cmt"] = [first_state if c is None else c for c in doses["cmt"]]
+        found[name] = doses
+    return json.dumps(found)
+
+
+def variable_attributes(q: Quantity) -> dict[str, str]:
+    """Return the attributes of an output."""
+    return {"units": q.unit or "1", "long_name": q.meaning or q.name}
+
+
+def status_attributes() -> dict[str, Any]:
+    """Return the attributes of the status variable."""
+    codes = [s for s in Status if s is not Status.STIFF]
+    return {
+        "long_name": "fate of the subject",
+        "flag_values": np.array([int(s) for s in codes]),
+        "flag_meanings": " ".join(s.name.lower() for s in codes),
+    }
+
+
+def coordinates(times: np.ndarray, time_unit: str, regimens: Sequence[str] | None, labels: np.ndarray | None) -> dict[str, Any]:
+    """Return the coordinates regimen, subject and time, those that there are."""
+    out: dict[str, Any] = {}
+    if regimens is not None:
+        out["regimen"] = ("regimen", np.array(list(regimens), dtype=np.str_))
+    if labels is not None:
+        out["subject"] = ("subject", np.asarray(labels))
+    out["time"] = ("time", times, {"units": time_unit, "long_name": "time"})
+    return out
+
+
+def grid_dataset(
+    model: Model, chosen: Sequence[Quantity], values: Mapping[str, np.ndarray], status: np.ndarray, coords: dict[str, Any], doses: str | None,
+    settings: dict[str, Any],
+) -> xr.Dataset:  # fmt: skip
+    """Return outputs over regimen, subject and time; arrays come with all three dimensions."""
+    import xarray as xr
+
+    dims = [d for d in ("regimen", "subject", "time") if d in coords]
+    keep = tuple(slice(None) if d in coords else 0 for d in ("regimen", "subject", "time"))
+    data: dict[str, Any] = {}
+    for name, array in values.items():
+        q = next((q for q in chosen if q.name == name or f"{q.name}_observed" == name), None)
+        attrs = variable_attributes(q) if q is not None else {}
+        if name.endswith("_observed") and q is not None and q.name != name:
+            attrs["long_name"] += ", with residual error"
+        data[name] = (dims, array[keep], attrs if doses is None else attrs | {"doses": doses})
+    data["status"] = (dims[:-1], status[keep[:2]], status_attributes())
+    return xr.Dataset(data, coords, {"model": model.name, "title": model.title} | settings)
+
+
+def rows_dataset(
+    model: Model, chosen: Sequence[Quantity], values: Mapping[str, np.ndarray], status: np.ndarray, table: EventTable, settings: dict[str, Any]
+) -> xr.Dataset:
+    """Return outputs over the rows of a data set, with its columns as coordinates."""
+    import xarray as xr
+
+    coords: dict[str, Any] = {}
+    for name in table.frame.columns:
+        column = table.frame[name].to_numpy()
+        if column.dtype.kind == "O":
+            column = np.array([str(v) for v in column])
+        coords[str(name)] = ("row", column, {"units": model.time_unit} if name == "TIME" else {})
+    known = {q.name: q for q in chosen}
+    data: dict[str, Any] = {}
+    for name, array in values.items():
+        q = known.get(name) or known[name.removesuffix("_observed")]
+        data[name] = ("row", array, variable_attributes(q))
+    data["status"] = ("subject", status, status_attributes())
+    coords["subject"] = ("subject", np.asarray(table.labels))
+    return xr.Dataset(data, coords, {"model": model.name, "title": model.title} | settings)

@@ -1,0 +1,100 @@
+"""Simulation of regimens on a common grid of times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkpd.simulation.columns import GRID_OBSERVATION, Columns, constant_columns, varying_columns
+from pkpd.simulation.people import Courses, fill_inputs
+from pkpd.solve.kernel import Kernel
+from pkpd.solve.run import Block
+from pkpd.solve.timeline import Records
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+    from pkpd.population.people import Population
+
+__all__ = ["block_size", "grid_block", "pack_records"]
+
+BYTES = 1 << 20  # states of a block of subjects; what fits into the cache of a core
+
+
+def block_size(subjects: int, states: int, times: int, threads: int) -> int:
+    """Return how many subjects to solve at a time."""
+    fitting = BYTES // (8 * states * max(times, 1))
+    return int(max(1, min(max(64, min(fitting, 1024)), -(-subjects // threads))))
+
+
+def pack_records(regimens: Sequence[np.ndarray]) -> tuple[Records, np.ndarray]:
+    """Return the records of several regimens side by side and their offsets."""
+    together = regimens[0] if len(regimens) == 1 else np.concatenate(regimens)
+    offsets = np.concatenate([[0], np.cumsum([r.size for r in regimens])])
+    return Records(*(np.ascontiguousarray(together[f]) for f in Records._fields)), offsets
+
+
+def grid_block(
+    model: Model, kernel: Kernel, people: Population, courses: Courses | None, subjects: slice,
+    records: Records, offsets: np.ndarray, times: np.ndarray,
+) -> tuple[Block, np.ndarray]:  # fmt: skip
+    """Return the block and inputs of some subjects.
+
+    Parameters
+    ----------
+    courses : Courses or None
+        Covariates of the whole population that change in time.
+    records, offsets
+        Of one regimen for all (two offsets) or of one per subject of the population.
+    """
+    m = subjects.stop - subjects.start
+    every = np.arange(subjects.start, subjects.stop)
+    part = None if courses is None else _part(courses, subjects)
+    columns = constant_columns(m) if part is None else _columns(model, part, m, subjects.start)
+    own = every if part is None else part.subject[columns.source]
+    inputs = fill_inputs(kernel.inputs, model, people, own, part, columns)
+    shared = offsets.size == 2
+    first = np.zeros(m, np.int64) if shared else offsets[every]
+    last = np.full(m, offsets[1]) if shared else offsets[every + 1]
+    earliest = min(0.0, float(times[0])) if times.size else 0.0
+    origin = np.full(m, earliest)
+    if shared and offsets[1]:
+        origin[:] = min(earliest, float(records.time[0]))
+    elif not shared:
+        for i in range(m):
+            if last[i] > first[i]:
+                origin[i] = min(earliest, float(records.time[first[i]]))
+    zeros, none = np.zeros(m, np.int64), np.empty(0, np.int64)
+    rank = np.full(times.size, GRID_OBSERVATION) if part is not None else np.empty(0)
+    obs_time, obs_first, obs_last = times, zeros, zeros + times.size
+    if part is not None:  # the order among events differs between subjects
+        obs_time, rank = np.tile(times, m), np.tile(rank, m)
+        obs_first = np.arange(m) * times.size
+        obs_last = obs_first + times.size
+    block = Block(
+        column=columns.first, origin=origin, records=records, rec_first=first, rec_last=last, rec_column=none,
+        seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank, seg_column=columns.seg_column,
+        obs_time=obs_time, obs_first=obs_first, obs_last=obs_last, obs_rank=rank, obs_column=none, shared=part is None,
+    )  # fmt: skip
+    return block, inputs
+
+
+def _columns(model: Model, part: Courses, m: int, first: int) -> Columns:
+    starts = np.searchsorted(part.subject, np.arange(first, first + m + 1))
+    behind, slopes = part.behind(model)
+    occasion = part.occasion[:, None].astype(np.float64)
+    origin = np.where(slopes != 0.0, part.time[:, None], 0.0)
+    flat = np.zeros_like(slopes)
+    return varying_columns(starts, part.time, np.hstack([part.values, occasion, flat, flat]), np.hstack([behind, occasion, slopes, origin]), grid=True)
+
+
+def _part(courses: Courses, subjects: slice) -> Courses:
+    rows = slice(*np.searchsorted(courses.subject, [subjects.start, subjects.stop]))
+    return Courses(courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows])
+
+
+def slices(subjects: int, size: int) -> Iterator[slice]:
+    """Yield the ranges of subjects that are solved together."""
+    for a in range(0, subjects, size):
+        yield slice(a, min(a + size, subjects))

@@ -1,0 +1,78 @@
+"""From a model's names to machine code: which outputs, which inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pkpd.errors import ModelError, nearest
+from pkpd.graph.nodes import Node, symbol
+from pkpd.solve.kernel import Equations, Kernel
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["Quantity", "kernel_for", "quantities"]
+
+
+class Quantity:
+    """An output, state or individual parameter that can be asked for: expression, unit and meaning."""
+
+    __slots__ = ("meaning", "name", "node", "unit")
+
+    def __init__(self, name: str, node: Node, unit: str, meaning: str) -> None:
+        self.name, self.node, self.unit, self.meaning = name, node, unit, meaning
+
+
+def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
+    """Return the quantities of the given names, all declared outputs by default.
+
+    Raises
+    ------
+    ModelError
+        If a name is none of the model's outputs, states or individual parameters.
+    """
+    trace = model.trace
+    if names is None:
+        names = list(trace.outputs)
+    if isinstance(names, str):
+        names = [names]
+    known = {n: Quantity(n, node, "", "individual parameter") for n, node in trace.individual.items()}
+    known |= {n: Quantity(n, known[n].node, q.unit, q.meaning) for n, q in model.parameters.items() if n in known}
+    known |= {n: Quantity(n, symbol(n, "state"), q.unit, q.meaning) for n, q in model.states.items()}
+    known |= {n: Quantity(n, node, model.outputs[n].unit, model.outputs[n].meaning) for n, node in trace.outputs.items()}
+    missing = [n for n in names if n not in known]
+    if missing:
+        raise ModelError(
+            f"model '{model.name}' has no output '{missing[0]}'; it has outputs {', '.join(trace.outputs) or '(none)'}"
+            f" and states {', '.join(trace.states)}{nearest(missing[0], known)}"
+        )
+    if not names:
+        raise ModelError(f"model '{model.name}': no output is asked for; name outputs or states, e.g. outputs={list(known)[:1]}")
+    return [known[n] for n in dict.fromkeys(names)]
+
+
+def kernel_for(model: Model, chosen: Sequence[Quantity]) -> Kernel:
+    """Return the machine code of a model for some outputs, built once per model object."""
+    cache: dict[tuple[str, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
+    key = tuple(q.name for q in chosen)
+    if key not in cache:
+        trace = model.trace
+        covariates = [symbol(n, "covariate") for n in trace.covariates]
+        cache[key] = Kernel(
+            Equations(
+                states=tuple(symbol(n, "state") for n in trace.states),
+                inputs=(
+                    *(symbol(n, "theta") for n in trace.thetas),
+                    *(symbol(n, "eta") for n in trace.etas),
+                    *(symbol(n, "kappa") for n in trace.kappas),
+                    *covariates,
+                ),
+                derivatives=trace.derivatives,
+                initial=trace.initial,
+                outputs=tuple(q.node for q in chosen),
+                dosing=trace.dosing,
+                sloping=frozenset(s for s in covariates if model.covariates[s.name].carry == "linear"),
+            )
+        )
+    return cache[key]

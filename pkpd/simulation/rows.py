@@ -1,0 +1,94 @@
+"""Simulation of a data set: the state at every row, in the order of the rows, as NONMEM would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkpd.errors import DataError
+from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns, varying_columns
+from pkpd.simulation.people import Courses, fill_inputs
+from pkpd.solve.kernel import Kernel
+from pkpd.solve.run import Block
+from pkpd.solve.timeline import Records
+
+if TYPE_CHECKING:
+    from pkpd.dosing.events import EventTable
+    from pkpd.model.model import Model
+    from pkpd.population.people import Population
+
+__all__ = ["table_blocks", "table_courses"]
+
+
+def table_courses(model: Model, table: EventTable) -> Courses | None:
+    """Return the covariates (and occasions, column OCC) of a data set that the model uses, or None if it uses none."""
+    names = tuple(n for n in model.covariates if n in table.frame.columns)
+    occasions = "OCC" in table.frame.columns and bool(model.iov_etas)
+    if not names and not occasions:
+        return None
+    rows = len(table.frame)
+    values = np.empty((rows, len(names)))
+    for k, name in enumerate(names):
+        column = table.frame[name]
+        if column.dtype.kind not in "biuf":
+            raise DataError(f"{table.name}: covariate {name} of model '{model.name}' holds text; give numbers")
+        values[:, k] = column.to_numpy(np.float64)
+    bad = np.argwhere(~np.isfinite(values))
+    if bad.size:
+        r, k = bad[0]
+        raise DataError(
+            f"{table.name}: covariate {names[k]} is missing in {bad.shape[0]} rows (first: row {r + 1}, ID {table.frame['ID'].iloc[r]}, "
+            f"TIME {table.frame['TIME'].iloc[r]:g}); fill it, for instance by carrying the last value forward"
+        )
+    subject = np.repeat(np.arange(table.n_subjects), np.diff(table.starts))
+    occasion = np.zeros(rows, np.int64)
+    if occasions:
+        raw = table.frame["OCC"].to_numpy()
+        for a, b in zip(table.starts[:-1], table.starts[1:], strict=True):
+            occasion[a:b] = np.unique(raw[a:b], return_inverse=True)[1]
+    return Courses(names, np.asarray(table.clock, np.float64), values, occasion, subject)
+
+
+def _columns(model: Model, courses: Courses | None, starts: np.ndarray) -> Columns:
+    if courses is None:
+        return constant_columns(starts.size - 1)
+    behind, slopes = courses.behind(model)
+    occasion = courses.occasion[:, None].astype(np.float64)
+    sloping = np.where(slopes != 0.0, courses.time[:, None], 0.0)
+    at = np.hstack([courses.values, occasion, np.zeros_like(slopes), np.zeros_like(slopes)])
+    after = np.hstack([behind, occasion, slopes, sloping])
+    return varying_columns(starts, courses.time, at, after, grid=False)
+
+
+def table_blocks(model: Model, kernel: Kernel, table: EventTable, people: Population, size: int) -> list[tuple[slice, slice, Block, np.ndarray]]:
+    """Return (rows, subjects, block, inputs) for every ``size`` subjects of a data set."""
+    records = table.records(tuple(model.states))
+    courses = table_courses(model, table)
+    out = []
+    for a in range(0, table.n_subjects, size):
+        b = min(a + size, table.n_subjects)
+        rows = slice(int(table.starts[a]), int(table.starts[b]))
+        starts = np.asarray(table.starts[a : b + 1] - table.starts[a], np.int64)
+        part = None if courses is None else _part(courses, rows)
+        columns = _columns(model, part, starts)
+        subject = np.arange(a, b) if part is None else part.subject[columns.source]
+        block = _block(records[rows], starts, columns, np.asarray(table.clock[rows], np.float64), part is not None)
+        out.append((rows, slice(a, b), block, fill_inputs(kernel.inputs, model, people, subject, part, columns)))
+    return out
+
+
+def _part(courses: Courses, rows: slice) -> Courses:
+    return Courses(courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows])
+
+
+def _block(records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.ndarray, varies: bool) -> Block:
+    rec = Records(time, *(np.ascontiguousarray(records[f]) for f in Records._fields[1:]))
+    rank = np.arange(time.size) - np.repeat(starts[:-1], np.diff(starts)) + ROW_OBSERVATION
+    return Block(
+        column=columns.first, origin=time[starts[:-1]], records=rec, rec_first=starts[:-1], rec_last=starts[1:],
+        rec_column=columns.own if varies else np.empty(0, np.int64),
+        seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank, seg_column=columns.seg_column,
+        obs_time=time, obs_first=starts[:-1], obs_last=starts[1:], obs_rank=rank,
+        obs_column=columns.own if varies else np.empty(0, np.int64), shared=False,
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""Where results go: memory, or a Zarr folder that grows block by block."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import PkpdError
+from pkpd.simulation.dataset import grid_dataset, status_attributes, variable_attributes
+from pkpd.simulation.kernels import Quantity
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.model.model import Model
+
+__all__ = ["MemorySink", "ZarrSink"]
+
+Shape = tuple[int, int, int]
+
+
+def _available_bytes() -> int | None:
+    """Return how much memory is free, or None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        return None
+    return None
+
+
+class MemorySink:
+    """Keep results in arrays of shape (regimens, subjects, times)."""
+
+    def __init__(self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str | None) -> None:
+        need, free = 8 * len(chosen) * int(np.prod(shape)), _available_bytes()
+        if free is not None and need > 0.8 * free:
+            raise PkpdError(
+                f"simulate: the result needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; give store='results.zarr' to stream it to disk, "
+                "or ask for fewer outputs or times"
+            )
+        self.model, self.chosen, self.coords, self.doses = model, chosen, coords, doses
+        self.shape = shape
+        self.values: dict[str, np.ndarray] = {q.name: np.empty(shape) for q in chosen}
+        self.status, self.when = np.zeros(shape[:2], np.int64), np.zeros(shape[:2])
+        self.lock = threading.Lock()
+
+    def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray) -> None:
+        """Store one block."""
+        for name, array in values.items():
+            if name not in self.values:
+                with self.lock:
+                    self.values.setdefault(name, np.empty(self.shape))
+            self.values[name][regimen, subjects] = array
+        self.status[regimen, subjects], self.when[regimen, subjects] = status, when
+
+    def finish(self) -> None:
+        """Nothing is left to do in memory."""
+
+    def dataset(self, notes: dict[str, Any]) -> xr.Dataset:
+        """Return the data set."""
+        return grid_dataset(self.model, self.chosen, self.values, self.status, self.coords, self.doses, notes)
+
+
+class ZarrSink:
+    """Write blocks to a Zarr folder; memory holds the blocks being solved and the status."""
+
+    def __init__(self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str | None, path: Path) -> None:
+        import zarr
+
+        if path.exists() and any(path.iterdir()):
+            raise PkpdError(f"simulate: store {str(path)!r} exists already; remove it or choose another name")
+        self.path, self.coords = path, coords
+        self.dims = [d for d in ("regimen", "subject", "time") if d in coords]
+        self.keep = [i for i, d in enumerate(("regimen", "subject", "time")) if d in coords]
+        self.rows = max(64, min(shape[1], (1 << 22) // (8 * max(shape[2], 1))))
+        self.group = zarr.open_group(str(path), mode="w", attributes={"model": model.name, "title": model.title})
+        self.status, self.when = np.zeros(shape[:2], np.int64), np.zeros(shape[:2])
+        self.pending: dict[tuple[int, int], tuple[int, dict[str, np.ndarray]]] = {}
+        self.lock = threading.Lock()
+        self.shape = shape
+        for name, (dim, data, *attrs) in coords.items():
+            self._array(name, np.asarray(data), [dim], attrs[0] if attrs else {})
+        full = [shape[i] for i in self.keep]
+        chunk = [(1, self.rows, shape[2])[i] for i in self.keep]
+        for q in chosen:
+            attributes = variable_attributes(q) | ({} if doses is None else {"doses": doses})
+            self.group.create_array(q.name, shape=full, chunks=chunk, dtype="f8", attributes=attributes, dimension_names=self.dims)
+
+    def _array(self, name: str, data: np.ndarray, dims: list[str], attributes: dict[str, Any]) -> None:
+        array = self.group.create_array(name, shape=data.shape, dtype=data.dtype, attributes=_plain(attributes), dimension_names=dims)
+        array[...] = data
+
+    def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray) -> None:
+        """Keep one block until a chunk of the store is full, then write that."""
+        self.status[regimen, subjects], self.when[regimen, subjects] = status, when
+        a = subjects.start
+        while a < subjects.stop:
+            chunk = a // self.rows
+            b = min(subjects.stop, (chunk + 1) * self.rows)
+            self._keep(regimen, chunk, slice(a, b), {n: v[a - subjects.start : b - subjects.start] for n, v in values.items()})
+            a = b
+
+    def _keep(self, regimen: int, chunk: int, subjects: slice, values: dict[str, np.ndarray]) -> None:
+        begin = chunk * self.rows
+        size = min(self.rows, self.shape[1] - begin)
+        with self.lock:
+            filled, room = self.pending.pop((regimen, chunk), (0, {}))
+            for name, array in values.items():
+                room.setdefault(name, np.empty((size, self.shape[2])))[subjects.start - begin : subjects.stop - begin] = array
+            filled += subjects.stop - subjects.start
+            if filled < size:
+                self.pending[regimen, chunk] = (filled, room)
+                return
+        where = tuple((regimen, slice(begin, begin + size), slice(None))[i] for i in self.keep)
+        for name, array in room.items():
+            self.group[name][where] = array if 1 in self.keep else array[0]
+
+    def finish(self) -> None:
+        """Write the fates of the subjects."""
+        keep = tuple(slice(None) if i in self.keep else 0 for i in range(2))
+        self._array("status", np.asarray(self.status[keep]), self.dims[:-1], status_attributes())
+
+    def dataset(self, notes: dict[str, Any]) -> xr.Dataset:
+        """Return the data set opened from disk; values are read when used."""
+        import xarray as xr
+
+        self.group.attrs.update(notes)
+        return xr.open_zarr(str(self.path), consolidated=False, chunks=None)
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes as JSON can hold them."""
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in attributes.items()}

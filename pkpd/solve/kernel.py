@@ -1,0 +1,236 @@
+"""A model's equations as machine code: once per person, at every step, and at every observation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from pkpd.errors import ModelError
+from pkpd.graph.derivative import depends_on, jacobian, substitute
+from pkpd.graph.nodes import Node, const, symbol
+from pkpd.machine.emitter import F64, Emitter, Frame
+from pkpd.machine.split import TIME, Slots, is_dynamic, rearrange, switch_times
+from pkpd.machine.target import MachineCode, compile_ir, lanes
+from pkpd.solve.explicit import emit_explicit, rows_of_stages
+from pkpd.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
+from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5
+
+__all__ = ["METHODS", "Equations", "Kernel", "Method"]
+
+#: dosing parameters of a compartment, in the order of ``Kernel.dosing_places``
+DOSING = ("F", "tlag", "rate", "duration")
+METHODS = {"tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
+Value = Any
+
+
+@dataclass(frozen=True)
+class Equations:
+    """What the solver needs of a model: nodes in terms of time, states and inputs, without names or units.
+
+    Attributes
+    ----------
+    states, inputs : tuple of Node
+        Symbols; the inputs are parameters, random effects and covariates.
+    derivatives, initial : tuple of Node, one for each state
+    outputs : tuple of Node
+    dosing : mapping of state number to {"F", "tlag", "rate", "duration"} to Node
+    sloping : frozenset of Node
+        Inputs that are straight lines between the rows of a data set; each needs two more inputs, see ``slope_inputs``.
+    """
+
+    states: tuple[Node, ...]
+    inputs: tuple[Node, ...]
+    derivatives: tuple[Node, ...]
+    initial: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    dosing: Mapping[int, Mapping[str, Node]] = field(default_factory=dict)
+    sloping: frozenset[Node] = frozenset()
+
+
+def slope_inputs(covariate: Node) -> tuple[Node, Node]:
+    """Return the symbols of the slope and of the time origin of a sloping input."""
+    return symbol(f"{covariate.name}:slope", covariate.kind), symbol(f"{covariate.name}:origin", covariate.kind)
+
+
+@dataclass(frozen=True)
+class Method:
+    """Addresses of one method's functions and the sizes that the solver loop must know."""
+
+    code: MachineCode
+    stage_rows: int
+    degree: int
+    stiffness_bound: float
+
+    @property
+    def addresses(self) -> np.ndarray:
+        return np.array([self.code[n] for n in ("start", "step", "dense", "commit")], np.int64)
+
+
+class Kernel:
+    """Machine code of one model for one choice of outputs.
+
+    Attributes
+    ----------
+    n : int
+        Number of states.
+    inputs : tuple of Node
+        Rows of the array that ``prepare`` reads.
+    n_places, n_hot : int
+        Rows of the array P that ``prepare`` writes; the solver copies the first n_hot of them.
+    initial_places : int array, (n,)
+    dosing_places : int array, (n, 4)
+        Places of F, tlag, rate and duration of each state, -1 where the model declares none.
+    switch_places : int array
+        Places of times at which the equations change, to be hit exactly.
+    accumulates : bool array, (n,)
+        States on which nothing depends; they never reach a steady state.
+    linear : bool
+        Whether all derivatives are linear in the states with coefficients constant between events.
+    """
+
+    def __init__(self, equations: Equations, width: int | None = None) -> None:
+        self.lanes = width or lanes()
+        self.states = equations.states
+        self.n = len(equations.states)
+        along = {c: c + s * (TIME - o) for c in equations.sloping for s, o in [slope_inputs(c)]}
+        self.inputs = equations.inputs + tuple(s for c in equations.inputs if c in along for s in slope_inputs(c))
+        moving = substitute([*equations.derivatives, *equations.outputs], along)
+        derivatives, times = switch_times(moving[: self.n])
+        self.derivatives = rearrange(derivatives)
+        self.outputs = rearrange(moving[self.n :])
+        slots = Slots()
+        slots.place_leaves(self.derivatives)
+        self.jacobian, self.drift = rosenbrock_nodes(self.derivatives, self.states)
+        slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
+        self.n_hot = len(slots.nodes)
+        self.switch_places = np.array([slots.place(t) for t in times], np.int64)
+        self.initial_places = np.array([slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64)
+        self.dosing_places = np.full((self.n, 4), -1, np.int64)
+        for i, entries in equations.dosing.items():
+            for word, node in entries.items():
+                self.dosing_places[i, DOSING.index(word)] = slots.place(self._constant(node, f"a {word} of a dose"))
+        slots.place_leaves(self.outputs)
+        self.accumulates = np.array([all(row[j] is const(0) for row in self.jacobian) for j in range(self.n)])
+        self.linear = self._place_matrix(slots)
+        self.slots = slots
+        self.n_places = len(slots.nodes)
+
+    @staticmethod
+    def _constant(node: Node, what: str) -> Node:
+        if depends_on([node], is_dynamic)[node]:
+            raise ModelError(f"{what} depends on time or on a state ({node!r}); it may depend on parameters and covariates only")
+        return node
+
+    def _place_matrix(self, slots: Slots) -> bool:
+        """Place the matrix A and the constant part b of x' = A x + b if the equations have that form."""
+        rows = jacobian(self.derivatives, self.states)
+        rest = substitute(self.derivatives, {s: const(0) for s in self.states})
+        entries = [e for row in rows for e in row] + rest
+        dynamic = depends_on(entries, is_dynamic)
+        self.matrix_places = np.full((self.n, self.n + 1), -1, np.int64)
+        if any(dynamic[e] for e in entries):
+            return False
+        for i in range(self.n):
+            for j, e in enumerate([*rows[i], rest[i]]):
+                if e is not const(0):
+                    self.matrix_places[i, j] = slots.place(e)
+        return True
+
+    @functools.cached_property
+    def base(self) -> MachineCode:
+        """Code of ``prepare(count, stride, inputs, P)`` and ``observe(count, t, y, ystride, p, pstride, out, ostride)``."""
+        module = ir.Module(name="base")
+        self._emit_prepare(module)
+        self._emit_observe(module)
+        return compile_ir(str(module), ["prepare", "observe"])
+
+    def method(self, name: str) -> Method:
+        """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""
+        cache: dict[str, Method] = self.__dict__.setdefault("_methods", {})
+        if name not in cache:
+            cache[name] = self._compile(name)
+        return cache[name]
+
+    def _compile(self, name: str) -> Method:
+        module = ir.Module(name=name)
+        rhs = self._emit_rhs(module)
+        if name == "rodas5p":
+            tableau = RODAS5P
+            emit_rosenbrock(module, rhs, tableau, self.jacobian, self.drift, self._leaf_values, self.n, self.lanes)
+            rows, bound = tableau.stages, np.inf
+        else:
+            tableau = TSIT5 if name == "tsit5" else DOP853
+            emit_explicit(module, rhs, tableau, self.n, self.lanes)
+            rows, bound = rows_of_stages(tableau), tableau.stiffness_bound
+        code = compile_ir(str(module), ["start", "step", "dense", "commit"])
+        return Method(code, rows, tableau.dense.shape[1], bound)
+
+    def _leaf_values(self, f: Frame, roots: Sequence[Node]) -> dict[Node, Value]:
+        """Return loads of time, states and places from the arguments t, y, p of a frame; unused ones vanish."""
+        values = {TIME: f.load(f.arg["t"])}
+        values |= {s: f.load(f.arg["y"], i) for i, s in enumerate(self.states)}
+        values |= {node: f.load(f.arg["p"], k) for k, node in enumerate(self.slots.nodes[: self.n_hot])}
+        return values
+
+    def _emit_rhs(self, module: ir.Module) -> ir.Function:
+        f = Frame(module, "rhs", ("t", "y", "p", "r", "dy"), self.lanes)
+        for i, value in enumerate(Emitter(f, self._leaf_values(f, self.derivatives))(self.derivatives)):
+            f.store(f.math.add(value, f.load(f.arg["r"], i)), f.arg["dy"], i)
+        function = f.done()
+        function.attributes.add("noinline")
+        return function
+
+    def _emit_prepare(self, module: ir.Module) -> None:
+        f = Frame(module, "prepare", ("count", "stride", "inputs", "out"), self.lanes, numbers=("count", "stride"))
+
+        def at(base: str, row: int, column: Value) -> Value:
+            b = f.builder
+            offset = b.add(b.mul(f.arg["stride"], ir.Constant(column.type, row)), column)
+            return b.gep(f.arg[base], [offset], source_etype=F64)
+
+        def body(column: Value) -> None:
+            known = {s: f.builder.load(at("inputs", k, column), align=8, typ=f.vector) for k, s in enumerate(self.inputs)}
+            for k, value in enumerate(Emitter(f, known)(self.slots.nodes)):
+                f.builder.store(value, at("out", k, column), align=8)
+
+        f.loop(f.arg["count"], body, step=self.lanes)
+        f.done()
+
+    def _emit_observe(self, module: ir.Module) -> None:
+        names = ("count", "t", "y", "ystride", "p", "pstride", "out", "ostride")
+        f = Frame(module, "observe", names, self.lanes, numbers=("count", "ystride", "pstride", "ostride"))
+        b, used = f.builder, set(_below(self.outputs))
+
+        def offset(stride: str, row: int, column: Value | None = None) -> Value:
+            start = b.mul(f.arg[stride], ir.Constant(f.arg[stride].type, row))
+            return start if column is None else b.add(start, column)
+
+        fixed = {}
+        for k, node in enumerate(self.slots.nodes):
+            if node in used:
+                place = b.gep(f.arg["p"], [offset("pstride", k)], source_etype=F64)
+                fixed[node] = f.splat(b.load(place, align=8, typ=F64))
+
+        def body(start: Value) -> None:
+            last = b.sub(f.arg["count"], ir.Constant(start.type, self.lanes))
+            row = b.select(b.icmp_signed("<", start, last), start, last)
+            known = dict(fixed)
+            known[TIME] = b.load(b.gep(f.arg["t"], [row], source_etype=F64), align=8, typ=f.vector)
+            for i, s in enumerate(self.states):
+                known[s] = b.load(b.gep(f.arg["y"], [offset("ystride", i, row)], source_etype=F64), align=8, typ=f.vector)
+            for k, value in enumerate(Emitter(f, known)(self.outputs)):
+                b.store(value, b.gep(f.arg["out"], [offset("ostride", k, row)], source_etype=F64), align=8)
+
+        f.loop(f.arg["count"], body, step=self.lanes)
+        f.done()
+
+
+def _below(roots: Sequence[Node]) -> list[Node]:
+    from pkpd.graph.nodes import walk
+
+    return list(walk(roots))

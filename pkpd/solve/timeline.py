@@ -1,0 +1,225 @@
+"""Dose records of a subject as a sorted list of events that take no time.
+
+The rules are NONMEM's as mrgsolve keeps them: bioavailability scales the amount; a data rate is kept and the duration
+becomes F amt / rate; lag delays the dose and each additional one; additional doses outlive a reset, running infusions
+do not; what a record implies at a later time happens before the rows of that time.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "BOLUS", "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST", "SS_INFUSION", "STOP",
+    "Events", "Records", "count_events", "expand_events", "observation_order",
+]  # fmt: skip
+
+#: dose records as columns, and events as columns, for the compiled loops
+Records = namedtuple("Records", "time evid cmt amt rate ii addl ss")
+Events = namedtuple("Events", "time rank kind state value row")
+
+# kinds of events: add to a state, add to an infusion rate, take another column of P, start anew, set a state, only stop
+BOLUS, RATE, ROW, RESET, REPLACE, STOP = range(6)
+SS_FIRST = 8
+SS_BOLUS, SS_INFUSION, SS_CONSTANT = 8, 9, 10
+SS_ADD = 4  # added to an SS kind for SS=2
+# faults found on the way
+BAD_F, BAD_LAG, BAD_RATE, BAD_DURATION = 1, 2, 3, 4
+# rank of an event among the rows of its time: ends of infusions first, then additional doses, then the rows (0, 1, ...)
+# with their own doses after each, at last doses that a lag brings there
+END, ADDITIONAL, AFTER_OWN_ROW, LAGGED = -2.0, -1.0, 0.25, 1e18
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _column(k, time, own, rec_column, seg_first, seg_last, seg_time, seg_column):
+    """Return the column of P that holds for record k."""
+    if rec_column.size:
+        return rec_column[k]
+    for s in range(seg_last - 1, seg_first - 1, -1):
+        if seg_time[s] <= time:
+            return seg_column[s]
+    return own
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _in_force(time, own, seg_first, seg_last, seg_time, seg_rank, seg_column):
+    """Return the column of P that holds for an additional dose at the given time."""
+    for s in range(seg_last - 1, seg_first - 1, -1):
+        if seg_time[s] < time or (seg_time[s] == time and seg_rank[s] <= ADDITIONAL):
+            return seg_column[s]
+    return own
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _value(P, place, column, default):
+    return P[place, column] if place >= 0 else default
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _administration(rec, k, P, places, column):
+    """Return F, lag, rate, duration of dose record k (rate 0: bolus) and a fault code."""
+    state = rec.cmt[k]
+    F = _value(P, places[state, 0], column, 1.0)
+    lag = _value(P, places[state, 1], column, 0.0)
+    rate, duration = rec.rate[k], 0.0
+    if not (F >= 0.0 and F < np.inf):
+        return F, lag, rate, duration, BAD_F
+    if not (lag >= 0.0 and lag < np.inf):
+        return F, lag, rate, duration, BAD_LAG
+    if rate == -1.0:
+        rate = _value(P, places[state, 2], column, np.nan)
+        if not (rate > 0.0 and rate < np.inf):
+            return F, lag, rate, duration, BAD_RATE
+    elif rate == -2.0:
+        duration = _value(P, places[state, 3], column, np.nan)
+        if not (duration > 0.0 and duration < np.inf):
+            return F, lag, rate, duration, BAD_DURATION
+        rate = F * rec.amt[k] / duration
+    if rate > 0.0 and duration == 0.0:
+        duration = F * rec.amt[k] / rate
+    return F, lag, rate, duration, 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_events(rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_column, P, places, n_switch):
+    """Return upper bounds of the numbers of events and of steady states, a fault code and the record at fault."""
+    events = (seg_last - seg_first) + n_switch * (1 + seg_last - seg_first)
+    steady = 0
+    for k in range(rec_first, rec_last):
+        evid = rec.evid[k]
+        if evid >= 3:
+            events += 1
+        if evid != 1 and evid != 4:
+            continue
+        column = _column(k, rec.time[k], own, rec_column, seg_first, seg_last, seg_time, seg_column)
+        _, lag, _, duration, fault = _administration(rec, k, P, places, column)
+        if fault:
+            return events, steady, fault, k
+        events += 2 * (rec.addl[k] + 1)
+        if rec.ss[k] > 0:
+            steady += 1
+            events += 1
+            if rec.ii[k] > 0.0:
+                events += 2 * int(min((lag + duration) / rec.ii[k], 1e6)) + 4
+    return events, steady, 0, -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _put(ev, m, time, rank, kind, state, value, row):
+    ev.time[m], ev.rank[m], ev.kind[m], ev.state[m], ev.value[m], ev.row[m] = time, rank, kind, state, value, row
+    return m + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cut(rec, rec_first, rec_last, start, rank, end):
+    """Tell whether a reset falls between the start and the end of an infusion."""
+    for k in range(rec_first, rec_last):
+        resets = rec.evid[k] == 3 or rec.evid[k] == 4 or (rec.evid[k] == 1 and rec.ss[k] == 1)
+        if resets and rec.time[k] <= end and (rec.time[k] > start or (rec.time[k] == start and k - rec_first > rank)):
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration):
+    """Add one administration of record k that begins at start."""
+    state = rec.cmt[k]
+    if rate == 0.0:
+        return _put(ev, m, start, rank, BOLUS, state, F * rec.amt[k], -1)
+    if duration > 0.0:
+        m = _put(ev, m, start, rank, RATE, state, rate, -1)
+        if not _cut(rec, rec_first, rec_last, start, rank, start + duration):
+            m = _put(ev, m, start + duration, END, RATE, state, -rate, -1)
+    return m
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration):
+    """Add the steady state of record k, and what of the earlier doses is still to come or to end."""
+    time, state, period, rank = rec.time[k], rec.cmt[k], rec.ii[k], float(k - rec_first)
+    add = SS_ADD if rec.ss[k] == 2 else 0
+    if rec.amt[k] == 0.0 and rate > 0.0 and period == 0.0:
+        ss[q, 0], ss[q, 1], ss[q, 2], ss[q, 3] = 1.0, 0.0, 0.0, 1.0
+        return _put(ev, m, time, rank, SS_CONSTANT + add, state, rate, q)
+    on = lag - period * np.floor(lag / period)
+    j = 1
+    while True:  # doses given j intervals before the record
+        begin = lag - j * period
+        if begin < 0.0 and begin + duration <= 0.0:
+            break
+        if begin >= 0.0:
+            m = _dose(ev, m, rec, rec_first, rec_last, k, time + begin, LAGGED, F, rate, duration)
+        elif not _cut(rec, rec_first, rec_last, time, rank, time + begin + duration):
+            m = _put(ev, m, time + begin + duration, END, RATE, state, -rate, -1)
+        j += 1
+    base = np.ceil((on + duration) / period) - 1.0 if duration > 0.0 else 0.0
+    ss[q, 0], ss[q, 1], ss[q, 2], ss[q, 3] = period, on, on + duration - base * period, base
+    if rate == 0.0:
+        return _put(ev, m, time, rank, SS_BOLUS + add, state, F * rec.amt[k], q)
+    return _put(ev, m, time, rank, SS_INFUSION + add, state, rate, q)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def expand_events(
+    ev, m0, ss, q, rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_rank, seg_column,
+    P, places, switch_places,
+):  # fmt: skip
+    """Write the sorted events of one subject from ev[m0] on; return the ends of what was written in ev and ss."""
+    m = m0
+    for s in range(seg_first, seg_last):
+        m = _put(ev, m, seg_time[s], seg_rank[s], ROW, -1, 0.0, seg_column[s])
+    for place in switch_places:
+        for s in range(seg_first - 1, seg_last):
+            when = P[place, own if s < seg_first else seg_column[s]]
+            if np.isfinite(when):
+                m = _put(ev, m, when, ADDITIONAL, STOP, -1, 0.0, -1)
+    for k in range(rec_first, rec_last):
+        evid, time, rank = rec.evid[k], rec.time[k], float(k - rec_first)
+        if evid == 3 or evid == 4:
+            m = _put(ev, m, time, rank, RESET, -1, 0.0, -1)
+        if evid == 8:
+            m = _put(ev, m, time, rank, REPLACE, rec.cmt[k], rec.amt[k], -1)
+        if evid != 1 and evid != 4:
+            continue
+        column = _column(k, time, own, rec_column, seg_first, seg_last, seg_time, seg_column)
+        F, lag, rate, duration, _ = _administration(rec, k, P, places, column)
+        if rec.ss[k] > 0:
+            m = _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration)
+            q += 1
+        if rec.amt[k] > 0.0:
+            own_rank = LAGGED if lag > 0.0 else rank + AFTER_OWN_ROW
+            m = _dose(ev, m, rec, rec_first, rec_last, k, time + lag, own_rank, F, rate, duration)
+            for a in range(1, rec.addl[k] + 1):
+                when = time + lag + a * rec.ii[k]
+                if lag == 0.0 and seg_last > seg_first:  # what is fixed at the record is the lag alone
+                    column = _in_force(when, own, seg_first, seg_last, seg_time, seg_rank, seg_column)
+                    F, _, rate, duration, _ = _administration(rec, k, P, places, column)
+                m = _dose(ev, m, rec, rec_first, rec_last, k, when, LAGGED if lag > 0.0 else ADDITIONAL, F, rate, duration)
+    _sort(ev, m0, m)
+    return m, q
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sort(ev, first, last):
+    """Sort by time, then rank, keeping the order of equals; doses come nearly sorted, so by insertion."""
+    for i in range(first + 1, last):
+        t, r = ev.time[i], ev.rank[i]
+        kind, state, value, row = ev.kind[i], ev.state[i], ev.value[i], ev.row[i]
+        j = i - 1
+        while j >= first and (ev.time[j] > t or (ev.time[j] == t and ev.rank[j] > r)):
+            _put(ev, j + 1, ev.time[j], ev.rank[j], ev.kind[j], ev.state[j], ev.value[j], ev.row[j])
+            j -= 1
+        _put(ev, j + 1, t, r, kind, state, value, row)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def observation_order(ev_time, ev_rank, first, last, obs_time, obs_rank, obs_first, obs_last, order):
+    """Write for each observation how many events of its subject come before it."""
+    e = first
+    for i in range(obs_first, obs_last):
+        while e < last and (ev_time[e] < obs_time[i] or (ev_time[e] == obs_time[i] and ev_rank[e] < obs_rank[i])):
+            e += 1
+        order[i] = e - first

@@ -1,0 +1,137 @@
+"""The package as users meet it: its names, its import, its wheel."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import pkpd
+from pkpd.library import content_names
+
+HEAVY = {"numba", "llvmlite", "pint", "xarray", "pandas", "matplotlib", "scipy", "zarr", "sympy", "numpy"}
+
+
+def python(*args: str, executable: str | Path = sys.executable, cwd: Path | None = None) -> str:
+    done = subprocess.run([str(executable), *args], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_public_name_resolves_to_its_module():
+    for name in pkpd.__all__:
+        assert getattr(pkpd, name) is not None
+        assert name in dir(pkpd)
+
+
+def test_names_shown_to_type_checkers_are_the_public_names():
+    tree = ast.parse(Path(str(pkpd.__file__)).read_text(encoding="utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    shown = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert shown == {**pkpd._MODULE_OF, **dict.fromkeys(pkpd._SUBMODULES, "pkpd")}
+
+
+def test_unknown_name_gives_the_nearest():
+    with pytest.raises(AttributeError, match=r"has no attribute 'load_modle' \(did you mean 'load_model'\?\)"):
+        _ = pkpd.load_modle  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_import_loads_nothing_heavy_and_listing_stays_light():
+    shown = python("-c", "import sys, pkpd; print(*sys.modules); pkpd.list_models(); print(*sys.modules)")
+    at_import, after_listing = ({name.partition(".")[0] for name in line.split()} for line in shown.splitlines())
+    assert "pkpd" in at_import
+    assert not at_import & HEAVY
+    assert not after_listing & HEAVY
+
+
+def test_function_is_not_hidden_by_its_module():
+    code = "import pkpd.exposure, pkpd; print(callable(pkpd.exposure), pkpd.exposure.__name__)"
+    assert python("-c", code).split() == ["True", "exposure"]
+
+
+def test_version_is_in_the_changelog(checkout: Path):
+    changelog = (checkout / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {pkpd.__version__}" in changelog
+
+
+@pytest.fixture(scope="module")
+def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the wheel and the source archive of this tree."""
+    folder = tmp_path_factory.mktemp("dist")
+    python("-m", "hatchling", "build", "-d", str(folder), cwd=checkout)
+    return folder
+
+
+def new_environment(folder: Path, wheel: Path) -> Path:
+    """Make an environment that holds a wheel and sees the dependencies of this one; return its interpreter."""
+    python("-m", "venv", "--without-pip", str(folder))
+    executable = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    python("-m", "pip", "--python", str(executable), "install", "--quiet", "--no-deps", "--no-index", str(wheel))
+    ask_site = ("-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    site = Path(python(*ask_site, executable=executable).strip())
+    # Path files in a folder that a path file adds are not read, so an editable pkpd there stays out of sight.
+    (site / "zz_dependencies.pth").write_text(python(*ask_site), encoding="utf-8")
+    return executable
+
+
+@pytest.mark.slow
+def test_wheel_carries_all_content_and_nothing_beside_the_package(built: Path):
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        files = set(archive.namelist())
+    assert {f"pkpd/_content/models/{name}.py" for name in content_names("models")} <= files
+    assert {"pkpd/py.typed", "pkpd/_content/seeds/README.md", "pkpd/_content/calibration/README.md"} <= files
+    tops = {name.partition("/")[0] for name in files}
+    assert tops == {"pkpd", f"pkpd-{pkpd.__version__}.dist-info"}
+
+
+@pytest.mark.slow
+def test_source_archive_builds_the_same_wheel(built: Path, tmp_path: Path):
+    (source,) = built.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    python("-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path), cwd=tree)
+    (again,), (wheel,) = tmp_path.glob("*.whl"), built.glob("*.whl")
+    with zipfile.ZipFile(again) as one, zipfile.ZipFile(wheel) as other:
+        assert sorted(one.namelist()) == sorted(other.namelist())
+
+
+@pytest.mark.slow
+def test_wheel_works_beside_the_users_own_models_py(built: Path, tmp_path: Path, checkout: Path):
+    (wheel,) = built.glob("*.whl")
+    executable = new_environment(tmp_path / "venv", wheel)
+    (tmp_path / "models.py").write_text("MINE = 'mine'\n", encoding="utf-8")
+    name = content_names("models")[0]
+    shutil.copy(checkout / "models" / f"{name}.py", tmp_path / "own.py")
+    script = tmp_path / "use.py"
+    script.write_text(
+        "import models, pkpd\n"
+        "print(pkpd.__file__)\n"
+        "print(*pkpd.list_models().names)\n"
+        f"print(pkpd.load_model('{name}').name, pkpd.load_model('own.py').name)\n"
+        "print(models.MINE)\n",
+        encoding="utf-8",
+    )
+    where, names, loaded, mine = python("use.py", executable=executable, cwd=tmp_path).splitlines()
+    assert Path(where).is_relative_to(tmp_path / "venv")
+    assert tuple(names.split()) == content_names("models")
+    assert loaded.split() == [name, name]
+    assert mine == "mine"
+
+
+@pytest.mark.slow
+def test_editable_install_reads_the_content_of_the_checkout(checkout: Path, tmp_path: Path):
+    build = f"from hatchling.build import build_editable; print(build_editable({str(tmp_path)!r}))"
+    wheel = tmp_path / python("-c", build, cwd=checkout).split()[-1]
+    executable = new_environment(tmp_path / "venv", wheel)
+    code = "from pkpd.library import content_root, list_models; print(content_root()); print(*list_models().names)"
+    root, names = python("-c", code, executable=executable, cwd=tmp_path).splitlines()
+    assert Path(root) == checkout
+    assert tuple(names.split()) == content_names("models")
