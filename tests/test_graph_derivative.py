@@ -1,3 +1,5 @@
+"""Derivatives of graphs against central differences and known values."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Functions for equations on symbols, numbers and arrays."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Equations as text that Python reads back, and as LaTeX."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Named values with the nearest name where one is missing."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Residual errors: standard deviations and draws."""
+
 from __future__ import annotations
 
 import math

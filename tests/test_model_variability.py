@@ -1,3 +1,5 @@
+"""Scales of variability and the covariance of random effects."""
+
 from __future__ import annotations
 
 import math

@@ -275,6 +275,7 @@ BAD_TABLES: dict[str, dict[str, Any]] = {
         "CL": [8, 101],
     },
     "the columns of the table differ in length: {'ID': 2, 'WT': 1}": {"ID": [1, 2], "WT": [8]},
+    "ID is missing in row 2 (nan); give every row its subject": {"ID": [1, NAN], "WT": [1, 2]},
     "the table has no rows": {"ID": [], "WT": []},
 }
 

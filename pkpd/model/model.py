@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import ModelError
-from pkpd.model import describe, typeset
 from pkpd.model.compose import Declared, check_parts, declared, flat, merge_covariates, part_omegas
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
 from pkpd.model.numeric import Person, complete
@@ -317,18 +316,26 @@ class Model:
         return f"Model('{self.name}', {len(self.states)} states, {len(self.parameters)} parameters)"
 
     def __str__(self) -> str:
-        return describe.describe(self)
+        from pkpd.model.describe import describe
+
+        return describe(self)
 
     def to_latex(self) -> str:
         """Return the equations as one LaTeX ``aligned`` environment, without dollar signs."""
-        return typeset.to_latex(self)
+        from pkpd.model.typeset import to_latex
+
+        return to_latex(self)
 
     def to_markdown(self) -> str:
         """Return a document: what the model is, its tables, its equations as LaTeX between ``$$``."""
-        return typeset.to_markdown(self)
+        from pkpd.model.typeset import to_markdown
+
+        return to_markdown(self)
 
     def _repr_html_(self) -> str:
-        return typeset.to_html(self)
+        from pkpd.model.typeset import to_html
+
+        return to_html(self)
 
     def _repr_latex_(self) -> str:
-        return f"$${typeset.to_latex(self)}$$"
+        return f"$${self.to_latex()}$$"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from pkpd.graph.derivative import substitute
@@ -83,7 +83,17 @@ def equations(model: Model) -> Equations:
         elif node is not symbol(name, "theta"):
             relations[name] = make(node.op, *substitute(node.args, known)) if node.args else node
     logit = {mark: model.parameters[mark.name] for mark in marks.values()}
-    return Equations(relations, trace_names(model, dict(trace.individual)), logit)
+    return Equations(relations, _with_outputs_named(trace_names(model, dict(trace.individual))), logit)
+
+
+def _with_outputs_named(trace: Trace) -> Trace:
+    """Return the trace with outputs by name where they occur in derivatives and in other outputs."""
+    names: dict[Node, Node] = {}
+    for name, node in trace.outputs.items():
+        if node.args:
+            names.setdefault(node, symbol(name, "output"))
+    outputs = {n: make(e.op, *substitute(e.args, names)) if e.args else e for n, e in trace.outputs.items()}
+    return replace(trace, derivatives=tuple(substitute(trace.derivatives, names)), outputs=outputs)
 
 
 def tables(model: Model) -> list[Table]:

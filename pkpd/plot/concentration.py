@@ -287,6 +287,7 @@ def _finish(plan: _Plan, frame: Frame, i: int, low: float, high: float) -> None:
     end = float(time[1]) if time[1] > time[0] else float(time[0]) + 1.0
     if plan.observed is not None and len(plan.observed):
         end = max(end, float(plan.observed["TIME"].to_numpy(float).max()) * plan.scale)
+    panel.spines[["top", "right"]].set_visible(False)
     panel.set_xlim(float(time[0]), end)
     time_ticks(panel, end, plan.time_unit, frame.width)
     if plan.log:
@@ -306,7 +307,7 @@ def _key(plan: _Plan, doses: bool, dense: bool) -> list[str]:
     key = []
     if plan.values.sizes.get("subject", 1) > 1:
         percent = [f"{100 * band:g}%" for band in sorted(plan.bands)]
-        key.append(f"median with {' and '.join(percent)} of subjects" if percent else "median of subjects")
+        key.append(f"Median with {' and '.join(percent)} of subjects" if percent else "Median of subjects")
         if plan.individual:
             key.append("thin lines: single subjects")
     if plan.others:

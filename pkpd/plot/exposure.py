@@ -138,7 +138,8 @@ def _panel(
         else:
             _points(panel, j, sample, beside=kind == "interval")
             _interval(panel, j, sample, spread=kind == "interval")
-    low, high = value_limits(samples, list(thresholds.values()), log, decades=9.0)
+    shown = [np.quantile(s, [0.05, 0.95]) for s in samples if len(s)] if kind == "box" else samples
+    low, high = value_limits(shown, list(thresholds.values()), log, decades=9.0)
     if log:
         log_axis(panel, low, high)
     else:

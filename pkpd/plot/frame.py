@@ -139,7 +139,7 @@ def value_limits(
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = float(every.min()), float(every.max())
     if log:
-        return max(low, high * 10**-decades) / 1.15, high * 1.3
+        return max(low, high * 10**-decades) / 1.3, high * 1.3
     pad = 0.05 * ((high - min(low, 0.0)) or 1.0)
     return (low - pad if low < 0 else 0.0), high + pad
 

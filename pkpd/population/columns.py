@@ -217,10 +217,8 @@ def check_range(who: str, model: Any, name: str, values: Floats, labels: Sequenc
     bad = np.flatnonzero(~good)
     if len(bad):
         allowed = f"from {low:g} to {high:g}" if closed else f"between {low:g} and {high:g}"
-        first = f"{labels[bad[0]]}, {values[bad[0]]:g}"
-        raise PopulationError(
-            f"{who}: parameter '{name}' must lie {allowed}, got others for {len(bad)} of {len(values)} subjects (first: {first})"
-        )
+        share = f"{len(bad)} of {len(values)} subjects (first: {labels[bad[0]]}, {values[bad[0]]:g})"
+        raise PopulationError(f"{who}: parameter '{name}' must lie {allowed}, got others for {share}")
 
 
 def count(who: str, name: str, value: object, why: str) -> int:

@@ -46,6 +46,7 @@ def read_table(model: Any, table: Any, id: str, ignore: bool) -> TableContent:
     rows = len(next(iter(columns.values())))
     ids = columns.pop(id) if id in columns else np.arange(1, rows + 1)
     raw_times = columns.pop("TIME", None)
+    _check_ids(who, ids, id)
     _check_names(who, model, columns, id, ignore)
     starts = _starts(who, ids, id, long=raw_times is not None)
     values = {n: _column(who, n, c, ids, id) for n, c in columns.items() if _target(model, n) is not None}
@@ -78,6 +79,12 @@ def _target(model: Any, column: str) -> tuple[str, str] | None:
     if column[:4] in ("ETA_", "eta_") and column[4:] in model.etas:
         return "eta", column[4:]
     return None
+
+
+def _check_ids(who: str, ids: NDArray[Any], id: str) -> None:
+    for row, label in enumerate(ids.tolist()):
+        if label is None or label == "" or (isinstance(label, float) and not np.isfinite(label)):
+            raise PopulationError(f"{who}: {id} is missing in row {row + 1} ({label!r}); give every row its subject")
 
 
 def _check_names(who: str, model: Any, columns: dict[str, Any], id: str, ignore: bool) -> None:

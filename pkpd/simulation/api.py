@@ -22,7 +22,7 @@ from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
 from pkpd.simulation.progress import Progress, announce_compilation
 from pkpd.solve.kernel import METHODS, Kernel
-from pkpd.solve.run import Fault, Result, Settings, solve_block
+from pkpd.solve.run import Fault, Result, Settings, Target, solve_block
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,8 +57,8 @@ def simulate(
     residual: bool = False,
     seed: int | None = None,
     method: str = "auto",
-    rtol: float = 1e-8,
-    atol: float = 1e-11,
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
     h_max: float = np.inf,
     max_steps: int = 1_000_000,
     threads: int | None = None,
@@ -242,7 +242,7 @@ def _simulate_grid(
         def who(i: int) -> str:
             return f"regimen '{names[g]}', subject {people.labels[subjects.start + i]}"
 
-        result = _solve(job, block, inputs, who)
+        result = _solve(job, block, inputs, who, sink.target(g, subjects))
         values = result.outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
         found = dict(zip([q.name for q in job.chosen], values, strict=True))
         if residual:
@@ -303,9 +303,9 @@ def _check_people(model: Model, people: Population) -> None:
         )
 
 
-def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any) -> Result:
+def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | None = None) -> Result:
     try:
-        return solve_block(job.kernel, block, inputs, job.settings)
+        return solve_block(job.kernel, block, inputs, job.settings, target)
     except Fault as fault:
         _, i, k = fault.args
         names = [s.name for s in job.kernel.inputs]

@@ -12,6 +12,7 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.simulation.dataset import grid_dataset, status_attributes, variable_attributes
 from pkpd.simulation.kernels import Quantity
+from pkpd.solve.run import Target
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,17 +47,25 @@ class MemorySink:
             )
         self.model, self.chosen, self.coords, self.doses = model, chosen, coords, doses
         self.shape = shape
-        self.values: dict[str, np.ndarray] = {q.name: np.empty(shape) for q in chosen}
+        self.block = np.empty((len(chosen), *shape))
+        self.values: dict[str, np.ndarray] = {q.name: self.block[k] for k, q in enumerate(chosen)}
         self.status, self.when = np.zeros(shape[:2], np.int64), np.zeros(shape[:2])
         self.lock = threading.Lock()
 
+    def target(self, regimen: int, subjects: slice) -> Target | None:
+        """Return where the solver may write the outputs of some subjects straight away."""
+        _, n, times = self.shape
+        return self.block.reshape(-1), (regimen * n + subjects.start) * times, int(np.prod(self.shape))
+
     def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray) -> None:
-        """Store one block."""
+        """Store one block; outputs that were written to their place already cost nothing."""
         for name, array in values.items():
             if name not in self.values:
                 with self.lock:
                     self.values.setdefault(name, np.empty(self.shape))
-            self.values[name][regimen, subjects] = array
+            place = self.values[name][regimen, subjects]
+            if place.__array_interface__["data"] != array.__array_interface__["data"]:
+                place[...] = array
         self.status[regimen, subjects], self.when[regimen, subjects] = status, when
 
     def finish(self) -> None:
@@ -95,6 +104,10 @@ class ZarrSink:
     def _array(self, name: str, data: np.ndarray, dims: list[str], attributes: dict[str, Any]) -> None:
         array = self.group.create_array(name, shape=data.shape, dtype=data.dtype, attributes=_plain(attributes), dimension_names=dims)
         array[...] = data
+
+    def target(self, regimen: int, subjects: slice) -> Target | None:
+        """Return None: chunks are gathered first."""
+        return None
 
     def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray) -> None:
         """Keep one block until a chunk of the store is full, then write that."""

@@ -104,6 +104,27 @@ def _advance(A, c, h, clock, x, y, lengths, used, E, G, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
+    """Go on in steps of one length h while observations are that far apart and lie before an event; return the next one.
+
+    x moves along; ``x <- E x + d`` at each observation o, whose states go to ``out[base + o + state * stride]``.
+    """
+    n = x.size
+    while o < last and obs_time[o] < before and abs(obs_time[o] - t - h) <= 4e-16 * abs(obs_time[o]):
+        for i in range(n):
+            total = d[i]
+            for j in range(n):
+                total += E[i, j] * x[j]
+            y[i] = total
+        for i in range(n):
+            x[i] = y[i]
+            out[base + o + i * stride] = y[i]
+        t = obs_time[o]
+        o += 1
+    return o
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _solve_for(M, v, skip):
     """Solve M x = v in place of v by Gaussian elimination over the rows not skipped; return False if singular."""
     n = v.size
@@ -195,7 +216,7 @@ def solve_linear(
     """
     n = initial_places.size
     A, M, b = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
-    x, y, r, c, kept, kept_r, base = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    d, x, y, r, c, kept, kept_r, base = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     E, G, work = np.zeros((KEPT, n, n)), np.zeros((KEPT, n, n)), np.zeros((3, n, n))
     lengths, used = np.zeros(KEPT), np.zeros(1, np.int64)
     ordered = obs_order.size > 0
@@ -228,6 +249,17 @@ def solve_linear(
                 if place_of.size:
                     place_of[place_first[who] + j] = column
                 o += 1
+                if o < obs_last[who] and not place_of.size and t < obs_time[o] < e_time:
+                    h = obs_time[o] - t
+                    q = _find(A, h, abs(obs_time[o]), lengths, used, E, G, work)
+                    for i in range(n):
+                        d[i] = 0.0
+                        for k in range(n):
+                            d[i] += G[q, i, k] * (b[k] + r[k])
+                    behind = _march(E[q], d, h, x, y, t, obs_time, o, obs_last[who], e_time, out, out_first[who] - obs_first[who], out_stride)
+                    steps[who] += behind - o
+                    if behind > o:
+                        o, t = behind, obs_time[behind - 1]
                 continue
             kind, state, value = ev_kind[e], ev_state[e], ev_value[e]
             if kind == BOLUS:

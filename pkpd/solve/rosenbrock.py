@@ -82,7 +82,9 @@ def _emit_factor(module: ir.Module, gamma: float, pattern: Factorisation, jac: l
     m, zero = f.math, const(0)
     entries = [(i, j) for i in range(len(jac)) for j in range(len(jac)) if jac[i][j] is not zero]
     roots = [jac[i][j] for i, j in entries]
-    known = dict(zip(entries, Emitter(f, leaf_values(f, roots))(roots), strict=True))
+    # a derivative that is infinite at one point (x^0.5 at 0) must not spoil the step: the error control judges it
+    finite = [m.select(m.less(m.abs(v), m.const(1e200)), v, m.const(0.0)) for v in Emitter(f, leaf_values(f, roots))(roots)]
+    known = dict(zip(entries, finite, strict=True))
     diagonal = m.div(m.const(1.0 / gamma), f.load(f.arg["h"]))
     w: dict[tuple[int, int], Value] = {}
     for i, j in pattern.place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,6 +107,10 @@ class Result:
     steps: np.ndarray
 
 
+#: flat array, position of the first number, distance between outputs
+Target = tuple[np.ndarray, int, int]
+
+
 class Fault(Exception):
     """A dose that cannot be given: (code, subject, record) as in ``pkpd.solve.timeline``."""
 
@@ -206,13 +211,26 @@ def _timeline(kernel: Kernel, block: Block, P: np.ndarray) -> tuple[np.ndarray, 
     return ends, ev, ss, order
 
 
-def solve_block(kernel: Kernel, block: Block, inputs: np.ndarray, settings: Settings) -> Result:
+_room = threading.local()
+
+
+def _scratch(size: int) -> np.ndarray:
+    """Return room for numbers that this thread reuses: fresh memory costs more than the work on it."""
+    held = getattr(_room, "held", None)
+    if held is None or held.size < size:
+        held = _room.held = np.empty(size)
+    return held[:size]
+
+
+def solve_block(kernel: Kernel, block: Block, inputs: np.ndarray, settings: Settings, target: Target | None = None) -> Result:
     """Solve all subjects of a block.
 
     Parameters
     ----------
     inputs : float array, (inputs, columns)
         In the order of ``kernel.inputs``; columns as the block refers to them.
+    target : (flat float array, first, stride), optional
+        Where output o of subject i on a common grid goes: ``flat[first + o * stride + i * times]``.
 
     Raises
     ------
@@ -224,9 +242,9 @@ def solve_block(kernel: Kernel, block: Block, inputs: np.ndarray, settings: Sett
     m, n, b = block.column.size, kernel.n, block
     times = b.obs_time.size
     if b.shared:
-        states, first, stride = np.empty(m * n * times), np.arange(m) * (n * times), times
+        states, first, stride = _scratch(m * n * times), np.arange(m) * (n * times), times
     else:
-        states, first, stride = np.empty(n * times), b.obs_first, times
+        states, first, stride = _scratch(n * times), b.obs_first, times
     tracked = b.seg_time.size > 0 and not b.obs_column.size
     place_of = np.zeros((m if b.shared else 1) * times if tracked else 0, np.int64)
     place_first = np.arange(m) * times if b.shared else b.obs_first
@@ -246,7 +264,7 @@ def solve_block(kernel: Kernel, block: Block, inputs: np.ndarray, settings: Sett
         stiff = np.flatnonzero(status == Status.STIFF)
         if stiff.size and settings.method == "auto":
             _lanes(kernel, "rodas5p", False, P, stiff, tail, settings, status, when, steps)
-    return Result(_outputs(kernel, block, P, states, first, stride, place_of, tracked), status, when, steps)
+    return Result(_outputs(kernel, block, P, states, first, stride, place_of if tracked else b.obs_column, target), status, when, steps)
 
 
 def _lanes(kernel: Kernel, name: str, leave_stiff: bool, P: np.ndarray, subjects: np.ndarray, tail: tuple, s: Settings, *fate: np.ndarray) -> None:
@@ -257,18 +275,22 @@ def _lanes(kernel: Kernel, name: str, leave_stiff: bool, P: np.ndarray, subjects
     )  # fmt: skip
 
 
-def _outputs(kernel: Kernel, b: Block, P: np.ndarray, states: np.ndarray, first: np.ndarray, stride: int, place_of: np.ndarray, tracked: bool) -> np.ndarray:
+def _outputs(
+    kernel: Kernel, b: Block, P: np.ndarray, states: np.ndarray, first: np.ndarray, stride: int, columns: np.ndarray, target: Target | None
+) -> np.ndarray:
+    """Return the outputs; columns tells the column of P of each observation, empty: the subject's own."""
     n_out, times, m = len(kernel.outputs), b.obs_time.size, b.column.size
-    if b.shared:
-        out, out_first, out_stride = np.empty((n_out, m, times)), np.arange(m) * times, m * times
+    shape = (n_out, m, times) if b.shared else (n_out, times)
+    if target is None or not b.shared:
+        out = np.empty(shape)
+        flat, start, out_stride = out.reshape(-1), 0, out[0].size
     else:
-        out, out_first, out_stride = np.empty((n_out, times)), b.obs_first, times
-    t, obs_first, obs_last = b.obs_time, b.obs_first, b.obs_last
-    columns, single = (b.obs_column, False) if b.obs_column.size else (b.column, True)
-    if tracked and b.shared:  # unroll the grid so that every observation has its own entry
-        t, obs_first = np.tile(t, m), np.arange(m) * times
-        obs_last, columns, single = obs_first + times, place_of, False
-    elif tracked:
-        columns, single = place_of, False
-    _observe(kernel.base["observe"], kernel.lanes, kernel.n, n_out, t, states, first, stride, P, out.reshape(-1), out_first, out_stride, obs_first, obs_last, columns, single)
+        flat, start, out_stride = target
+        out = np.lib.stride_tricks.as_strided(flat[start:], shape, (8 * out_stride, 8 * times, 8))
+    out_first = start + (np.arange(m) * times if b.shared else b.obs_first)
+    single = not columns.size
+    _observe(
+        kernel.base["observe"], kernel.lanes, kernel.n, n_out, b.obs_time, states, first, stride, P, flat, out_first, out_stride,
+        b.obs_first, b.obs_last, b.column if single else columns, single,
+    )  # fmt: skip
     return out

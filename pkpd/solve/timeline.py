@@ -191,6 +191,11 @@ def expand_events(
             q += 1
         if rec.amt[k] > 0.0:
             own_rank = LAGGED if lag > 0.0 else rank + AFTER_OWN_ROW
+            if rate == 0.0 and (seg_last == seg_first or lag > 0.0):  # the plain case, kept short
+                for a in range(rec.addl[k] + 1):
+                    when_rank = own_rank if a == 0 else LAGGED if lag > 0.0 else ADDITIONAL
+                    m = _put(ev, m, time + lag + a * rec.ii[k], when_rank, BOLUS, rec.cmt[k], F * rec.amt[k], -1)
+                continue
             m = _dose(ev, m, rec, rec_first, rec_last, k, time + lag, own_rank, F, rate, duration)
             for a in range(1, rec.addl[k] + 1):
                 when = time + lag + a * rec.ii[k]
