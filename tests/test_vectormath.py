@@ -86,7 +86,7 @@ class Library:
 
     def __init__(self, lanes: int) -> None:
         names = [f"test_{n}" for n in OPERATIONS]
-        self.code: MachineCode = compile_ir(str(_module(lanes)), names)
+        self.code: MachineCode = compile_ir(source := str(_module(lanes)), lambda: source, names)
         self.lanes = lanes
 
     def __getattr__(self, name: str) -> Function:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,51 +63,58 @@ class MachineCode:
         return self.addresses[name]
 
 
-class _ObjectFile:
-    """One compiled module on disk, as LLVM's object cache wants it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.hit = False
-
-    def get(self, _module: llvm.ModuleRef) -> bytes | None:
-        try:
-            data = self.path.read_bytes()
-        except OSError:
-            return None
-        self.hit = True
-        return data
-
-    def put(self, _module: llvm.ModuleRef, data: bytes) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(name, self.path)
-        except OSError:
-            return  # a cache that cannot be written only costs time
-
-
-def compile_ir(source: str, names: list[str]) -> MachineCode:
+def compile_ir(key: str, source: Callable[[], str], names: list[str]) -> MachineCode:
     """Compile LLVM IR for the host and return the addresses of the named functions.
 
-    The object code is kept in :func:`cache_directory` under a hash of the source, the compiler and the processor.
+    Parameters
+    ----------
+    key : str
+        Stands for the source: equal keys, equal source. Object code is kept in :func:`cache_directory` under a hash of
+        the key, the compiler and the processor, so that a known model is not even written as IR again.
+    source : callable
+        Returns the IR.
     """
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features()
-    flat = features.flatten() + (",-prefer-256-bit" if _features().get("avx512f") else "")
-    key = "\n".join((source, llvmlite.__version__, llvm.get_host_cpu_name(), flat))
-    store = _ObjectFile(cache_directory() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.o")
-    parsed = llvm.parse_assembly(source)
+    flat = llvm.get_host_cpu_features().flatten() + (",-prefer-256-bit" if _features().get("avx512f") else "")
+    full = "\n".join((key, llvmlite.__version__, llvm.get_host_cpu_name(), flat))
+    path = cache_directory() / f"{hashlib.sha256(full.encode()).hexdigest()[:32]}.o"
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=flat, opt=2, jit=True
     )
-    if not store.path.exists():
-        tuning = llvm.create_pipeline_tuning_options(speed_level=2)
-        llvm.create_pass_builder(machine, tuning).getModulePassManager().run(parsed, llvm.create_pass_builder(machine, tuning))
-    engine = llvm.create_mcjit_compiler(parsed, machine)
-    engine.set_object_cache(store.put, store.get)
+    data = _read(path)
+    cached = data is not None
+    if data is None:
+        data = _compile(source(), machine)
+        _write(path, data)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(data))
     engine.finalize_object()
-    return MachineCode(engine, {n: engine.get_function_address(n) for n in names}, store.hit)
+    return MachineCode(engine, {n: engine.get_function_address(n) for n in names}, cached)
+
+
+def _compile(source: str, machine: llvm.TargetMachine) -> bytes:
+    module = llvm.parse_assembly(source)
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+def _read(path: Path) -> bytes | None:
+    """Return object code whose checksum is right, else None."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        Path(name).replace(path)
+    except OSError:
+        return  # a cache that cannot be written only costs time

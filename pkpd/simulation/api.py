@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -203,6 +204,11 @@ def _named(model: Model, regimen: Regimens, population: Population | None) -> tu
     return out, named
 
 
+@functools.lru_cache(maxsize=1024)
+def _records(regimen: Regimen, states: tuple[str, ...]) -> np.ndarray:
+    return regimen.records(states)
+
+
 def _in_units(model: Model, regimen: Regimen) -> Regimen:
     """Return a regimen in the unit of the states it doses."""
     if regimen.unit is None:
@@ -223,7 +229,7 @@ def _simulate_grid(
     people = Population.typical(model) if population is None else population
     _check_people(model, people)
     states = tuple(model.states)
-    packed = [grid.pack_records([_in_units(model, r).records(states) for r in each]) for each in named.values()]
+    packed = [grid.pack_records([_records(_in_units(model, r), states) for r in each]) for each in named.values()]
     if occasions is not None and people.n_occasions < occasions.size + 1:
         people = people.with_occasions(occasions.size + 1)
     courses = population_courses(model, people, occasions)

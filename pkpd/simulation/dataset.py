@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,16 @@ __all__ = ["coordinates", "doses_text", "grid_dataset", "rows_dataset", "status_
 
 def doses_text(regimens: Mapping[str, Regimen], first_state: str) -> str:
     """Return the explicit doses of each regimen as JSON, for plots and exposure."""
-    found = {}
-    for name, regimen in regimens.items():
-        doses = regimen.explicit()
-        doses["cmt"] = [first_state if c is None else c for c in doses["cmt"]]
-        found[name] = doses
-    return json.dumps(found)
+    return "{" + ", ".join(f"{json.dumps(name)}: {_doses(regimen, first_state)}" for name, regimen in regimens.items()) + "}"
+
+
+@functools.lru_cache(maxsize=256)
+def _doses(regimen: Regimen, first_state: str) -> str:
+    doses = regimen.explicit()
+    doses["cmt"] = [first_state if c is None else c for c in doses["cmt"]]
+    if regimen.unit is not None:
+        doses["units"] = regimen.unit
+    return json.dumps(doses)
 
 
 def variable_attributes(q: Quantity) -> dict[str, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MemorySink", "ZarrSink"]
 
 Shape = tuple[int, int, int]
+SMALL = 1 << 26  # bytes that need no question whether there is room
 
 
 def _available_bytes() -> int | None:
@@ -39,7 +40,8 @@ class MemorySink:
     """Keep results in arrays of shape (regimens, subjects, times)."""
 
     def __init__(self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str | None) -> None:
-        need, free = 8 * len(chosen) * int(np.prod(shape)), _available_bytes()
+        need = 8 * len(chosen) * int(np.prod(shape))
+        free = _available_bytes() if need > SMALL else None
         if free is not None and need > 0.8 * free:
             raise PkpdError(
                 f"simulate: the result needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; give store='results.zarr' to stream it to disk, "

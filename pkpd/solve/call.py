@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-__all__ = ["call_method", "call_observe", "call_prepare"]
+__all__ = ["call_method", "call_observe", "call_panel", "call_prepare"]
 
 _I64 = ir.IntType(64)
 _BYTE = ir.IntType(8).as_pointer()
@@ -48,3 +48,9 @@ def call_prepare(typingctx: Any, address: Any, count: Any, stride: Any, inputs: 
 def call_observe(typingctx: Any, address: Any, count: Any, t: Any, y: Any, ystride: Any, p: Any, pstride: Any, out: Any, ostride: Any) -> Any:
     """Call ``observe`` of a kernel."""
     return types.void(address, count, t, y, ystride, p, pstride, out, ostride), _invoke
+
+
+@intrinsic
+def call_panel(typingctx: Any, address: Any, clock: Any, x: Any, p: Any, kept: Any, new: Any, info: Any) -> Any:
+    """Call ``panel`` of a cascade."""
+    return types.void(address, clock, x, p, kept, new, info), _invoke

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
 from pkpd.errors import ModelError
-from pkpd.graph.derivative import depends_on, jacobian, substitute
+from pkpd.graph.derivative import depends_on, substitute
+from pkpd.graph.fingerprint import fingerprint
 from pkpd.graph.nodes import Node, const, symbol
 from pkpd.machine.emitter import F64, Emitter, Frame
 from pkpd.machine.split import TIME, Slots, is_dynamic, rearrange, switch_times
 from pkpd.machine.target import MachineCode, compile_ir, lanes
 from pkpd.solve.explicit import emit_explicit, rows_of_stages
+from pkpd.solve.panel import Layout, emit_panel, lay_out
 from pkpd.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
-from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5
+from pkpd.solve.structure import Structure, analyse
+from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 
 __all__ = ["METHODS", "Equations", "Kernel", "Method"]
 
@@ -91,6 +96,13 @@ class Kernel:
         States on which nothing depends; they never reach a steady state.
     linear : bool
         Whether all derivatives are linear in the states with coefficients constant between events.
+    structure : Structure or None
+        The equations as ``x' = A x + b + g``, g of time and of states upstream of those it drives; None where they have
+        another form.
+    matrix_places : int array, (n, n + 1)
+        Places of A and, in the last column, of b; -1 where zero or where there is no such form.
+    cascade : bool
+        Whether they have that form with a g.
     """
 
     def __init__(self, equations: Equations, width: int | None = None) -> None:
@@ -116,7 +128,10 @@ class Kernel:
                 self.dosing_places[i, DOSING.index(word)] = slots.place(self._constant(node, f"a {word} of a dose"))
         slots.place_leaves(self.outputs)
         self.accumulates = np.array([all(row[j] is const(0) for row in self.jacobian) for j in range(self.n)])
-        self.linear = self._place_matrix(slots)
+        self.structure = analyse(self.derivatives, self.states)
+        self.linear = self.structure is not None and not self.structure.forcing
+        self.cascade = self.structure is not None and bool(self.structure.forcing)
+        self.matrix_places = self._place_structure(slots, self.structure)
         self.slots = slots
         self.n_places = len(slots.nodes)
 
@@ -126,28 +141,52 @@ class Kernel:
             raise ModelError(f"{what} depends on time or on a state ({node!r}); it may depend on parameters and covariates only")
         return node
 
-    def _place_matrix(self, slots: Slots) -> bool:
-        """Place the matrix A and the constant part b of x' = A x + b if the equations have that form."""
-        rows = jacobian(self.derivatives, self.states)
-        rest = substitute(self.derivatives, {s: const(0) for s in self.states})
-        entries = [e for row in rows for e in row] + rest
-        dynamic = depends_on(entries, is_dynamic)
-        self.matrix_places = np.full((self.n, self.n + 1), -1, np.int64)
-        if any(dynamic[e] for e in entries):
-            return False
-        for i in range(self.n):
-            for j, e in enumerate([*rows[i], rest[i]]):
+    def _place_structure(self, slots: Slots, structure: Structure | None) -> np.ndarray:
+        """Return the places of A and b, and give places to the constants of the forcing."""
+        places = np.full((self.n, self.n + 1), -1, np.int64)
+        if structure is None:
+            return places
+        for i, row in enumerate(structure.matrix):
+            for j, e in enumerate([*row, structure.constant[i]]):
                 if e is not const(0):
-                    self.matrix_places[i, j] = slots.place(e)
-        return True
+                    places[i, j] = slots.place(e)
+        slots.place_leaves(structure.forcing.values())
+        return places
 
     @functools.cached_property
     def base(self) -> MachineCode:
         """Code of ``prepare(count, stride, inputs, P)`` and ``observe(count, t, y, ystride, p, pstride, out, ostride)``."""
+        return self._code("base", self._base_source, ["prepare", "observe"])
+
+    def _base_source(self) -> str:
         module = ir.Module(name="base")
         self._emit_prepare(module)
         self._emit_observe(module)
-        return compile_ir(str(module), ["prepare", "observe"])
+        return str(module)
+
+    @functools.cached_property
+    def _key(self) -> str:
+        """What the machine code depends on: this software, the width, the equations."""
+        entries = [e for row in self.jacobian for e in row]
+        roots = [*self.states, *self.inputs, *self.derivatives, *self.outputs, *self.slots.nodes, *entries, *self.drift]
+        return f"{_software()}|{self.lanes}|{self.n_hot}|{fingerprint(roots)}"
+
+    def _code(self, label: str, source: Callable[[], str], names: list[str]) -> MachineCode:
+        return compile_ir(f"{self._key}|{label}", source, names)
+
+    @functools.cached_property
+    def panel(self) -> tuple[MachineCode, Layout]:
+        """Code of ``panel`` of a cascade, see ``pkpd.solve.panel``, and the layout of what it reads."""
+        if self.structure is None or not self.structure.forcing:
+            raise ModelError("method 'cascade' needs linear equations driven by states that are linear by themselves; use method='auto'")
+        structure, layout = self.structure, lay_out(self.structure, self.states)
+
+        def source() -> str:
+            module = ir.Module(name="panel")
+            emit_panel(module, structure, layout, self.states, self.slots.nodes, self.lanes)
+            return str(module)
+
+        return self._code("panel", source, ["panel"]), layout
 
     def method(self, name: str) -> Method:
         """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""
@@ -157,18 +196,20 @@ class Kernel:
         return cache[name]
 
     def _compile(self, name: str) -> Method:
-        module = ir.Module(name=name)
+        tableau = METHODS[name]
+        code = self._code(name, lambda: self._method_source(tableau), ["start", "step", "dense", "commit"])
+        if isinstance(tableau, RosenbrockTableau):
+            return Method(code, tableau.stages, tableau.dense.shape[1], np.inf)
+        return Method(code, rows_of_stages(tableau), tableau.dense.shape[1], tableau.stiffness_bound)
+
+    def _method_source(self, tableau: ExplicitTableau | RosenbrockTableau) -> str:
+        module = ir.Module(name=tableau.name)
         rhs = self._emit_rhs(module)
-        if name == "rodas5p":
-            tableau = RODAS5P
+        if isinstance(tableau, RosenbrockTableau):
             emit_rosenbrock(module, rhs, tableau, self.jacobian, self.drift, self._leaf_values, self.n, self.lanes)
-            rows, bound = tableau.stages, np.inf
         else:
-            tableau = TSIT5 if name == "tsit5" else DOP853
             emit_explicit(module, rhs, tableau, self.n, self.lanes)
-            rows, bound = rows_of_stages(tableau), tableau.stiffness_bound
-        code = compile_ir(str(module), ["start", "step", "dense", "commit"])
-        return Method(code, rows, tableau.dense.shape[1], bound)
+        return str(module)
 
     def _leaf_values(self, f: Frame, roots: Sequence[Node]) -> dict[Node, Value]:
         """Return loads of time, states and places from the arguments t, y, p of a frame; unused ones vanish."""
@@ -228,6 +269,14 @@ class Kernel:
 
         f.loop(f.arg["count"], body, step=self.lanes)
         f.done()
+
+
+@functools.cache
+def _software() -> str:
+    """Hash of the files that write machine code."""
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *(here.parent / "machine").glob("*.py")])
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 
 def _below(roots: Sequence[Node]) -> list[Node]:

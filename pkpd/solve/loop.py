@@ -243,7 +243,7 @@ def solve_lanes(
                 if not factor > 0.2:
                     factor = 0.2
                 H[0, w] = HS[0, w] * min(factor, 0.9)
-                if H[0, w] <= 4e-16 * max(abs(T[0, w]), abs(STOP[w])) or H[0, w] < 1e-290:
+                if H[0, w] <= 4e-16 * abs(T[0, w]) or H[0, w] < 1e-290:
                     code = INT_STATUS_STEP if math.isfinite(INFO[0, w]) else INT_STATUS_FINITE
                     _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
                     continue

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from pkpd.solve.call import call_observe, call_prepare
+from pkpd.solve.cascade import pattern_of, solve_cascade
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.linear import solve_linear
 from pkpd.solve.loop import solve_lanes
@@ -259,12 +260,22 @@ def solve_block(kernel: Kernel, block: Block, inputs: np.ndarray, settings: Sett
     subjects = np.arange(m)
     if method == "linear":
         solve_linear(kernel.matrix_places, P, kernel.initial_places, kernel.accumulates, subjects, *tail, status, when, steps)
+    elif method == "cascade":
+        _cascade(kernel, P, subjects, tail, settings, status, when, steps)
     else:
         _lanes(kernel, method, settings.method == "auto", P, subjects, tail, settings, status, when, steps)
         stiff = np.flatnonzero(status == Status.STIFF)
         if stiff.size and settings.method == "auto":
             _lanes(kernel, "rodas5p", False, P, stiff, tail, settings, status, when, steps)
     return Result(_outputs(kernel, block, P, states, first, stride, place_of if tracked else b.obs_column, target), status, when, steps)
+
+
+def _cascade(kernel: Kernel, P: np.ndarray, subjects: np.ndarray, tail: tuple, s: Settings, *fate: np.ndarray) -> None:
+    code, layout = kernel.panel
+    solve_cascade(
+        code["panel"], pattern_of(layout, kernel.n), kernel.matrix_places, P, kernel.initial_places, kernel.accumulates,
+        subjects, *tail, s.rtol, s.atol, s.max_steps, s.h_max, *fate,
+    )  # fmt: skip
 
 
 def _lanes(kernel: Kernel, name: str, leave_stiff: bool, P: np.ndarray, subjects: np.ndarray, tail: tuple, s: Settings, *fate: np.ndarray) -> None:

@@ -1,0 +1,130 @@
+"""Anakinra under the skin or into a vein: slow absorption, small volume, renal clearance.
+
+The library's default for anakinra in adults. Absorption from the skin is slower than elimination (flip-flop), so the
+terminal half-life after an injection is that of absorption. A dose into the depot is subcutaneous, one into the
+central compartment intravenous. Endogenous IL-1Ra (at most 1% of a peak) is left out.
+
+Equations: depot' = -ka depot; central' = ka depot - CL Cc; Ccsf' = kin_csf Cc - kout_csf Ccsf, with Cc = central / V
+and CL = CL(100) 10^(0.62 (r - 1)) (WT/70)^0.47, V = V(70 kg) (WT/70)^0.76, r = CRCL/100 but at most 1.2. The renal
+term is Yang 2003: log10 (CL/F [mL/min]) = 1.65 + 0.0062 CLcr; beyond 120 mL/min it is not extrapolated.
+
+Where the sources disagree, and what was chosen: V/F is 9.9 L (Yang 2001), 18.5 (35 patients with rheumatoid
+arthritis), 53.7 (Jung 2023) or 65 (Urien 2013). With fast absorption the large volumes describe subcutaneous data as
+well as the small ones do with slow absorption; the intravenous clearance of 8.2 L/h and short intravenous half-life
+hold for the small ones only. 18.5 L was chosen. F is 0.95 (US label, 11 subjects) or 0.80-0.92 (trial 20010168, 32
+subjects, crossover). The middle of the latter was chosen; it also fits CL/F 170 beside CL 137 mL/min (ratio 0.81) in
+Yang 2003. CL/F is 186 mL/min at CLcr 100 by the regression, 170 (SD 37) in its normal group, 150 (SD 52) in Chinese
+patients, 107 by Yang 2001 and 104 by Urien 2013 (children). In end-stage disease it is 42.7 under the skin and CL
+about 20 into a vein in the same work, which no F explains; the model gives 45 and 38. The terminal half-life is 3.8
+and 4.0 h in two studies, 4-6 h in the US label: 4.5 h was chosen. Variability was not published for this form: that of
+CL is from Urien 2013, of V and ka from Jung 2023, in whose models V and ka play each other's part; residual error is
+from Jung 2023 (healthy, rich sampling); in Urien 2013 it is additive, 0.072 mg/L. Clearance by CLcr and by weight may
+count weight twice where CLcr comes from a formula that contains it.
+"""
+
+from pkpd import Combined, Covariate, Model, Output, Parameter, State, minimum
+
+
+def individual(p, cov):
+    renal = minimum(cov.CRCL / 100, p.CRCL_max) - 1
+    weight = cov.WT / 70
+    return {"CL": p.CL * 10 ** (p.CRCL_CL * renal) * weight**p.WT_CL, "V": p.V * weight**p.WT_V}
+
+
+def dosing(p):
+    return {"depot": {"F": p.F}}
+
+
+def dynamics(t, x, p):
+    absorbed, Cc = p.ka * x.depot, x.central / p.V
+    return {
+        "depot": -absorbed,
+        "central": absorbed - p.CL * Cc,
+        "csf": p.kin_csf * Cc - p.kout_csf * x.csf,
+    }
+
+
+def outputs(t, x, p):
+    return {"Cc": x.central / p.V, "Ccsf": x.csf}
+
+
+YANG, URIEN, JUNG = "Yang 2003, abstract", "Urien 2013", "Jung 2023, suppl. Table S5"
+CSF = "Gueorguieva 2008, RSE 19%, remembered and not verified"
+
+model = Model(
+    "anakinra",
+    reference=(
+        "Yang BB, et al. Clin Pharmacol Ther 2003;74:85-94, doi 10.1016/S0009-9236(03)00094-8; Urien S, et "
+        "al. BMC Pharmacol Toxicol 2013;14:40; Gueorguieva I, et al. Br J Clin Pharmacol 2008;65:317. "
+        "Abstracts were read"
+    ),
+    states=[
+        State("depot", "mg", "injection site"),
+        State("central", "mg", "plasma"),
+        State("csf", "mg/L", "concentration in cerebrospinal fluid"),
+    ],
+    covariates=[
+        Covariate("WT", "kg", 70, "body weight"),
+        Covariate("CRCL", "mL/min", 100, "creatinine clearance", bounds=(0, float("inf"))),
+    ],
+    parameters=[
+        Parameter(
+            "CL",
+            9.61,
+            "L/h",
+            "clearance at CRCL 100, 70 kg",
+            sd=0.28,
+            known="derived",
+            source=f"0.86 x 10^2.27 mL/min, {YANG}; variability {URIEN}",
+        ),
+        Parameter(
+            "V",
+            15.9,
+            "L",
+            "volume at 70 kg",
+            cv=0.201,
+            known="derived",
+            source=f"0.86 x 18.5 L, SmPC pooled analysis, not verified; variability {JUNG}",
+        ),
+        Parameter(
+            "ka",
+            0.154,
+            "1/h",
+            "absorption rate constant",
+            cv=0.27,
+            known="derived",
+            source=f"half-life 4.5 h: 3.8-4.0 h in studies, 4-6 h US label; variability {JUNG}",
+        ),
+        Parameter(
+            "F",
+            0.86,
+            "",
+            "bioavailability under the skin",
+            bounds=(0, 1),
+            known="derived",
+            source="middle of 0.80-0.92, trial 20010168, abstract; 0.95 in the US label",
+        ),
+        Parameter("CRCL_CL", 0.62, "", "log10 of CL per 100 mL/min of CRCL", known="derived", source=f"0.0062, {YANG}"),
+        Parameter(
+            "CRCL_max",
+            1.2,
+            "",
+            "CRCL / 100 mL/min beyond which CL stays",
+            known="assumed",
+            fixed=True,
+            source="end of the data of Yang 2003",
+        ),
+        Parameter("WT_CL", 0.47, "", "exponent of weight on CL", source=f"{URIEN}, abstract"),
+        Parameter("WT_V", 0.76, "", "exponent of weight on V", source=f"{URIEN}, abstract"),
+        Parameter("kin_csf", 0.0019, "1/h", "entry into cerebrospinal fluid", known="assumed", source=CSF),
+        Parameter("kout_csf", 0.1, "1/h", "turnover of cerebrospinal fluid", known="assumed", source=CSF),
+    ],
+    outputs=[
+        Output("Cc", "mg/L", "plasma concentration", error=Combined(add=0.0294 * 0.0173, prop=0.113)),
+        Output("Ccsf", "mg/L", "concentration in cerebrospinal fluid"),
+    ],
+    individual=individual,
+    dosing=dosing,
+    dynamics=dynamics,
+    calculate=outputs,
+)
