@@ -1,9 +1,9 @@
-"""Anakinra under the skin in children and young adults with autoinflammatory disease (Urien 2013).
+"""Anakinra under the skin in children and young adults (Urien 2013).
 
-87 patients of 8 months to 21 years and 4.3-83 kg, 148 samples, assay limit 0.040 mg/L. Clearance and volume are
-apparent (divided by the unknown bioavailability), so only doses into the depot are meant. Clearance is a third lower
-and the terminal half-life (7.2 h) longer than in adults (4-6 h): for adults see `anakinra`. Kidney function was no
-covariate.
+87 patients with autoinflammatory disease, of 8 months to 21 years and 4.3-83 kg, 148 samples, assay limit 0.040 mg/L.
+Clearance and volume are apparent (divided by the unknown bioavailability), so only doses into the depot are meant.
+Clearance is a third lower and the terminal half-life (7.2 h) longer than in adults (4-6 h): for adults see `anakinra`.
+Kidney function was no covariate.
 
 Equations: depot' = -ka depot; central' = ka depot - CL Cc, with Cc = central / V,
 CL = 6.24 (WT/70)^0.47, V = 65.2 (WT/70)^0.76. V varies between occasions, not between subjects.

@@ -30,7 +30,7 @@ def outputs(t, x, p):
     return {"Cc": x.central / p.V1}
 
 
-LI = "Li 2023, abstract"
+LI, OLDER = "Li 2023, abstract", "0.7-0.8 in older literature, not verified"
 
 model = Model(
     "dexamethasone",
@@ -46,15 +46,7 @@ model = Model(
         Parameter("Q", 2.1, "L/h", "clearance to the periphery", source=LI),
         Parameter("V2", 12.3, "L", "peripheral volume", source=LI),
         Parameter("ka", 0.936, "1/h", "absorption rate constant", source="nlmixr2lib Krzyzanski_2021_dexamethasone"),
-        Parameter(
-            "F",
-            0.75,
-            "",
-            "bioavailability by mouth",
-            bounds=(0, 1),
-            known="assumed",
-            source="0.7-0.8 in older literature, not verified",
-        ),
+        Parameter("F", 0.75, "", "bioavailability by mouth", bounds=(0, 1), source=OLDER, known="assumed"),
     ],
     outputs=[Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.2))],
     dosing=dosing,

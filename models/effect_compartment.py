@@ -41,9 +41,7 @@ model = Model(
         Parameter("ke0", 0.3, "1/h", "equilibration rate constant", cv=0.3, source="example value", known="assumed"),
         Parameter("E0", 10.0, "", "effect without drug", source="example value", known="assumed"),
         Parameter("Emax", 90.0, "", "largest change of the effect", source="example value", known="assumed"),
-        Parameter(
-            "EC50", 0.5, "mg/L", "concentration of half that change", cv=0.3, source="example value", known="assumed"
-        ),
+        Parameter("EC50", 0.5, "mg/L", "concentration of half of it", cv=0.3, source="example value", known="assumed"),
         Parameter("gamma", 1.5, "", "steepness", source="example value", known="assumed"),
     ],
     outputs=[

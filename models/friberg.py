@@ -12,8 +12,8 @@ circulating' = ktr (transit3 - circulating), with ktr = 4 / MTT, Cc = central / 
 
 from pkpd import Model, Output, Parameter, Proportional, State
 
-CELLS = ("precursors", "transit1", "transit2", "transit3", "circulating")
-FILE = "nlmixr2lib Friberg_2002_paclitaxel"
+CELLS: tuple[str, ...] = ("precursors", "transit1", "transit2", "transit3", "circulating")
+FILE = "nlmixr2lib Friberg_2002"
 
 
 def initial(p):

@@ -36,6 +36,10 @@ def outputs(t, x, p):
 
 
 META, HEALTHY = "meta-analysis of 22 sources, abstract", "Br J Clin Pharmacol 1989;27:285"
+SOURCE = {
+    "CL": f"0.336 L/h/kg, {META}; variability 0.12/0.45, {HEALTHY}",
+    "V": f"1.17 L/kg, {META}; variability 0.63/1.5, {HEALTHY}",
+}
 
 model = Model(
     "methylprednisolone",
@@ -50,29 +54,11 @@ model = Model(
     ],
     covariates=[Covariate("WT", "kg", 70, "body weight")],
     parameters=[
-        Parameter(
-            "CL",
-            0.336 * 70,
-            "L/h",
-            "clearance at 70 kg",
-            cv=0.27,
-            known="derived",
-            source=f"0.336 L/h/kg, {META}; variability 0.12/0.45, {HEALTHY}",
-        ),
-        Parameter(
-            "V",
-            1.17 * 70,
-            "L",
-            "volume at 70 kg",
-            cv=0.42,
-            known="derived",
-            source=f"1.17 L/kg, {META}; variability 0.63/1.5, {HEALTHY}",
-        ),
+        Parameter("CL", 0.336 * 70, "L/h", "clearance at 70 kg", cv=0.27, source=SOURCE["CL"], known="derived"),
+        Parameter("V", 1.17 * 70, "L", "volume at 70 kg", cv=0.42, source=SOURCE["V"], known="derived"),
         Parameter("ka", 2.1, "1/h", "absorption rate constant", source=META),
         Parameter("F", 0.74, "", "bioavailability by mouth", bounds=(0, 1), source=f"{META}; 0.82 in {HEALTHY}"),
-        Parameter(
-            "kconv", 24.5, "1/h", "conversion of the ester", known="derived", source=f"half-life 1.7 min, {META}"
-        ),
+        Parameter("kconv", 24.5, "1/h", "conversion of ester", source=f"half-life 1.7 min, {META}", known="derived"),
         Parameter("WT_CL", 1.0, "", "exponent of weight on CL", source="published per kg", known="derived", fixed=True),
         Parameter("WT_V", 1.0, "", "exponent of weight on V", source="published per kg", known="derived", fixed=True),
     ],

@@ -23,16 +23,14 @@ def outputs(t, x, p):
 
 model = Model(
     "pk1_iv",
-    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., PK1",
+    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., 2006",
     states=[State("central", "mg", "plasma and what equals it at once")],
     covariates=[Covariate("WT", "kg", 70, "body weight")],
     parameters=[
         Parameter("CL", 5.0, "L/h", "clearance at 70 kg", cv=0.3, source="example value", known="assumed"),
         Parameter("V", 50.0, "L", "volume at 70 kg", cv=0.2, source="example value", known="assumed"),
-        Parameter(
-            "WT_CL", 0.75, "", "exponent of weight on clearance", source="allometry", known="assumed", fixed=True
-        ),
-        Parameter("WT_V", 1.0, "", "exponent of weight on volume", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_CL", 0.75, "", "exponent of weight on CL", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_V", 1.0, "", "exponent of weight on V", source="allometry", known="assumed", fixed=True),
     ],
     outputs=[Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.1))],
     individual=individual,

@@ -37,10 +37,8 @@ model = Model(
         Parameter("ka", 1.0, "1/h", "absorption rate constant", cv=0.4, source="example value", known="assumed"),
         Parameter("F", 0.8, "", "bioavailability", bounds=(0, 1), source="example value", known="assumed"),
         Parameter("tlag", 0.25, "h", "lag of absorption", source="example value", known="assumed"),
-        Parameter(
-            "WT_CL", 0.75, "", "exponent of weight on clearance", source="allometry", known="assumed", fixed=True
-        ),
-        Parameter("WT_V", 1.0, "", "exponent of weight on volume", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_CL", 0.75, "", "exponent of weight on CL", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_V", 1.0, "", "exponent of weight on V", source="allometry", known="assumed", fixed=True),
     ],
     outputs=[Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.1))],
     individual=individual,

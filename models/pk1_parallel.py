@@ -28,9 +28,7 @@ model = Model(
     states=[State("depot", "mg", "site of absorption"), State("central", "mg", "plasma and what equals it at once")],
     parameters=[
         Parameter("CL", 2.0, "L/h", "clearance by the linear path", cv=0.3, source="example value", known="assumed"),
-        Parameter(
-            "Vmax", 5.0, "mg/h", "largest rate of the other path", cv=0.3, source="example value", known="assumed"
-        ),
+        Parameter("Vmax", 5.0, "mg/h", "largest saturable rate", cv=0.3, source="example value", known="assumed"),
         Parameter("Km", 0.5, "mg/L", "concentration of half that rate", source="example value", known="assumed"),
         Parameter("V", 50.0, "L", "volume", cv=0.2, source="example value", known="assumed"),
         Parameter("ka", 1.0, "1/h", "absorption rate constant", cv=0.4, source="example value", known="assumed"),

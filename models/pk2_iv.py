@@ -25,7 +25,7 @@ def outputs(t, x, p):
 
 model = Model(
     "pk2_iv",
-    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., PK7",
+    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., 2006",
     states=[State("central", "mg", "plasma and what equals it at once"), State("peripheral", "mg", "slower tissue")],
     covariates=[Covariate("WT", "kg", 70, "body weight")],
     parameters=[
@@ -33,8 +33,8 @@ model = Model(
         Parameter("V1", 30.0, "L", "central volume at 70 kg", cv=0.2, source="example value", known="assumed"),
         Parameter("Q", 8.0, "L/h", "clearance to the periphery at 70 kg", source="example value", known="assumed"),
         Parameter("V2", 60.0, "L", "peripheral volume at 70 kg", source="example value", known="assumed"),
-        Parameter("WT_CL", 0.75, "", "exponent of weight on CL and Q", source="allometry", known="assumed", fixed=True),
-        Parameter("WT_V", 1.0, "", "exponent of weight on volumes", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_CL", 0.75, "", "exponent of weight on CL, Q", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_V", 1.0, "", "exponent of weight on V", source="allometry", known="assumed", fixed=True),
     ],
     outputs=[Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.1))],
     individual=individual,

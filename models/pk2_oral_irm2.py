@@ -1,4 +1,4 @@
-"""Two compartments, first-order absorption, and a response whose loss the drug inhibits (indirect response II).
+"""Two compartments, oral, indirect response II: the drug inhibits the loss of a response.
 
 It rises while drug is there and returns as it is lost again. The response stands at kin / kout without drug. A dose
 into the central compartment is intravenous. All values are examples.
@@ -57,13 +57,11 @@ model = Model(
         Parameter("ka", 1.0, "1/h", "absorption rate constant", cv=0.4, source="example value", known="assumed"),
         Parameter("F", 0.8, "", "bioavailability", bounds=(0, 1), source="example value", known="assumed"),
         Parameter("tlag", 0.25, "h", "lag of absorption", source="example value", known="assumed"),
-        Parameter("WT_CL", 0.75, "", "exponent of weight on CL and Q", source="allometry", known="assumed", fixed=True),
-        Parameter("WT_V", 1.0, "", "exponent of weight on volumes", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_CL", 0.75, "", "exponent of weight on CL, Q", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_V", 1.0, "", "exponent of weight on V", source="allometry", known="assumed", fixed=True),
         Parameter("kin", 10.0, "1/h", "formation of the response", cv=0.3, source="example value", known="assumed"),
         Parameter("kout", 0.1, "1/h", "rate constant of its loss", source="example value", known="assumed"),
-        Parameter(
-            "Imax", 0.9, "", "largest fraction inhibited", bounds=(0, 1), source="example value", known="assumed"
-        ),
+        Parameter("Imax", 0.9, "", "largest inhibition", bounds=(0, 1), source="example value", known="assumed"),
         Parameter("IC50", 0.5, "mg/L", "concentration of half that", cv=0.3, source="example value", known="assumed"),
         Parameter("gamma", 1.0, "", "steepness", source="example value", known="assumed"),
     ],

@@ -1,4 +1,4 @@
-"""Two compartments, first-order absorption, and a response whose formation the drug stimulates (indirect response III).
+"""Two compartments, oral, indirect response III: the drug stimulates the formation of a response.
 
 It rises while drug is there and returns at the rate of its loss. The response stands at kin / kout without drug. A
 dose into the central compartment is intravenous. All values are examples.
@@ -57,8 +57,8 @@ model = Model(
         Parameter("ka", 1.0, "1/h", "absorption rate constant", cv=0.4, source="example value", known="assumed"),
         Parameter("F", 0.8, "", "bioavailability", bounds=(0, 1), source="example value", known="assumed"),
         Parameter("tlag", 0.25, "h", "lag of absorption", source="example value", known="assumed"),
-        Parameter("WT_CL", 0.75, "", "exponent of weight on CL and Q", source="allometry", known="assumed", fixed=True),
-        Parameter("WT_V", 1.0, "", "exponent of weight on volumes", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_CL", 0.75, "", "exponent of weight on CL, Q", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_V", 1.0, "", "exponent of weight on V", source="allometry", known="assumed", fixed=True),
         Parameter("kin", 10.0, "1/h", "formation of the response", cv=0.3, source="example value", known="assumed"),
         Parameter("kout", 0.1, "1/h", "rate constant of its loss", source="example value", known="assumed"),
         Parameter("Emax", 4.0, "", "largest stimulation, relative to none", source="example value", known="assumed"),

@@ -28,7 +28,7 @@ def outputs(t, x, p):
 
 model = Model(
     "pk3_iv",
-    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., section 2",
+    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., 2006",
     states=[
         State("central", "mg", "plasma and what equals it at once"),
         State("peripheral2", "mg", "fast tissue"),
@@ -42,10 +42,8 @@ model = Model(
         Parameter("V2", 30.0, "L", "volume of the fast tissue at 70 kg", source="example value", known="assumed"),
         Parameter("Q3", 2.0, "L/h", "clearance to the slow tissue at 70 kg", source="example value", known="assumed"),
         Parameter("V3", 80.0, "L", "volume of the slow tissue at 70 kg", source="example value", known="assumed"),
-        Parameter(
-            "WT_CL", 0.75, "", "exponent of weight on clearances", source="allometry", known="assumed", fixed=True
-        ),
-        Parameter("WT_V", 1.0, "", "exponent of weight on volumes", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_CL", 0.75, "", "exponent of weight on CL, Q", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_V", 1.0, "", "exponent of weight on V", source="allometry", known="assumed", fixed=True),
     ],
     outputs=[Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.1))],
     individual=individual,

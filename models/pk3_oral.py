@@ -37,7 +37,7 @@ def outputs(t, x, p):
 
 model = Model(
     "pk3_oral",
-    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., section 2",
+    reference="Gabrielsson J, Weiner D. Pharmacokinetic and Pharmacodynamic Data Analysis, 4th ed., 2006",
     states=[
         State("depot", "mg", "site of absorption"),
         State("central", "mg", "plasma and what equals it at once"),
@@ -55,10 +55,8 @@ model = Model(
         Parameter("ka", 1.0, "1/h", "absorption rate constant", cv=0.4, source="example value", known="assumed"),
         Parameter("F", 0.8, "", "bioavailability", bounds=(0, 1), source="example value", known="assumed"),
         Parameter("tlag", 0.25, "h", "lag of absorption", source="example value", known="assumed"),
-        Parameter(
-            "WT_CL", 0.75, "", "exponent of weight on clearances", source="allometry", known="assumed", fixed=True
-        ),
-        Parameter("WT_V", 1.0, "", "exponent of weight on volumes", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_CL", 0.75, "", "exponent of weight on CL, Q", source="allometry", known="assumed", fixed=True),
+        Parameter("WT_V", 1.0, "", "exponent of weight on V", source="allometry", known="assumed", fixed=True),
     ],
     outputs=[Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.1))],
     individual=individual,

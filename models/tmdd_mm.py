@@ -44,9 +44,7 @@ model = Model(
         Parameter("V2", 3.0, "L", "peripheral volume", source="example value", known="assumed"),
         Parameter("ka", 0.01, "1/h", "absorption rate constant", cv=0.4, source="example value", known="assumed"),
         Parameter("F", 0.7, "", "bioavailability", bounds=(0, 1), source="example value", known="assumed"),
-        Parameter(
-            "Rtot", 0.2 / 0.03, "nmol/L", "total target, ksyn / kint", source="values of tmdd_full", known="derived"
-        ),
+        Parameter("Rtot", 0.2 / 0.03, "nmol/L", "total target, ksyn / kint", source="tmdd_full", known="derived"),
         Parameter("Km", 0.53, "nmol/L", "(koff + kint) / kon", source="example values of tmdd_full", known="derived"),
         Parameter("kint", 0.03, "1/h", "internalisation of the complex", source="example value", known="assumed"),
     ],

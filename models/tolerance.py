@@ -42,15 +42,7 @@ model = Model(
         Parameter("M50", 0.3, "mg/L", "moderator that doubles the EC50", source="example value", known="assumed"),
         Parameter("E0", 10.0, "", "effect without drug", source="example value", known="assumed"),
         Parameter("Emax", 90.0, "", "largest change of the effect", source="example value", known="assumed"),
-        Parameter(
-            "EC50",
-            0.5,
-            "mg/L",
-            "concentration of half that change, before tolerance",
-            cv=0.3,
-            source="example value",
-            known="assumed",
-        ),
+        Parameter("EC50", 0.5, "mg/L", "that of half of it at first", cv=0.3, source="example value", known="assumed"),
     ],
     outputs=[
         Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.1)),

@@ -26,6 +26,7 @@ _EXPORTS = {
     "pkpd.model.residual": "Additive Combined Exact LogNormal Proportional",
     "pkpd.population": "Population categorical lognormal normal uniform",
     "pkpd.simulation.api": "simulate",
+    "pkpd.simulation.sensitivities": "sensitivities",
     "pkpd.timegrid": "days hours",
 }
 _SUBMODULES = ("plot",)
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from pkpd.population import normal as normal
     from pkpd.population import uniform as uniform
     from pkpd.simulation.api import simulate as simulate
+    from pkpd.simulation.sensitivities import sensitivities as sensitivities
     from pkpd.timegrid import days as days
     from pkpd.timegrid import hours as hours
 

@@ -37,7 +37,7 @@ def assert_close(found: np.ndarray, expected: np.ndarray, what: str) -> None:
     Both references are solved with an absolute tolerance of 1e-13, which is all that is left of a depot after some
     hundred hours: below 1e-7 of the dose they do not know their own sixth digit.
     """
-    scale = np.maximum(np.abs(expected), 1e-7 * np.abs(expected).max(initial=1e-300))
+    scale = np.maximum(np.abs(expected), 1e-7 * np.abs(expected).max(initial=1e-9))
     worst = int(np.argmax(np.abs(found - expected) / scale))
     assert np.all(np.abs(found - expected) <= 1e-6 * scale), f"{what}, row {worst + 1}: {found[worst]} for {expected[worst]}"
 
@@ -63,7 +63,7 @@ def test_reference_is_reproduced(shared, name, method):
     compared = [n for n in (*model.states, "CONC") if n in expected.columns]
     assert len(compared) >= 3
     for column in compared:
-        assert_close(sims[column].to_numpy(), expected[column].to_numpy(), f"{name}, {column}")
+        assert_close(sims[column].to_numpy(), expected[column].to_numpy(float), f"{name}, {column}")
 
 
 # --- the twin, for what the reference lacks ---------------------------------------------------------------------------
@@ -139,7 +139,6 @@ RECORDS = {
         {},
         between(dose(0.0, 0.0, 2, RATE=12.0, SS=1), dose(0.0, 60.0, 2, RATE=12.0)),
     ),
-    "constant infusion added": ({}, between(dose(0.0, 100.0, 2, RATE=5.0), dose(7.5, 0.0, 2, RATE=12.0, SS=2))),
     "steady state with lag": ({"LAG1": 3.5, "F1P": 0.8}, between(dose(0.0, 100.0, 1, II=8.0, SS=1, ADDL=2))),
     "infusions at steady state with lag": (
         {"LAG2": 2.5},

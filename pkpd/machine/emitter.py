@@ -23,7 +23,9 @@ class Frame:
     All arrays hold doubles; an index counts vectors of ``lanes`` doubles unless it says otherwise.
     """
 
-    def __init__(self, module: ir.Module, name: str, arguments: Sequence[str], lanes: int, *, numbers: Sequence[str] = ()) -> None:
+    def __init__(
+        self, module: ir.Module, name: str, arguments: Sequence[str], lanes: int, *, numbers: Sequence[str] = ()
+    ) -> None:
         types = [I64 if a in numbers else PTR for a in arguments]
         self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name=name)
         self.lanes = lanes
@@ -44,21 +46,25 @@ class Frame:
         return self.builder.gep(base, [offset], source_etype=F64)
 
     def load(self, base: Value, index: Value | int = 0) -> Value:
+        """Return the vector with the given number."""
         return self.builder.load(self.address(base, index), align=8, typ=self.vector)
 
     def store(self, value: Value, base: Value, index: Value | int = 0) -> None:
+        """Keep a vector under the given number."""
         self.builder.store(value, self.address(base, index), align=8)
 
     def splat(self, scalar: Value) -> Value:
         """Return a vector with the scalar in every lane."""
-        lane = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+        lane = self.builder.insert_element(
+            ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
+        )
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(lane, ir.Constant(self.vector, ir.Undefined), mask)
 
     def scratch(self, vectors: int) -> Value:
         """Return room for some vectors on the stack."""
         block = self.builder.alloca(F64, ir.Constant(I64, max(vectors, 1) * self.lanes))
-        block.align = 64
+        setattr(block, "align", 64)  # noqa: B010  (declared as None in llvmlite)
         start = self.builder.gep(block, [ir.Constant(I64, 0)], source_etype=F64)
         start.type = PTR  # llvmlite keeps the element type of an allocation; what is stored here are vectors
         return start
@@ -81,6 +87,7 @@ class Frame:
         b.position_at_end(after)
 
     def call(self, function: ir.Function, *args: Value) -> None:
+        """Call another function of the module."""
         self.builder.call(function, list(args))
 
     def done(self) -> ir.Function:
@@ -133,10 +140,10 @@ class Emitter:
 _SIMPLE: dict[str, Callable[..., Value]] = {
     "add": VectorMath.add, "sub": VectorMath.sub, "mul": VectorMath.mul, "div": VectorMath.div, "neg": VectorMath.neg,
     "min": VectorMath.minimum, "max": VectorMath.maximum, "abs": VectorMath.abs, "sqrt": VectorMath.sqrt,
-    "floor": VectorMath.floor, "exp": VectorMath.exp, "log": VectorMath.log, "tanh": VectorMath.tanh, "erf": VectorMath.erf,
-    "sin": VectorMath.sin, "cos": VectorMath.cos, "lgamma": VectorMath.lgamma, "lt": VectorMath.less,
-    "le": VectorMath.less_equal, "and": VectorMath.logical_and, "or": VectorMath.logical_or, "not": VectorMath.logical_not,
-    "where": VectorMath.select,
+    "floor": VectorMath.floor, "exp": VectorMath.exp, "log": VectorMath.log, "tanh": VectorMath.tanh,
+    "erf": VectorMath.erf, "sin": VectorMath.sin, "cos": VectorMath.cos, "lgamma": VectorMath.lgamma,
+    "lt": VectorMath.less, "le": VectorMath.less_equal, "and": VectorMath.logical_and, "or": VectorMath.logical_or,
+    "not": VectorMath.logical_not, "where": VectorMath.select,
 }  # fmt: skip
 
 
@@ -157,5 +164,3 @@ def _needed(roots: Sequence[Node], known: dict[Node, Value]) -> list[Node]:
                 stack.append((node, True))
                 stack.extend((a, False) for a in reversed(node.args))
     return order
-
-

@@ -49,7 +49,9 @@ class Slots:
                 self.place(n)
 
 
-def _factors(n: Node, dynamic: dict[Node, bool], uses: dict[Node, int], top: bool) -> tuple[list[Node], list[Node], int]:
+def _factors(
+    n: Node, dynamic: dict[Node, bool], uses: dict[Node, int], top: bool
+) -> tuple[list[Node], list[Node], int]:
     """Return numerator factors, denominator factors and sign of a product."""
     if n.op in ("mul", "div", "neg") and dynamic[n] and (top or uses[n] <= 1):
         above, below, sign = _factors(n.args[0], dynamic, uses, False)
@@ -83,11 +85,21 @@ def rearrange(roots: Sequence[Node]) -> list[Node]:
             new[n] = n
         elif n.op in ("mul", "div", "neg"):
             above, below, sign = _factors(n, dynamic, uses, True)
-            fixed = make("div", _product([f for f in above if not dynamic[f]]), _product([f for f in below if not dynamic[f]]))
+            fixed = make(
+                "div", _product([f for f in above if not dynamic[f]]), _product([f for f in below if not dynamic[f]])
+            )
             moving = _product([new[f] for f in above if dynamic[f]])
             under = [new[f] for f in below if dynamic[f]]
             out = make("div", moving, _product(under)) if under else moving
-            out = make("mul", make("neg", fixed) if sign < 0 and fixed.op != "const" else const(sign * fixed.value) if fixed.op == "const" else fixed, out)
+            out = make(
+                "mul",
+                make("neg", fixed)
+                if sign < 0 and fixed.op != "const"
+                else const(sign * fixed.value)
+                if fixed.op == "const"
+                else fixed,
+                out,
+            )
             new[n] = out
         else:
             new[n] = make(n.op, *(new[a] for a in n.args))

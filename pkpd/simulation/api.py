@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,13 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError
 from pkpd.population.people import Population
 from pkpd.simulation import dataset, grid, rows
+from pkpd.simulation.arguments import Regimens, named_from, occasions_from, settings_from, threads_from, times_from
 from pkpd.simulation.failures import describe, dose_fault, report
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
 from pkpd.simulation.progress import Progress, announce_compilation
-from pkpd.solve.kernel import METHODS, Kernel
+from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import Fault, Result, Settings, Target, solve_block
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
 
     from pkpd.model.model import Model
 
-__all__ = ["simulate"]
-
-Regimens = Regimen | Mapping[str, Any] | Sequence[Regimen] | EventTable | None
+__all__ = ["Job", "run_job", "simulate"]
 
 
 @dataclass
@@ -89,8 +88,8 @@ def simulate(
     seed : int, optional
         Of the residual error; the population's by default.
     method : {"auto", "linear", "dop853", "tsit5", "rodas5p"}
-        ``auto``: the exact propagator for linear models, else an explicit method of order 8 that hands stiff subjects to a
-        stiff method of order 5.
+        ``auto``: the exact propagator for linear models, else an explicit method of order 8 that hands stiff subjects
+        to a stiff method of order 5.
     rtol, atol : float
         Bounds of the error per step of each state: relative, and in the state's unit.
     h_max, max_steps
@@ -107,8 +106,8 @@ def simulate(
     Returns
     -------
     xarray.Dataset
-        Dimensions regimen, subject, time, those that were asked for, or row for a data set. Variables carry ``units`` and
-        ``long_name``; ``status`` is 0 where all went well.
+        Dimensions regimen, subject, time, those that were asked for, or row for a data set. Variables carry ``units``
+        and ``long_name``; ``status`` is 0 where all went well.
 
     Raises
     ------
@@ -123,7 +122,7 @@ def simulate(
     >>> sims["Cc"].dims
     ('time',)
     """
-    settings = _settings(method, rtol, atol, h_max, max_steps)
+    settings = settings_from(method, rtol, atol, h_max, max_steps)
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"simulate: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
     chosen = quantities(model, outputs)
@@ -131,77 +130,21 @@ def simulate(
     kernel = kernel_for(model, chosen)
     if method == "linear" and not kernel.linear:
         raise PkpdError(f"simulate: model '{model.name}' is not linear with constant coefficients; use method='auto'")
-    job = Job(model, chosen, kernel, settings, _threads(threads), on_failure)
+    job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure)
+    return run_job(job, regimen, population, times, occasions, residual, seed, store, progress)
+
+
+def run_job(
+    job: Job, regimen: Regimens, population: Population | None, times: Any, occasions: Any = None, residual: bool = False,
+    seed: int | None = None, store: str | os.PathLike[str] | None = None, progress: bool | None = None,
+) -> xr.Dataset:  # fmt: skip
+    """Solve what a job asks for; arguments as for :func:`simulate`."""
     with Progress(progress) as bar:
         if isinstance(regimen, EventTable):
             return _simulate_table(job, regimen, population, times, residual, seed, bar)
-        return _simulate_grid(job, regimen, population, _times(times), _occasions(occasions), residual, seed, store, bar)
-
-
-def _settings(method: str, rtol: float, atol: float, h_max: float, max_steps: int) -> Settings:
-    known = ("auto", "linear", *METHODS)
-    if method not in known:
-        raise PkpdError(f"simulate: method must be one of {', '.join(known)}, got {method!r}")
-    for name, value in (("rtol", rtol), ("atol", atol), ("h_max", h_max)):
-        if not value > 0:
-            raise PkpdError(f"simulate: {name} must be > 0, got {value!r}")
-    return Settings(method, float(rtol), float(atol), int(max_steps), float(h_max))
-
-
-def _threads(threads: int | None) -> int:
-    if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads < 1:
-        raise PkpdError(f"simulate: threads must be at least 1, got {threads}")
-    return int(threads)
-
-
-def _times(times: Any) -> np.ndarray:
-    if times is None:
-        raise PkpdError("simulate: times is missing; give the observation times, e.g. times=pkpd.hours(0, 48, 1)")
-    grid_times = np.array(times, dtype=np.float64)
-    if grid_times.ndim != 1 or grid_times.size == 0:
-        raise PkpdError(f"simulate: times must be a list of numbers, got shape {grid_times.shape}")
-    bad = np.flatnonzero(~np.isfinite(grid_times))
-    if bad.size:
-        raise PkpdError(f"simulate: times must be finite, got {grid_times[bad[0]]} at position {bad[0]}")
-    falls = np.flatnonzero(np.diff(grid_times) < 0)
-    if falls.size:
-        i = falls[0]
-        raise PkpdError(f"simulate: times must not decrease, but {grid_times[i]:g} is followed by {grid_times[i + 1]:g} (position {i + 1}); sort them")
-    return grid_times
-
-
-def _occasions(occasions: Any) -> np.ndarray | None:
-    if occasions is None:
-        return None
-    starts = np.atleast_1d(np.array(occasions, dtype=np.float64))
-    if starts.ndim != 1 or not np.all(np.isfinite(starts)) or np.any(np.diff(starts) <= 0):
-        raise PkpdError(f"simulate: occasions must be increasing times at which the second, third, ... occasion begins, got {occasions!r}")
-    return starts
-
-
-def _named(model: Model, regimen: Regimens, population: Population | None) -> tuple[dict[str, list[Regimen]], bool]:
-    """Return the regimens by name, each for all or one per subject, and whether names were given."""
-    named = isinstance(regimen, Mapping)
-    if regimen is None:
-        regimen = Regimen(doses=[])
-    items = regimen if isinstance(regimen, Mapping) else {"": regimen}
-    out: dict[str, list[Regimen]] = {}
-    for name, value in items.items():
-        each = [value] if isinstance(value, Regimen) else list(value) if isinstance(value, Sequence) else [value]
-        wrong = next((r for r in each if not isinstance(r, Regimen)), None)
-        if wrong is not None or not each:
-            got = "an empty list" if not each else f"{type(wrong).__name__} {wrong!r}"
-            raise RegimenError(f"simulate: regimen {name!r} must be a Regimen or one Regimen per subject, got {got}")
-        if not isinstance(value, Regimen):
-            n = 1 if population is None else population.n
-            if len(each) != n:
-                raise RegimenError(f"simulate: regimen {name!r} has {len(each)} regimens for {n} subjects; give one for all or one per subject")
-        out[str(name)] = each
-    if not out:
-        raise RegimenError("simulate: the mapping of regimens is empty; give at least one")
-    return out, named
+        return _simulate_grid(
+            job, regimen, population, times_from(times), occasions_from(occasions), residual, seed, store, bar
+        )
 
 
 @functools.lru_cache(maxsize=1024)
@@ -216,7 +159,10 @@ def _in_units(model: Model, regimen: Regimen) -> Regimen:
     states = tuple(model.states)
     units = {model.states[states[int(k)]].unit for k in regimen.records(states)["cmt"]}
     if len(units) > 1:
-        raise RegimenError(f"simulate: {regimen!s} is in {regimen.unit}, but doses states in {', '.join(sorted(units))}; give one regimen per unit and add them")
+        raise RegimenError(
+            f"simulate: {regimen!s} is in {regimen.unit}, but doses states in {', '.join(sorted(units))}; "
+            "give one regimen per unit and add them"
+        )
     return regimen.to(units.pop()) if units else regimen
 
 
@@ -225,7 +171,7 @@ def _simulate_grid(
     residual: bool, seed: int | None, store: str | os.PathLike[str] | None, bar: Progress,
 ) -> xr.Dataset:  # fmt: skip
     model, kernel = job.model, job.kernel
-    named, has_names = _named(model, regimen, population)
+    named, has_names = named_from(regimen, population)
     people = Population.typical(model) if population is None else population
     _check_people(model, people)
     states = tuple(model.states)
@@ -235,7 +181,11 @@ def _simulate_grid(
     courses = population_courses(model, people, occasions)
     labels = None if population is None else people.labels
     coords = dataset.coordinates(times, model.time_unit, list(named) if has_names else None, labels)
-    doses = None if any(len(r) > 1 for r in named.values()) else dataset.doses_text({n: r[0] for n, r in named.items()}, states[0])
+    doses = (
+        None
+        if any(len(r) > 1 for r in named.values())
+        else dataset.doses_text({n: r[0] for n, r in named.items()}, states[0])
+    )
     sink = _sink(job, len(packed), people.n, times, store, coords, doses)
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
     tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
@@ -252,7 +202,9 @@ def _simulate_grid(
         values = result.outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
         found = dict(zip([q.name for q in job.chosen], values, strict=True))
         if residual:
-            found |= add_residuals(model, found, people.seed if seed is None else seed, people.index[subjects], g * times.size)
+            found |= add_residuals(
+                model, found, people.seed if seed is None else seed, people.index[subjects], g * times.size
+            )
         sink.write(g, subjects, found, result.status, result.when)
         bar.advance(1)
 
@@ -269,14 +221,25 @@ def _simulate_grid(
 
 
 def _simulate_table(
-    job: Job, table: EventTable, population: Population | None, times: Any, residual: bool, seed: int | None, bar: Progress
+    job: Job,
+    table: EventTable,
+    population: Population | None,
+    times: Any,
+    residual: bool,
+    seed: int | None,
+    bar: Progress,
 ) -> xr.Dataset:
     if times is not None:
-        raise PkpdError("simulate: a data set brings its own times; leave times out, or give a regimen (table.regimens()) with times")
+        raise PkpdError(
+            "simulate: a data set brings its own times; leave times out, or give a regimen (table.regimens()) with times"
+        )
     model = job.model
     people = Population.typical(model, table.n_subjects) if population is None else population
     if people.n != table.n_subjects:
-        raise PopulationError(f"simulate: the population has {people.n} subjects, the data set {table.n_subjects}; draw n={table.n_subjects}")
+        raise PopulationError(
+            f"simulate: the population has {people.n} subjects, the data set {table.n_subjects}; "
+            f"draw n={table.n_subjects}"
+        )
     _check_people(model, people)
     size = max(16, min(512, -(-table.n_subjects // job.threads)))
     values = {q.name: np.empty(len(table)) for q in job.chosen}
@@ -304,8 +267,8 @@ def _simulate_table(
 def _check_people(model: Model, people: Population) -> None:
     if tuple(people.eta_names) != tuple(model.etas):
         raise PopulationError(
-            f"simulate: the population was drawn for random effects on {', '.join(people.eta_names) or 'nothing'}, model '{model.name}' has them on "
-            f"{', '.join(model.etas) or 'nothing'}; draw it for this model"
+            f"simulate: the population was drawn for random effects on {', '.join(people.eta_names) or 'nothing'}, "
+            f"model '{model.name}' has them on {', '.join(model.etas) or 'nothing'}; draw it for this model"
         )
 
 
@@ -339,7 +302,9 @@ def _run(work: Any, tasks: Sequence[Any], threads: int) -> None:
             pass
 
 
-def _sink(job: Job, regimens: int, n: int, times: np.ndarray, store: Any, coords: dict[str, Any], doses: str | None) -> Any:
+def _sink(
+    job: Job, regimens: int, n: int, times: np.ndarray, store: Any, coords: dict[str, Any], doses: str | None
+) -> Any:
     from pkpd.simulation.sink import MemorySink, ZarrSink
 
     shape = (regimens, n, times.size)
@@ -350,4 +315,8 @@ def _sink(job: Job, regimens: int, n: int, times: np.ndarray, store: Any, coords
 
 def _notes(job: Job) -> dict[str, Any]:
     s = job.settings
-    return {"method": "linear" if s.method == "auto" and job.kernel.linear else s.method, "rtol": s.rtol, "atol": s.atol}
+    return {
+        "method": "linear" if s.method == "auto" and job.kernel.linear else s.method,
+        "rtol": s.rtol,
+        "atol": s.atol,
+    }

@@ -44,7 +44,16 @@ class Columns:
 def constant_columns(subjects: int) -> Columns:
     """Return one column per subject and no switches."""
     every, none = np.arange(subjects), np.empty(0)
-    return Columns(every, np.zeros(subjects, bool), every, every, np.zeros(subjects + 1, np.int64), none, none, none.astype(np.int64))
+    return Columns(
+        every,
+        np.zeros(subjects, bool),
+        every,
+        every,
+        np.zeros(subjects + 1, np.int64),
+        none,
+        none,
+        none.astype(np.int64),
+    )
 
 
 def varying_columns(starts: np.ndarray, time: np.ndarray, at: np.ndarray, behind: np.ndarray, *, grid: bool) -> Columns:
@@ -88,7 +97,11 @@ def varying_columns(starts: np.ndarray, time: np.ndarray, at: np.ndarray, behind
     steps = _grid_steps(time, own, in_force, previous, is_first) if grid else _row_steps(starts, time, in_force, moves)
     row, seg_time, seg_rank, seg_column = steps
     seg_first = np.searchsorted(row, starts)
-    return Columns(source, after, own[starts[:-1]], own, seg_first, seg_time, seg_rank, seg_column) if m else constant_columns(0)
+    return (
+        Columns(source, after, own[starts[:-1]], own, seg_first, seg_time, seg_rank, seg_column)
+        if m
+        else constant_columns(0)
+    )
 
 
 def _fill(values: np.ndarray) -> np.ndarray:
@@ -103,7 +116,9 @@ def _row_steps(starts: np.ndarray, time: np.ndarray, in_force: np.ndarray, moves
     return row, time[row], within + AFTER_ROW, in_force[row]
 
 
-def _grid_steps(time: np.ndarray, own: np.ndarray, in_force: np.ndarray, previous: np.ndarray, is_first: np.ndarray) -> tuple[np.ndarray, ...]:
+def _grid_steps(
+    time: np.ndarray, own: np.ndarray, in_force: np.ndarray, previous: np.ndarray, is_first: np.ndarray
+) -> tuple[np.ndarray, ...]:
     reach = (own != previous) & ~is_first
     leave = in_force != own
     row = np.concatenate([np.flatnonzero(reach), np.flatnonzero(leave)])

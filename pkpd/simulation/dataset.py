@@ -24,12 +24,16 @@ __all__ = ["coordinates", "doses_text", "grid_dataset", "rows_dataset", "status_
 
 def doses_text(regimens: Mapping[str, Regimen], first_state: str) -> str:
     """Return the explicit doses of each regimen as JSON, for plots and exposure."""
-    return "{" + ", ".join(f"{json.dumps(name)}: {_doses(regimen, first_state)}" for name, regimen in regimens.items()) + "}"
+    return (
+        "{"
+        + ", ".join(f"{json.dumps(name)}: {_doses(regimen, first_state)}" for name, regimen in regimens.items())
+        + "}"
+    )
 
 
 @functools.lru_cache(maxsize=256)
 def _doses(regimen: Regimen, first_state: str) -> str:
-    doses = regimen.explicit()
+    doses: dict[str, Any] = regimen.explicit()
     doses["cmt"] = [first_state if c is None else c for c in doses["cmt"]]
     if regimen.unit is not None:
         doses["units"] = regimen.unit
@@ -51,7 +55,9 @@ def status_attributes() -> dict[str, Any]:
     }
 
 
-def coordinates(times: np.ndarray, time_unit: str, regimens: Sequence[str] | None, labels: np.ndarray | None) -> dict[str, Any]:
+def coordinates(
+    times: np.ndarray, time_unit: str, regimens: Sequence[str] | None, labels: np.ndarray | None
+) -> dict[str, Any]:
     """Return the coordinates regimen, subject and time, those that there are."""
     out: dict[str, Any] = {}
     if regimens is not None:
@@ -63,8 +69,8 @@ def coordinates(times: np.ndarray, time_unit: str, regimens: Sequence[str] | Non
 
 
 def grid_dataset(
-    model: Model, chosen: Sequence[Quantity], values: Mapping[str, np.ndarray], status: np.ndarray, coords: dict[str, Any], doses: str | None,
-    settings: dict[str, Any],
+    model: Model, chosen: Sequence[Quantity], values: Mapping[str, np.ndarray], status: np.ndarray,
+    coords: dict[str, Any], doses: str | None, settings: dict[str, Any],
 ) -> xr.Dataset:  # fmt: skip
     """Return outputs over regimen, subject and time; arrays come with all three dimensions."""
     import xarray as xr
@@ -83,7 +89,12 @@ def grid_dataset(
 
 
 def rows_dataset(
-    model: Model, chosen: Sequence[Quantity], values: Mapping[str, np.ndarray], status: np.ndarray, table: EventTable, settings: dict[str, Any]
+    model: Model,
+    chosen: Sequence[Quantity],
+    values: Mapping[str, np.ndarray],
+    status: np.ndarray,
+    table: EventTable,
+    settings: dict[str, Any],
 ) -> xr.Dataset:
     """Return outputs over the rows of a data set, with its columns as coordinates."""
     import xarray as xr

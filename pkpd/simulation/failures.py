@@ -11,7 +11,7 @@ import numpy as np
 from pkpd.errors import RegimenError, SolverError
 from pkpd.solve.run import Fault
 from pkpd.solve.status import Status
-from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE
+from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -22,7 +22,15 @@ _FAULTS = {
     BAD_F: ("F", "bioavailability F must be a finite number >= 0"),
     BAD_LAG: ("tlag", "lag time must be a finite number >= 0"),
     BAD_RATE: ("rate", "the dose asks for a modelled rate (RATE=-1); the model must give the compartment a rate > 0"),
-    BAD_DURATION: ("duration", "the dose asks for a modelled duration (RATE=-2); the model must give the compartment a duration > 0"),
+    BAD_DURATION: (
+        "duration",
+        "the dose asks for a modelled duration (RATE=-2); the model must give the compartment a duration > 0",
+    ),
+    BAD_SHADOW: (
+        "tlag",
+        "derivatives by a parameter of the lag need a compartment on which all equations depend linearly; leave that parameter out of wrt, "
+        "or give the dose as an infusion",
+    ),
 }
 
 
@@ -41,7 +49,12 @@ def dose_fault(model: Model, fault: Fault, who: str, state: int, values: str) ->
 
 
 def report(
-    model: Model, status: np.ndarray, when: np.ndarray, label: Callable[[int], str], values: Callable[[int], str], on_failure: str
+    model: Model,
+    status: np.ndarray,
+    when: np.ndarray,
+    label: Callable[[int], str],
+    values: Callable[[int], str],
+    on_failure: str,
 ) -> None:
     """Warn or raise if a subject failed.
 
@@ -55,7 +68,8 @@ def report(
         return
     i = int(failed[0])
     text = (
-        f"model '{model.name}': {failed.size} of {status.size} subjects failed. {label(i)}, t = {when[i]:.6g} {model.time_unit}: "
+        f"model '{model.name}': {failed.size} of {status.size} subjects failed. "
+        f"{label(i)}, t = {when[i]:.6g} {model.time_unit}: "
         f"{Status(int(status[i])).sentence} ({values(i)})"
     )
     if on_failure == "raise":

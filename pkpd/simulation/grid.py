@@ -24,8 +24,9 @@ BYTES = 1 << 20  # states of a block of subjects; what fits into the cache of a 
 
 def block_size(subjects: int, states: int, times: int, threads: int) -> int:
     """Return how many subjects to solve at a time."""
-    fitting = BYTES // (8 * states * max(times, 1))
-    return int(max(1, min(max(64, min(fitting, 1024)), -(-subjects // threads))))
+    fitting = max(64, min(BYTES // (8 * states * max(times, 1)), 1024))
+    rounds = -(-subjects // (fitting * threads))  # as many blocks for each thread
+    return max(1, -(-subjects // (rounds * threads)))
 
 
 def pack_records(regimens: Sequence[np.ndarray]) -> tuple[Records, np.ndarray]:
@@ -74,7 +75,8 @@ def grid_block(
         obs_last = obs_first + times.size
     block = Block(
         column=columns.first, origin=origin, records=records, rec_first=first, rec_last=last, rec_column=none,
-        seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank, seg_column=columns.seg_column,
+        seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
+        seg_column=columns.seg_column,
         obs_time=obs_time, obs_first=obs_first, obs_last=obs_last, obs_rank=rank, obs_column=none, shared=part is None,
     )  # fmt: skip
     return block, inputs
@@ -86,12 +88,20 @@ def _columns(model: Model, part: Courses, m: int, first: int) -> Columns:
     occasion = part.occasion[:, None].astype(np.float64)
     origin = np.where(slopes != 0.0, part.time[:, None], 0.0)
     flat = np.zeros_like(slopes)
-    return varying_columns(starts, part.time, np.hstack([part.values, occasion, flat, flat]), np.hstack([behind, occasion, slopes, origin]), grid=True)
+    return varying_columns(
+        starts,
+        part.time,
+        np.hstack([part.values, occasion, flat, flat]),
+        np.hstack([behind, occasion, slopes, origin]),
+        grid=True,
+    )
 
 
 def _part(courses: Courses, subjects: slice) -> Courses:
     rows = slice(*np.searchsorted(courses.subject, [subjects.start, subjects.stop]))
-    return Courses(courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows])
+    return Courses(
+        courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows]
+    )
 
 
 def slices(subjects: int, size: int) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from pkpd.solve.kernel import Equations, Kernel
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Quantity", "kernel_for", "quantities"]
+__all__ = ["Quantity", "equations_for", "kernel_for", "quantities"]
 
 
 class Quantity:
@@ -40,7 +40,9 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
     known = {n: Quantity(n, node, "", "individual parameter") for n, node in trace.individual.items()}
     known |= {n: Quantity(n, known[n].node, q.unit, q.meaning) for n, q in model.parameters.items() if n in known}
     known |= {n: Quantity(n, symbol(n, "state"), q.unit, q.meaning) for n, q in model.states.items()}
-    known |= {n: Quantity(n, node, model.outputs[n].unit, model.outputs[n].meaning) for n, node in trace.outputs.items()}
+    known |= {
+        n: Quantity(n, node, model.outputs[n].unit, model.outputs[n].meaning) for n, node in trace.outputs.items()
+    }
     missing = [n for n in names if n not in known]
     if missing:
         raise ModelError(
@@ -48,8 +50,30 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
             f" and states {', '.join(trace.states)}{nearest(missing[0], known)}"
         )
     if not names:
-        raise ModelError(f"model '{model.name}': no output is asked for; name outputs or states, e.g. outputs={list(known)[:1]}")
+        raise ModelError(
+            f"model '{model.name}': no output is asked for; name outputs or states, e.g. outputs={list(known)[:1]}"
+        )
     return [known[n] for n in dict.fromkeys(names)]
+
+
+def equations_for(model: Model, chosen: Sequence[Quantity]) -> Equations:
+    """Return the equations of a model with some outputs, as the solver takes them."""
+    trace = model.trace
+    covariates = [symbol(n, "covariate") for n in trace.covariates]
+    return Equations(
+        states=tuple(symbol(n, "state") for n in trace.states),
+        inputs=(
+            *(symbol(n, "theta") for n in trace.thetas),
+            *(symbol(n, "eta") for n in trace.etas),
+            *(symbol(n, "kappa") for n in trace.kappas),
+            *covariates,
+        ),
+        derivatives=trace.derivatives,
+        initial=trace.initial,
+        outputs=tuple(q.node for q in chosen),
+        dosing=trace.dosing,
+        sloping=frozenset(s for s in covariates if model.covariates[s.name].carry == "linear"),
+    )
 
 
 def kernel_for(model: Model, chosen: Sequence[Quantity]) -> Kernel:
@@ -57,22 +81,5 @@ def kernel_for(model: Model, chosen: Sequence[Quantity]) -> Kernel:
     cache: dict[tuple[str, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
     key = tuple(q.name for q in chosen)
     if key not in cache:
-        trace = model.trace
-        covariates = [symbol(n, "covariate") for n in trace.covariates]
-        cache[key] = Kernel(
-            Equations(
-                states=tuple(symbol(n, "state") for n in trace.states),
-                inputs=(
-                    *(symbol(n, "theta") for n in trace.thetas),
-                    *(symbol(n, "eta") for n in trace.etas),
-                    *(symbol(n, "kappa") for n in trace.kappas),
-                    *covariates,
-                ),
-                derivatives=trace.derivatives,
-                initial=trace.initial,
-                outputs=tuple(q.node for q in chosen),
-                dosing=trace.dosing,
-                sloping=frozenset(s for s in covariates if model.covariates[s.name].carry == "linear"),
-            )
-        )
+        cache[key] = Kernel(equations_for(model, chosen))
     return cache[key]

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["add_residuals"]
 
 
-def add_residuals(model: Model, values: Mapping[str, np.ndarray], seed: int, index: np.ndarray, offset: int) -> dict[str, np.ndarray]:
+def add_residuals(
+    model: Model, values: Mapping[str, np.ndarray], seed: int, index: np.ndarray, offset: int
+) -> dict[str, np.ndarray]:
     """Return ``<output>_observed`` of each output that declares an error.
 
     Parameters

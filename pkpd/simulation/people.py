@@ -70,24 +70,40 @@ def population_courses(model: Model, people: Population, occasions: np.ndarray |
     time, values, occasion, subject = [], [], [], []
     for i in range(people.n):
         series = [people.varying[n][i] for n in names]
-        knots = np.unique(np.concatenate([*(s[0] for s in series), starts] or [starts]))
+        knots = np.unique(np.concatenate([*(s[0] for s in series), starts]))
         time.append(knots)
-        values.append(np.column_stack([_at(knots, *s, model.covariates[n].carry) for n, s in zip(names, series, strict=True)] or [np.empty((knots.size, 0))]))
+        values.append(
+            np.column_stack(
+                [_at(knots, *s, model.covariates[n].carry) for n, s in zip(names, series, strict=True)]
+                or [np.empty((knots.size, 0))]
+            )
+        )
         occasion.append(np.searchsorted(starts, knots, side="right"))
         subject.append(np.full(knots.size, i))
-    return Courses(names, np.concatenate(time), np.concatenate(values), np.concatenate(occasion), np.concatenate(subject))
+    return Courses(
+        names, np.concatenate(time), np.concatenate(values), np.concatenate(occasion), np.concatenate(subject)
+    )
 
 
 def _at(knots: np.ndarray, times: np.ndarray, values: np.ndarray, carry: str) -> np.ndarray:
     """Return a covariate's values at more knots than it was measured at."""
     if carry == "linear":
         return np.interp(knots, times, values)
-    side = np.searchsorted(times, knots, side="left") if carry == "backward" else np.searchsorted(times, knots, side="right") - 1
+    side = (
+        np.searchsorted(times, knots, side="left")
+        if carry == "backward"
+        else np.searchsorted(times, knots, side="right") - 1
+    )
     return values[np.clip(side, 0, times.size - 1)]
 
 
 def fill_inputs(
-    inputs: tuple[Node, ...], model: Model, people: Population, subject: np.ndarray, courses: Courses | None, columns: Columns
+    inputs: tuple[Node, ...],
+    model: Model,
+    people: Population,
+    subject: np.ndarray,
+    courses: Courses | None,
+    columns: Columns,
 ) -> np.ndarray:
     """Return the array of inputs, (inputs, columns).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import time
@@ -59,15 +60,11 @@ class Progress:
         self.task = self.bar.add_task(self.text, total=self.total)
 
 
-_ready = False
-
-
+@functools.cache
 def announce_compilation() -> None:
     """Load the solver loops, and say so on standard error if that means compiling them for the first time."""
-    global _ready
-    if _ready:
-        return
-    timer = threading.Timer(PATIENCE, lambda: print("pkpd: compiling its solvers, once for this machine (about half a minute) ...", file=sys.stderr, flush=True))
+    text = "pkpd: compiling its solvers, once for this machine (about half a minute) ...\n"
+    timer = threading.Timer(PATIENCE, sys.stderr.write, [text])
     timer.daemon = True
     timer.start()
     try:
@@ -76,4 +73,3 @@ def announce_compilation() -> None:
         load_loops()
     finally:
         timer.cancel()
-    _ready = True

@@ -38,8 +38,9 @@ def table_courses(model: Model, table: EventTable) -> Courses | None:
     if bad.size:
         r, k = bad[0]
         raise DataError(
-            f"{table.name}: covariate {names[k]} is missing in {bad.shape[0]} rows (first: row {r + 1}, ID {table.frame['ID'].iloc[r]}, "
-            f"TIME {table.frame['TIME'].iloc[r]:g}); fill it, for instance by carrying the last value forward"
+            f"{table.name}: covariate {names[k]} is missing in {bad.shape[0]} rows (first: row {r + 1}, "
+            f"ID {table.frame['ID'].iloc[r]}, TIME {table.frame['TIME'].iloc[r]:g}); fill it, for instance by carrying "
+            "the last value forward"
         )
     subject = np.repeat(np.arange(table.n_subjects), np.diff(table.starts))
     occasion = np.zeros(rows, np.int64)
@@ -61,7 +62,9 @@ def _columns(model: Model, courses: Courses | None, starts: np.ndarray) -> Colum
     return varying_columns(starts, courses.time, at, after, grid=False)
 
 
-def table_blocks(model: Model, kernel: Kernel, table: EventTable, people: Population, size: int) -> list[tuple[slice, slice, Block, np.ndarray]]:
+def table_blocks(
+    model: Model, kernel: Kernel, table: EventTable, people: Population, size: int
+) -> list[tuple[slice, slice, Block, np.ndarray]]:
     """Return (rows, subjects, block, inputs) for every ``size`` subjects of a data set."""
     records = table.records(tuple(model.states))
     courses = table_courses(model, table)
@@ -79,7 +82,9 @@ def table_blocks(model: Model, kernel: Kernel, table: EventTable, people: Popula
 
 
 def _part(courses: Courses, rows: slice) -> Courses:
-    return Courses(courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows])
+    return Courses(
+        courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows]
+    )
 
 
 def _block(records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.ndarray, varies: bool) -> Block:
@@ -88,7 +93,8 @@ def _block(records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.n
     return Block(
         column=columns.first, origin=time[starts[:-1]], records=rec, rec_first=starts[:-1], rec_last=starts[1:],
         rec_column=columns.own if varies else np.empty(0, np.int64),
-        seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank, seg_column=columns.seg_column,
+        seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
+        seg_column=columns.seg_column,
         obs_time=time, obs_first=starts[:-1], obs_last=starts[1:], obs_rank=rank,
         obs_column=columns.own if varies else np.empty(0, np.int64), shared=False,
     )  # fmt: skip

@@ -39,13 +39,15 @@ def _available_bytes() -> int | None:
 class MemorySink:
     """Keep results in arrays of shape (regimens, subjects, times)."""
 
-    def __init__(self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str | None) -> None:
+    def __init__(
+        self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str | None
+    ) -> None:
         need = 8 * len(chosen) * int(np.prod(shape))
         free = _available_bytes() if need > SMALL else None
         if free is not None and need > 0.8 * free:
             raise PkpdError(
-                f"simulate: the result needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; give store='results.zarr' to stream it to disk, "
-                "or ask for fewer outputs or times"
+                f"simulate: the result needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
+                "give store='results.zarr' to stream it to disk, or ask for fewer outputs or times"
             )
         self.model, self.chosen, self.coords, self.doses = model, chosen, coords, doses
         self.shape = shape
@@ -59,7 +61,9 @@ class MemorySink:
         _, n, times = self.shape
         return self.block.reshape(-1), (regimen * n + subjects.start) * times, int(np.prod(self.shape))
 
-    def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray) -> None:
+    def write(
+        self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray
+    ) -> None:
         """Store one block; outputs that were written to their place already cost nothing."""
         for name, array in values.items():
             if name not in self.values:
@@ -81,7 +85,15 @@ class MemorySink:
 class ZarrSink:
     """Write blocks to a Zarr folder; memory holds the blocks being solved and the status."""
 
-    def __init__(self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str | None, path: Path) -> None:
+    def __init__(
+        self,
+        model: Model,
+        chosen: Sequence[Quantity],
+        shape: Shape,
+        coords: dict[str, Any],
+        doses: str | None,
+        path: Path,
+    ) -> None:
         import zarr
 
         if path.exists() and any(path.iterdir()):
@@ -98,27 +110,38 @@ class ZarrSink:
         for name, (dim, data, *attrs) in coords.items():
             self._array(name, np.asarray(data), [dim], attrs[0] if attrs else {})
         full = [shape[i] for i in self.keep]
-        chunk = [(1, self.rows, shape[2])[i] for i in self.keep]
-        for q in chosen:
-            attributes = variable_attributes(q) | ({} if doses is None else {"doses": doses})
-            self.group.create_array(q.name, shape=full, chunks=chunk, dtype="f8", attributes=attributes, dimension_names=self.dims)
+        self.layout = {"shape": full, "chunks": tuple((1, self.rows, shape[2])[i] for i in self.keep)}
+        self.attributes = {q.name: variable_attributes(q) | ({} if doses is None else {"doses": doses}) for q in chosen}
+        for name in self.attributes:
+            self._variable(name)
+
+    def _variable(self, name: str) -> None:
+        """Make room for an output, or for an output with residual error."""
+        attributes: dict[str, Any] = dict(self.attributes[name.removesuffix("_observed")])
+        self.group.create_array(name, dtype="f8", attributes=attributes, dimension_names=self.dims, **self.layout)
 
     def _array(self, name: str, data: np.ndarray, dims: list[str], attributes: dict[str, Any]) -> None:
-        array = self.group.create_array(name, shape=data.shape, dtype=data.dtype, attributes=_plain(attributes), dimension_names=dims)
+        array = self.group.create_array(
+            name, shape=data.shape, dtype=data.dtype, attributes=_plain(attributes), dimension_names=dims
+        )
         array[...] = data
 
     def target(self, regimen: int, subjects: slice) -> Target | None:
         """Return None: chunks are gathered first."""
         return None
 
-    def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray) -> None:
+    def write(
+        self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray
+    ) -> None:
         """Keep one block until a chunk of the store is full, then write that."""
         self.status[regimen, subjects], self.when[regimen, subjects] = status, when
         a = subjects.start
         while a < subjects.stop:
             chunk = a // self.rows
             b = min(subjects.stop, (chunk + 1) * self.rows)
-            self._keep(regimen, chunk, slice(a, b), {n: v[a - subjects.start : b - subjects.start] for n, v in values.items()})
+            self._keep(
+                regimen, chunk, slice(a, b), {n: v[a - subjects.start : b - subjects.start] for n, v in values.items()}
+            )
             a = b
 
     def _keep(self, regimen: int, chunk: int, subjects: slice, values: dict[str, np.ndarray]) -> None:
@@ -126,15 +149,19 @@ class ZarrSink:
         size = min(self.rows, self.shape[1] - begin)
         with self.lock:
             filled, room = self.pending.pop((regimen, chunk), (0, {}))
+            here = slice(subjects.start - begin, subjects.stop - begin)
             for name, array in values.items():
-                room.setdefault(name, np.empty((size, self.shape[2])))[subjects.start - begin : subjects.stop - begin] = array
+                if name not in self.group:
+                    self._variable(name)
+                room.setdefault(name, np.empty((size, self.shape[2])))[here] = array
             filled += subjects.stop - subjects.start
             if filled < size:
                 self.pending[regimen, chunk] = (filled, room)
                 return
-        where = tuple((regimen, slice(begin, begin + size), slice(None))[i] for i in self.keep)
+        where: Any = tuple((regimen, slice(begin, begin + size), slice(None))[i] for i in self.keep)
         for name, array in room.items():
-            self.group[name][where] = array if 1 in self.keep else array[0]
+            variable: Any = self.group[name]
+            variable[where] = array if 1 in self.keep else array[0]
 
     def finish(self) -> None:
         """Write the fates of the subjects."""

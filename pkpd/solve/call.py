@@ -33,7 +33,20 @@ def _invoke(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 
 @intrinsic
-def call_method(typingctx: Any, address: Any, t: Any, h: Any, cap: Any, y: Any, p: Any, r: Any, K: Any, new: Any, info: Any, tol: Any) -> Any:
+def call_method(
+    typingctx: Any,
+    address: Any,
+    t: Any,
+    h: Any,
+    cap: Any,
+    y: Any,
+    p: Any,
+    r: Any,
+    K: Any,
+    new: Any,
+    info: Any,
+    tol: Any,
+) -> Any:
     """Call ``start``, ``step``, ``dense`` or ``commit`` (see ``pkpd.solve.explicit.ARGUMENTS``)."""
     return types.void(address, t, h, cap, y, p, r, K, new, info, tol), _invoke
 
@@ -45,12 +58,16 @@ def call_prepare(typingctx: Any, address: Any, count: Any, stride: Any, inputs: 
 
 
 @intrinsic
-def call_observe(typingctx: Any, address: Any, count: Any, t: Any, y: Any, ystride: Any, p: Any, pstride: Any, out: Any, ostride: Any) -> Any:
+def call_observe(
+    typingctx: Any, address: Any, count: Any, t: Any, y: Any, ystride: Any, p: Any, pstride: Any, out: Any, ostride: Any
+) -> Any:
     """Call ``observe`` of a kernel."""
     return types.void(address, count, t, y, ystride, p, pstride, out, ostride), _invoke
 
 
 @intrinsic
-def call_panel(typingctx: Any, address: Any, clock: Any, x: Any, p: Any, kept: Any, new: Any, info: Any) -> Any:
+def call_panel(
+    typingctx: Any, address: Any, clock: Any, x: Any, p: Any, sets: Any, which: Any, new: Any, info: Any
+) -> Any:
     """Call ``panel`` of a cascade."""
-    return types.void(address, clock, x, p, kept, new, info), _invoke
+    return types.void(address, clock, x, p, sets, which, new, info), _invoke

@@ -41,10 +41,12 @@ import numpy as np
 from numba import njit
 
 from pkpd.solve.call import call_panel
-from pkpd.solve.linear import KEPT, ORDER, _find, _matrix, _solve_for, _steady
+from pkpd.solve.linear import KEPT, ORDER, find, solve_for, steady
 from pkpd.solve.panel import NODES, Layout, gauss_nodes
-from pkpd.solve.rows import multiply_add, polynomial
-from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST, STOP
+from pkpd.solve.rows import copy_row, multiply_add, polynomial
+from pkpd.solve.shadows import AT_START, DURING, add_shadows
+from pkpd.solve.timeline import BOLUS, REPLACE, ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
+from pkpd.solve.walk import change, leave_blank, leave_cycle, read_matrix, record, start, turn
 
 __all__ = ["solve_cascade"]
 
@@ -52,13 +54,14 @@ REACH = 16.0
 HALVINGS = 40
 #: arrays of ``pkpd.solve.panel.Layout`` with the nodes, and which states are upstream
 Pattern = namedtuple("Pattern", "entries products watched reads pairs nodes upstream size timed")
-#: Taylor series of exp(A s) and of its integral; both at the nodes; sets and what constants and infusions add, by length
-Sets = namedtuple("Sets", "series integral E G X nodes lengths used version stored G_nodes G_end")
+#: Taylor series of exp(A s) and of its integral; both at the nodes; what is remembered for each length of a panel
+Sets = namedtuple("Sets", "series integral E G X nodes lengths version stored G_nodes G_end terms factors")
 #: clock (t, h, atol, rtol), states now and at the panel's end, places, constants and infusions, and the numbers below
 Subject = namedtuple("Subject", "clock x new p c info pace count")
 TIME, LENGTH, ATOL, RTOL = range(4)
 HOPE, SINCE, UP, DOWN, H_MAX, NORM = range(6)  # of pace: length hoped for, last event, fastest rates, bound, norm of A
-STEPS, MAX_STEPS, VERSION, DRIVEN = range(4)  # of count
+STEPS, MAX_STEPS, VERSION, DRIVEN, USED, LEVEL, POSITION, WHICH = range(8)  # of count
+NEEDS_SET = -1
 
 
 def pattern_of(layout: Layout, n: int) -> Pattern:
@@ -73,13 +76,13 @@ def pattern_of(layout: Layout, n: int) -> Pattern:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _make(at, n, places, rtol, atol, max_steps, h_max):
     """Return room for the sets and for a subject."""
-    m = at.entries.shape[0]
+    m, q = at.entries.shape[0], at.products.shape[0]
     sets = Sets(
         np.zeros((m, ORDER + 1)), np.zeros((m, ORDER + 1)), np.zeros((m, NODES)), np.zeros((m, NODES)), np.zeros((m, NODES)),
-        np.zeros(NODES), np.zeros(KEPT), np.zeros(1, np.int64), np.zeros(KEPT, np.int64), np.zeros((KEPT, at.size)),
-        np.zeros((KEPT, m, NODES)), np.zeros((KEPT, m)),
+        np.zeros(NODES), np.zeros(KEPT), np.zeros(KEPT, np.int64), np.zeros((KEPT, at.size)),
+        np.zeros((KEPT, m, NODES)), np.zeros((KEPT, m)), np.zeros((q, 2), np.int64), np.zeros(q),
     )  # fmt: skip
-    me = Subject(np.zeros(4), np.zeros(n), np.zeros(n), np.zeros(places), np.zeros(n), np.zeros(2), np.zeros(6), np.zeros(4, np.int64))
+    me = Subject(np.zeros(4), np.zeros(n), np.zeros(n), np.zeros(places), np.zeros(n), np.zeros(2), np.zeros(6), np.zeros(8, np.int64))
     me.clock[ATOL], me.clock[RTOL] = atol, rtol
     me.pace[H_MAX], me.count[MAX_STEPS] = h_max, max_steps
     return sets, me
@@ -88,148 +91,167 @@ def _make(at, n, places, rtol, atol, max_steps, h_max):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _begin_row(at, sets, me, A, b, P, column, matrix_places):
     """Take over another column of P: matrix, Taylor series and the rates that bound the panels; forget all sets."""
-    _matrix(P, matrix_places, column, A, b)
+    read_matrix(P, matrix_places, column, A, b)
     for k in range(me.p.size):
         me.p[k] = P[k, column]
-    n, m, pace, series = b.size, at.entries.shape[0], me.pace, sets.series
+    pace = me.pace
     pace[UP], pace[DOWN], pace[NORM] = 0.0, 0.0, 0.0
-    for i in range(n):
+    for i in range(b.size):
         side = UP if at.upstream[i] else DOWN
         pace[side] = max(pace[side], abs(A[i, i]))
         total = 0.0
-        for k in range(n):
+        for k in range(b.size):
             total += abs(A[i, k])
         pace[NORM] = max(pace[NORM], total)
-        me.count[DRIVEN] |= b[i] != 0.0
-    for e in range(m):
-        series[e, 0] = 1.0 if at.entries[e, 0] == at.entries[e, 1] else 0.0
-        series[e, 1:] = 0.0
-    for k in range(1, ORDER + 1):
-        for q in range(at.products.shape[0]):
-            a = at.products[q, 1]
-            factor = A[at.entries[a, 0], at.entries[a, 1]]
-            if factor != 0.0:
-                series[at.products[q, 0], k] += factor * series[at.products[q, 2], k - 1] / k
-    for e in range(m):
-        for k in range(ORDER + 1):
-            sets.integral[e, k] = series[e, k] / (k + 1)
-    sets.used[0] = 0
+    _expand(at.entries, at.products, A, sets.series, sets.integral, sets.terms, sets.factors)
+    me.count[USED] = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _at_nodes(at, sets, h, norm, driven):
-    """Write exp(A c h) at the nodes c to sets.E and, if driven, its integral to sets.G: series at h / 2^k, k doublings."""
-    E, G, X, products = sets.E, sets.G, sets.X, at.products
+def _expand(entries, products, A, series, integral, terms, factors):
+    """Write the Taylor coefficients of exp(A s) and of its integral over s, entry by entry."""
+    used = 0
+    for q in range(products.shape[0]):
+        a = products[q, 1]
+        factor = A[entries[a, 0], entries[a, 1]]
+        if factor != 0.0:
+            terms[used, 0], terms[used, 1], factors[used] = products[q, 0], products[q, 2], factor
+            used += 1
+    for e in range(entries.shape[0]):
+        series[e, 0] = 1.0 if entries[e, 0] == entries[e, 1] else 0.0
+        integral[e, 0] = series[e, 0]
+    for k in range(1, ORDER + 1):
+        for e in range(entries.shape[0]):
+            series[e, k] = 0.0
+        for q in range(used):
+            series[terms[q, 0], k] += factors[q] * series[terms[q, 1], k - 1]
+        for e in range(entries.shape[0]):
+            series[e, k] *= 1.0 / k
+            integral[e, k] = series[e, k] * (1.0 / (k + 1))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _at_nodes(products, series, integral, nodes, h, norm, driven, s, E, G, X):
+    """Write exp(A c h) at the nodes c to E and, if driven, its integral to G: series at c h / 2^k and k doublings."""
     m, k = E.shape[0], 0
     while math.ldexp(norm * h, -k) > 0.5:
         k += 1
     for j in range(NODES):
-        sets.nodes[j] = math.ldexp(at.nodes[j] * h, -k)
+        s[j] = math.ldexp(nodes[j] * h, -k)
     for e in range(m):
-        polynomial(E, e, sets.series, ORDER, sets.nodes)
+        polynomial(E, e, series, ORDER, s)
         if driven:
-            polynomial(G, e, sets.integral, ORDER, sets.nodes)
+            polynomial(G, e, integral, ORDER, s)
             for j in range(NODES):
-                G[e, j] *= sets.nodes[j]
+                G[e, j] *= s[j]
     for _ in range(k):
         if driven:
-            X[:, :] = G
+            for e in range(m):
+                copy_row(X, e, G, e)
             for q in range(products.shape[0]):
                 multiply_add(X, products[q, 0], E, products[q, 1], G, products[q, 2])
-            G[:, :] = X
-        X[:, :] = 0.0
+            for e in range(m):
+                copy_row(G, e, X, e)
+        for e in range(m):
+            for j in range(NODES):
+                X[e, j] = 0.0
         for q in range(products.shape[0]):
             multiply_add(X, products[q, 0], E, products[q, 1], E, products[q, 2])
-        E[:, :] = X
+        for e in range(m):
+            copy_row(E, e, X, e)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _find_set(at, sets, me, h):
-    """Return the number of the remembered set for a panel of length h, computed if need be."""
-    for q in range(min(sets.used[0], KEPT)):
-        if abs(sets.lengths[q] - h) <= 4e-16 * abs(me.clock[TIME]):
-            return q
-    q = sets.used[0] % KEPT
-    sets.used[0] += 1
-    sets.lengths[q] = h
-    sets.version[q] = -1
-    driven = me.count[DRIVEN] != 0
-    _at_nodes(at, sets, h, me.pace[NORM], driven)
-    E, G, kept = sets.E, sets.G, sets.stored[q]
-    kept[:] = 0.0
-    for i in range(at.reads.size):
-        for j in range(NODES):
-            kept[i * NODES + j] = E[at.reads[i], j]
-    first = (at.reads.size + at.watched.size) * NODES
-    for i in range(at.pairs.size):
-        for j in range(NODES):
-            kept[first + i * NODES + j] = E[at.pairs[i], NODES - 1 - j]
-    first += at.pairs.size * NODES
-    # the first and the last node add up to the panel: E(h) = E(c_1 h) E(c_8 h)
-    for i in range(at.products.shape[0]):
-        kept[first + at.products[i, 0]] += E[at.products[i, 1], 0] * E[at.products[i, 2], NODES - 1]
-    if driven:
-        sets.G_nodes[q] = G
-        for e in range(G.shape[0]):
-            sets.G_end[q, e] = G[e, 0]
-        for i in range(at.products.shape[0]):
-            sets.G_end[q, at.products[i, 0]] += E[at.products[i, 1], 0] * G[at.products[i, 2], NODES - 1]
-    return q
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _drive(at, sets, me, q):
-    """Bring up to date what constants and infusions add in a set."""
-    sets.version[q] = me.count[VERSION]
-    if not me.count[DRIVEN]:
-        return
-    kept, c = sets.stored[q], me.c
-    first = at.reads.size * NODES
-    kept[first : first + at.watched.size * NODES] = 0.0
-    for w in range(at.watched.size):
-        for i in range(at.reads.size):
-            e = at.reads[i]
-            if at.entries[e, 0] == at.watched[w]:
+def _supply(at, sets, me):
+    """Make the set for the panel at hand, or bring up to date what constants and infusions add to it."""
+    q, driven = me.count[WHICH], me.count[DRIVEN] != 0
+    if q < 0:
+        q = me.count[USED] % KEPT
+        me.count[USED] += 1
+        sets.lengths[q] = me.clock[LENGTH]
+        E, G = sets.E, sets.G
+        _at_nodes(at.products, sets.series, sets.integral, at.nodes, me.clock[LENGTH], me.pace[NORM], driven, sets.nodes, E, G, sets.X)
+        _store(at.products, at.reads, at.pairs, at.watched.size, E, sets.stored, q)
+        if driven:
+            for e in range(G.shape[0]):
                 for j in range(NODES):
-                    kept[first + w * NODES + j] += sets.G_nodes[q, e, j] * c[at.entries[e, 1]]
-    first += (at.watched.size + at.pairs.size) * NODES + at.entries.shape[0]
-    kept[first:] = 0.0
-    for e in range(at.entries.shape[0]):
-        kept[first + at.entries[e, 0]] += sets.G_end[q, e] * c[at.entries[e, 1]]
+                    sets.G_nodes[q, e, j] = G[e, j]
+                sets.G_end[q, e] = G[e, 0]
+            for i in range(at.products.shape[0]):
+                sets.G_end[q, at.products[i, 0]] += E[at.products[i, 1], 0] * G[at.products[i, 2], NODES - 1]
+    sets.version[q] = me.count[VERSION]
+    if driven:
+        _drive(at.entries, at.reads, at.watched, at.pairs.size, sets.G_nodes, sets.G_end, me.c, sets.stored, q)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _set_constants(sets, me, b, r):
+def _store(products, reads, pairs, watched, E, stored, q):
+    """Write to set q what depends on A and h alone; the first and last node add up to h: E(h) = E(c_1 h) E(c_8 h)."""
+    for i in range(stored.shape[1]):
+        stored[q, i] = 0.0
+    for i in range(reads.size):
+        for j in range(NODES):
+            stored[q, i * NODES + j] = E[reads[i], j]
+    first = (reads.size + watched) * NODES
+    for i in range(pairs.size):
+        for j in range(NODES):
+            stored[q, first + i * NODES + j] = E[pairs[i], NODES - 1 - j]
+    first += pairs.size * NODES
+    for i in range(products.shape[0]):
+        stored[q, first + products[i, 0]] += E[products[i, 1], 0] * E[products[i, 2], NODES - 1]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _drive(entries, reads, watched, pairs, G_nodes, G_end, c, stored, q):
+    """Write to set q what the constants and infusions c add, at the nodes and at the end."""
+    first = reads.size * NODES
+    for w in range(watched.size):
+        for j in range(NODES):
+            total = 0.0
+            for i in range(reads.size):
+                e = reads[i]
+                if entries[e, 0] == watched[w]:
+                    total += G_nodes[q, e, j] * c[entries[e, 1]]
+            stored[q, first + w * NODES + j] = total
+    first += (watched.size + pairs) * NODES + entries.shape[0]
+    for i in range(c.size):
+        stored[q, first + i] = 0.0
+    for e in range(entries.shape[0]):
+        stored[q, first + entries[e, 0]] += G_end[q, e] * c[entries[e, 1]]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _set_constants(b, r, c, count):
     """Note that constants or infusion rates are others now; the first ones need sets with integrals."""
     driven = False
     for i in range(b.size):
-        me.c[i] = b[i] + r[i]
-        driven |= me.c[i] != 0.0
-    me.count[VERSION] += 1
-    if driven and not me.count[DRIVEN]:
-        me.count[DRIVEN] = 1
-        sets.used[0] = 0
+        c[i] = b[i] + r[i]
+        driven |= c[i] != 0.0
+    count[VERSION] += 1
+    if driven and not count[DRIVEN]:
+        count[DRIVEN], count[USED] = 1, 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _begin_stretch(me):
+def _begin_stretch(clock, pace):
     """Note that an event has changed what the panels will see."""
-    me.pace[HOPE], me.pace[SINCE] = np.inf, me.clock[TIME]
+    pace[HOPE], pace[SINCE] = np.inf, clock[TIME]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _carry(address, at, sets, me, target):
-    """Move the subject on to the target by panels; return a status code above 0 on failure."""
-    clock, pace, count, info, x, new = me.clock, me.pace, me.count, me.info, me.x, me.new
-    start = clock[TIME]
-    whole = target - start
-    if whole <= 0.0:
-        return 0
-    level, position, h = 0, 0, whole
+def _carry(address, start, target, clock, x, new, p, info, pace, count, lengths, version, stored):
+    """Move the subject on from start to the target by panels.
+
+    Returns
+    -------
+    int
+        0, a status code above 0 on failure, or NEEDS_SET: then ``_supply`` and call again, with the same start.
+    """
+    level, position = count[LEVEL], count[POSITION]
+    h = math.ldexp(target - start, -level)
     while position < 1 << level:
         now = start + position * h
-        bound = min(REACH / pace[DOWN], REACH / pace[UP] + now - pace[SINCE])
-        bound = min(min(bound, pace[HOPE]), pace[H_MAX]) * (1.0 + 1e-9)
+        bound = min(REACH / pace[DOWN], REACH / pace[UP] + now - pace[SINCE], pace[HOPE], pace[H_MAX]) * (1.0 + 1e-9)
         while h > bound and level <= HALVINGS:
             level, position, h = level + 1, 2 * position, 0.5 * h
         while level > 0 and position % 2 == 0 and 2.0 * h <= bound:
@@ -239,10 +261,14 @@ def _carry(address, at, sets, me, target):
         if count[STEPS] >= count[MAX_STEPS]:
             return 2
         clock[TIME], clock[LENGTH] = now, h
-        q = _find_set(at, sets, me, h)
-        if sets.version[q] != count[VERSION]:
-            _drive(at, sets, me, q)
-        call_panel(address, clock, x, me.p, sets.stored[q], new, info)
+        which = -1
+        for q in range(min(count[USED], KEPT)):
+            if abs(lengths[q] - h) <= 4e-16 * abs(now):
+                which = q
+        if which < 0 or version[which] != count[VERSION]:
+            count[LEVEL], count[POSITION], count[WHICH] = level, position, which
+            return NEEDS_SET
+        call_panel(address, clock, x, p, stored, which, new, info)
         count[STEPS] += 1
         shrinking = min(1.0, info[1] / info[0]) if info[0] > 0.0 else 1.0
         square = info[1] * shrinking * shrinking
@@ -254,74 +280,88 @@ def _carry(address, at, sets, me, target):
             pace[HOPE] = h * (1.0 if square > 1e-6 else 2.0 if square > 1e-14 else 4.0 if square > 1e-28 else 16.0)
         else:
             pace[HOPE] = 0.5 * h
+    count[LEVEL], count[POSITION] = 0, 0
     clock[TIME] = target
     return 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r, end):
-    """Carry the subject through one dosing cycle that ends at the given time; return a status code."""
-    period, on, off = ss[row, 0], ss[row, 1], ss[row, 2]
+def _carry_on(address, at, sets, me, target):
+    """Move the subject on to the target; return a status code."""
+    start, code = me.clock[TIME], NEEDS_SET
+    me.count[LEVEL], me.count[POSITION] = 0, 0
+    while start < target and code == NEEDS_SET:
+        code = _carry(address, start, target, me.clock, me.x, me.new, me.p, me.info, me.pace, me.count, sets.lengths, sets.version, sets.stored)
+        if code == NEEDS_SET:
+            _supply(at, sets, me)
+    return max(code, 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _period(ss, row, kind, pace):
+    """Return the length of the dosing cycle; under a constant infusion any will do."""
+    if kind != SS_CONSTANT:
+        return ss[row, 0]
+    return 1.0 / pace[DOWN] if pace[DOWN] > 0.0 else 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
+    """Carry the subject through the dosing cycle that ends at its present time; return a status code."""
+    period, on, off, ongoing = ss[row, 0], ss[row, 1], ss[row, 2], ss[row, 3]
+    end = me.clock[TIME]
+    if kind == SS_CONSTANT:
+        period, on, off, ongoing = _period(ss, row, kind, me.pace), 0.0, 0.0, 1.0
+    elif kind == SS_BOLUS:
+        off, ongoing = on, 0.0
     begin = end - period
     me.clock[TIME] = begin
-    first, second = (on, off) if on <= off or kind == SS_BOLUS else (off, on)
-    if kind == SS_BOLUS:
-        second = first
     for i in range(r.size):
         r[i] = 0.0
-    if kind != SS_BOLUS:
-        r[state] = ss[row, 3] * value
+    r[state] = ongoing * value
+    add_shadows(r, ss, row, DURING, ongoing)
     for stage in range(3):
-        _set_constants(sets, me, b, r)
-        _begin_stretch(me)
-        code = _carry(address, at, sets, me, begin + first if stage == 0 else begin + second if stage == 1 else end)
+        _set_constants(b, r, me.c, me.count)
+        _begin_stretch(me.clock, me.pace)
+        code = _carry_on(address, at, sets, me, begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end)
         if code or stage == 2:
-            return code
-        if kind != SS_BOLUS:
-            r[state] += value if (stage == 0) == (on <= off) else -value
-        elif stage == 0:
+            break
+        if kind == SS_INFUSION:
+            turn(me.x, r, ss, row, state, value, (stage == 0) == (on <= off))
+        elif kind == SS_BOLUS and stage == 0:
             me.x[state] += value
-    return 0
+            add_shadows(me.x, ss, row, AT_START, 1.0)
+    me.clock[TIME] = end
+    return code
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _settle(address, at, sets, me, A, b, r, ss, row, kind, state, value, accumulates, lin):
     """Write to me.x the steady state at the end of a dosing cycle; return a status code."""
-    n, end = b.size, me.clock[TIME]
+    n = b.size
     M, y, c, lengths, used, E, G, work, skip, level = lin
     used[0] = 0
     for i in range(n):
         skip[i] = accumulates[i] or not at.upstream[i]
-    if not _steady(A, b, ss, row, kind, state, value, skip, me.x, c, y, M, lengths, used, E, G, work):
+    if not steady(A, b, ss, row, kind, state, value, skip, me.x, c, y, M, lengths, used, E, G, work):
         return 4
     for i in range(n):
-        if skip[i]:
-            me.x[i] = 0.0
-        level[i] = me.x[i]
-    if kind == SS_CONSTANT:
-        if at.timed:
-            return 4
-        for i in range(n):
-            r[i] = value if i == state else 0.0
-        period = 1.0 / me.pace[DOWN]
-        me.clock[TIME] = end - period
-        _set_constants(sets, me, b, r)
-        _begin_stretch(me)
-        code = _carry(address, at, sets, me, end)
-    else:
-        period = ss[row, 0]
-        code = _cycle(address, at, sets, me, ss, row, kind, state, value, b, r, end)
-    me.clock[TIME] = end
+        level[i] = 0.0 if skip[i] else me.x[i]
+        me.x[i] = level[i]
+    if kind == SS_CONSTANT and at.timed:
+        return 4
+    code = _cycle(address, at, sets, me, ss, row, kind, state, value, b, r)
     if code:
         return code
-    q = _find(A, period, period, lengths, used, E, G, work)
+    period = _period(ss, row, kind, me.pace)
+    q = find(A, period, period, lengths, used, E, G, work)
     for i in range(n):
         skip[i] = accumulates[i] or at.upstream[i]
         if at.upstream[i]:
             me.x[i] = level[i]
         for k in range(n):
             M[i, k] = (1.0 if i == k else 0.0) - E[q, i, k]
-    return 0 if _solve_for(M, me.x, skip) else 4
+    return 0 if solve_for(M, me.x, skip) else 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -346,30 +386,32 @@ def solve_cascade(
         np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(KEPT), np.zeros(1, np.int64), np.zeros((KEPT if many else 0, n, n)),
         np.zeros((KEPT if many else 0, n, n)), np.zeros((3, n, n)), np.zeros(n, np.bool_), np.zeros(n),
     )  # fmt: skip
-    x, clock, count = me.x, me.clock, me.count
+    clock, x, new, p, c, info, pace, count = me
+    lengths, version, stored = sets.lengths, sets.version, sets.stored
     ordered = obs_order.size > 0
     for who in subjects:
         column, code = first_row[who], 0
-        clock[TIME], count[STEPS], count[DRIVEN] = origin[who], 0, 0
+        clock[TIME], count[STEPS], count[DRIVEN], count[LEVEL], count[POSITION] = origin[who], 0, 0, 0, 0
         _begin_row(at, sets, me, A, b, P, column, matrix_places)
-        for i in range(n):
-            x[i], r[i] = P[initial_places[i], column], 0.0
-        _set_constants(sets, me, b, r)
-        _begin_stretch(me)
+        start(P, initial_places, column, x, r)
+        _set_constants(b, r, c, count)
+        _begin_stretch(clock, pace)
         e, o = ev_start[who], obs_first[who]
         while o < obs_last[who]:
             e_time = ev_time[e] if e < ev_start[who + 1] else np.inf
             observe = obs_order[o] <= e - ev_start[who] if ordered else obs_time[o] <= e_time
-            code = _carry(address, at, sets, me, obs_time[o] if observe else e_time)
-            if code:
-                break
+            target, since = obs_time[o] if observe else e_time, clock[TIME]
+            if target > since:
+                code = _carry(address, since, target, clock, x, new, p, info, pace, count, lengths, version, stored)
+                if code == NEEDS_SET:
+                    _supply(at, sets, me)
+                    clock[TIME] = since
+                    continue
+                if code:
+                    break
             if observe:
                 j = o - obs_first[who]
-                finite = True
-                for i in range(n):
-                    out[out_first[who] + i * out_stride + j] = x[i]
-                    finite &= math.isfinite(x[i])
-                if not finite:
+                if not record(x, out, out_first[who] + j, out_stride):
                     code = 3
                     break
                 if place_of.size:
@@ -377,20 +419,9 @@ def solve_cascade(
                 o += 1
                 continue
             kind, state, value = ev_kind[e], ev_state[e], ev_value[e]
-            if kind == BOLUS:
-                x[state] += value
-            elif kind == RATE:
-                r[state] += value
-                if abs(r[state]) < 1e-12 * abs(value):
-                    r[state] = 0.0
-            elif kind == ROW:
+            if kind == ROW:
                 column = ev_row[e]
                 _begin_row(at, sets, me, A, b, P, column, matrix_places)
-            elif kind == RESET:
-                for i in range(n):
-                    x[i], r[i] = P[initial_places[i], column], 0.0
-            elif kind == REPLACE:
-                x[state] = value
             elif kind >= SS_FIRST:
                 plain, additive = SS_FIRST + (kind - SS_FIRST) % SS_ADD, kind >= SS_FIRST + SS_ADD
                 for i in range(n):
@@ -398,17 +429,12 @@ def solve_cascade(
                 code = _settle(address, at, sets, me, A, b, r, ss, ev_row[e], plain, state, value, accumulates, lin)
                 if code:
                     break
-                for i in range(n):
-                    gain = 0.0 if accumulates[i] else x[i] - base[i]
-                    x[i] = (kept[i] if additive else base[i]) + gain
-                    r[i] = kept_r[i] if additive else 0.0
-                if plain != SS_BOLUS and plain != SS_CONSTANT:
-                    r[state] += ss[ev_row[e], 3] * value
+                leave_cycle(plain, additive, state, value, ss, ev_row[e], accumulates, base, kept, kept_r, x, r)
+            else:
+                change(kind, state, value, column, P, initial_places, x, r)
             if kind != BOLUS and kind != REPLACE and kind != STOP:
-                _set_constants(sets, me, b, r)
-            _begin_stretch(me)
+                _set_constants(b, r, c, count)
+            _begin_stretch(clock, pace)
             e += 1
         status[who], when[who], steps[who] = code, clock[TIME], count[STEPS]
-        for i in range(n):
-            for k in range(o, obs_last[who]):
-                out[out_first[who] + i * out_stride + k - obs_first[who]] = np.nan
+        leave_blank(n, out, out_first[who] + o - obs_first[who], obs_last[who] - o, out_stride)

@@ -43,7 +43,9 @@ def _sum(f: Frame, weights: Sequence[float] | np.ndarray, n: int, i: Value) -> V
     return m.const(0.0) if total is None else total
 
 
-def _stage(f: Frame, rhs: ir.Function, n: int, row: np.ndarray, c: float, target: Value, time: Value, stage: int) -> None:
+def _stage(
+    f: Frame, rhs: ir.Function, n: int, row: np.ndarray, c: float, target: Value, time: Value, stage: int
+) -> None:
     """Compute K_stage = f(t + c h, y + h sum row_j K_j), leaving the argument in target."""
     m, a = f.math, f.arg
     h = f.load(a["h"])
@@ -103,7 +105,10 @@ def _emit_step(module: ir.Module, rhs: ir.Function, tableau: ExplicitTableau, n:
         for weights in estimates:
             q = m.mul(_sum(f, weights, n, i), inverse)
             out.append(m.mul(q, q))
-        dk = m.sub(f.load(a["K"], f.builder.add(i, ir.Constant(i.type, i1))), f.load(a["K"], f.builder.add(i, ir.Constant(i.type, i0))))
+        dk = m.sub(
+            f.load(a["K"], f.builder.add(i, ir.Constant(i.type, i1))),
+            f.load(a["K"], f.builder.add(i, ir.Constant(i.type, i0))),
+        )
         dy = m.sub(f.load(a["new"], i), f.load(last, i))
         return [*out, m.mul(dk, dk), m.mul(dy, dy)]
 
@@ -174,7 +179,9 @@ def _emit_dense(module: ir.Module, rhs: ir.Function, tableau: ExplicitTableau, n
 
     def body(i: Value) -> None:
         for k in range(tableau.dense.shape[1]):
-            f.store(m.mul(h, _sum(f, tableau.dense[:, k], n, i)), a["new"], f.builder.add(i, ir.Constant(i.type, k * n)))
+            f.store(
+                m.mul(h, _sum(f, tableau.dense[:, k], n, i)), a["new"], f.builder.add(i, ir.Constant(i.type, k * n))
+            )
 
     f.loop(n, body)
     f.done()

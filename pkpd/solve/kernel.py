@@ -22,6 +22,7 @@ from pkpd.machine.target import MachineCode, compile_ir, lanes
 from pkpd.solve.explicit import emit_explicit, rows_of_stages
 from pkpd.solve.panel import Layout, emit_panel, lay_out
 from pkpd.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
+from pkpd.solve.shadows import Shadows, place_shadows
 from pkpd.solve.structure import Structure, analyse
 from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 
@@ -46,6 +47,8 @@ class Equations:
     dosing : mapping of state number to {"F", "tlag", "rate", "duration"} to Node
     sloping : frozenset of Node
         Inputs that are straight lines between the rows of a data set; each needs two more inputs, see ``slope_inputs``.
+    shadows : Shadows
+        How doses act on the states that hold sensitivities, see ``pkpd.solve.tangent``.
     """
 
     states: tuple[Node, ...]
@@ -55,6 +58,7 @@ class Equations:
     outputs: tuple[Node, ...]
     dosing: Mapping[int, Mapping[str, Node]] = field(default_factory=dict)
     sloping: frozenset[Node] = frozenset()
+    shadows: Shadows = Shadows()
 
 
 def slope_inputs(covariate: Node) -> tuple[Node, Node]:
@@ -64,15 +68,29 @@ def slope_inputs(covariate: Node) -> tuple[Node, Node]:
 
 @dataclass(frozen=True)
 class Method:
-    """Addresses of one method's functions and the sizes that the solver loop must know."""
+    """Addresses of one method's functions and the sizes that the solver loop must know.
+
+    Attributes
+    ----------
+    stage_rows, degree : int
+        Stages kept, and degree of the dense output.
+    stiffness_bound : float
+        |h lambda| at the limit of stability.
+    tolerance_power : float
+        The step control works with ``rtol ** tolerance_power``. Below 1 where the error is estimated for a solution one
+        order lower than the one that is kept, so that what is kept meets rtol, not more (as RADAU5 does; Hairer and
+        Wanner 1996, Solving Ordinary Differential Equations II, section IV.8).
+    """
 
     code: MachineCode
     stage_rows: int
     degree: int
     stiffness_bound: float
+    tolerance_power: float = 1.0
 
     @property
     def addresses(self) -> np.ndarray:
+        """Addresses of start, step, dense and commit."""
         return np.array([self.code[n] for n in ("start", "step", "dense", "commit")], np.int64)
 
 
@@ -90,6 +108,8 @@ class Kernel:
     initial_places : int array, (n,)
     dosing_places : int array, (n, 4)
         Places of F, tlag, rate and duration of each state, -1 where the model declares none.
+    shadow_places : ShadowPlaces
+        Places of what moves the shadow states.
     switch_places : int array
         Places of times at which the equations change, to be hit exactly.
     accumulates : bool array, (n,)
@@ -126,6 +146,7 @@ class Kernel:
         for i, entries in equations.dosing.items():
             for word, node in entries.items():
                 self.dosing_places[i, DOSING.index(word)] = slots.place(self._constant(node, f"a {word} of a dose"))
+        self.shadow_places = place_shadows(equations.shadows, slots, DOSING)
         slots.place_leaves(self.outputs)
         self.accumulates = np.array([all(row[j] is const(0) for row in self.jacobian) for j in range(self.n)])
         self.structure = analyse(self.derivatives, self.states)
@@ -199,7 +220,8 @@ class Kernel:
         tableau = METHODS[name]
         code = self._code(name, lambda: self._method_source(tableau), ["start", "step", "dense", "commit"])
         if isinstance(tableau, RosenbrockTableau):
-            return Method(code, tableau.stages, tableau.dense.shape[1], np.inf)
+            power = (tableau.error_order + 1) / (tableau.order + 1)
+            return Method(code, tableau.stages, tableau.dense.shape[1], np.inf, power)
         return Method(code, rows_of_stages(tableau), tableau.dense.shape[1], tableau.stiffness_bound)
 
     def _method_source(self, tableau: ExplicitTableau | RosenbrockTableau) -> str:

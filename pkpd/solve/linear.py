@@ -12,9 +12,11 @@ import math
 import numpy as np
 from numba import njit
 
-from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST
+from pkpd.solve.shadows import AT_START, DURING, add_shadows
+from pkpd.solve.timeline import ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST
+from pkpd.solve.walk import change, leave_blank, leave_cycle, read_matrix, record, start, turn
 
-__all__ = ["propagator", "solve_linear"]
+__all__ = ["KEPT", "ORDER", "find", "propagator", "solve_for", "solve_linear", "steady"]
 
 KEPT = 12  # step lengths whose propagators are remembered
 ORDER = 14
@@ -65,11 +67,13 @@ def propagator(A, h, E, G, work):
             for j in range(n):
                 G[i, j] += X[i, j]
         _multiply(E, E, X)
-        E[:, :] = X
+        for i in range(n):
+            for j in range(n):
+                E[i, j] = X[i, j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _find(A, h, clock, lengths, used, E, G, work):
+def find(A, h, clock, lengths, used, E, G, work):
     """Return the number of the remembered propagator for a step of length h, computed if need be."""
     for q in range(min(used[0], KEPT)):
         if abs(lengths[q] - h) <= 4e-16 * clock:
@@ -87,7 +91,7 @@ def _advance(A, c, h, clock, x, y, lengths, used, E, G, work):
     if h <= 0.0:
         return
     n = x.size
-    q = _find(A, h, clock, lengths, used, E, G, work)
+    q = find(A, h, clock, lengths, used, E, G, work)
     driven = False
     for i in range(n):
         driven |= c[i] != 0.0
@@ -104,12 +108,23 @@ def _advance(A, c, h, clock, x, y, lengths, used, E, G, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _finite_at(out, first, stride, n):
+    """Tell whether all states of one observation are finite; the one that a march starts from always is."""
+    finite = True
+    for i in range(n):
+        finite &= math.isfinite(out[first + i * stride])
+    return finite
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
     """Go on in steps of one length h while observations are that far apart and lie before an event; return the next one.
 
     x moves along; ``x <- E x + d`` at each observation o, whose states go to ``out[base + o + state * stride]``.
     """
     n = x.size
+    if n == 2:
+        return _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride)
     while o < last and obs_time[o] < before and abs(obs_time[o] - t - h) <= 4e-16 * abs(obs_time[o]):
         for i in range(n):
             total = d[i]
@@ -124,8 +139,23 @@ def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
     return o
 
 
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _solve_for(M, v, skip):
+def _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride):
+    """Do as :func:`_march` for two states, kept in registers."""
+    a, b, c, e = E[0, 0], E[0, 1], E[1, 0], E[1, 1]
+    p, q, u, v = x[0], x[1], d[0], d[1]
+    while o < last and obs_time[o] < before and abs(obs_time[o] - t - h) <= 4e-16 * abs(obs_time[o]):
+        p, q = u + a * p + b * q, v + c * p + e * q
+        out[base + o] = p
+        out[base + o + stride] = q
+        t = obs_time[o]
+        o += 1
+    x[0], x[1] = p, q
+    return o
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_for(M, v, skip):
     """Solve M x = v in place of v by Gaussian elimination over the rows not skipped; return False if singular."""
     n = v.size
     for k in range(n):
@@ -157,7 +187,7 @@ def _solve_for(M, v, skip):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _steady(A, b, ss, row, kind, state, value, skip, x, c, y, M, lengths, used, E, G, work):
+def steady(A, b, ss, row, kind, state, value, skip, x, c, y, M, lengths, used, E, G, work):
     """Write to x the steady state at the end of a dosing cycle; return False if there is none."""
     n = x.size
     if kind == SS_CONSTANT:
@@ -167,40 +197,34 @@ def _steady(A, b, ss, row, kind, state, value, skip, x, c, y, M, lengths, used, 
             for j in range(n):
                 M[i, j] = A[i, j]
                 scale = max(scale, abs(A[i, j]))
+        add_shadows(x, ss, row, DURING, -1.0)
         for i in range(n):
             x[i] /= max(scale, 1e-300)
             for j in range(n):
                 M[i, j] /= max(scale, 1e-300)
-        return _solve_for(M, x, skip)
+        return solve_for(M, x, skip)
     period, on, off, ongoing = ss[row, 0], ss[row, 1], ss[row, 2], ss[row, 3]
     for i in range(n):
         x[i], c[i] = 0.0, b[i]
     if kind == SS_BOLUS:
         _advance(A, c, on, period, x, y, lengths, used, E, G, work)
         x[state] += value
+        add_shadows(x, ss, row, AT_START, 1.0)
         _advance(A, c, period - on, period, x, y, lengths, used, E, G, work)
     else:
         c[state] += ongoing * value
+        add_shadows(c, ss, row, DURING, ongoing)
         first, second = min(on, off), max(on, off)
         _advance(A, c, first, period, x, y, lengths, used, E, G, work)
-        c[state] += value if on <= off else -value
+        turn(x, c, ss, row, state, value, on <= off)
         _advance(A, c, second - first, period, x, y, lengths, used, E, G, work)
-        c[state] += -value if on <= off else value
+        turn(x, c, ss, row, state, value, on > off)
         _advance(A, c, period - second, period, x, y, lengths, used, E, G, work)
-    q = _find(A, period, period, lengths, used, E, G, work)
+    q = find(A, period, period, lengths, used, E, G, work)
     for i in range(n):
         for j in range(n):
             M[i, j] = (1.0 if i == j else 0.0) - E[q, i, j]
-    return _solve_for(M, x, skip)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _matrix(P, places, column, A, b):
-    n = b.size
-    for i in range(n):
-        for j in range(n):
-            A[i, j] = P[places[i, j], column] if places[i, j] >= 0 else 0.0
-        b[i] = P[places[i, n], column] if places[i, n] >= 0 else 0.0
+    return solve_for(M, x, skip)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -222,10 +246,9 @@ def solve_linear(
     ordered = obs_order.size > 0
     for who in subjects:
         column, t, code = first_row[who], origin[who], 0
-        _matrix(P, matrix_places, column, A, b)
+        read_matrix(P, matrix_places, column, A, b)
         used[0] = 0
-        for i in range(n):
-            x[i], r[i] = P[initial_places[i], column], 0.0
+        start(P, initial_places, column, x, r)
         e, o = ev_start[who], obs_first[who]
         while o < obs_last[who]:
             e_time = ev_time[e] if e < ev_start[who + 1] else np.inf
@@ -239,11 +262,7 @@ def solve_linear(
                 steps[who] += 1
             if observe:
                 j = o - obs_first[who]
-                finite = True
-                for i in range(n):
-                    out[out_first[who] + i * out_stride + j] = x[i]
-                    finite &= math.isfinite(x[i])
-                if not finite:
+                if not record(x, out, out_first[who] + j, out_stride):
                     code = 3
                     break
                 if place_of.size:
@@ -251,7 +270,7 @@ def solve_linear(
                 o += 1
                 if o < obs_last[who] and not place_of.size and t < obs_time[o] < e_time:
                     h = obs_time[o] - t
-                    q = _find(A, h, abs(obs_time[o]), lengths, used, E, G, work)
+                    q = find(A, h, abs(obs_time[o]), lengths, used, E, G, work)
                     for i in range(n):
                         d[i] = 0.0
                         for k in range(n):
@@ -260,38 +279,26 @@ def solve_linear(
                     steps[who] += behind - o
                     if behind > o:
                         o, t = behind, obs_time[behind - 1]
+                    while not _finite_at(out, out_first[who] + o - 1 - obs_first[who], out_stride, n):
+                        code, o, t = 3, o - 1, obs_time[o - 1]
+                    if code:
+                        break
                 continue
             kind, state, value = ev_kind[e], ev_state[e], ev_value[e]
-            if kind == BOLUS:
-                x[state] += value
-            elif kind == RATE:
-                r[state] += value
-                if abs(r[state]) < 1e-12 * abs(value):
-                    r[state] = 0.0
-            elif kind == ROW:
+            if kind == ROW:
                 column = ev_row[e]
-                _matrix(P, matrix_places, column, A, b)
+                read_matrix(P, matrix_places, column, A, b)
                 used[0] = 0
-            elif kind == RESET:
-                for i in range(n):
-                    x[i], r[i] = P[initial_places[i], column], 0.0
-            elif kind == REPLACE:
-                x[state] = value
             elif kind >= SS_FIRST:
                 plain, additive = SS_FIRST + (kind - SS_FIRST) % SS_ADD, kind >= SS_FIRST + SS_ADD
                 for i in range(n):
                     kept[i], kept_r[i], base[i] = x[i], r[i], P[initial_places[i], column]
-                if not _steady(A, b, ss, ev_row[e], plain, state, value, accumulates, x, c, y, M, lengths, used, E, G, work):
+                if not steady(A, b, ss, ev_row[e], plain, state, value, accumulates, x, c, y, M, lengths, used, E, G, work):
                     code = 4
                     break
-                for i in range(n):
-                    gain = 0.0 if accumulates[i] else x[i] - base[i]
-                    x[i] = (kept[i] if additive else base[i]) + gain
-                    r[i] = kept_r[i] if additive else 0.0
-                if plain != SS_BOLUS and plain != SS_CONSTANT:
-                    r[state] += ss[ev_row[e], 3] * value
+                leave_cycle(plain, additive, state, value, ss, ev_row[e], accumulates, base, kept, kept_r, x, r)
+            else:
+                change(kind, state, value, column, P, initial_places, x, r)
             e += 1
         status[who], when[who] = code, t
-        for i in range(n):
-            for k in range(o, obs_last[who]):
-                out[out_first[who] + i * out_stride + k - obs_first[who]] = np.nan
+        leave_blank(n, out, out_first[who] + o - obs_first[who], obs_last[who] - o, out_stride)

@@ -13,14 +13,14 @@ import numpy as np
 from llvmlite import ir
 
 from pkpd.graph.nodes import Node, const, symbols_of
-from pkpd.machine.emitter import F64, PTR, Emitter, Frame
+from pkpd.machine.emitter import F64, I64, Emitter, Frame
 from pkpd.machine.split import TIME
 from pkpd.solve.structure import Structure
 
 __all__ = ["NODES", "Layout", "emit_panel", "gauss_nodes", "lay_out"]
 
 NODES = 8
-ARGUMENTS = ("clock", "x", "p", "set", "new", "info")
+ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
 Value = Any
 
 
@@ -107,19 +107,22 @@ class _Panel:
     """The function under construction."""
 
     def __init__(self, module: ir.Module, structure: Structure, layout: Layout, states: Sequence[Node], places: Sequence[Node], lanes: int) -> None:
-        self.f = Frame(module, "panel", ARGUMENTS, lanes)
+        self.f = Frame(module, "panel", ARGUMENTS, lanes, numbers=("which",))
         self.structure, self.layout, self.states, self.places = structure, layout, states, places
         self.lanes, self.vectors = lanes, NODES // lanes
+        b = self.f.builder
+        start = b.mul(self.f.arg["which"], ir.Constant(I64, layout.size))
+        self.f.arg["set"] = b.gep(self.f.arg["set"], [start], source_etype=F64)
         self.step = self.number("clock", 1)
         self.state = [self.number("x", i) for i in range(len(states))]
 
     def number(self, base: str, index: int) -> Value:
         """Return one double of an argument."""
-        place = self.f.builder.gep(self.f.arg[base], [ir.Constant(ir.IntType(64), index)], source_etype=F64)
+        place = self.f.builder.gep(self.f.arg[base], [ir.Constant(I64, index)], source_etype=F64)
         return self.f.builder.load(place, align=8, typ=F64)
 
     def put(self, value: Value, base: str, index: int) -> None:
-        place = self.f.builder.gep(self.f.arg[base], [ir.Constant(ir.IntType(64), index)], source_etype=F64)
+        place = self.f.builder.gep(self.f.arg[base], [ir.Constant(I64, index)], source_etype=F64)
         self.f.builder.store(value, place, align=8)
 
     def fixed(self, row: np.ndarray, v: int) -> Value:
@@ -230,10 +233,10 @@ def symbols_and_places(roots: Sequence[Node], places: Sequence[Node]) -> set[Nod
 
 
 def emit_panel(module: ir.Module, structure: Structure, layout: Layout, states: Sequence[Node], places: Sequence[Node], lanes: int) -> None:
-    """Write ``panel(clock, x, p, set, new, info)``.
+    """Write ``panel(clock, x, p, set, which, new, info)``.
 
-    ``clock`` holds the time, the length h of the panel, atol and rtol; ``x`` (n) the states, ``p`` the places; ``set`` is
-    laid out as :class:`Layout` says. ``new`` (n) receives the states at the end and ``info`` the mean squares, over the
+    ``clock`` holds the time, the length h of the panel, atol and rtol; ``x`` (n) the states, ``p`` the places; ``set``
+    holds sets, each laid out as :class:`Layout` says, and ``which`` is the number of the one to use. ``new`` (n) receives the states at the end and ``info`` the mean squares, over the
     affected states, of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand over the error allowed.
     """
     _Panel(module, structure, layout, states, places, lanes).emit()

@@ -44,7 +44,8 @@ class Factorisation:
         self.order: list[int] = []
         while left:
             cost = {
-                k: sum((i, k) in pattern for i in left if i != k) * sum((k, j) in pattern for j in left if j != k) for k in left
+                k: sum((i, k) in pattern for i in left if i != k) * sum((k, j) in pattern for j in left if j != k)
+                for k in left
             }
             k = min(sorted(left), key=lambda s: cost[s])
             left.discard(k)
@@ -77,13 +78,17 @@ def emit_rosenbrock(
     emit_commit_state(module, n, lanes)
 
 
-def _emit_factor(module: ir.Module, gamma: float, pattern: Factorisation, jac: list[list[Node]], leaf_values: Any, lanes: int) -> ir.Function:
+def _emit_factor(
+    module: ir.Module, gamma: float, pattern: Factorisation, jac: list[list[Node]], leaf_values: Any, lanes: int
+) -> ir.Function:
     f = Frame(module, "factor", ("t", "y", "p", "h", "out"), lanes)
     m, zero = f.math, const(0)
     entries = [(i, j) for i in range(len(jac)) for j in range(len(jac)) if jac[i][j] is not zero]
     roots = [jac[i][j] for i, j in entries]
     # a derivative that is infinite at one point (x^0.5 at 0) must not spoil the step: the error control judges it
-    finite = [m.select(m.less(m.abs(v), m.const(1e200)), v, m.const(0.0)) for v in Emitter(f, leaf_values(f, roots))(roots)]
+    finite = [
+        m.select(m.less(m.abs(v), m.const(1e200)), v, m.const(0.0)) for v in Emitter(f, leaf_values(f, roots))(roots)
+    ]
     known = dict(zip(entries, finite, strict=True))
     diagonal = m.div(m.const(1.0 / gamma), f.load(f.arg["h"]))
     w: dict[tuple[int, int], Value] = {}

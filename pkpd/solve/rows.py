@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-__all__ = ["ROW", "multiply_add", "polynomial"]
+__all__ = ["ROW", "copy_row", "multiply_add", "polynomial"]
 
 ROW = 8
 _F64, _I64 = ir.DoubleType(), ir.IntType(64)
@@ -54,6 +54,18 @@ def multiply_add(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, b: Any, ib: A
         return context.get_dummy_value()
 
     return types.void(c, ic, a, ia, b, ib), generate
+
+
+@intrinsic
+def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
+    """Copy row ia of a to row ic of c."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature, args)
+        builder.store(rows.load(2, 3), rows.address(0, 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia), generate
 
 
 @intrinsic

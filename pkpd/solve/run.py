@@ -13,10 +13,15 @@ from pkpd.solve.cascade import pattern_of, solve_cascade
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.linear import solve_linear
 from pkpd.solve.loop import solve_lanes
+from pkpd.solve.shadows import SS_COLUMNS
 from pkpd.solve.status import Status
 from pkpd.solve.timeline import Events, Records, count_events, expand_events, observation_order
 
 __all__ = ["Block", "Fault", "Result", "Settings", "prepare", "solve_block"]
+
+
+#: observations between two events up to which panels that end at each of them cost less than long steps
+CASCADE_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,10 @@ class Settings:
 
     Attributes
     ----------
-    method : {"auto", "linear", "tsit5", "dop853", "rodas5p"}
-        ``auto`` is exact for linear models; others go to ``explicit`` and, where stiff, to ``rodas5p``.
+    method : {"auto", "linear", "cascade", "tsit5", "dop853", "rodas5p"}
+        ``auto`` is exact for linear models. Of cascades (linear equations driven by others, see
+        ``pkpd.solve.cascade``) it gives ``cascade`` the subjects with no more than ``CASCADE_ROWS`` observations for each
+        interval between events, since each ends a panel. All else goes to ``explicit`` and, where stiff, to ``rodas5p``.
     rtol, atol : float
         Bounds of the local error of each state, relative and in the state's unit.
     max_steps : int
@@ -134,12 +141,12 @@ def prepare(kernel: Kernel, inputs: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_column, P, places, n_switch):
+def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_column, P, places, n_switch, shadows):
     m = column.size
     sizes = np.zeros((2, m), np.int64)
     for i in range(m):
         events, steady, fault, k = count_events(
-            rec, rec_first[i], rec_last[i], column[i], rec_column, seg_first[i], seg_first[i + 1], seg_time, seg_column, P, places, n_switch
+            rec, rec_first[i], rec_last[i], column[i], rec_column, seg_first[i], seg_first[i + 1], seg_time, seg_column, P, places, n_switch, shadows
         )
         if fault:
             return sizes, fault, i, k
@@ -148,14 +155,14 @@ def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, se
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _expand(ev, ss, column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, switch_places, obs_time, obs_first, obs_last, obs_rank, order):
+def _expand(ev, ss, column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, switch_places, shadows, obs_time, obs_first, obs_last, obs_rank, order):
     m = column.size
     ends = np.zeros(m + 1, np.int64)
     q = 0
     for i in range(m):
         ends[i + 1], q = expand_events(
             ev, ends[i], ss, q, rec, rec_first[i], rec_last[i], column[i], rec_column, seg_first[i], seg_first[i + 1], seg_time, seg_rank, seg_column,
-            P, places, switch_places,
+            P, places, switch_places, shadows,
         )  # fmt: skip
         if order.size:
             observation_order(ev.time, ev.rank, ends[i], ends[i + 1], obs_time, obs_rank, obs_first[i], obs_last[i], order)
@@ -197,17 +204,18 @@ def _timeline(kernel: Kernel, block: Block, P: np.ndarray) -> tuple[np.ndarray, 
     """Return the ends of each subject's events, the events, the steady states and the order of observations."""
     b = block
     sizes, fault, subject, record = _count(
-        b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_column, P, kernel.dosing_places, kernel.switch_places.size
+        b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_column, P, kernel.dosing_places, kernel.switch_places.size,
+        kernel.shadow_places,
     )
     if fault:
         raise Fault(fault, subject, record)
     total = int(sizes[0].sum())
     ev = Events(*(np.empty(total, np.int64 if f in ("kind", "state", "row") else np.float64) for f in Events._fields))
-    ss = np.empty((int(sizes[1].sum()), 4))
+    ss = np.empty((int(sizes[1].sum()), SS_COLUMNS + (3 * kernel.n if kernel.shadow_places.partials.size else 0)))
     order = np.zeros(b.obs_time.size if b.obs_rank.size else 0, np.int64)
     ends = _expand(
         ev, ss, b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_rank, b.seg_column,
-        P, kernel.dosing_places, kernel.switch_places, b.obs_time, b.obs_first, b.obs_last, b.obs_rank, order,
+        P, kernel.dosing_places, kernel.switch_places, kernel.shadow_places, b.obs_time, b.obs_first, b.obs_last, b.obs_rank, order,
     )  # fmt: skip
     return ends, ev, ss, order
 
@@ -255,14 +263,18 @@ def solve_block(kernel: Kernel, block: Block, inputs: np.ndarray, settings: Sett
         order, states, first, stride, place_of, place_first,
     )  # fmt: skip
     method = settings.method
+    subjects = np.arange(m)
     if method == "auto":
         method = "linear" if kernel.linear else settings.explicit
-    subjects = np.arange(m)
+        if kernel.cascade:
+            few = subjects[b.obs_last - b.obs_first <= CASCADE_ROWS * (1 + np.diff(ends))]
+            _cascade(kernel, P, few, tail, settings, status, when, steps)
+            subjects = np.setdiff1d(subjects, few[status[few] == Status.OK])
     if method == "linear":
         solve_linear(kernel.matrix_places, P, kernel.initial_places, kernel.accumulates, subjects, *tail, status, when, steps)
     elif method == "cascade":
         _cascade(kernel, P, subjects, tail, settings, status, when, steps)
-    else:
+    elif subjects.size:
         _lanes(kernel, method, settings.method == "auto", P, subjects, tail, settings, status, when, steps)
         stiff = np.flatnonzero(status == Status.STIFF)
         if stiff.size and settings.method == "auto":
@@ -280,9 +292,11 @@ def _cascade(kernel: Kernel, P: np.ndarray, subjects: np.ndarray, tail: tuple, s
 
 def _lanes(kernel: Kernel, name: str, leave_stiff: bool, P: np.ndarray, subjects: np.ndarray, tail: tuple, s: Settings, *fate: np.ndarray) -> None:
     method = kernel.method(name)
+    rtol = s.rtol**method.tolerance_power
+    atol = s.atol / s.rtol * rtol
     solve_lanes(
         method.addresses, method.stage_rows, method.degree, method.stiffness_bound, leave_stiff, kernel.n_hot, kernel.lanes,
-        P, kernel.initial_places, kernel.accumulates, subjects, *tail, s.rtol, s.atol, s.max_steps, s.h_max, *fate,
+        P, kernel.initial_places, kernel.accumulates, subjects, *tail, rtol, atol, s.max_steps, s.h_max, *fate,
     )  # fmt: skip
 
 

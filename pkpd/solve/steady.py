@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from pkpd.solve.shadows import AT_END, AT_START, DURING, add_shadows
 from pkpd.solve.timeline import SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST
 
 __all__ = ["ss_begin", "ss_process"]
@@ -39,14 +40,19 @@ def _cycle(L, w, ss, row, kind, ev_time_e, T, SST, SSV, value):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _change(L, w, kind, state, Y, R, T, SST, SSV):
+def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row):
     """Apply what falls on the present time of the cycle."""
     while L[STAGE, w] < 2 and SST[L[STAGE, w], w] <= T[0, w]:
         value = SSV[L[STAGE, w], w]
         if kind == SS_BOLUS:
             Y[state, w] += value
+            if L[STAGE, w] == 0:
+                add_shadows(Y[:, w], ss, row, AT_START, 1.0)
         else:
             R[state, w] += value
+            if value != 0.0:
+                add_shadows(Y[:, w], ss, row, AT_START if value > 0.0 else AT_END, 1.0)
+                add_shadows(R[:, w], ss, row, DURING, 1.0 if value > 0.0 else -1.0)
             if abs(R[state, w]) < 1e-12 * abs(value):
                 R[state, w] = 0.0
         L[STAGE, w] += 1
@@ -67,12 +73,13 @@ def ss_begin(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP
     row = ev_row[e]
     if kind != SS_BOLUS:
         R[ev_state[e], w] = ss[row, ONGOING] * ev_value[e]
+        add_shadows(R[:, w], ss, row, DURING, ss[row, ONGOING])
     _cycle(L, w, ss, row, kind, ev_time[e], T, SST, SSV, ev_value[e])
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV)
+    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, row)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _leave(L, w, kind, additive, state, value, Y, R, YS, accumulates):
+def _leave(L, w, kind, additive, state, value, Y, R, YS, accumulates, ss, row):
     """Return to the main clock with the steady state, added to what was there for SS=2."""
     n = Y.shape[0]
     for s in range(n):
@@ -83,6 +90,8 @@ def _leave(L, w, kind, additive, state, value, Y, R, YS, accumulates):
             R[s, w] -= value
         if additive:
             R[s, w] += YS[n + s, w]
+    if kind == SS_CONSTANT:
+        add_shadows(R[:, w], ss, row, DURING, -1.0)
     L[MODE, w], L[DUE, w] = 0, 1
 
 
@@ -96,7 +105,7 @@ def ss_process(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, 
     e = L[SSEV, w]
     kind = SS_FIRST + (ev_kind[e] - SS_FIRST) % SS_ADD
     additive = ev_kind[e] >= SS_FIRST + SS_ADD
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV)
+    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e])
     L[DUE, w] = 0
     if T[0, w] < ev_time[e]:
         return 0
@@ -118,7 +127,7 @@ def ss_process(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, 
         close = L[SINCE, w] > 1 and rho < 1.0 and distance * rho <= 1.0 - rho
         failed = L[CYCLE, w] > MAX_CYCLES
     if close or distance == 0.0:
-        _leave(L, w, kind, additive, ev_state[e], ev_value[e], Y, R, YS, accumulates)
+        _leave(L, w, kind, additive, ev_state[e], ev_value[e], Y, R, YS, accumulates, ss, ev_row[e])
         return 0
     if failed or not np.isfinite(distance):
         return 4
@@ -132,5 +141,5 @@ def ss_process(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, 
     if jump:
         L[SINCE, w] = 0
     _cycle(L, w, ss, ev_row[e], kind, ev_time[e], T, SST, SSV, ev_value[e])
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV)
+    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e])
     return 0

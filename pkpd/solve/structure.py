@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -43,20 +44,20 @@ def _map(parts: Sequence[Affine], combine: Callable[..., Node]) -> Affine:
 def _combine(n: Node, parts: list[Affine]) -> Affine | None:
     """Return the affine form of an operation some of whose arguments hold unknowns, or None."""
     if n.op in ("add", "sub", "neg"):
-        return _map(parts, lambda *a: make(n.op, *a))
+        return _map(parts, functools.partial(make, n.op))
     if n.op == "mul":
-        for factor, other in (parts, parts[::-1]):
-            if not factor[0]:
-                return _map([other], lambda a: make("mul", factor[1], a))
+        for (unknowns, factor), other in (parts, parts[::-1]):
+            if not unknowns:
+                return _map([other], functools.partial(make, "mul", factor))
     if n.op == "div" and not parts[1][0]:
         return _map(parts[:1], lambda a: make("div", a, parts[1][1]))
     if n.op == "where" and not parts[0][0]:
-        return _map(parts[1:], lambda a, b: make("where", parts[0][1], a, b))
+        return _map(parts[1:], functools.partial(make, "where", parts[0][1]))
     return None
 
 
 def affine_parts(roots: Sequence[Node], unknowns: Collection[Node]) -> list[Affine | None]:
-    """Return each root as a sum of unknowns times coefficients and a rest, both free of unknowns; None where it is none.
+    """Return each root as sum of unknowns times coefficients and a rest, both free of unknowns; None where it is none.
 
     A condition on an unknown, a floor or any other function of it makes a root not affine, whatever its derivative.
     """

@@ -12,8 +12,10 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
+from pkpd.solve.shadows import AT_END, AT_START, DURING, NOT_CONSTANT, SS_COLUMNS, shadow_effects
+
 __all__ = [
-    "BOLUS", "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST", "SS_INFUSION", "STOP",
+    "BAD_SHADOW", "BOLUS", "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST", "SS_INFUSION", "STOP",
     "Events", "Records", "count_events", "expand_events", "observation_order",
 ]  # fmt: skip
 
@@ -27,7 +29,7 @@ SS_FIRST = 8
 SS_BOLUS, SS_INFUSION, SS_CONSTANT = 8, 9, 10
 SS_ADD = 4  # added to an SS kind for SS=2
 # faults found on the way
-BAD_F, BAD_LAG, BAD_RATE, BAD_DURATION = 1, 2, 3, 4
+BAD_F, BAD_LAG, BAD_RATE, BAD_DURATION, BAD_SHADOW = 1, 2, 3, 4, 5
 # rank of an event among the rows of its time: ends of infusions first, then additional doses, then the rows (0, 1, ...)
 # with their own doses after each, at last doses that a lag brings there
 END, ADDITIONAL, AFTER_OWN_ROW, LAGGED = -2.0, -1.0, 0.25, 1e18
@@ -45,10 +47,10 @@ def _column(k, time, own, rec_column, seg_first, seg_last, seg_time, seg_column)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _in_force(time, own, seg_first, seg_last, seg_time, seg_rank, seg_column):
-    """Return the column of P that holds for an additional dose at the given time."""
+def _in_force(time, rank, own, seg_first, seg_last, seg_time, seg_rank, seg_column):
+    """Return the column of P that holds at the given time and rank."""
     for s in range(seg_last - 1, seg_first - 1, -1):
-        if seg_time[s] < time or (seg_time[s] == time and seg_rank[s] <= ADDITIONAL):
+        if seg_time[s] < time or (seg_time[s] == time and seg_rank[s] <= rank):
             return seg_column[s]
     return own
 
@@ -84,27 +86,44 @@ def _administration(rec, k, P, places, column):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_events(rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_column, P, places, n_switch):
+def count_events(rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_column, P, places, n_switch, shadows):
     """Return upper bounds of the numbers of events and of steady states, a fault code and the record at fault."""
     events = (seg_last - seg_first) + n_switch * (1 + seg_last - seg_first)
     steady = 0
     for k in range(rec_first, rec_last):
         evid = rec.evid[k]
         if evid >= 3:
-            events += 1
+            events += 1 + shadows.partials.shape[0]
         if evid != 1 and evid != 4:
             continue
         column = _column(k, rec.time[k], own, rec_column, seg_first, seg_last, seg_time, seg_column)
         _, lag, _, duration, fault = _administration(rec, k, P, places, column)
         if fault:
             return events, steady, fault, k
-        events += 2 * (rec.addl[k] + 1)
+        each, fault = _count_shadows(shadows, rec.cmt[k], rec.rate[k])
+        if fault:
+            return events, steady, fault, k
+        each += 2
+        events += each * (rec.addl[k] + 1)
         if rec.ss[k] > 0:
             steady += 1
             events += 1
             if rec.ii[k] > 0.0:
-                events += 2 * int(min((lag + duration) / rec.ii[k], 1e6)) + 4
+                events += each * (int(min((lag + duration) / rec.ii[k], 1e6)) + 2)
     return events, steady, 0, -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_shadows(shadows, state, code):
+    """Return an upper bound of the events that one dose makes on shadow states, and a fault code."""
+    count = 0
+    for q in range(shadows.partials.shape[0]):
+        count += 4
+        if code == 0.0 and shadows.partials[q, state, 1] >= 0:
+            if shadows.columns[state, state] == NOT_CONSTANT:
+                return count, BAD_SHADOW
+            count += shadows.columns.shape[0]
+    return count, 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -124,9 +143,37 @@ def _cut(rec, rec_first, rec_last, start, rank, end):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration):
+def _shadow_start(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows):
+    """Add what one administration does to shadow states."""
+    active = _in_force(start, rank, *course)
+    effects = shadow_effects(shadows, P, column, active, rec.cmt[k], rec.rate[k], rec.amt[k], F, rate, duration)
+    for s in range(effects.shape[1]):
+        if effects[AT_START, s] != 0.0:
+            m = _put(ev, m, start, rank, BOLUS, s, effects[AT_START, s], -1)
+        if effects[DURING, s] != 0.0:
+            m = _put(ev, m, start, rank, RATE, s, effects[DURING, s], -1)
+    if rec.rate[k] != 0.0 and not _cut(rec, rec_first, rec_last, start, rank, start + duration):
+        m = _shadow_end(ev, m, start + duration, effects)
+    return m
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _shadow_end(ev, m, time, effects):
+    """Add what the end of an infusion does to shadow states."""
+    for s in range(effects.shape[1]):
+        if effects[DURING, s] != 0.0:
+            m = _put(ev, m, time, END, RATE, s, -effects[DURING, s], -1)
+        if effects[AT_END, s] != 0.0:
+            m = _put(ev, m, time, END, BOLUS, s, effects[AT_END, s], -1)
+    return m
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows):
     """Add one administration of record k that begins at start."""
     state = rec.cmt[k]
+    if shadows.partials.size:
+        m = _shadow_start(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows)
     if rate == 0.0:
         return _put(ev, m, start, rank, BOLUS, state, F * rec.amt[k], -1)
     if duration > 0.0:
@@ -137,10 +184,17 @@ def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration):
+def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, column, course, P, shadows):
     """Add the steady state of record k, and what of the earlier doses is still to come or to end."""
     time, state, period, rank = rec.time[k], rec.cmt[k], rec.ii[k], float(k - rec_first)
     add = SS_ADD if rec.ss[k] == 2 else 0
+    effects = np.zeros((3, 0))
+    if shadows.partials.size:
+        active = _in_force(time, rank, *course)
+        effects = shadow_effects(shadows, P, column, active, state, rec.rate[k], rec.amt[k], F, rate, duration)
+        for which in range(3):
+            first = SS_COLUMNS + which * effects.shape[1]
+            ss[q, first : first + effects.shape[1]] = effects[which]
     if rec.amt[k] == 0.0 and rate > 0.0 and period == 0.0:
         ss[q, 0], ss[q, 1], ss[q, 2], ss[q, 3] = 1.0, 0.0, 0.0, 1.0
         return _put(ev, m, time, rank, SS_CONSTANT + add, state, rate, q)
@@ -151,8 +205,9 @@ def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration):
         if begin < 0.0 and begin + duration <= 0.0:
             break
         if begin >= 0.0:
-            m = _dose(ev, m, rec, rec_first, rec_last, k, time + begin, LAGGED, F, rate, duration)
+            m = _dose(ev, m, rec, rec_first, rec_last, k, time + begin, LAGGED, F, rate, duration, column, course, P, shadows)
         elif not _cut(rec, rec_first, rec_last, time, rank, time + begin + duration):
+            m = _shadow_end(ev, m, time + begin + duration, effects)
             m = _put(ev, m, time + begin + duration, END, RATE, state, -rate, -1)
         j += 1
     base = np.ceil((on + duration) / period) - 1.0 if duration > 0.0 else 0.0
@@ -165,10 +220,11 @@ def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration):
 @njit(cache=True, nogil=True, error_model="numpy")
 def expand_events(
     ev, m0, ss, q, rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_rank, seg_column,
-    P, places, switch_places,
+    P, places, switch_places, shadows,
 ):  # fmt: skip
     """Write the sorted events of one subject from ev[m0] on; return the ends of what was written in ev and ss."""
     m = m0
+    course = (own, seg_first, seg_last, seg_time, seg_rank, seg_column)
     for s in range(seg_first, seg_last):
         m = _put(ev, m, seg_time[s], seg_rank[s], ROW, -1, 0.0, seg_column[s])
     for place in switch_places:
@@ -182,27 +238,30 @@ def expand_events(
             m = _put(ev, m, time, rank, RESET, -1, 0.0, -1)
         if evid == 8:
             m = _put(ev, m, time, rank, REPLACE, rec.cmt[k], rec.amt[k], -1)
+            for i in range(shadows.partials.shape[0]):
+                m = _put(ev, m, time, rank, REPLACE, shadows.columns.shape[0] * (i + 1) + rec.cmt[k], 0.0, -1)
         if evid != 1 and evid != 4:
             continue
         column = _column(k, time, own, rec_column, seg_first, seg_last, seg_time, seg_column)
         F, lag, rate, duration, _ = _administration(rec, k, P, places, column)
         if rec.ss[k] > 0:
-            m = _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration)
+            m = _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, column, course, P, shadows)
             q += 1
         if rec.amt[k] > 0.0:
             own_rank = LAGGED if lag > 0.0 else rank + AFTER_OWN_ROW
-            if rate == 0.0 and (seg_last == seg_first or lag > 0.0):  # the plain case, kept short
+            if rate == 0.0 and not shadows.partials.size and (seg_last == seg_first or lag > 0.0):  # the plain case, kept short
                 for a in range(rec.addl[k] + 1):
                     when_rank = own_rank if a == 0 else LAGGED if lag > 0.0 else ADDITIONAL
                     m = _put(ev, m, time + lag + a * rec.ii[k], when_rank, BOLUS, rec.cmt[k], F * rec.amt[k], -1)
                 continue
-            m = _dose(ev, m, rec, rec_first, rec_last, k, time + lag, own_rank, F, rate, duration)
+            m = _dose(ev, m, rec, rec_first, rec_last, k, time + lag, own_rank, F, rate, duration, column, course, P, shadows)
             for a in range(1, rec.addl[k] + 1):
                 when = time + lag + a * rec.ii[k]
                 if lag == 0.0 and seg_last > seg_first:  # what is fixed at the record is the lag alone
-                    column = _in_force(when, own, seg_first, seg_last, seg_time, seg_rank, seg_column)
+                    column = _in_force(when, ADDITIONAL, own, seg_first, seg_last, seg_time, seg_rank, seg_column)
                     F, _, rate, duration, _ = _administration(rec, k, P, places, column)
-                m = _dose(ev, m, rec, rec_first, rec_last, k, when, LAGGED if lag > 0.0 else ADDITIONAL, F, rate, duration)
+                when_rank = LAGGED if lag > 0.0 else ADDITIONAL
+                m = _dose(ev, m, rec, rec_first, rec_last, k, when, when_rank, F, rate, duration, column, course, P, shadows)
     _sort(ev, m0, m)
     return m, q
 

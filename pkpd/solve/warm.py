@@ -19,6 +19,23 @@ def load_loops() -> None:
     i, f = np.zeros(1, np.int64), np.empty(0)
     none = np.empty(0, np.int64)
     records = Records(np.zeros(1), np.ones(1, np.int64), i, np.ones(1), np.zeros(1), np.zeros(1), i, i)
-    block = Block(i, np.zeros(1), records, i, i + 1, none, np.zeros(2, np.int64), f, f, none, np.array([1.0]), i, i + 1, f, none, True)
+    block = Block(
+        i,
+        np.zeros(1),
+        records,
+        i,
+        i + 1,
+        none,
+        np.zeros(2, np.int64),
+        f,
+        f,
+        none,
+        np.array([1.0]),
+        i,
+        i + 1,
+        f,
+        none,
+        True,
+    )
     for method in ("linear", "dop853"):
         solve_block(kernel, block, np.ones((1, 1)), Settings(method))

@@ -1,0 +1,99 @@
+"""What ``simulate`` was given, checked: every fault is an error that names it and says what to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pkpd.dosing.events import EventTable
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import PkpdError, RegimenError
+from pkpd.population.people import Population
+from pkpd.solve.kernel import METHODS
+from pkpd.solve.run import Settings
+
+__all__ = ["Regimens", "named_from", "occasions_from", "settings_from", "threads_from", "times_from"]
+
+Regimens = Regimen | Mapping[str, Any] | Sequence[Regimen] | EventTable | None
+
+
+def settings_from(method: str, rtol: float, atol: float, h_max: float, max_steps: int) -> Settings:
+    """Return how to solve."""
+    known = ("auto", "linear", *METHODS)
+    if method not in known:
+        raise PkpdError(f"simulate: method must be one of {', '.join(known)}, got {method!r}")
+    for name, value in (("rtol", rtol), ("atol", atol), ("h_max", h_max)):
+        if not value > 0:
+            raise PkpdError(f"simulate: {name} must be > 0, got {value!r}")
+    return Settings(method, float(rtol), float(atol), int(max_steps), float(h_max))
+
+
+def threads_from(threads: int | None) -> int:
+    """Return the number of threads, all cores by default."""
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise PkpdError(f"simulate: threads must be at least 1, got {threads}")
+    return int(threads)
+
+
+def times_from(times: Any) -> np.ndarray:
+    """Return the observation times as an array."""
+    if times is None:
+        raise PkpdError("simulate: times is missing; give the observation times, e.g. times=pkpd.hours(0, 48, 1)")
+    grid_times = np.array(times, dtype=np.float64)
+    if grid_times.ndim != 1 or grid_times.size == 0:
+        raise PkpdError(f"simulate: times must be a list of numbers, got shape {grid_times.shape}")
+    bad = np.flatnonzero(~np.isfinite(grid_times))
+    if bad.size:
+        raise PkpdError(f"simulate: times must be finite, got {grid_times[bad[0]]} at position {bad[0]}")
+    falls = np.flatnonzero(np.diff(grid_times) < 0)
+    if falls.size:
+        i = falls[0]
+        raise PkpdError(
+            f"simulate: times must not decrease, but {grid_times[i]:g} is followed by {grid_times[i + 1]:g} "
+            f"(position {i + 1}); sort them"
+        )
+    return grid_times
+
+
+def occasions_from(occasions: Any) -> np.ndarray | None:
+    """Return the times at which later occasions begin."""
+    if occasions is None:
+        return None
+    starts = np.atleast_1d(np.array(occasions, dtype=np.float64))
+    if starts.ndim != 1 or not np.all(np.isfinite(starts)) or np.any(np.diff(starts) <= 0):
+        raise PkpdError(
+            "simulate: occasions must be increasing times at which the second, third, ... occasion begins, "
+            f"got {occasions!r}"
+        )
+    return starts
+
+
+def named_from(regimen: Regimens, population: Population | None) -> tuple[dict[str, list[Regimen]], bool]:
+    """Return the regimens by name, each for all or one per subject, and whether names were given."""
+    named = isinstance(regimen, Mapping)
+    if regimen is None:
+        regimen = Regimen(doses=[])
+    items = regimen if isinstance(regimen, Mapping) else {"": regimen}
+    out: dict[str, list[Regimen]] = {}
+    for name, value in items.items():
+        each: list[Any] = list(value) if isinstance(value, Sequence) else [value]
+        wrong = next((r for r in each if not isinstance(r, Regimen)), None)
+        if wrong is not None or not each:
+            got = "an empty list" if not each else f"{type(wrong).__name__} {wrong!r}"
+            raise RegimenError(f"simulate: regimen {name!r} must be a Regimen or one Regimen per subject, got {got}")
+        if not isinstance(value, Regimen):
+            n = 1 if population is None else population.n
+            if len(each) != n:
+                raise RegimenError(
+                    f"simulate: regimen {name!r} has {len(each)} regimens for {n} subjects; "
+                    "give one for all or one per subject"
+                )
+        out[str(name)] = each
+    if not out:
+        raise RegimenError("simulate: the mapping of regimens is empty; give at least one")
+    return out, named

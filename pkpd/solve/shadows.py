@@ -1,0 +1,117 @@
+"""What doses do to the states that hold sensitivities: jumps and rates that follow from moving a dose a little.
+
+With ``b = F amt`` given at ``tau = time + lag`` into state c, and S = dx/dq on n shadow states for each input q:
+
+- a bolus adds ``amt dF/dq`` to S_c, and, as it is given later, ``-A_ic b dlag/dq`` to each S_i, where ``A_ic`` is what
+  state c contributes to the derivative of state i;
+- an infusion at rate R adds ``-R dlag/dq`` to S_c at its start, ``dR/dq`` per time while it runs, and ``R dend/dq`` at
+  its end, which is at ``tau + F amt / R`` (rate given or modelled) or ``tau + D`` (duration D modelled, R = F amt / D).
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from pkpd.graph.nodes import Node
+
+__all__ = ["AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_COLUMNS", "ShadowPlaces", "Shadows", "add_shadows", "place_shadows", "shadow_effects"]
+
+#: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n); -1 where zero
+ShadowPlaces = namedtuple("ShadowPlaces", "partials columns")
+#: instead of a place in ``columns``: what this state contributes is not constant between events
+NOT_CONSTANT = -2
+# rows of effects, and the order of their blocks in the array of steady states
+AT_START, DURING, AT_END = range(3)
+SS_COLUMNS = 4  # of the array of steady states, before the effects
+
+
+@dataclass(frozen=True)
+class Shadows:
+    """How doses act on shadow states; state i of input q stands at ``states * (q + 1) + i``.
+
+    Attributes
+    ----------
+    states, inputs : int
+        Number n of states proper and of inputs.
+    partials : mapping of (input, state, word) to Node
+        Derivatives of ``F``, ``tlag``, ``rate`` and ``duration`` of a state's doses, where not zero.
+    columns : mapping of state c to {i: A_ic} or None
+        For states whose lag depends on an input; None where A_ic is not constant between events.
+    """
+
+    states: int = 0
+    inputs: int = 0
+    partials: Mapping[tuple[int, int, str], Node] = field(default_factory=dict)
+    columns: Mapping[int, Mapping[int, Node] | None] = field(default_factory=dict)
+
+
+def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...]) -> ShadowPlaces:
+    """Give places to the nodes; ``words`` in the order of ``Kernel.dosing_places``."""
+    partials = np.full((shadows.inputs, shadows.states, len(words)), -1, np.int64)
+    columns = np.full((shadows.states, shadows.states), -1, np.int64)
+    for (q, c, word), node in shadows.partials.items():
+        partials[q, c, words.index(word)] = slots.place(node)
+    for c, column in shadows.columns.items():
+        if column is None:
+            columns[:, c] = NOT_CONSTANT
+        else:
+            for i, node in column.items():
+                columns[i, c] = slots.place(node)
+    return ShadowPlaces(partials, columns)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _partial(shadows, P, q, c, word, column):
+    place = shadows.partials[q, c, word]
+    return P[place, column] if place >= 0 else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def shadow_effects(shadows, P, column, active, c, code, amt, F, rate, duration):
+    """Return what a dose does to all states, (3, states proper and shadows): at its start, per time, at its end.
+
+    Parameters
+    ----------
+    column, active : int
+        Column of P that holds for the dose's record, and at the time at which the dose starts.
+    code : float
+        RATE of the record: 0 bolus, above 0 a rate, -1 modelled rate, -2 modelled duration.
+    """
+    inputs, n = shadows.partials.shape[0], shadows.columns.shape[0]
+    out = np.zeros((3, n * (inputs + 1)))
+    for q in range(inputs):
+        first = n * (q + 1)
+        dF, dlag = _partial(shadows, P, q, c, 0, column), _partial(shadows, P, q, c, 1, column)
+        if code == 0.0:
+            out[AT_START, first + c] = amt * dF
+            if dlag != 0.0:
+                for i in range(n):
+                    place = shadows.columns[i, c]
+                    if place >= 0:
+                        out[AT_START, first + i] -= P[place, active] * F * amt * dlag
+            continue
+        if code == -2.0:
+            dduration = _partial(shadows, P, q, c, 3, column)
+            drate = amt * (dF - F * dduration / duration) / duration
+        else:
+            drate = _partial(shadows, P, q, c, 2, column) if code == -1.0 else 0.0
+            dduration = amt * (dF - F * drate / rate) / rate
+        out[AT_START, first + c] = -rate * dlag
+        out[DURING, first + c] = drate
+        out[AT_END, first + c] = rate * (dlag + dduration)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_shadows(v, ss, row, which, factor):
+    """Add to a vector of states what the doses of a steady state do to shadow states, times a factor."""
+    first = SS_COLUMNS + which * v.size
+    if ss.shape[1] > first:
+        for s in range(v.size):
+            v[s] += factor * ss[row, first + s]

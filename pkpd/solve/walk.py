@@ -1,0 +1,83 @@
+"""What happens to one subject at events and observations, for the solvers that take one subject at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from pkpd.solve.shadows import AT_END, AT_START, DURING, add_shadows
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
+
+__all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "start", "turn"]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def read_matrix(P, places, column, A, b):
+    """Write the matrix and the constant part of x' = A x + b; places is (n, n + 1), -1 where zero."""
+    n = b.size
+    for i in range(n):
+        for j in range(n):
+            A[i, j] = P[places[i, j], column] if places[i, j] >= 0 else 0.0
+        b[i] = P[places[i, n], column] if places[i, n] >= 0 else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def start(P, initial_places, column, x, r):
+    """Set the states to their initial values and all infusion rates to zero."""
+    for i in range(x.size):
+        x[i], r[i] = P[initial_places[i], column], 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def change(kind, state, value, column, P, initial_places, x, r):
+    """Apply one event that concerns states x and infusion rates r alone."""
+    if kind == BOLUS:
+        x[state] += value
+    elif kind == RATE:
+        r[state] += value
+        if abs(r[state]) < 1e-12 * abs(value):
+            r[state] = 0.0
+    elif kind == RESET:
+        start(P, initial_places, column, x, r)
+    elif kind == REPLACE:
+        x[state] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def leave_cycle(kind, additive, state, value, ss, row, accumulates, base, kept, kept_r, x, r):
+    """Go on from the end of a steady dosing cycle in x, added to what was there (kept) for SS=2, else to the start."""
+    for i in range(x.size):
+        gain = 0.0 if accumulates[i] else x[i] - base[i]
+        x[i] = (kept[i] if additive else base[i]) + gain
+        r[i] = kept_r[i] if additive else 0.0
+    if kind != SS_BOLUS and kind != SS_CONSTANT:
+        r[state] += ss[row, 3] * value
+        add_shadows(r, ss, row, DURING, ss[row, 3])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def record(x, out, place, stride):
+    """Write the states to out[place + state * stride]; return whether all are finite."""
+    finite = True
+    for i in range(x.size):
+        out[place + i * stride] = x[i]
+        finite &= math.isfinite(x[i])
+    return finite
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def leave_blank(n, out, place, count, stride):
+    """Mark observations that were not reached as not a number."""
+    for i in range(n):
+        for k in range(count):
+            out[place + i * stride + k] = np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def turn(x, r, ss, row, state, value, on):
+    """Turn the infusion of a steady dosing cycle on or off."""
+    r[state] += value if on else -value
+    add_shadows(x, ss, row, AT_START if on else AT_END, 1.0)
+    add_shadows(r, ss, row, DURING, 1.0 if on else -1.0)
