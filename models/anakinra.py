@@ -22,6 +22,9 @@ patients, 107 by Yang 2001 and 104 by Urien 2013 (children). In end-stage diseas
 skin and CL about 20 into a vein, which no F explains; the model gives 45 and 38. Clearance by CLcr and by weight may
 count weight twice where CLcr comes from a formula that contains it.
 
+Not described: 133 mg/h into a vein for 6 h gave 34 mg/L (human endotoxaemia), which implies a clearance of at most 3.9
+L/h.
+
 Absorption: the terminal half-life is 3.8 and 4.0 h in two studies, 4-6 h in the US label. Chosen: 4.5 h.
 
 Variability was not published for this form. That of CL is from Urien 2013, those of V and ka from Jung 2023, in whose

@@ -7,11 +7,11 @@ nmol/L and MW brings them to mg/L.
 
 Absorption slows as ka / t^h with the time t in hours since the injection. The publication had one dose, so two things
 here are assumptions. First, t for repeated doses is the mean time that what is left in the depot has been there: it
-equals the time since the injection for one dose, starts anew with the next as far as nothing was left (at 100 mg every
-12 h the depot is within 4% of one where each dose has its own clock), needs no clock of its own, and does not depend
-on when a simulation starts. It is the state `age`, amount times time, divided by the amount. Second, 0.001 h is added
-to t, as ka / t^h is infinite at 0. h varies by 157% (CV) between subjects; where it would reach 1, the drug would be
-absorbed at once, so it is cut at 0.95.
+equals the time since the injection for one dose, starts anew with the next as far as nothing was left, needs no clock
+of its own, and does not depend on when a simulation starts. It is the state `age`, amount times time, divided by the
+amount. Where each dose keeps its own clock instead, concentrations of 100 mg every 12 h differ by 1%. Second, 0.001 h
+is added to t, as ka / t^h is infinite at 0. h varies by 157% (CV) between subjects; where it would reach 1, the drug
+would be absorbed at once, so it is cut at 0.95.
 
 Equations: depot' = -k depot; age' = depot - k age, with k = ka (1 h / (age / depot + 0.001 h))^h;
 central' = k depot - CL Cc - kint V RC, with free drug Cc from central / V = Cc + RC, RC = Rtot Cc / (Kss + Cc).

@@ -107,6 +107,8 @@ def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
 
 def _table(found: xr.Dataset) -> pd.DataFrame:
     """One row per schedule and metric: median and central 90% of the subjects."""
+    import pandas as pd
+
     numbers = exposure_summary(found, METRICS, text=False)
     doses = {name: text for _, texts in GROUPS for name, text in texts.items()}
     rows = []
@@ -115,8 +117,6 @@ def _table(found: xr.Dataset) -> pd.DataFrame:
             units, meaning = found[metric].attrs.get("units", "1"), found[metric].attrs["long_name"]
             median, low, high, count = values[heading]
             rows.append((regimen, doses[str(regimen)], metric, units, median, low, high, int(count), meaning))
-    import pandas as pd
-
     return pd.DataFrame(rows, columns=["regimen", "doses", "metric", "unit", "median", "p5", "p95", "n", "meaning"])
 
 
@@ -155,7 +155,9 @@ def _save(out: Path, sims: xr.Dataset, table: pd.DataFrame, figures: dict[str, F
     from pkpd.plot.style import house_style
 
     out.mkdir(parents=True, exist_ok=True)
-    packed = {str(name): {"zlib": True, "shuffle": True} for name in sims.data_vars}
+    packed: dict[str, dict[str, Any]] = {str(name): {"zlib": True, "shuffle": True} for name in sims.data_vars}
+    for name in ("Cc", "Ccsf"):
+        packed[name]["dtype"] = "float32"
     jobs: dict[Path, Callable[[Path], Any]] = {
         out / "anakinra_schedules.nc": lambda p: sims.to_netcdf(p, engine="h5netcdf", encoding=packed),
         out / "anakinra_schedules.csv": lambda p: table.to_csv(p, index=False, float_format="%.5g"),

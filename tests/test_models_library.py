@@ -29,17 +29,22 @@ from pkpd.units import factors
 NAMES = list_models().names
 every_model = pytest.mark.parametrize("name", NAMES)
 
+
 # The register of names: a parameter is one of these, <stem>_<compartment>, <covariate>_<parameter> or <covariate>_max.
-PARAMETERS = frozenset(
-    """CL V V1 V2 V3 Q Q2 Q3 F tlag D1 ka MTT ktr ke0 Vmax Km CLm Vm fm kin kout E0 Emax EC50 Imax IC50 gamma slope Circ0
-    ktol M50 kon koff kint kdeg ksyn Rtot Kss MW kconv h tref tmin""".split()
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+PARAMETERS = words(
+    """CL V V1 V2 V3 Q Q2 Q3 F tlag D1 ka MTT ktr ke0 Vmax Km CLm Vm fm kin kout E0 Emax EC50 Imax IC50 gamma slope
+    Circ0 ktol M50 kon koff kint kdeg ksyn Rtot Kss MW kconv h tref tmin"""
 )
-STATES = frozenset(
+STATES = words(
     """depot gut central peripheral effect response target complex metabolite moderator age csf succinate precursors
-    transit circulating""".split()
+    transit circulating"""
 )
-OUTPUTS = frozenset("Cc Ce Cm Ctot Ccsf R RC E WBC occupancy".split(" "))
-COVARIATES = frozenset("WT CRCL BSA SEX HDL LNRF PROT ALB SMOK".split(" "))
+OUTPUTS = words("Cc Ce Cm Ctot Ccsf R RC E WBC occupancy")
+COVARIATES = words("WT CRCL BSA SEX HDL LNRF PROT ALB SMOK")
 
 TIMES = np.array([0.5, 1.0, 4.0, 12.0, 24.0, 48.0, 168.0])
 AMOUNT = 100.0
@@ -351,10 +356,10 @@ class Curve(NamedTuple):
     twice: tuple[float, float, float]
 
 
-# Solved independently from the published parameters, to two or three digits.
+# Solved independently from the published parameters, to two or three digits; in Jung 2023 every dose has its own clock.
 PUBLISHED = {
-    "anakinra_urien2013": Curve(0.96, 4.9, 15.8, 0.63, 0.206, 7.3, (1.10, 0.206, 0.66), (1.58, 0.90, 1.32)),
-    "anakinra_jung2023": Curve(0.99, 3.2, 10.2, 0.34, 0.033, 3.4, (1.01, 0.033, 0.42), (1.22, 0.38, 0.85)),
+    "anakinra_urien2013": Curve(0.96, 4.9, 15.8, 0.63, 0.206, 7.3, (1.10, 0.229, 0.66), (1.58, 0.930, 1.32)),
+    "anakinra_jung2023": Curve(0.99, 3.2, 10.2, 0.34, 0.033, 3.4, (1.01, 0.033, 0.42), (1.26, 0.406, 0.89)),
 }
 
 
@@ -371,9 +376,7 @@ def test_published_anakinra_models_give_their_curves(name: str):
         steady = run(model, Dose(100, "depot", ii=tau, addl=20), hours(0, 240, 0.25)).Cc
         last = steady.sel(time=slice(240 - tau, 240))
         level = [float(last.max()), float(last[-1]), float(last.integrate("time")) / tau]
-        if tau == 24 and name == "anakinra_urien2013":
-            trough *= 1.1  # the published row repeats the single dose's C24; the trough carries the days before
-        assert level == pytest.approx([peak, trough, mean], rel=0.05)
+        assert level == pytest.approx([peak, trough, mean], rel=0.03)
 
 
 def test_fractal_absorption_starts_anew_with_each_dose():
@@ -387,7 +390,7 @@ def test_fractal_absorption_starts_anew_with_each_dose():
 
     times = np.array([0.1, 1.0, 6.0, 24.0, 25.0, 30.0])
     found = run(model, Dose(100, "depot", ii=24, addl=1), times).depot.values
-    np.testing.assert_allclose(found, left(times) + np.where(times > 24, left(times - 24), 0.0), rtol=2e-3)
+    np.testing.assert_allclose(found, left(times) + np.where(times > 24, left(times - 24), 0.0), rtol=5e-3)
 
 
 class Row(NamedTuple):
@@ -422,7 +425,7 @@ def anakinra_table() -> list[Row]:
     rows += [
         Row("AUC, 100 mg SC, normal kidneys, mg*h/L", "9.8 (CL/F 170 SD 37)", 8.05, 12.5, float(daily.AUCtau)),
         Row("accumulation, 100 mg daily", "<= 1.15", 1.0, 1.15, float(daily.accumulation)),
-        Row("Cavg, 100 mg daily, mg/L", "0.41-0.46", 0.37, 0.51, float(daily.Cavg)),
+        Row("Cavg, 100 mg daily, normal kidneys, mg/L", "0.41 (CL/F 170 SD 37)", 0.336, 0.522, float(daily.Cavg)),
     ]
     clearance = model.evaluate(covariates=normal)["CL"] / 0.06
     rows.append(Row("CL, 1 mg/kg IV, mL/min", "137 SD 21", 116, 158, clearance))
@@ -431,7 +434,7 @@ def anakinra_table() -> list[Row]:
         apparent = p["CL"] / p["F"] / 0.06
         rows.append(Row(f"CL/F, CLcr {crcl}, mL/min", f"{mean} SD {sd}", mean - sd, mean + sd, apparent))
     severe = exposure(run(model, Dose(100, "depot", ii=48, addl=6), hours(0, 336, 0.25), covariates={"CRCL": 20.0}).Cc)
-    rows.append(Row("Cavg, 100 mg q48h, CLcr 20, mg/L", "0.67", 0.5, 0.8, float(severe.Cavg)))
+    rows.append(Row("Cavg, 100 mg q48h, CLcr 20, mg/L", "0.67 (CL/F 51.5 SD 8.4)", 0.580, 0.806, float(severe.Cavg)))
     fluid = run(model, Dose(100, "depot", ii=24, addl=9), hours(216, 240, 0.5), covariates=normal).Ccsf.mean()
     rows.append(Row("CSF, 100 mg daily, ng/mL", "1.3-9", 1.3, 9, 1000 * float(fluid)))
     return rows

@@ -128,7 +128,7 @@ DOSES = {
         {"F2P": 0.9, "LAG2": 0.9, "DUR2": 20.3}, [{"AMT": 100, "CMT": 2, "RATE": -2, "II": 8, "SS": 1, "ADDL": 1}],
     ),
     "steady state at a modelled rate": ({"RAT2": 8.3, "F2P": 0.8}, [{"AMT": 100, "CMT": 2, "RATE": -1, "II": 8, "SS": 1}]),
-    "constant infusion": ({"RAT2": 3.0}, [{"AMT": 0, "CMT": 2, "RATE": -1, "SS": 1}]),
+    "constant infusion": ({}, [{"AMT": 0, "CMT": 2, "RATE": 12, "SS": 1}]),
     "steady state added": ({"F1P": 0.7}, [{"AMT": 50}, {"TIME": 6.5, "AMT": 100, "II": 12, "SS": 2}]),
     "reset in an infusion": (
         {"F2P": 0.6, "LAG2": 0.5, "DUR2": 9.0},
@@ -146,12 +146,45 @@ def test_every_kind_of_dose(case, method):
     check(model, data(*rows), ["CL", "VC", "KA", *values], method=method)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_constant_infusion_at_a_modelled_rate_has_the_derivative_of_the_closed_form(method):
+    traced = equations(lambda t, y, k, R: [-k * y[0]], [0], ["k", "R"], dosing={0: {"rate": "R"}})
+    k, R, t = 0.3, 4.0, TIMES
+    kernel = Kernel(tangent(traced, traced.inputs))
+    found = one(kernel, t, [k, R], {"time": 0.0, "amt": 0.0, "rate": -1.0, "ss": 1}, method=method, **TIGHT)
+    decay = np.exp(-k * t)
+    expected = [R / k * decay, -R * decay * (1 / k + t) / k, decay / k]
+    np.testing.assert_allclose(found, np.column_stack(expected), rtol=1e-9)
+
+
 def test_linear_models_are_solved_exactly_and_alike():
     model = lin(F1P=0.7, LAG1=0.4)
     dose = Regimen(amt=100, cmt="DEPOT", ii=12, addl=3)
     exact, lanes = (sensitivities(model, dose, times=TIMES, method=m, **TIGHT) for m in ("linear", "dop853"))
     assert sensitivities(model, dose, times=TIMES, wrt="CL").attrs["method"] == "linear"
     np.testing.assert_allclose(exact.dCONC, lanes.dCONC, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "dose",
+    [
+        {"amt": 100.0, "ii": 12.0, "addl": 2},
+        {"amt": 100.0, "ii": 12.0, "ss": 1, "addl": 1},
+        {"amt": 100.0, "rate": -2.0, "ii": 8.0, "ss": 1},
+        {"amt": 0.0, "rate": 9.0, "ss": 1},
+    ],
+)
+def test_cascades_agree_with_the_lanes(dose):
+    def rhs(t, y, ka, k, F, lag, D, kin):
+        return [-ka * y[0], ka * y[0] - k * y[1], kin / (1 + y[1] / 10) - 0.2 * y[2]]
+
+    doses = {0: {"F": "F", "tlag": "lag", "duration": "D"}}
+    traced = equations(rhs, [0, 0, 5.0], ["ka", "k", "F", "lag", "D", "kin"], dosing=doses)
+    kernel = Kernel(tangent(traced, traced.inputs))
+    assert kernel.cascade
+    inputs, given = [0.9, 0.13, 0.7, 0.45, 9.3, 1.7], {"time": 0.0, **dose}
+    panels, steps = (one(kernel, TIMES, inputs, given, method=m, **TIGHT) for m in ("cascade", "dop853"))
+    np.testing.assert_allclose(panels, steps, rtol=1e-8, atol=1e-8)
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -239,16 +272,19 @@ def test_data_set_with_covariates_that_change(carry, method):
         "weights",
         states=[State("depot", "mg", "site"), State("central", "mg", "plasma")],
         covariates=[Covariate("WT", "kg", 70, "weight", carry=carry)],
-        parameters=[Parameter("CL", 5.0, "L/h"), Parameter("V", 50.0, "L"), Parameter("b", 0.8, ""), Parameter("F", 0.7, "")],
+        parameters=[
+            Parameter("CL", 5.0, "L/h"), Parameter("V", 50.0, "L"), Parameter("b", 0.8, ""), Parameter("F", 0.7, ""),
+            Parameter("ka", 0.9, "1/h"), Parameter("C0", 0.1, "mg/L"), Parameter("reference", 5.0, "L/h"),
+        ],
         outputs=[Output("Cc", "mg/L", "plasma concentration")],
         individual=lambda p, cov: {"CL": p.CL * (cov.WT / 70) ** p.b},
-        initial=lambda p: {"central": 0.1 * p.V * 1.0},
-        dosing=lambda p: {"depot": {"F": p.F * (p.CL / 5.0) ** 0.5}},
-        dynamics=lambda t, x, p: {"depot": -x.depot * 0.9, "central": 0.9 * x.depot - p.CL / p.V * x.central},
+        initial=lambda p: {"central": p.C0 * p.V},
+        dosing=lambda p: {"depot": {"F": p.F * (p.CL / p.reference) ** 0.5}},
+        dynamics=lambda t, x, p: {"depot": -p.ka * x.depot, "central": p.ka * x.depot - p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
-        units=False,
-    )
-    rows = [{"ID": i, "TIME": t, "AMT": 80, "II": 4, "ADDL": 2, "WT": w * i} for i in (1, 2) for t, w in ((0, 60), (14, 66), (30, 50))]
+    )  # fmt: skip
+    weights = ((0, 60), (14, 66), (30, 50))
+    rows = [{"ID": i, "TIME": t, "AMT": 80, "II": 4, "ADDL": 2, "WT": w * i} for i in (1, 2) for t, w in weights]
     check(model, data(*rows), method=method)
 
 

@@ -31,8 +31,9 @@ def test_only_time_and_states_change_while_the_solver_steps():
 
 def test_the_largest_constant_expressions_get_one_place_each():
     clearance = A * exp(ETA) * (WT / 70)
-    assert placed(-clearance / B * X, clearance / B * X - Y) == [repr(clearance), repr(B)]
-    assert placed(*rearrange([-clearance / B * X])) == [repr(-(clearance / B))]
+    assert placed(clearance / B * X, X / (clearance / B) - Y) == [repr(clearance / B)]
+    assert placed(clearance * X / B) == [repr(clearance), repr(B)]
+    assert placed(*rearrange([clearance * X / B])) == [repr(clearance / B)]
     assert placed((A + B) * X, A * Y) == [repr(A + B), repr(A)]
 
 

@@ -128,7 +128,7 @@ def switch_times(roots: Sequence[Node]) -> tuple[list[Node], list[Node]]:
         if depends_on([slope], is_dynamic)[slope]:
             continue
         at_zero = substitute([a - b], {TIME: const(0)})[0]
-        when = make("div", make("neg", at_zero), slope)
+        when = at_zero if slope is const(-1) else make("div", make("neg", at_zero), slope)
         times[when] = None
         if n.op in ("lt", "le") and slope.op == "const":
             before = make("lt", TIME, when)

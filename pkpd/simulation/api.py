@@ -135,8 +135,9 @@ def simulate(
 
 
 def run_job(
-    job: Job, regimen: Regimens, population: Population | None, times: Any, occasions: Any = None, residual: bool = False,
-    seed: int | None = None, store: str | os.PathLike[str] | None = None, progress: bool | None = None,
+    job: Job, regimen: Regimens, population: Population | None, times: Any, occasions: Any = None,
+    residual: bool = False, seed: int | None = None, store: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
 ) -> xr.Dataset:  # fmt: skip
     """Solve what a job asks for; arguments as for :func:`simulate`."""
     with Progress(progress) as bar:
@@ -189,16 +190,17 @@ def _simulate_grid(
     sink = _sink(job, len(packed), people.n, times, store, coords, doses)
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
     tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
-    names = list(named)
+    names, n = list(named), people.n
+
+    def who(i: int) -> str:
+        """Name the i-th pair of regimen and subject."""
+        prefix = f"regimen '{names[i // n]}', " if names[i // n] else ""
+        return f"{prefix}subject {people.labels[i % n]}"
 
     def work(task: tuple[int, slice]) -> None:
         g, subjects = task
         block, inputs = grid.grid_block(model, kernel, people, courses, subjects, *packed[g], times)
-
-        def who(i: int) -> str:
-            return f"regimen '{names[g]}', subject {people.labels[subjects.start + i]}"
-
-        result = _solve(job, block, inputs, who, sink.target(g, subjects))
+        result = _solve(job, block, inputs, lambda i: who(g * n + subjects.start + i), sink.target(g, subjects))
         values = result.outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
         found = dict(zip([q.name for q in job.chosen], values, strict=True))
         if residual:
@@ -211,12 +213,8 @@ def _simulate_grid(
     bar.start(len(tasks), f"simulating {model.name}")
     _run(work, tasks, job.threads)
     sink.finish()
-    status, when = sink.status, sink.when
-    n = people.n
-    report(
-        model, status.ravel(), when.ravel(), lambda i: f"regimen '{names[i // n]}', subject {people.labels[i % n]}",
-        lambda i: _values(job, people, i % n), job.on_failure,
-    )  # fmt: skip
+    values_of = functools.partial(_values, job, people)
+    report(model, sink.status.ravel(), sink.when.ravel(), who, lambda i: values_of(i % n), job.on_failure)
     return sink.dataset(_notes(job))
 
 
@@ -231,7 +229,7 @@ def _simulate_table(
 ) -> xr.Dataset:
     if times is not None:
         raise PkpdError(
-            "simulate: a data set brings its own times; leave times out, or give a regimen (table.regimens()) with times"
+            "simulate: a data set brings its own times; leave times out, or give regimens (table.regimens()) with times"
         )
     model = job.model
     people = Population.typical(model, table.n_subjects) if population is None else population
@@ -241,6 +239,11 @@ def _simulate_table(
             f"draw n={table.n_subjects}"
         )
     _check_people(model, people)
+    if model.iov_etas and "OCC" in table.frame.columns:
+        occasions = int(
+            table.frame.groupby(np.repeat(np.arange(table.n_subjects), np.diff(table.starts)))["OCC"].nunique().max()
+        )
+        people = people.with_occasions(max(occasions, people.n_occasions))
     size = max(16, min(512, -(-table.n_subjects // job.threads)))
     values = {q.name: np.empty(len(table)) for q in job.chosen}
     status, when = np.zeros(table.n_subjects, np.int64), np.zeros(table.n_subjects)
@@ -277,7 +280,7 @@ def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | 
         return solve_block(job.kernel, block, inputs, job.settings, target)
     except Fault as fault:
         _, i, k = fault.args
-        names = [s.name for s in job.kernel.inputs]
+        names = [s.name if s.kind in ("theta", "covariate") else f"{s.kind}_{s.name}" for s in job.kernel.inputs]
         text = describe(names, [float(v) for v in inputs[:, block.column[i]]])
         raise dose_fault(job.model, fault, who(i), int(block.records.cmt[k]), text) from None
 

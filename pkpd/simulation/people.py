@@ -71,6 +71,8 @@ def population_courses(model: Model, people: Population, occasions: np.ndarray |
     for i in range(people.n):
         series = [people.varying[n][i] for n in names]
         knots = np.unique(np.concatenate([*(s[0] for s in series), starts]))
+        if starts.size:  # the first occasion needs a row of its own
+            knots = np.append(knots[0] - 1.0, knots)
         time.append(knots)
         values.append(
             np.column_stack(
