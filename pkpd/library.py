@@ -148,8 +148,8 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     Returns
     -------
     Model
-        The global `model` of the file, or the only `Model` in it. The docstring of the file describes it where it
-        has no description of its own.
+        The global `model` of the file, or the only `Model` in it. The docstring of the file gives its title (the
+        first line) and description where it has none of its own.
 
     Raises
     ------
@@ -252,7 +252,9 @@ def _model_of(module: types.ModuleType, path: Path) -> Model:
         else:
             have = f"it defines {', '.join(found)}" if found else "it defines no Model"
         raise LibraryError(f"model file {path} must assign one Model to the global name 'model'; {have}")
-    if not model.description and module.__doc__:
+    if not (model.title or model.description) and module.__doc__:
+        title, _, rest = inspect.cleandoc(module.__doc__).partition("\n")
         # The model is a frozen value; nobody else has seen it yet.
-        object.__setattr__(model, "description", inspect.cleandoc(module.__doc__))
+        object.__setattr__(model, "title", title)
+        object.__setattr__(model, "description", rest.strip())
     return model

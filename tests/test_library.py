@@ -91,7 +91,8 @@ def test_own_file_by_text_path_and_relative_path(own: Path, monkeypatch: pytest.
 
 
 def test_docstring_of_the_file_describes_the_model(own: Path):
-    assert load_model(own).description == "A drug of one's own.\n\nSecond paragraph."
+    model = load_model(own)
+    assert (model.title, model.description) == ("A drug of one's own.", "Second paragraph.")
 
 
 def test_description_of_the_model_is_kept(own: Path):

@@ -36,7 +36,7 @@ def data(*rows: Row, times: np.ndarray = TIMES) -> EventTable:
     subjects = sorted({row.get("ID", 1) for row in rows})
     observed = [{"ID": i, "TIME": t, "EVID": 0, "CMT": 0} for i in subjects for t in times]
     given = [dict.fromkeys(columns, 0) | {"ID": 1, "CMT": 1, "EVID": 1} | row for row in rows]
-    frame = pd.DataFrame(given + observed).fillna({c: 0 for c in columns})
+    frame = pd.DataFrame(given + observed).fillna(dict.fromkeys(columns, 0))
     return read_events(frame.sort_values(["ID", "TIME"], kind="stable").ffill().bfill().reset_index(drop=True))
 
 
@@ -58,7 +58,8 @@ def differences(
             return simulate(model, regimen, Population.from_table(model, table), times, **TIGHT, **more)
 
         near, far = [(at(s * h), at(-s * h)) for s in (1, 2)]
-        columns.append({o: (8 * (near[0][o] - near[1][o]) - (far[0][o] - far[1][o])).values / (12 * h) for o in model.outputs})
+        columns.append({o: 8 * (near[0][o] - near[1][o]) - (far[0][o] - far[1][o]) for o in model.outputs})
+        columns[-1] = {o: c.values / (12 * h) for o, c in columns[-1].items()}
     return {o: np.stack([c[o] for c in columns], axis=-1) for o in model.outputs}
 
 
@@ -127,7 +128,9 @@ DOSES = {
     "steady state of overlapping infusions": (
         {"F2P": 0.9, "LAG2": 0.9, "DUR2": 20.3}, [{"AMT": 100, "CMT": 2, "RATE": -2, "II": 8, "SS": 1, "ADDL": 1}],
     ),
-    "steady state at a modelled rate": ({"RAT2": 8.3, "F2P": 0.8}, [{"AMT": 100, "CMT": 2, "RATE": -1, "II": 8, "SS": 1}]),
+    "steady state at a modelled rate": (
+        {"RAT2": 8.3, "F2P": 0.8}, [{"AMT": 100, "CMT": 2, "RATE": -1, "II": 8, "SS": 1}],
+    ),
     "constant infusion": ({}, [{"AMT": 0, "CMT": 2, "RATE": 12, "SS": 1}]),
     "steady state added": ({"F1P": 0.7}, [{"AMT": 50}, {"TIME": 6.5, "AMT": 100, "II": 12, "SS": 2}]),
     "reset in an infusion": (
@@ -302,7 +305,8 @@ def saturable() -> Model:
         "saturable",
         states=[State("central", "mg", "plasma")],
         parameters=[
-            Parameter("Vm", 10.0, "mg/h"), Parameter("Km", 30.0, "mg"), Parameter("lag", 0.7, "h"), Parameter("stop", 6.5, "h"),
+            Parameter("Vm", 10.0, "mg/h"), Parameter("Km", 30.0, "mg"), Parameter("lag", 0.7, "h"),
+            Parameter("stop", 6.5, "h"),
         ],
         outputs=[Output("A", "mg", "amount")],
         dosing=lambda p: {"central": {"tlag": p.lag}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -124,7 +125,7 @@ class Emitter:
 
     def _pow(self, base: Node, exponent: Node) -> Value:
         m, x = self.math, self.values[base]
-        if exponent.op == "const":
+        if exponent.op == "const" and math.isfinite(exponent.value):
             e = exponent.value
             if e == int(e) and abs(e) <= 16:
                 return m.pow_integer(x, int(e))
@@ -134,7 +135,7 @@ class Emitter:
             return m.pow(x, self.values[exponent])
         if base not in self.pairs:
             self.pairs[base] = m.log_pair(x)
-        return m.pow_from_pair(x, self.pairs[base], self.values[exponent])
+        return m.pow_from_pair(x, self.pairs[base], self.values[exponent], positive=_never_negative(base))
 
 
 _SIMPLE: dict[str, Callable[..., Value]] = {
@@ -145,6 +146,18 @@ _SIMPLE: dict[str, Callable[..., Value]] = {
     "lt": VectorMath.less, "le": VectorMath.less_equal, "and": VectorMath.logical_and, "or": VectorMath.logical_or,
     "not": VectorMath.logical_not, "where": VectorMath.select,
 }  # fmt: skip
+
+
+def _never_negative(n: Node, depth: int = 6) -> bool:
+    """Tell whether an expression is seen at a glance to be zero, positive or not a number."""
+    if n.op == "const":
+        return n.value >= 0
+    if n.op in ("exp", "abs", "sqrt"):
+        return True
+    if depth == 0 or n.op not in ("max", "min", "add", "mul", "div", "pow", "where"):
+        return False
+    parts = [_never_negative(a, depth - 1) for a in (n.args[1:] if n.op == "where" else n.args[:1] if n.op == "pow" else n.args)]
+    return any(parts) if n.op == "max" else all(parts)
 
 
 def _needed(roots: Sequence[Node], known: dict[Node, Value]) -> list[Node]:

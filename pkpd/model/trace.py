@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import Node, as_node, symbol, walk
+from pkpd.graph.fingerprint import fingerprint
+from pkpd.graph.nodes import Node, as_node, symbol
 from pkpd.model import run
 from pkpd.model.variability import individual_value
 
@@ -68,16 +69,9 @@ class Trace:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of names, order and equations, the same in every process; values of parameters do not enter."""
-        digest = hashlib.sha256(repr((self.states, self.thetas, self.etas, self.kappas, self.covariates)).encode())
-        named = list(self.named())
-        number: dict[Node, int] = {}
-        for node in walk(e for _, e in named):
-            number[node] = len(number)
-            below = ",".join(str(number[a]) for a in node.args)
-            value = node.value.hex() if node.op == "const" else ""
-            digest.update(f"{node.op}|{below}|{value}|{node.name}|{node.kind}\n".encode())
-        digest.update("\n".join(f"{name}={number[e]}" for name, e in named).encode())
-        return digest.hexdigest()
+        labels, roots = zip(*self.named(), strict=True)
+        names = (self.states, self.thetas, self.etas, self.kappas, self.covariates, labels)
+        return hashlib.sha256(f"{names!r}{fingerprint(roots)}".encode()).hexdigest()
 
 
 def trace_model(model: Model) -> Trace:

@@ -17,7 +17,15 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError
 from pkpd.population.people import Population
 from pkpd.simulation import dataset, grid, rows
-from pkpd.simulation.arguments import Regimens, named_from, occasions_from, settings_from, threads_from, times_from
+from pkpd.simulation.arguments import (
+    Regimens,
+    check_method,
+    named_from,
+    occasions_from,
+    settings_from,
+    threads_from,
+    times_from,
+)
 from pkpd.simulation.failures import describe, dose_fault, report
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
@@ -25,6 +33,7 @@ from pkpd.simulation.people import population_courses
 from pkpd.simulation.progress import Progress, announce_compilation
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import Fault, Result, Settings, Target, solve_block
+from pkpd.solve.warm import first_loop
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,9 +96,10 @@ def simulate(
         Add ``<output>_observed`` with residual error drawn for outputs that declare one.
     seed : int, optional
         Of the residual error; the population's by default.
-    method : {"auto", "linear", "dop853", "tsit5", "rodas5p"}
-        ``auto``: the exact propagator for linear models, else an explicit method of order 8 that hands stiff subjects
-        to a stiff method of order 5.
+    method : {"auto", "linear", "cascade", "dop853", "tsit5", "rodas5p"}
+        ``auto``: the exact propagator for linear models; where linear equations drive others that are linear in
+        themselves, the propagator with quadrature (cascade); else an explicit method of order 8 that hands stiff
+        subjects to a stiff method of order 5.
     rtol, atol : float
         Bounds of the error per step of each state: relative, and in the state's unit.
     h_max, max_steps
@@ -126,10 +136,9 @@ def simulate(
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"simulate: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
     chosen = quantities(model, outputs)
-    announce_compilation()
     kernel = kernel_for(model, chosen)
-    if method == "linear" and not kernel.linear:
-        raise PkpdError(f"simulate: model '{model.name}' is not linear with constant coefficients; use method='auto'")
+    check_method("simulate", model, kernel, method)
+    announce_compilation(first_loop(kernel, method))
     job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure)
     return run_job(job, regimen, population, times, occasions, residual, seed, store, progress)
 

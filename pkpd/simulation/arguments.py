@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,23 +12,37 @@ from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, RegimenError
 from pkpd.population.people import Population
-from pkpd.solve.kernel import METHODS
+from pkpd.solve.kernel import METHODS, Kernel
 from pkpd.solve.run import Settings
 
-__all__ = ["Regimens", "named_from", "occasions_from", "settings_from", "threads_from", "times_from"]
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["Regimens", "check_method", "named_from", "occasions_from", "settings_from", "threads_from", "times_from"]
 
 Regimens = Regimen | Mapping[str, Any] | Sequence[Regimen] | EventTable | None
 
 
 def settings_from(method: str, rtol: float, atol: float, h_max: float, max_steps: int) -> Settings:
     """Return how to solve."""
-    known = ("auto", "linear", *METHODS)
+    known = ("auto", "linear", "cascade", *METHODS)
     if method not in known:
         raise PkpdError(f"simulate: method must be one of {', '.join(known)}, got {method!r}")
     for name, value in (("rtol", rtol), ("atol", atol), ("h_max", h_max)):
         if not value > 0:
             raise PkpdError(f"simulate: {name} must be > 0, got {value!r}")
     return Settings(method, float(rtol), float(atol), int(max_steps), float(h_max))
+
+
+def check_method(verb: str, model: Model, kernel: Kernel, method: str) -> None:
+    """Raise PkpdError if a model's equations do not have the form that a method needs."""
+    if method == "linear" and not kernel.linear:
+        raise PkpdError(f"{verb}: model '{model.name}' is not linear with constant coefficients; use method='auto'")
+    if method == "cascade" and not kernel.cascade:
+        raise PkpdError(
+            f"{verb}: model '{model.name}' is not a cascade (linear equations that drive others which are linear in "
+            "themselves); use method='auto'"
+        )
 
 
 def threads_from(threads: int | None) -> int:

@@ -40,9 +40,12 @@ def _doses(regimen: Regimen, first_state: str) -> str:
     return json.dumps(doses)
 
 
-def variable_attributes(q: Quantity) -> dict[str, str]:
-    """Return the attributes of an output."""
-    return {"units": q.unit or "1", "long_name": q.meaning or q.name}
+def variable_attributes(name: str, chosen: Sequence[Quantity]) -> dict[str, str]:
+    """Return the attributes of an output, or of ``<output>_observed``."""
+    known = {q.name: q for q in chosen}
+    q = known.get(name) or known[name.removesuffix("_observed")]
+    error = "" if name in known else ", with residual error"
+    return {"units": q.unit or "1", "long_name": (q.meaning or q.name) + error}
 
 
 def status_attributes() -> dict[str, Any]:
@@ -79,10 +82,7 @@ def grid_dataset(
     keep = tuple(slice(None) if d in coords else 0 for d in ("regimen", "subject", "time"))
     data: dict[str, Any] = {}
     for name, array in values.items():
-        q = next((q for q in chosen if q.name == name or f"{q.name}_observed" == name), None)
-        attrs = variable_attributes(q) if q is not None else {}
-        if name.endswith("_observed") and q is not None and q.name != name:
-            attrs["long_name"] += ", with residual error"
+        attrs = variable_attributes(name, chosen)
         data[name] = (dims, array[keep], attrs if doses is None else attrs | {"doses": doses})
     data["status"] = (dims[:-1], status[keep[:2]], status_attributes())
     return xr.Dataset(data, coords, {"model": model.name, "title": model.title} | settings)
@@ -105,11 +105,7 @@ def rows_dataset(
         if column.dtype.kind == "O":
             column = np.array([str(v) for v in column])
         coords[str(name)] = ("row", column, {"units": model.time_unit} if name == "TIME" else {})
-    known = {q.name: q for q in chosen}
-    data: dict[str, Any] = {}
-    for name, array in values.items():
-        q = known.get(name) or known[name.removesuffix("_observed")]
-        data[name] = ("row", array, variable_attributes(q))
+    data: dict[str, Any] = {n: ("row", array, variable_attributes(n, chosen)) for n, array in values.items()}
     data["status"] = ("subject", status, status_attributes())
     coords["subject"] = ("subject", np.asarray(table.labels))
     return xr.Dataset(data, coords, {"model": model.name, "title": model.title} | settings)

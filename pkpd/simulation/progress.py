@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Any
 
+from pkpd.solve.warm import load_loop
+
 __all__ = ["Progress", "announce_compilation"]
 
 PATIENCE = 2.0  # seconds of silence before a bar appears
@@ -61,15 +63,13 @@ class Progress:
 
 
 @functools.cache
-def announce_compilation() -> None:
-    """Load the solver loops, and say so on standard error if that means compiling them for the first time."""
+def announce_compilation(loop: str) -> None:
+    """Load the loop of a method, and say so on standard error if that means compiling it for the first time."""
     text = "pkpd: compiling its solvers, once for this machine (about half a minute) ...\n"
     timer = threading.Timer(PATIENCE, sys.stderr.write, [text])
     timer.daemon = True
     timer.start()
     try:
-        from pkpd.solve.warm import load_loops
-
-        load_loops()
+        load_loop(loop)
     finally:
         timer.cancel()

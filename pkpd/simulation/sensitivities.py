@@ -10,11 +10,12 @@ import numpy as np
 from pkpd.errors import ModelError, PkpdError, nearest
 from pkpd.graph.nodes import Node, const, symbol
 from pkpd.simulation.api import Job, run_job
-from pkpd.simulation.arguments import Regimens, settings_from, threads_from
+from pkpd.simulation.arguments import Regimens, check_method, settings_from, threads_from
 from pkpd.simulation.kernels import Quantity, equations_for, quantities
 from pkpd.simulation.progress import announce_compilation
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.tangent import tangent
+from pkpd.solve.warm import first_loop
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,8 +60,8 @@ def sensitivities(
         default.
     rtol, atol : float
         Bounds of the error per step of each state and of each sensitivity. A sensitivity dx/dq is measured as
-        ``q dx/dq``, with the declared value of the parameter for q (1 for a random effect and for a value of 0), so that
-        both are in the state's unit.
+        ``q dx/dq``, with the declared value of the parameter for q (1 for a random effect and for a value of 0), so
+        that both are in the state's unit.
 
     Returns
     -------
@@ -89,16 +90,13 @@ def sensitivities(
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"sensitivities: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
     chosen, names = quantities(model, outputs), _names(model, wrt)
-    announce_compilation()
     size = max(1, STATES // len(model.states) - 1)
     parts = []
     for first in range(0, len(names), size):
         group = names[first : first + size]
         kernel = _kernel(model, chosen, group)
-        if method == "linear" and not kernel.linear:
-            raise PkpdError(
-                f"sensitivities: model '{model.name}' is not linear with constant coefficients; use method='auto'"
-            )
+        check_method("sensitivities", model, kernel, method)
+        announce_compilation(first_loop(kernel, method))
         columns = [*chosen, *(Quantity(_label(q.name, n), const(0), "", "") for n in group for q in chosen)]
         job = Job(model, columns, kernel, settings, threads_from(threads), on_failure)
         parts.append(run_job(job, regimen, population, times, occasions, progress=progress))

@@ -111,18 +111,22 @@ class ZarrSink:
             self._array(name, np.asarray(data), [dim], attrs[0] if attrs else {})
         full = [shape[i] for i in self.keep]
         self.layout = {"shape": full, "chunks": tuple((1, self.rows, shape[2])[i] for i in self.keep)}
-        self.attributes = {q.name: variable_attributes(q) | ({} if doses is None else {"doses": doses}) for q in chosen}
-        for name in self.attributes:
-            self._variable(name)
+        self.chosen, self.doses = chosen, doses
+        for q in chosen:
+            self._variable(q.name)
 
     def _variable(self, name: str) -> None:
         """Make room for an output, or for an output with residual error."""
-        attributes: dict[str, Any] = dict(self.attributes[name.removesuffix("_observed")])
+        attributes: dict[str, Any] = dict(variable_attributes(name, self.chosen))
+        if self.doses is not None:
+            attributes["doses"] = self.doses
         self.group.create_array(name, dtype="f8", attributes=attributes, dimension_names=self.dims, **self.layout)
 
     def _array(self, name: str, data: np.ndarray, dims: list[str], attributes: dict[str, Any]) -> None:
+        # text of fixed length has no place in the specification of Zarr 3
+        kind: Any = str if _is_text(data) else data.dtype
         array = self.group.create_array(
-            name, shape=data.shape, dtype=data.dtype, attributes=_plain(attributes), dimension_names=dims
+            name, shape=data.shape, dtype=kind, attributes=_plain(attributes), dimension_names=dims
         )
         array[...] = data
 
@@ -173,7 +177,12 @@ class ZarrSink:
         import xarray as xr
 
         self.group.attrs.update(notes)
-        return xr.open_zarr(str(self.path), consolidated=False, chunks=None)
+        stored = xr.open_zarr(str(self.path), consolidated=False, chunks=None)
+        return stored.assign_coords({n: c for n, c in self.coords.items() if _is_text(np.asarray(c[1]))})
+
+
+def _is_text(data: np.ndarray) -> bool:
+    return data.dtype.kind in "OTU"
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:

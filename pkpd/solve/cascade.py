@@ -1,226 +1,82 @@
 """Solution of cascades ``x' = A x + b + r + g(t, u)``, whose upstream states u obey linear equations by themselves.
 
-Between events A, b and the infusion rates r are constant. With ``E(s) = exp(A s)`` and G its integral, the upstream states
-are exact at any time, and the others follow from an integral over the panel from t to t + h:
+Between events A, b and the infusion rates r are constant. With ``E(s) = exp(A s)`` and G its integral, the upstream
+states are exact at any time, and the others follow from an integral over the panel from t to t + h:
 
     u(t + c h) = [E(c h) x(t) + G(c h) (b + r)]_u
     x(t + h)   = E(h) x(t) + G(h) (b + r) + h int_0^1 E((1 - c) h) g(t + c h, u(t + c h)) dc
 
-by the Gauss-Legendre rule with 8 nodes (order 16). There is nothing to iterate and no stage waits for another one.
+by the Gauss-Lobatto rule with 8 nodes (order 14). There is nothing to iterate and no stage waits for another one. The
+rule has a node at either end: without, what is over before the first node (an effect that saturates soon after a dose)
+would be missed.
 
 Error
 -----
-The integrand f of each state has at the nodes a Legendre series with coefficients a_0 ... a_7; the rule errs by the
-coefficients from a_16 on. With ``low`` the size of (a_4, a_5) and ``high`` that of (a_6, a_7), in units of the error that
-is allowed, the estimate is ``h high min(1, high / low)^2``. Coefficients that fall like k^-s, as at a kink or a branch point,
-fall from high to a_16 by (16 / 6.5)^-s = ((6.5 / 4.5)^-s)^2.45, so that the square is just what can be relied on; those of
-smooth integrands fall geometrically, by the power 4.75 of the same ratio, and the estimate is cautious. Pairs are taken
+The integrand of each state has at the nodes Legendre coefficients a_0 ... a_7; the rule errs by those from a_14 on.
+With ``low`` the size of (a_4, a_5) and ``high`` that of (a_6, a_7), times h and in units of the error allowed, the
+estimate is ``high min(1, high / low)^2``. Coefficients that fall like k^-s, as at a kink or a branch point, fall from
+high to a_14 by (14 / 6.5)^-s = ((6.5 / 4.5)^-s)^2.09, so that the square is what can be relied on; those of smooth
+integrands fall geometrically, by the power 3.75 of the same ratio, and the estimate is cautious. Pairs are taken
 because every other coefficient of an integrand with a symmetry vanishes.
 
-An estimate from eight nodes cannot see what happens between them. No panel is therefore longer than ``REACH`` time constants
-of the fastest downstream state, nor than the time since the last event and ``REACH`` time constants of the fastest upstream
-state: what decays that fast is seen by the first nodes (c_1 = 0.02).
+An estimate from eight nodes cannot see what happens between them. No panel is therefore longer than ``REACH`` time
+constants of the fastest downstream state, nor than the time since the last event and ``REACH`` time constants of the
+fastest upstream state.
 
 Panels
 ------
-Events and observations end panels. What lies between two of them is halved until the estimate allows it, so that the same
-few lengths return again and again and the matrices for them are remembered.
+Events and observations end panels. What lies between two of them is halved until the estimate allows it, so that the
+same few lengths return again and again and the matrices for them are remembered.
 
 Steady state
 ------------
-The upstream states have a closed form. With them, a dosing cycle maps the others by ``m -> E m + v``; v is one cycle from
-m = 0, and m = (1 - E)^-1 v.
+The upstream states have a closed form. With them, a dosing cycle maps the others by ``m -> E m + v``; v is one cycle
+from m = 0, and m = (1 - E)^-1 v.
 """
 
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
+from pkpd.machine.jit import compiled, inlined
 from pkpd.solve.call import call_panel
-from pkpd.solve.linear import KEPT, ORDER, find, solve_for, steady
-from pkpd.solve.panel import NODES, Layout, gauss_nodes
-from pkpd.solve.rows import copy_row, multiply_add, polynomial
+from pkpd.solve.linear import KEPT, find, solve_for, steady
+from pkpd.solve.sets import (
+    DOWN,
+    DRIVEN,
+    H_MAX,
+    HOPE,
+    LATEST,
+    LENGTH,
+    LEVEL,
+    MAX_STEPS,
+    POSITION,
+    SINCE,
+    STEPS,
+    TIME,
+    UP,
+    USED,
+    VERSION,
+    WHICH,
+    begin_row,
+    make,
+    pattern_of,
+    supply,
+)
 from pkpd.solve.shadows import AT_START, DURING, add_shadows
 from pkpd.solve.timeline import BOLUS, REPLACE, ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
-from pkpd.solve.walk import change, leave_blank, leave_cycle, read_matrix, record, start, turn
+from pkpd.solve.walk import change, leave_blank, leave_cycle, record, start, turn
 
-__all__ = ["solve_cascade"]
+__all__ = ["pattern_of", "solve_cascade"]
 
 REACH = 16.0
 HALVINGS = 40
-#: arrays of ``pkpd.solve.panel.Layout`` with the nodes, and which states are upstream
-Pattern = namedtuple("Pattern", "entries products watched reads pairs nodes upstream size timed")
-#: Taylor series of exp(A s) and of its integral; both at the nodes; what is remembered for each length of a panel
-Sets = namedtuple("Sets", "series integral E G X nodes lengths version stored G_nodes G_end terms factors")
-#: clock (t, h, atol, rtol), states now and at the panel's end, places, constants and infusions, and the numbers below
-Subject = namedtuple("Subject", "clock x new p c info pace count")
-TIME, LENGTH, ATOL, RTOL = range(4)
-HOPE, SINCE, UP, DOWN, H_MAX, NORM = range(6)  # of pace: length hoped for, last event, fastest rates, bound, norm of A
-STEPS, MAX_STEPS, VERSION, DRIVEN, USED, LEVEL, POSITION, WHICH = range(8)  # of count
 NEEDS_SET = -1
 
 
-def pattern_of(layout: Layout, n: int) -> Pattern:
-    """Return what the compiled loop needs to know of a layout."""
-    upstream = np.ones(n, bool)
-    upstream[layout.affected] = False
-    return Pattern(
-        layout.entries, layout.products, layout.watched, layout.reads, layout.pairs, gauss_nodes()[0], upstream, layout.size, layout.timed
-    )
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _make(at, n, places, rtol, atol, max_steps, h_max):
-    """Return room for the sets and for a subject."""
-    m, q = at.entries.shape[0], at.products.shape[0]
-    sets = Sets(
-        np.zeros((m, ORDER + 1)), np.zeros((m, ORDER + 1)), np.zeros((m, NODES)), np.zeros((m, NODES)), np.zeros((m, NODES)),
-        np.zeros(NODES), np.zeros(KEPT), np.zeros(KEPT, np.int64), np.zeros((KEPT, at.size)),
-        np.zeros((KEPT, m, NODES)), np.zeros((KEPT, m)), np.zeros((q, 2), np.int64), np.zeros(q),
-    )  # fmt: skip
-    me = Subject(np.zeros(4), np.zeros(n), np.zeros(n), np.zeros(places), np.zeros(n), np.zeros(2), np.zeros(6), np.zeros(8, np.int64))
-    me.clock[ATOL], me.clock[RTOL] = atol, rtol
-    me.pace[H_MAX], me.count[MAX_STEPS] = h_max, max_steps
-    return sets, me
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _begin_row(at, sets, me, A, b, P, column, matrix_places):
-    """Take over another column of P: matrix, Taylor series and the rates that bound the panels; forget all sets."""
-    read_matrix(P, matrix_places, column, A, b)
-    for k in range(me.p.size):
-        me.p[k] = P[k, column]
-    pace = me.pace
-    pace[UP], pace[DOWN], pace[NORM] = 0.0, 0.0, 0.0
-    for i in range(b.size):
-        side = UP if at.upstream[i] else DOWN
-        pace[side] = max(pace[side], abs(A[i, i]))
-        total = 0.0
-        for k in range(b.size):
-            total += abs(A[i, k])
-        pace[NORM] = max(pace[NORM], total)
-    _expand(at.entries, at.products, A, sets.series, sets.integral, sets.terms, sets.factors)
-    me.count[USED] = 0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _expand(entries, products, A, series, integral, terms, factors):
-    """Write the Taylor coefficients of exp(A s) and of its integral over s, entry by entry."""
-    used = 0
-    for q in range(products.shape[0]):
-        a = products[q, 1]
-        factor = A[entries[a, 0], entries[a, 1]]
-        if factor != 0.0:
-            terms[used, 0], terms[used, 1], factors[used] = products[q, 0], products[q, 2], factor
-            used += 1
-    for e in range(entries.shape[0]):
-        series[e, 0] = 1.0 if entries[e, 0] == entries[e, 1] else 0.0
-        integral[e, 0] = series[e, 0]
-    for k in range(1, ORDER + 1):
-        for e in range(entries.shape[0]):
-            series[e, k] = 0.0
-        for q in range(used):
-            series[terms[q, 0], k] += factors[q] * series[terms[q, 1], k - 1]
-        for e in range(entries.shape[0]):
-            series[e, k] *= 1.0 / k
-            integral[e, k] = series[e, k] * (1.0 / (k + 1))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _at_nodes(products, series, integral, nodes, h, norm, driven, s, E, G, X):
-    """Write exp(A c h) at the nodes c to E and, if driven, its integral to G: series at c h / 2^k and k doublings."""
-    m, k = E.shape[0], 0
-    while math.ldexp(norm * h, -k) > 0.5:
-        k += 1
-    for j in range(NODES):
-        s[j] = math.ldexp(nodes[j] * h, -k)
-    for e in range(m):
-        polynomial(E, e, series, ORDER, s)
-        if driven:
-            polynomial(G, e, integral, ORDER, s)
-            for j in range(NODES):
-                G[e, j] *= s[j]
-    for _ in range(k):
-        if driven:
-            for e in range(m):
-                copy_row(X, e, G, e)
-            for q in range(products.shape[0]):
-                multiply_add(X, products[q, 0], E, products[q, 1], G, products[q, 2])
-            for e in range(m):
-                copy_row(G, e, X, e)
-        for e in range(m):
-            for j in range(NODES):
-                X[e, j] = 0.0
-        for q in range(products.shape[0]):
-            multiply_add(X, products[q, 0], E, products[q, 1], E, products[q, 2])
-        for e in range(m):
-            copy_row(E, e, X, e)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _supply(at, sets, me):
-    """Make the set for the panel at hand, or bring up to date what constants and infusions add to it."""
-    q, driven = me.count[WHICH], me.count[DRIVEN] != 0
-    if q < 0:
-        q = me.count[USED] % KEPT
-        me.count[USED] += 1
-        sets.lengths[q] = me.clock[LENGTH]
-        E, G = sets.E, sets.G
-        _at_nodes(at.products, sets.series, sets.integral, at.nodes, me.clock[LENGTH], me.pace[NORM], driven, sets.nodes, E, G, sets.X)
-        _store(at.products, at.reads, at.pairs, at.watched.size, E, sets.stored, q)
-        if driven:
-            for e in range(G.shape[0]):
-                for j in range(NODES):
-                    sets.G_nodes[q, e, j] = G[e, j]
-                sets.G_end[q, e] = G[e, 0]
-            for i in range(at.products.shape[0]):
-                sets.G_end[q, at.products[i, 0]] += E[at.products[i, 1], 0] * G[at.products[i, 2], NODES - 1]
-    sets.version[q] = me.count[VERSION]
-    if driven:
-        _drive(at.entries, at.reads, at.watched, at.pairs.size, sets.G_nodes, sets.G_end, me.c, sets.stored, q)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _store(products, reads, pairs, watched, E, stored, q):
-    """Write to set q what depends on A and h alone; the first and last node add up to h: E(h) = E(c_1 h) E(c_8 h)."""
-    for i in range(stored.shape[1]):
-        stored[q, i] = 0.0
-    for i in range(reads.size):
-        for j in range(NODES):
-            stored[q, i * NODES + j] = E[reads[i], j]
-    first = (reads.size + watched) * NODES
-    for i in range(pairs.size):
-        for j in range(NODES):
-            stored[q, first + i * NODES + j] = E[pairs[i], NODES - 1 - j]
-    first += pairs.size * NODES
-    for i in range(products.shape[0]):
-        stored[q, first + products[i, 0]] += E[products[i, 1], 0] * E[products[i, 2], NODES - 1]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _drive(entries, reads, watched, pairs, G_nodes, G_end, c, stored, q):
-    """Write to set q what the constants and infusions c add, at the nodes and at the end."""
-    first = reads.size * NODES
-    for w in range(watched.size):
-        for j in range(NODES):
-            total = 0.0
-            for i in range(reads.size):
-                e = reads[i]
-                if entries[e, 0] == watched[w]:
-                    total += G_nodes[q, e, j] * c[entries[e, 1]]
-            stored[q, first + w * NODES + j] = total
-    first += (watched.size + pairs) * NODES + entries.shape[0]
-    for i in range(c.size):
-        stored[q, first + i] = 0.0
-    for e in range(entries.shape[0]):
-        stored[q, first + entries[e, 0]] += G_end[q, e] * c[entries[e, 1]]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _set_constants(b, r, c, count):
     """Note that constants or infusion rates are others now; the first ones need sets with integrals."""
     driven = False
@@ -232,23 +88,24 @@ def _set_constants(b, r, c, count):
         count[DRIVEN], count[USED] = 1, 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def _begin_stretch(clock, pace):
     """Note that an event has changed what the panels will see."""
     pace[HOPE], pace[SINCE] = np.inf, clock[TIME]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def _carry(address, start, target, clock, x, new, p, info, pace, count, lengths, version, stored):
     """Move the subject on from start to the target by panels.
 
     Returns
     -------
     int
-        0, a status code above 0 on failure, or NEEDS_SET: then ``_supply`` and call again, with the same start.
+        0, a status code above 0 on failure, or NEEDS_SET: then ``supply`` and call again, with the same start.
     """
     level, position = count[LEVEL], count[POSITION]
     h = math.ldexp(target - start, -level)
+    clock[LATEST] = np.nextafter(target, -np.inf)
     while position < 1 << level:
         now = start + position * h
         bound = min(REACH / pace[DOWN], REACH / pace[UP] + now - pace[SINCE], pace[HOPE], pace[H_MAX]) * (1.0 + 1e-9)
@@ -285,19 +142,33 @@ def _carry(address, start, target, clock, x, new, p, info, pace, count, lengths,
     return 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _carry_on(address, at, sets, me, target):
     """Move the subject on to the target; return a status code."""
     start, code = me.clock[TIME], NEEDS_SET
     me.count[LEVEL], me.count[POSITION] = 0, 0
     while start < target and code == NEEDS_SET:
-        code = _carry(address, start, target, me.clock, me.x, me.new, me.p, me.info, me.pace, me.count, sets.lengths, sets.version, sets.stored)
+        code = _carry(
+            address,
+            start,
+            target,
+            me.clock,
+            me.x,
+            me.new,
+            me.p,
+            me.info,
+            me.pace,
+            me.count,
+            sets.lengths,
+            sets.version,
+            sets.stored,
+        )
         if code == NEEDS_SET:
-            _supply(at, sets, me)
+            supply(at, sets, me)
     return max(code, 0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _period(ss, row, kind, pace):
     """Return the length of the dosing cycle; under a constant infusion any will do."""
     if kind != SS_CONSTANT:
@@ -305,7 +176,7 @@ def _period(ss, row, kind, pace):
     return 1.0 / pace[DOWN] if pace[DOWN] > 0.0 else 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
     """Carry the subject through the dosing cycle that ends at its present time; return a status code."""
     period, on, off, ongoing = ss[row, 0], ss[row, 1], ss[row, 2], ss[row, 3]
@@ -320,10 +191,13 @@ def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
         r[i] = 0.0
     r[state] = ongoing * value
     add_shadows(r, ss, row, DURING, ongoing)
+    code = 0
     for stage in range(3):
         _set_constants(b, r, me.c, me.count)
         _begin_stretch(me.clock, me.pace)
-        code = _carry_on(address, at, sets, me, begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end)
+        code = _carry_on(
+            address, at, sets, me, begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end
+        )
         if code or stage == 2:
             break
         if kind == SS_INFUSION:
@@ -335,7 +209,7 @@ def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
     return code
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _settle(address, at, sets, me, A, b, r, ss, row, kind, state, value, accumulates, lin):
     """Write to me.x the steady state at the end of a dosing cycle; return a status code."""
     n = b.size
@@ -364,11 +238,11 @@ def _settle(address, at, sets, me, A, b, r, ss, row, kind, state, value, accumul
     return 0 if solve_for(M, me.x, skip) else 4
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def solve_cascade(
-    address, at, matrix_places, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state,
-    ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of, place_first,
-    rtol, atol, max_steps, h_max, status, when, steps,
+    address, at, matrix_places, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind,
+    ev_state, ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of,
+    place_first, rtol, atol, max_steps, h_max, status, when, steps,
 ):  # fmt: skip
     """Solve subjects of a cascade; arguments as for :func:`pkpd.solve.loop.solve_lanes`.
 
@@ -379,12 +253,12 @@ def solve_cascade(
         Places of A and, in the last column, of the constant part; -1 where zero.
     """
     n = initial_places.size
-    sets, me = _make(at, n, P.shape[0], rtol, atol, max_steps, h_max)
+    sets, me = make(at, n, P.shape[0], rtol, atol, max_steps, h_max)
     A, b, r, kept, kept_r, base = np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    many = 2 if ss.shape[0] else 0
+    many = KEPT if ss.shape[0] else 0
     lin = (
-        np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(KEPT), np.zeros(1, np.int64), np.zeros((KEPT if many else 0, n, n)),
-        np.zeros((KEPT if many else 0, n, n)), np.zeros((3, n, n)), np.zeros(n, np.bool_), np.zeros(n),
+        np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(KEPT), np.zeros(1, np.int64), np.zeros((many, n, n)),
+        np.zeros((many, n, n)), np.zeros((3, n, n)), np.zeros(n, np.bool_), np.zeros(n),
     )  # fmt: skip
     clock, x, new, p, c, info, pace, count = me
     lengths, version, stored = sets.lengths, sets.version, sets.stored
@@ -392,7 +266,7 @@ def solve_cascade(
     for who in subjects:
         column, code = first_row[who], 0
         clock[TIME], count[STEPS], count[DRIVEN], count[LEVEL], count[POSITION] = origin[who], 0, 0, 0, 0
-        _begin_row(at, sets, me, A, b, P, column, matrix_places)
+        begin_row(at, sets, me, A, b, P, column, matrix_places)
         start(P, initial_places, column, x, r)
         _set_constants(b, r, c, count)
         _begin_stretch(clock, pace)
@@ -404,7 +278,7 @@ def solve_cascade(
             if target > since:
                 code = _carry(address, since, target, clock, x, new, p, info, pace, count, lengths, version, stored)
                 if code == NEEDS_SET:
-                    _supply(at, sets, me)
+                    supply(at, sets, me)
                     clock[TIME] = since
                     continue
                 if code:
@@ -421,7 +295,7 @@ def solve_cascade(
             kind, state, value = ev_kind[e], ev_state[e], ev_value[e]
             if kind == ROW:
                 column = ev_row[e]
-                _begin_row(at, sets, me, A, b, P, column, matrix_places)
+                begin_row(at, sets, me, A, b, P, column, matrix_places)
             elif kind >= SS_FIRST:
                 plain, additive = SS_FIRST + (kind - SS_FIRST) % SS_ADD, kind >= SS_FIRST + SS_ADD
                 for i in range(n):

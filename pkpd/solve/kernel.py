@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from pkpd.graph.derivative import depends_on, substitute
 from pkpd.graph.fingerprint import fingerprint
 from pkpd.graph.nodes import Node, const, symbol
 from pkpd.machine.emitter import F64, Emitter, Frame
+from pkpd.machine.jit import software
 from pkpd.machine.split import TIME, Slots, is_dynamic, rearrange, switch_times
 from pkpd.machine.target import MachineCode, compile_ir, lanes
 from pkpd.solve.explicit import emit_explicit, rows_of_stages
@@ -58,7 +57,7 @@ class Equations:
     outputs: tuple[Node, ...]
     dosing: Mapping[int, Mapping[str, Node]] = field(default_factory=dict)
     sloping: frozenset[Node] = frozenset()
-    shadows: Shadows = Shadows()
+    shadows: Shadows = field(default_factory=Shadows)
 
 
 def slope_inputs(covariate: Node) -> tuple[Node, Node]:
@@ -190,7 +189,7 @@ class Kernel:
         """What the machine code depends on: this software, the width, the equations."""
         entries = [e for row in self.jacobian for e in row]
         roots = [*self.states, *self.inputs, *self.derivatives, *self.outputs, *self.slots.nodes, *entries, *self.drift]
-        return f"{_software()}|{self.lanes}|{self.n_hot}|{fingerprint(roots)}"
+        return f"{software()}|{self.lanes}|{self.n_hot}|{fingerprint(roots)}"
 
     def _code(self, label: str, source: Callable[[], str], names: list[str]) -> MachineCode:
         return compile_ir(f"{self._key}|{label}", source, names)
@@ -291,14 +290,6 @@ class Kernel:
 
         f.loop(f.arg["count"], body, step=self.lanes)
         f.done()
-
-
-@functools.cache
-def _software() -> str:
-    """Hash of the files that write machine code."""
-    here = Path(__file__).parent
-    files = sorted([*here.glob("*.py"), *(here.parent / "machine").glob("*.py")])
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 
 def _below(roots: Sequence[Node]) -> list[Node]:

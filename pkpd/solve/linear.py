@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from pkpd.machine.jit import compiled
 from pkpd.solve.shadows import AT_START, DURING, add_shadows
 from pkpd.solve.timeline import ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST
 from pkpd.solve.walk import change, leave_blank, leave_cycle, read_matrix, record, start, turn
@@ -20,11 +20,22 @@ __all__ = ["KEPT", "ORDER", "find", "propagator", "solve_for", "solve_linear", "
 
 KEPT = 12  # step lengths whose propagators are remembered
 ORDER = 14
+SMALL = 6  # states up to which matrices are multiplied entry by entry
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _multiply(A, B, C):
     n = A.shape[0]
+    if n > SMALL:  # row by row, which leaves out the many zeros of chains and of sensitivities
+        for i in range(n):
+            for j in range(n):
+                C[i, j] = 0.0
+            for k in range(n):
+                factor = A[i, k]
+                if factor != 0.0:
+                    for j in range(n):
+                        C[i, j] += factor * B[k, j]
+        return
     for i in range(n):
         for j in range(n):
             total = 0.0
@@ -33,7 +44,7 @@ def _multiply(A, B, C):
             C[i, j] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def propagator(A, h, E, G, work):
     """Write exp(A h) to E and its integral to G; work is (3, n, n)."""
     n = A.shape[0]
@@ -72,7 +83,7 @@ def propagator(A, h, E, G, work):
                 E[i, j] = X[i, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def find(A, h, clock, lengths, used, E, G, work):
     """Return the number of the remembered propagator for a step of length h, computed if need be."""
     for q in range(min(used[0], KEPT)):
@@ -85,7 +96,7 @@ def find(A, h, clock, lengths, used, E, G, work):
     return q
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _advance(A, c, h, clock, x, y, lengths, used, E, G, work):
     """Move x on by h; y is room for n numbers."""
     if h <= 0.0:
@@ -107,7 +118,7 @@ def _advance(A, c, h, clock, x, y, lengths, used, E, G, work):
         x[i] = y[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _finite_at(out, first, stride, n):
     """Tell whether all states of one observation are finite; the one that a march starts from always is."""
     finite = True
@@ -116,7 +127,7 @@ def _finite_at(out, first, stride, n):
     return finite
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
     """Go on in steps of one length h while observations are that far apart and lie before an event; return the next one.
 
@@ -140,7 +151,7 @@ def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
 
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride):
     """Do as :func:`_march` for two states, kept in registers."""
     a, b, c, e = E[0, 0], E[0, 1], E[1, 0], E[1, 1]
@@ -154,7 +165,7 @@ def _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride):
     x[0], x[1] = p, q
     return o
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def solve_for(M, v, skip):
     """Solve M x = v in place of v by Gaussian elimination over the rows not skipped; return False if singular."""
     n = v.size
@@ -186,7 +197,7 @@ def solve_for(M, v, skip):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def steady(A, b, ss, row, kind, state, value, skip, x, c, y, M, lengths, used, E, G, work):
     """Write to x the steady state at the end of a dosing cycle; return False if there is none."""
     n = x.size
@@ -227,7 +238,7 @@ def steady(A, b, ss, row, kind, state, value, skip, x, c, y, M, lengths, used, E
     return solve_for(M, x, skip)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def solve_linear(
     matrix_places, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state,
     ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of, place_first,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from pkpd.machine.jit import compiled
 from pkpd.solve.call import call_method
 from pkpd.solve.steady import ss_begin, ss_process
-from pkpd.solve.timeline import REPLACE, RATE, BOLUS, RESET, ROW, SS_FIRST
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_FIRST
 
 __all__ = ["solve_lanes"]
 
@@ -22,20 +22,20 @@ LANE_ROWS = 15
 INT_STATUS_STEP, INT_STATUS_STEPS, INT_STATUS_FINITE, INT_STATUS_SS, INT_STATUS_STIFF = 1, 2, 3, 4, 5
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _set_places(P, row, n_hot, PL, w):
     for k in range(n_hot):
         PL[k, w] = P[k, row]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _reset(P, row, initial_places, Y, R, w):
     for s in range(Y.shape[0]):
         Y[s, w] = P[initial_places[s], row]
         R[s, w] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _load(L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initial_places, n_hot, Y, R, PL, T, ROWS):
     L[:, w] = 0
     L[WHO, w] = who
@@ -48,7 +48,7 @@ def _load(L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initia
     _reset(P, ROWS[w], initial_places, Y, R, w)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _record(L, w, value, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS):
     """Write the states in value[:, w] as the next observation of the lane."""
     j = L[OB, w] - obs_first[who]
@@ -59,7 +59,7 @@ def _record(L, w, value, who, out, out_first, out_stride, obs_first, place_of, p
     L[OB, w] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n):
     """Free the lane; what was not reached stays not a number."""
     status[who], when[who], steps[who] = code, T[0, w], L[STEPS, w]
@@ -69,7 +69,7 @@ def _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, 
     L[WHO, w] = -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _apply(kind, state, value, row, Y, R, PL, P, n_hot, initial_places, ROWS, w):
     """Change a lane's state by one event that takes no time."""
     if kind == BOLUS:
@@ -88,7 +88,7 @@ def _apply(kind, state, value, row, Y, R, PL, P, n_hot, initial_places, ROWS, w)
         Y[state, w] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _start_stop(L, w, T, ev_time, obs_time, SST):
     """Return the next time at which the lane must stop."""
     if L[MODE, w]:
@@ -99,7 +99,7 @@ def _start_stop(L, w, T, ev_time, obs_time, SST):
     return stop
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def solve_lanes(
     addresses, stage_rows, degree, bound, leave_stiff, n_hot, lanes, P, initial_places, accumulates,
     subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss,

@@ -1,11 +1,11 @@
-"""Machine code that carries one subject of a cascade over a panel by Gauss-Legendre quadrature.
+"""Machine code that carries one subject of a cascade over a panel by Gauss-Lobatto quadrature.
 
 See ``pkpd.solve.cascade`` for the method. The nodes of the panel stand side by side in the vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +17,25 @@ from pkpd.machine.emitter import F64, I64, Emitter, Frame
 from pkpd.machine.split import TIME
 from pkpd.solve.structure import Structure
 
-__all__ = ["NODES", "Layout", "emit_panel", "gauss_nodes", "lay_out"]
+__all__ = ["NODES", "Layout", "emit_panel", "lay_out", "lobatto"]
 
 NODES = 8
 ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
 Value = Any
 
 
-def gauss_nodes() -> tuple[np.ndarray, np.ndarray]:
+def lobatto() -> tuple[np.ndarray, np.ndarray]:
     """Return the nodes on [0, 1] and, (5, NODES), the weights of the integral and of Legendre coefficients 4 to 7.
 
-    The coefficients are those of the interpolating polynomial, ``a_k = (2k + 1) sum_j w_j P_k(2 c_j - 1) f_j``.
+    The coefficients are those of the polynomial through the values at the nodes. The inner nodes are the zeros of P_7',
+    the weights on [-1, 1] are 2 / (n (n - 1) P_7^2) with n = 8 (Abramowitz and Stegun 25.4.32).
     """
-    y, w = np.polynomial.legendre.leggauss(NODES)
-    legendre = np.polynomial.legendre.legvander(y, NODES - 1).T
-    rows = [w / 2] + [(2 * k + 1) * legendre[k] * w / 2 for k in range(4, 8)]
-    return (y + 1) / 2, np.array(rows)
+    last = [0.0] * (NODES - 1) + [1.0]
+    inner = np.polynomial.legendre.legroots(np.polynomial.legendre.legder(last))
+    y = np.concatenate(([-1.0], (inner - inner[::-1]) / 2, [1.0]))
+    w = 1.0 / (NODES * (NODES - 1) * np.polynomial.legendre.legval(y, last) ** 2)
+    coefficients = np.linalg.inv(np.polynomial.legendre.legvander(y, NODES - 1))
+    return (y + 1) / 2, np.array([w, *coefficients[4:]])
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Layout:
     """Which numbers the machine code of a panel reads, and where they stand.
 
     A set holds, for one step length h: rows of NODES doubles (``reads``, then one row per ``watched`` state for what
-    constants and infusions add, then ``pairs`` with the nodes in reverse), then single doubles (exp(A h) at ``entries``,
-    and what constants and infusions add to each of the n states).
+    constants and infusions add, then ``pairs`` with the nodes in reverse), then single doubles: exp(A h) at
+    ``entries``, and what constants and infusions add to each of the n states.
 
     Attributes
     ----------
@@ -106,7 +109,15 @@ def lay_out(structure: Structure, states: Sequence[Node]) -> Layout:
 class _Panel:
     """The function under construction."""
 
-    def __init__(self, module: ir.Module, structure: Structure, layout: Layout, states: Sequence[Node], places: Sequence[Node], lanes: int) -> None:
+    def __init__(
+        self,
+        module: ir.Module,
+        structure: Structure,
+        layout: Layout,
+        states: Sequence[Node],
+        places: Sequence[Node],
+        lanes: int,
+    ) -> None:
         self.f = Frame(module, "panel", ARGUMENTS, lanes, numbers=("which",))
         self.structure, self.layout, self.states, self.places = structure, layout, states, places
         self.lanes, self.vectors = lanes, NODES // lanes
@@ -132,8 +143,9 @@ class _Panel:
     def forcing(self, known: dict[Node, Value], v: int) -> dict[int, Value]:
         """Return the forcing at the v-th nodes."""
         f, at = self.f, self.layout
-        offset = self.fixed(gauss_nodes()[0], v)
-        values = known | {TIME: f.math.add(f.splat(self.number("clock", 0)), f.math.mul(f.splat(self.step), offset))}
+        offset = self.fixed(lobatto()[0], v)
+        time = f.math.add(f.splat(self.number("clock", 0)), f.math.mul(f.splat(self.step), offset))
+        values = known | {TIME: f.math.minimum(time, f.splat(self.number("clock", 4)))}
         for w, i in enumerate(at.watched):
             total = f.load(f.arg["set"], (len(at.reads) + w) * self.vectors + v)
             for q, e in enumerate(at.reads):
@@ -172,7 +184,8 @@ class _Panel:
         while width > 1:
             width //= 2
             low, high = (
-                ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(start, start + width))) for start in (0, width)
+                ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(start, start + width)))
+                for start in (0, width)
             )
             nothing = ir.Constant(total.type, ir.Undefined)
             total = b.fadd(b.shuffle_vector(total, nothing, low), b.shuffle_vector(total, nothing, high))
@@ -203,7 +216,7 @@ class _Panel:
     def emit(self) -> None:
         b, at = self.f.builder, self.layout
         integrands, new = self.integrands(), self.linear()
-        rows = gauss_nodes()[1]
+        rows = lobatto()[1]
         low = high = ir.Constant(F64, 0.0)
         for i in at.affected:
             parts = [self.dot(integrands[i], row) for row in rows]
@@ -220,7 +233,7 @@ class _Panel:
         self.f.done()
 
 
-def symbols_and_places(roots: Sequence[Node], places: Sequence[Node]) -> set[Node]:
+def symbols_and_places(roots: Iterable[Node], places: Sequence[Node]) -> set[Node]:
     """Return the places that an emitter meets below the roots."""
     known, met, stack = set(places), set(), list(roots)
     while stack:
@@ -232,11 +245,14 @@ def symbols_and_places(roots: Sequence[Node], places: Sequence[Node]) -> set[Nod
     return met & known
 
 
-def emit_panel(module: ir.Module, structure: Structure, layout: Layout, states: Sequence[Node], places: Sequence[Node], lanes: int) -> None:
+def emit_panel(
+    module: ir.Module, structure: Structure, layout: Layout, states: Sequence[Node], places: Sequence[Node], lanes: int
+) -> None:
     """Write ``panel(clock, x, p, set, which, new, info)``.
 
-    ``clock`` holds the time, the length h of the panel, atol and rtol; ``x`` (n) the states, ``p`` the places; ``set``
-    holds sets, each laid out as :class:`Layout` says, and ``which`` is the number of the one to use. ``new`` (n) receives the states at the end and ``info`` the mean squares, over the
-    affected states, of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand over the error allowed.
+    ``clock`` holds the time, the length h of the panel, atol, rtol and the latest time that belongs to the panel; ``x``
+    (n) the states, ``p`` the places; ``set`` holds sets, each laid out as :class:`Layout` says, and ``which`` is the
+    number of the one to use. ``new`` (n) receives the states at the end and ``info`` the mean squares, over affected
+    states, of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand over the error allowed.
     """
     _Panel(module, structure, layout, states, places, lanes).emit()

@@ -23,12 +23,14 @@ class _Rows:
     def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
         self.builder = builder
         self.values = [
-            make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else context.cast(builder, value, kind, types.int64)
+            make_array(kind)(context, builder, value).data
+            if isinstance(kind, types.Array)
+            else context.cast(builder, value, kind, types.int64)
             for kind, value in zip(signature.args, args, strict=True)
         ]
 
     def address(self, array: int, index: int | None = None) -> Any:
-        """Return the address of a row of an array argument, whose number is another argument; the first row without one."""
+        """Return the address of a row of an array argument; another argument is its number, 0 without one."""
         number = ir.Constant(_I64, 0) if index is None else self.values[index]
         first = self.builder.mul(number, ir.Constant(_I64, ROW))
         start = self.builder.gep(self.values[array], [first])
@@ -70,7 +72,7 @@ def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
 
 @intrinsic
 def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: Any, s: Any) -> Any:
-    """Write sum_m coefficients[row, m] s^m for eight s to a row; degree is a literal, coefficients (rows, degree + 1)."""
+    """Write sum_m coefficients[row, m] s^m for eight s to a row; degree is a literal."""
     if not isinstance(degree, types.IntegerLiteral):
         return None
     terms = degree.literal_value
@@ -82,7 +84,11 @@ def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: An
         for m in range(terms, -1, -1):
             place = builder.gep(rows.values[2], [builder.add(first, ir.Constant(_I64, m))])
             coefficient = rows.splat(builder.load(place, align=8))
-            total = coefficient if total is None else builder.fadd(builder.fmul(total, s_row, flags=FUSE), coefficient, flags=FUSE)
+            total = (
+                coefficient
+                if total is None
+                else builder.fadd(builder.fmul(total, s_row, flags=FUSE), coefficient, flags=FUSE)
+            )
         builder.store(total, rows.address(0, 1), align=8)
         return context.get_dummy_value()
 

@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from pkpd.machine.jit import compiled
 from pkpd.solve.call import call_observe, call_prepare
 from pkpd.solve.cascade import pattern_of, solve_cascade
 from pkpd.solve.kernel import Kernel
@@ -123,7 +123,7 @@ class Fault(Exception):
     """A dose that cannot be given: (code, subject, record) as in ``pkpd.solve.timeline``."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _prepare(address, count, stride, inputs, out):
     call_prepare(address, count, stride, inputs, out)
 
@@ -140,7 +140,7 @@ def prepare(kernel: Kernel, inputs: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_column, P, places, n_switch, shadows):
     m = column.size
     sizes = np.zeros((2, m), np.int64)
@@ -154,7 +154,7 @@ def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, se
     return sizes, 0, -1, -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _expand(ev, ss, column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, switch_places, shadows, obs_time, obs_first, obs_last, obs_rank, order):
     m = column.size
     ends = np.zeros(m + 1, np.int64)
@@ -169,7 +169,7 @@ def _expand(ev, ss, column, rec, rec_first, rec_last, rec_column, seg_first, seg
     return ends
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _observe(address, lanes, n, n_out, t, y, y_first, y_stride, P, out, out_first, out_stride, obs_first, obs_last, columns, single):
     """Turn states into outputs, run by run of observations with one column of P."""
     flat = P.reshape(-1)
@@ -293,10 +293,9 @@ def _cascade(kernel: Kernel, P: np.ndarray, subjects: np.ndarray, tail: tuple, s
 def _lanes(kernel: Kernel, name: str, leave_stiff: bool, P: np.ndarray, subjects: np.ndarray, tail: tuple, s: Settings, *fate: np.ndarray) -> None:
     method = kernel.method(name)
     rtol = s.rtol**method.tolerance_power
-    atol = s.atol / s.rtol * rtol
     solve_lanes(
         method.addresses, method.stage_rows, method.degree, method.stiffness_bound, leave_stiff, kernel.n_hot, kernel.lanes,
-        P, kernel.initial_places, kernel.accumulates, subjects, *tail, rtol, atol, s.max_steps, s.h_max, *fate,
+        P, kernel.initial_places, kernel.accumulates, subjects, *tail, rtol, s.atol, s.max_steps, s.h_max, *fate,
     )  # fmt: skip
 
 

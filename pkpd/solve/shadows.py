@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from pkpd.graph.nodes import Node
+from pkpd.machine.jit import compiled
 
-__all__ = ["AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_COLUMNS", "ShadowPlaces", "Shadows", "add_shadows", "place_shadows", "shadow_effects"]
+__all__ = [
+    "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_COLUMNS", "ShadowPlaces", "Shadows", "add_shadows",
+    "place_shadows", "shadow_effects",
+]  # fmt: skip
 
 #: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n); -1 where zero
 ShadowPlaces = namedtuple("ShadowPlaces", "partials columns")
@@ -66,13 +69,13 @@ def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...]) -> Shado
     return ShadowPlaces(partials, columns)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _partial(shadows, P, q, c, word, column):
     place = shadows.partials[q, c, word]
     return P[place, column] if place >= 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def shadow_effects(shadows, P, column, active, c, code, amt, F, rate, duration):
     """Return what a dose does to all states, (3, states proper and shadows): at its start, per time, at its end.
 
@@ -108,7 +111,7 @@ def shadow_effects(shadows, P, column, active, c, code, amt, F, rate, duration):
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def add_shadows(v, ss, row, which, factor):
     """Add to a vector of states what the doses of a steady state do to shadow states, times a factor."""
     first = SS_COLUMNS + which * v.size

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pkpd.machine.jit import compiled
 from pkpd.solve.shadows import AT_END, AT_START, DURING, add_shadows
 from pkpd.solve.timeline import SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST
 
@@ -17,7 +17,7 @@ MODE, STAGE, CYCLE, SINCE, SSEV, DUE = 8, 9, 10, 11, 12, 13
 PERIOD, ON, OFF, ONGOING = range(4)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _cycle(L, w, ss, row, kind, ev_time_e, T, SST, SSV, value):
     """Set the lane's clock to the beginning of a cycle that ends at the record's time."""
     period = ss[row, PERIOD]
@@ -39,7 +39,7 @@ def _cycle(L, w, ss, row, kind, ev_time_e, T, SST, SSV, value):
         SST[0, w], SSV[0, w], SST[1, w], SSV[1, w] = min(off, ev_time_e), -value, on, value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row):
     """Apply what falls on the present time of the cycle."""
     while L[STAGE, w] < 2 and SST[L[STAGE, w], w] <= T[0, w]:
@@ -58,7 +58,7 @@ def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row):
         L[STAGE, w] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def ss_begin(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, P, ROWS, initial_places):
     """Leave the main clock: keep the present state, reset the system and begin the first cycle."""
     e = L[SSEV, w]
@@ -78,7 +78,7 @@ def ss_begin(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP
     _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, row)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _leave(L, w, kind, additive, state, value, Y, R, YS, accumulates, ss, row):
     """Return to the main clock with the steady state, added to what was there for SS=2."""
     n = Y.shape[0]
@@ -95,7 +95,7 @@ def _leave(L, w, kind, additive, state, value, Y, R, YS, accumulates, ss, row):
     L[MODE, w], L[DUE, w] = 0, 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def ss_process(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, DIST, accumulates, rtol, atol):
     """Go on at a stop within a dosing cycle; return a status code above 0 on failure.
 

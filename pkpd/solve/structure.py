@@ -83,12 +83,12 @@ def _static(nodes: Collection[Node]) -> bool:
 
 def _upstream(rows: Sequence[Affine | None], states: Sequence[Node]) -> set[Node]:
     """Return the largest set of states that obey linear equations with constant coefficients among themselves."""
-    chosen = {
-        s for s, row in zip(states, rows, strict=True) if row is not None and _static([*row[0].values(), row[1]])
-    }
+    chosen = {s for s, row in zip(states, rows, strict=True) if row is not None and _static([*row[0].values(), row[1]])}
     while True:
         leaving = {
-            s for s, row in zip(states, rows, strict=True) if s in chosen and row is not None and not chosen.issuperset(row[0])
+            s
+            for s, row in zip(states, rows, strict=True)
+            if s in chosen and row is not None and not chosen.issuperset(row[0])
         }
         if not leaving:
             return chosen
@@ -96,7 +96,7 @@ def _upstream(rows: Sequence[Affine | None], states: Sequence[Node]) -> set[Node
 
 
 def analyse(derivatives: Sequence[Node], states: Sequence[Node]) -> Structure | None:
-    """Return the equations as ``x' = A x + b + g``, or None if they do not have the form that :class:`Structure` asks for."""
+    """Return the equations as ``x' = A x + b + g``, or None if they have not the form of a :class:`Structure`."""
     everywhere = affine_parts(derivatives, set(states))
     upstream = _upstream(everywhere, states)
     downstream = affine_parts(derivatives, set(states) - upstream)

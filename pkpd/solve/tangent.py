@@ -53,8 +53,8 @@ def tangent(equations: Equations, wrt: Sequence[Node], scales: Sequence[float] |
 
     Notes
     -----
-    A condition on states is taken as continuous: the two sides of ``where`` agree where it switches. The derivative of a
-    jump at a threshold of a state is not seen.
+    A condition on states is taken as continuous: the two sides of ``where`` agree where it switches. The derivative of
+    a jump at a threshold of a state is not seen.
     """
     _check_inputs(equations, wrt)
     _check_times(equations, wrt)
@@ -86,7 +86,7 @@ def _sum(terms: Iterable[Node]) -> Node:
 
 
 def _finite(entries: Sequence[Node]) -> list[Node]:
-    """Return derivatives by a state with those that may be infinite at one point, as of x^0.5 at 0, taken as 0 there."""
+    """Return derivatives by a state; one that may be infinite at a point, as of x^0.5 at 0, is taken as 0 there."""
     limit = const(1e200)
     risky = {n for n in walk(entries) if n.op in ("pow", "sqrt") and not _whole_power(n)}
     if not risky:
@@ -100,14 +100,17 @@ def _finite(entries: Sequence[Node]) -> list[Node]:
 
 
 def _whole_power(n: Node) -> bool:
-    return n.op == "pow" and n.args[1].op == "const" and n.args[1].value >= 0 and n.args[1].value == int(n.args[1].value)
+    exponent = n.args[-1]
+    return n.op == "pow" and exponent.op == "const" and exponent.value >= 0 and exponent.value == int(exponent.value)
 
 
 def _check_inputs(equations: Equations, wrt: Sequence[Node]) -> None:
     for q in wrt:
         if q not in equations.inputs or q in equations.sloping:
             names = [s.name for s in equations.inputs if s not in equations.sloping]
-            raise ModelError(f"sensitivities: '{q.name}' ({q.kind}) is no constant input of the equations{nearest(q.name, names)}")
+            raise ModelError(
+                f"sensitivities: '{q.name}' ({q.kind}) is no constant input of the equations{nearest(q.name, names)}"
+            )
     if len(set(wrt)) < len(wrt):
         raise ModelError(f"sensitivities: an input is given twice in {', '.join(q.name for q in wrt)}")
 
@@ -122,8 +125,8 @@ def _check_times(equations: Equations, wrt: Sequence[Node]) -> None:
         for n in walk(roots):
             if n.op in ("lt", "le", "floor") and timed[n] and moved[n] and not stated[n]:
                 raise ModelError(
-                    f"sensitivities: '{q.name}' moves the time at which the equations jump ({text(n)}); leave it out of wrt, or model the input as a "
-                    "dose with a modelled lag, rate or duration, whose derivatives are exact"
+                    f"sensitivities: '{q.name}' moves the time at which the equations jump ({text(n)}); leave it out "
+                    "of wrt, or write the input as a dose with a modelled lag, rate or duration"
                 )
 
 
@@ -142,7 +145,7 @@ def _shadows(equations: Equations, wrt: Sequence[Node], sizes: Sequence[Node]) -
 
 
 def _column(equations: Equations, c: int) -> dict[int, Node] | None:
-    """Return what state c contributes to each derivative, per unit of c, or None if that is not constant between events."""
+    """Return what state c contributes to each derivative, per unit of c; None if not constant between events."""
     state = equations.states[c]
     column: dict[int, Node] = {}
     for i, parts in enumerate(affine_parts(equations.derivatives, {state})):

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
+from pkpd.machine.jit import compiled
 from pkpd.solve.shadows import AT_END, AT_START, DURING, NOT_CONSTANT, SS_COLUMNS, shadow_effects
 
 __all__ = [
-    "BAD_SHADOW", "BOLUS", "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST", "SS_INFUSION", "STOP",
-    "Events", "Records", "count_events", "expand_events", "observation_order",
+    "BAD_SHADOW", "BOLUS", "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST",
+    "SS_INFUSION", "STOP", "Events", "Records", "count_events", "expand_events", "observation_order",
 ]  # fmt: skip
 
 #: dose records as columns, and events as columns, for the compiled loops
@@ -35,7 +35,7 @@ BAD_F, BAD_LAG, BAD_RATE, BAD_DURATION, BAD_SHADOW = 1, 2, 3, 4, 5
 END, ADDITIONAL, AFTER_OWN_ROW, LAGGED = -2.0, -1.0, 0.25, 1e18
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _column(k, time, own, rec_column, seg_first, seg_last, seg_time, seg_column):
     """Return the column of P that holds for record k."""
     if rec_column.size:
@@ -46,7 +46,7 @@ def _column(k, time, own, rec_column, seg_first, seg_last, seg_time, seg_column)
     return own
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _in_force(time, rank, own, seg_first, seg_last, seg_time, seg_rank, seg_column):
     """Return the column of P that holds at the given time and rank."""
     for s in range(seg_last - 1, seg_first - 1, -1):
@@ -55,12 +55,12 @@ def _in_force(time, rank, own, seg_first, seg_last, seg_time, seg_rank, seg_colu
     return own
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _value(P, place, column, default):
     return P[place, column] if place >= 0 else default
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _administration(rec, k, P, places, column):
     """Return F, lag, rate, duration of dose record k (rate 0: bolus) and a fault code."""
     state = rec.cmt[k]
@@ -85,8 +85,10 @@ def _administration(rec, k, P, places, column):
     return F, lag, rate, duration, 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def count_events(rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_column, P, places, n_switch, shadows):
+@compiled
+def count_events(
+    rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_column, P, places, n_switch, shadows,
+):  # fmt: skip
     """Return upper bounds of the numbers of events and of steady states, a fault code and the record at fault."""
     events = (seg_last - seg_first) + n_switch * (1 + seg_last - seg_first)
     steady = 0
@@ -113,7 +115,7 @@ def count_events(rec, rec_first, rec_last, own, rec_column, seg_first, seg_last,
     return events, steady, 0, -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _count_shadows(shadows, state, code):
     """Return an upper bound of the events that one dose makes on shadow states, and a fault code."""
     count = 0
@@ -126,13 +128,13 @@ def _count_shadows(shadows, state, code):
     return count, 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _put(ev, m, time, rank, kind, state, value, row):
     ev.time[m], ev.rank[m], ev.kind[m], ev.state[m], ev.value[m], ev.row[m] = time, rank, kind, state, value, row
     return m + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _cut(rec, rec_first, rec_last, start, rank, end):
     """Tell whether a reset falls between the start and the end of an infusion."""
     for k in range(rec_first, rec_last):
@@ -142,7 +144,7 @@ def _cut(rec, rec_first, rec_last, start, rank, end):
     return False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _shadow_start(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows):
     """Add what one administration does to shadow states."""
     active = _in_force(start, rank, *course)
@@ -157,7 +159,7 @@ def _shadow_start(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, dura
     return m
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _shadow_end(ev, m, time, effects):
     """Add what the end of an infusion does to shadow states."""
     for s in range(effects.shape[1]):
@@ -168,12 +170,14 @@ def _shadow_end(ev, m, time, effects):
     return m
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows):
     """Add one administration of record k that begins at start."""
     state = rec.cmt[k]
     if shadows.partials.size:
-        m = _shadow_start(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows)
+        m = _shadow_start(
+            ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows
+        )
     if rate == 0.0:
         return _put(ev, m, start, rank, BOLUS, state, F * rec.amt[k], -1)
     if duration > 0.0:
@@ -183,7 +187,7 @@ def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, co
     return m
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, column, course, P, shadows):
     """Add the steady state of record k, and what of the earlier doses is still to come or to end."""
     time, state, period, rank = rec.time[k], rec.cmt[k], rec.ii[k], float(k - rec_first)
@@ -205,7 +209,9 @@ def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, c
         if begin < 0.0 and begin + duration <= 0.0:
             break
         if begin >= 0.0:
-            m = _dose(ev, m, rec, rec_first, rec_last, k, time + begin, LAGGED, F, rate, duration, column, course, P, shadows)
+            m = _dose(
+                ev, m, rec, rec_first, rec_last, k, time + begin, LAGGED, F, rate, duration, column, course, P, shadows
+            )
         elif not _cut(rec, rec_first, rec_last, time, rank, time + begin + duration):
             m = _shadow_end(ev, m, time + begin + duration, effects)
             m = _put(ev, m, time + begin + duration, END, RATE, state, -rate, -1)
@@ -217,7 +223,7 @@ def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, c
     return _put(ev, m, time, rank, SS_INFUSION + add, state, rate, q)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def expand_events(
     ev, m0, ss, q, rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_rank, seg_column,
     P, places, switch_places, shadows,
@@ -249,24 +255,29 @@ def expand_events(
             q += 1
         if rec.amt[k] > 0.0:
             own_rank = LAGGED if lag > 0.0 else rank + AFTER_OWN_ROW
-            if rate == 0.0 and not shadows.partials.size and (seg_last == seg_first or lag > 0.0):  # the plain case, kept short
+            fixed = seg_last == seg_first or lag > 0.0
+            if rate == 0.0 and fixed and not shadows.partials.size:  # the plain case, kept short
                 for a in range(rec.addl[k] + 1):
                     when_rank = own_rank if a == 0 else LAGGED if lag > 0.0 else ADDITIONAL
                     m = _put(ev, m, time + lag + a * rec.ii[k], when_rank, BOLUS, rec.cmt[k], F * rec.amt[k], -1)
                 continue
-            m = _dose(ev, m, rec, rec_first, rec_last, k, time + lag, own_rank, F, rate, duration, column, course, P, shadows)
+            m = _dose(
+                ev, m, rec, rec_first, rec_last, k, time + lag, own_rank, F, rate, duration, column, course, P, shadows
+            )
             for a in range(1, rec.addl[k] + 1):
                 when = time + lag + a * rec.ii[k]
                 if lag == 0.0 and seg_last > seg_first:  # what is fixed at the record is the lag alone
                     column = _in_force(when, ADDITIONAL, own, seg_first, seg_last, seg_time, seg_rank, seg_column)
                     F, _, rate, duration, _ = _administration(rec, k, P, places, column)
                 when_rank = LAGGED if lag > 0.0 else ADDITIONAL
-                m = _dose(ev, m, rec, rec_first, rec_last, k, when, when_rank, F, rate, duration, column, course, P, shadows)
+                m = _dose(
+                    ev, m, rec, rec_first, rec_last, k, when, when_rank, F, rate, duration, column, course, P, shadows
+                )
     _sort(ev, m0, m)
     return m, q
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _sort(ev, first, last):
     """Sort by time, then rank, keeping the order of equals; doses come nearly sorted, so by insertion."""
     for i in range(first + 1, last):
@@ -279,7 +290,7 @@ def _sort(ev, first, last):
         _put(ev, j + 1, t, r, kind, state, value, row)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def observation_order(ev_time, ev_rank, first, last, obs_time, obs_rank, obs_first, obs_last, order):
     """Write for each observation how many events of its subject come before it."""
     e = first

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from pkpd.machine.jit import compiled, inlined
 from pkpd.solve.shadows import AT_END, AT_START, DURING, add_shadows
 from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
 
 __all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "start", "turn"]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def read_matrix(P, places, column, A, b):
     """Write the matrix and the constant part of x' = A x + b; places is (n, n + 1), -1 where zero."""
     n = b.size
@@ -23,14 +23,14 @@ def read_matrix(P, places, column, A, b):
         b[i] = P[places[i, n], column] if places[i, n] >= 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def start(P, initial_places, column, x, r):
     """Set the states to their initial values and all infusion rates to zero."""
     for i in range(x.size):
         x[i], r[i] = P[initial_places[i], column], 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def change(kind, state, value, column, P, initial_places, x, r):
     """Apply one event that concerns states x and infusion rates r alone."""
     if kind == BOLUS:
@@ -45,7 +45,7 @@ def change(kind, state, value, column, P, initial_places, x, r):
         x[state] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def leave_cycle(kind, additive, state, value, ss, row, accumulates, base, kept, kept_r, x, r):
     """Go on from the end of a steady dosing cycle in x, added to what was there (kept) for SS=2, else to the start."""
     for i in range(x.size):
@@ -57,7 +57,7 @@ def leave_cycle(kind, additive, state, value, ss, row, accumulates, base, kept, 
         add_shadows(r, ss, row, DURING, ss[row, 3])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def record(x, out, place, stride):
     """Write the states to out[place + state * stride]; return whether all are finite."""
     finite = True
@@ -67,7 +67,7 @@ def record(x, out, place, stride):
     return finite
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def leave_blank(n, out, place, count, stride):
     """Mark observations that were not reached as not a number."""
     for i in range(n):
@@ -75,7 +75,7 @@ def leave_blank(n, out, place, count, stride):
             out[place + i * stride + k] = np.nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def turn(x, r, ss, row, state, value, on):
     """Turn the infusion of a steady dosing cycle on or off."""
     r[state] += value if on else -value

@@ -1,0 +1,58 @@
+"""Compile loops with numba and keep them on disk under a hash of everything that they are made of.
+
+numba asks only whether the file of the outermost function has changed; here a change in any file of the solvers counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+
+from pkpd.machine.target import cache_directory
+
+__all__ = ["compiled", "inlined", "software"]
+
+
+@functools.cache
+def software() -> str:
+    """Return a hash of the files that solve models and write machine code."""
+    package = Path(__file__).parent.parent
+    files = sorted([*(package / "solve").glob("*.py"), *(package / "machine").glob("*.py")])
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
+
+
+@functools.cache
+def _folder() -> str:
+    """Return a writable folder for compiled loops: numba's own if the user chose one, else ours, else a temporary one."""
+    name = f"loops-{software()[:16]}"
+    for base in (
+        Path(config.CACHE_DIR) if config.CACHE_DIR else cache_directory(),
+        Path(tempfile.gettempdir()) / "pkpd",
+    ):
+        try:
+            (base / name).mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(base / name, os.W_OK):
+            return str(base / name)
+    return ""
+
+
+def compiled(function: Callable[..., Any], inline: str = "never") -> Any:
+    """Decorate a loop: no Python inside, no interpreter lock, division as the processor does it, kept on disk."""
+    chosen, config.CACHE_DIR = config.CACHE_DIR, _folder()
+    try:
+        return njit(cache=bool(config.CACHE_DIR), nogil=True, error_model="numpy", inline=inline)(function)
+    finally:
+        config.CACHE_DIR = chosen
+
+
+#: the same for small functions that are to be written into their callers
+inlined = functools.partial(compiled, inline="always")

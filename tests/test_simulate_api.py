@@ -1,0 +1,484 @@
+"""The verb as its user sees it: dimensions, names, units, stores, and what it says to bad input."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pkpd.dosing.events import EventTable, read_events
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import ModelError, PkpdError, PopulationError, RegimenError
+from pkpd.model.declare import Covariate, Output, Parameter, State
+from pkpd.model.model import Model
+from pkpd.model.residual import Combined
+from pkpd.population.people import Population
+from pkpd.simulation import progress
+from pkpd.simulation.api import simulate
+
+TIMES = [0.0, 1.0, 6.0, 24.0, 48.0]
+DAILY = Regimen(amt=100, cmt="depot", ii=24, addl=1)
+TWICE = Regimen.parse("50 mg BID x2d", cmt="depot")
+
+
+@functools.cache
+def drug(carry: str = "forward", iov: bool = False) -> Model:
+    """One compartment in ug, with weight, an error model and a bioavailability."""
+
+    def individual(p: Any, cov: Any) -> dict[str, Any]:
+        return {"CL": p.CL * (cov.WT / 70) ** 0.75, "ke": p.CL * (cov.WT / 70) ** 0.75 / p.V}
+
+    return Model(
+        "drug",
+        title="A drug",
+        states=[State("depot", "ug", "injection site"), State("central", "ug", "plasma")],
+        covariates=[Covariate("WT", "kg", 70.0, "body weight", carry=carry)],  # type: ignore[arg-type]
+        parameters=[
+            Parameter("CL", 5.0, "L/h", "clearance", cv=0.3, **({"iov_cv": 0.5} if iov else {})),
+            Parameter("V", 50.0, "L", "volume", cv=0.2),
+            Parameter("ka", 0.9, "1/h", "absorption"),
+            Parameter("bio", 0.8, "", "bioavailability"),
+            Parameter("lag", 0.0, "h", "lag"),
+        ],
+        outputs=[Output("Cc", "ug/L", "concentration", error=Combined(add=0.1, prop=0.2)), Output("amount", "ug")],
+        individual=individual,
+        dosing=lambda p: {"depot": {"F": p.bio, "tlag": p.lag}},
+        dynamics=lambda t, x, p: {"depot": -p.ka * x.depot, "central": p.ka * x.depot - p.ke * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V, "amount": x.depot + x.central},
+    )
+
+
+@functools.cache
+def people(n: int = 5) -> Population:
+    return Population.draw(drug(), n, covariates={"WT": np.linspace(50.0, 90.0, n)}, seed=2)
+
+
+def same(a: xr.Dataset, b: xr.Dataset) -> None:
+    """Compare values, coordinates and attributes."""
+    xr.testing.assert_identical(a.drop_attrs(deep=False), b.drop_attrs(deep=False))
+
+
+# --- dimensions -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("regimen", "who", "dims"),
+    [
+        (None, None, ("time",)),
+        (DAILY, None, ("time",)),
+        ({"a": DAILY}, None, ("regimen", "time")),
+        ({"a": DAILY, "b": TWICE}, None, ("regimen", "time")),
+        (DAILY, 1, ("subject", "time")),
+        (DAILY, 5, ("subject", "time")),
+        ({"a": DAILY}, 1, ("regimen", "subject", "time")),
+        ({"a": DAILY, "b": TWICE}, 5, ("regimen", "subject", "time")),
+        ([DAILY] * 5, 5, ("subject", "time")),
+        ({"a": [DAILY, TWICE] * 2 + [DAILY], "b": TWICE}, 5, ("regimen", "subject", "time")),
+    ],
+)
+def test_only_dimensions_that_were_asked_for_are_there(regimen, who, dims):
+    sims = simulate(drug(), regimen, None if who is None else people(who), TIMES)
+    assert sims["Cc"].dims == dims
+    assert sims["status"].dims == dims[:-1]
+    assert list(sims.data_vars) == ["Cc", "amount", "status"]
+    assert set(sims.coords) == set(dims)
+    assert sims["time"].to_numpy().tolist() == TIMES
+    if "regimen" in dims:
+        assert sims["regimen"].to_numpy().tolist() == list(regimen)
+    if "subject" in dims:
+        assert sims["subject"].to_numpy().tolist() == list(range(1, who + 1))
+
+
+def test_each_combination_is_what_it_would_be_alone():
+    each = [DAILY, TWICE, TWICE.shift(3), DAILY * 2, Regimen(amt=10, cmt="central", tinf=3)]
+    together = simulate(drug(), {"a": DAILY, "own": each}, people(), TIMES)
+    for i, own in enumerate(each):
+        for name, regimen in (("a", DAILY), ("own", own)):
+            alone = simulate(drug(), regimen, people()[i], TIMES)
+            np.testing.assert_array_equal(alone["Cc"][0], together["Cc"].sel(regimen=name, subject=i + 1))
+    typical = simulate(drug(), DAILY, times=TIMES)["Cc"]
+    np.testing.assert_array_equal(typical, simulate(drug(), DAILY, Population.typical(drug()), TIMES)["Cc"][0])
+
+
+def test_labels_of_a_population_are_its_coordinate():
+    named = Population.from_table(drug(), {"ID": ["ann", "bob"], "WT": [50.0, 80.0]})
+    sims = simulate(drug(), {"a": DAILY}, named, TIMES)
+    assert float(sims["Cc"].sel(subject="bob", time=6.0, regimen="a")) > 0
+
+
+def test_a_data_set_gives_its_rows_in_order():
+    table = EventTable.from_regimen({7: DAILY, 3: TWICE}, [0.0, 5.0, 30.0], covariates={"WT": [50.0, 80.0]})
+    sims = simulate(drug(), table)
+    assert sims["Cc"].dims == ("row",)
+    assert sims["status"].dims == ("subject",)
+    assert sims["subject"].to_numpy().tolist() == [7, 3]
+    for column in ("ID", "TIME", "EVID", "WT"):
+        assert sims[column].to_numpy().tolist() == table.frame[column].tolist()
+    assert sims["TIME"].attrs["units"] == "h"
+    assert sims["Cc"].attrs["units"] == "ug/L"
+    observed = sims["Cc"].to_numpy()[(table.frame["EVID"] == 0).to_numpy()]
+    heavy = Population.typical(drug(), 2, covariates={"WT": [50.0, 80.0]})
+    grid = simulate(drug(), [DAILY, TWICE], heavy, [0.0, 5.0, 30.0])
+    np.testing.assert_allclose(observed, grid["Cc"].to_numpy().ravel(), rtol=1e-12)
+
+
+# --- names, units, attributes -----------------------------------------------------------------------------------------
+def test_variables_carry_units_meaning_and_doses():
+    sims = simulate(drug(), {"q24h": DAILY, "twice": TWICE}, times=TIMES)
+    assert sims["Cc"].attrs["units"] == "ug/L"
+    assert sims["Cc"].attrs["long_name"] == "concentration"
+    assert sims["amount"].attrs["long_name"] == "amount"
+    assert sims["time"].attrs == {"units": "h", "long_name": "time"}
+    assert sims.attrs["model"] == "drug"
+    assert sims.attrs["title"] == "A drug"
+    doses = json.loads(sims["Cc"].attrs["doses"])
+    assert doses["q24h"] == {"time": [0.0, 24.0], "amt": [100.0, 100.0], "cmt": ["depot"] * 2, "ii": [24.0, 24.0]}
+    assert doses["twice"]["time"] == [0.0, 12.0, 24.0, 36.0]
+    assert list(json.loads(simulate(drug(), DAILY, times=TIMES)["Cc"].attrs["doses"])) == [""]
+    meanings = sims["status"].attrs["flag_meanings"].split()
+    assert len(meanings) == len(sims["status"].attrs["flag_values"])
+    assert meanings[0] == "ok"
+
+
+def test_doses_of_each_subject_are_not_said_to_be_those_of_all():
+    sims = simulate(drug(), [DAILY, TWICE, DAILY, TWICE, DAILY], people(), TIMES)
+    assert "doses" not in sims["Cc"].attrs
+
+
+def test_states_and_individual_parameters_can_be_asked_for():
+    sims = simulate(drug(), DAILY, people(), TIMES, outputs=["central", "CL", "ke", "Cc"])
+    assert list(sims.data_vars) == ["central", "CL", "ke", "Cc", "status"]
+    assert sims["central"].attrs == sims["central"].attrs | {"units": "ug", "long_name": "plasma"}
+    assert sims["CL"].attrs["units"] == "L/h"
+    expected = 5.0 * np.exp(people().etas[:, 0]) * (people().covariates["WT"] / 70) ** 0.75
+    np.testing.assert_allclose(sims["CL"], np.repeat(expected[:, None], len(TIMES), axis=1), rtol=1e-12)
+    np.testing.assert_allclose(sims["ke"], sims["CL"] / (50.0 * np.exp(people().etas[:, 1]))[:, None], rtol=1e-12)
+    one = simulate(drug(), DAILY, people(), TIMES, outputs="Cc")
+    assert list(one.data_vars) == ["Cc", "status"]
+    np.testing.assert_array_equal(one["Cc"], sims["Cc"])
+
+
+def test_amounts_are_converted_to_the_unit_of_the_state():
+    in_mg = simulate(drug(), Regimen.parse("0.1 mg q24h x2", cmt="depot"), times=TIMES)
+    np.testing.assert_allclose(in_mg["Cc"], simulate(drug(), DAILY, times=TIMES)["Cc"], rtol=1e-12)
+    with pytest.raises(PkpdError, match="cannot be converted to ug"):
+        simulate(drug(), Regimen(amt=100, cmt="depot", unit="mL"), times=TIMES)
+
+
+def test_a_model_without_variability_is_solved_after_one_with_it():
+    """Machine code of one is not taken for the other's."""
+    simulate(drug(), DAILY, people(), TIMES)
+    plain = drug().without_variability()
+    sims = simulate(plain, DAILY, Population.typical(plain, 2), TIMES)
+    np.testing.assert_allclose(sims["Cc"][0], simulate(drug(), DAILY, times=TIMES)["Cc"], rtol=1e-9)
+
+
+def test_a_model_with_other_values_is_solved_with_them():
+    fast = simulate(drug().replace(values={"CL": 10.0}), DAILY, times=TIMES, outputs=["CL"])
+    assert float(fast["CL"][0]) == 10.0
+
+
+# --- residual error ---------------------------------------------------------------------------------------------------
+def test_residual_error_is_added_to_outputs_that_declare_one_and_follows_the_seed():
+    sims = simulate(drug(), {"a": DAILY, "b": DAILY}, people(), TIMES, residual=True)
+    assert list(sims.data_vars) == ["Cc", "amount", "Cc_observed", "status"]
+    noise = (sims["Cc_observed"] - sims["Cc"]).to_numpy()
+    assert np.unique(noise.round(12)).size == noise.size  # no two draws alike, of regimens, subjects or times
+    again = simulate(drug(), {"a": DAILY, "b": DAILY}, people(), TIMES, residual=True, threads=1)
+    np.testing.assert_array_equal(again["Cc_observed"], sims["Cc_observed"])
+    other = simulate(drug(), {"a": DAILY, "b": DAILY}, people(), TIMES, residual=True, seed=9)
+    assert (other["Cc_observed"] != sims["Cc_observed"]).all()
+    np.testing.assert_array_equal(other["Cc"], sims["Cc"])
+    assert "residual error" in sims["Cc_observed"].attrs["long_name"]
+    assert sims["Cc_observed"].attrs["units"] == "ug/L"
+
+
+def test_a_subject_keeps_its_residual_error_in_any_company():
+    all_of_them = simulate(drug(), DAILY, people(), TIMES, residual=True)["Cc_observed"]
+    some = simulate(drug(), DAILY, people()[[3, 1]], TIMES, residual=True)["Cc_observed"]
+    np.testing.assert_array_equal(some, all_of_them[[3, 1]])
+
+
+def test_residual_error_has_the_declared_size():
+    many = Population.typical(drug(), 4000)
+    sims = simulate(drug(), DAILY, many, [6.0], residual=True, seed=1)
+    level = float(sims["Cc"][0, 0])
+    noise = (sims["Cc_observed"] - sims["Cc"]).to_numpy()
+    assert noise.std() == pytest.approx(np.hypot(0.1, 0.2 * level), rel=0.05)
+    assert abs(noise.mean()) < 4 * noise.std() / np.sqrt(4000)
+
+
+def test_residual_error_of_a_data_set():
+    table = EventTable.from_regimen([DAILY] * 3, TIMES)
+    a, b = (simulate(drug(), table, residual=True, seed=s)["Cc_observed"] for s in (1, 2))
+    np.testing.assert_array_equal(a, simulate(drug(), table, residual=True, seed=1)["Cc_observed"])
+    assert (a != b).all()
+
+
+# --- stores -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("who", [None, 1, 150])
+@pytest.mark.parametrize("regimen", [DAILY, {"a": DAILY}, {"a": DAILY, "b": TWICE}])
+def test_what_is_streamed_to_zarr_is_what_memory_would_hold(tmp_path, regimen, who):
+    population = None if who is None else people(who)
+    for residual in (False, True):
+        arguments: dict[str, Any] = {"times": TIMES, "residual": residual}
+        memory = simulate(drug(), regimen, population, **arguments)
+        stored = simulate(drug(), regimen, population, store=tmp_path / f"{residual}.zarr", **arguments)
+        same(stored.load(), memory)
+        assert stored.attrs == memory.attrs
+        for name in memory.variables:
+            assert _plain(stored[name].attrs) == _plain(memory[name].attrs), name
+        same(xr.open_zarr(tmp_path / f"{residual}.zarr", consolidated=False), memory)
+
+
+def _plain(attributes: dict[Any, Any]) -> dict[Any, Any]:
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in attributes.items()}
+
+
+def test_chunks_are_filled_whatever_the_blocks_are(tmp_path, monkeypatch):
+    from pkpd.simulation import grid
+
+    monkeypatch.setattr(grid, "BYTES", 1)
+    memory = simulate(drug(), {"a": DAILY, "b": TWICE}, people(500), TIMES, threads=3)
+    stored = simulate(drug(), {"a": DAILY, "b": TWICE}, people(500), TIMES, threads=3, store=tmp_path / "s.zarr")
+    same(stored.load(), memory)
+
+
+def test_a_store_that_exists_is_not_overwritten(tmp_path):
+    simulate(drug(), DAILY, times=TIMES, store=tmp_path / "s.zarr")
+    with pytest.raises(PkpdError, match=r"store '.*s\.zarr' exists already; remove it or choose another name"):
+        simulate(drug(), DAILY, times=TIMES, store=tmp_path / "s.zarr")
+
+
+def test_a_result_that_memory_cannot_hold_is_refused_with_a_remedy(monkeypatch):
+    from pkpd.simulation import sink
+
+    monkeypatch.setattr(sink, "_available_bytes", lambda: 100)
+    with pytest.raises(PkpdError, match=r"give store='results\.zarr' to stream it to disk"):
+        simulate(drug(), DAILY, people(), TIMES)
+
+
+@pytest.mark.parametrize("regimen", [DAILY, {"a": DAILY, "b": TWICE}])
+def test_netcdf_gives_back_what_was_written(tmp_path, regimen):
+    sims = simulate(drug(), regimen, people(), TIMES, residual=True)
+    path = tmp_path / "sims.nc"
+    sims.to_netcdf(path, engine="h5netcdf")
+    with xr.open_dataset(path, engine="h5netcdf") as back:
+        same(back.load(), sims)
+        assert back["Cc"].attrs["doses"] == sims["Cc"].attrs["doses"]
+
+
+def test_a_data_set_simulated_can_be_written_as_netcdf(tmp_path):
+    table = EventTable.from_regimen({"x": DAILY, "y": TWICE}, TIMES, covariates={"WT": 60.0})
+    sims = simulate(drug(), table)
+    sims.to_netcdf(tmp_path / "rows.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "rows.nc", engine="h5netcdf") as back:
+        np.testing.assert_array_equal(back["Cc"], sims["Cc"])
+
+
+# --- covariates and occasions -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("carry", ["forward", "backward", "linear"])
+def test_covariates_of_a_table_with_time_vary_as_in_a_data_set(carry):
+    """The same course said as people and as rows; doses never fall on a change."""
+    model = drug(carry)
+    course = {"ID": [1, 1, 1, 2, 2], "TIME": [0.0, 5.0, 30.0, 0.0, 9.0], "WT": [50.0, 90.0, 70.0, 60.0, 120.0]}
+    times = np.array([0.0, 2.0, 5.0, 9.0, 20.0, 30.0, 40.0])
+    regimen = Regimen(amt=100, cmt="depot", time=1.0) + Regimen(amt=50, cmt="central", time=8.0, tinf=4.0)
+    sims = simulate(model, regimen, Population.from_table(model, course), times, outputs=["Cc", "amount", "CL"])
+    frame = EventTable.from_regimen([regimen, regimen], np.unique([*times, 1.0, 8.0])).frame
+    frame["WT"] = [_weight(course, i, t, carry) for i, t in zip(frame["ID"], frame["TIME"], strict=True)]
+    rows = simulate(model, read_events(frame), outputs=["Cc", "amount", "CL"])
+    keep = ((frame["EVID"] == 0) & frame["TIME"].isin(times)).to_numpy()
+    for name in ("Cc", "amount", "CL"):
+        np.testing.assert_allclose(sims[name].to_numpy().ravel(), rows[name].to_numpy()[keep], rtol=1e-7, atol=1e-9)
+    assert sims["CL"].to_numpy()[0, 0] != sims["CL"].to_numpy()[0, 3]
+
+
+def _weight(course: dict[str, list[float]], subject: int, time: float, carry: str) -> float:
+    points = [(t, w) for i, t, w in zip(course["ID"], course["TIME"], course["WT"], strict=True) if i == subject]
+    when, weights = (np.array(v) for v in zip(*points, strict=True))
+    if carry == "linear":
+        return float(np.interp(time, when, weights))
+    if carry == "forward":
+        return float(weights[np.searchsorted(when, time, side="right") - 1])
+    return float(weights[min(np.searchsorted(when, time, side="left"), weights.size - 1)])
+
+
+def test_occasions_change_the_parameters_at_their_times():
+    model = drug(iov=True)
+    some = Population.draw(model, 3, n_occasions=3, seed=6)
+    sims = simulate(model, DAILY, some, [0.0, 10.0, 20.0, 24.0, 30.0, 50.0], outputs=["CL", "Cc"], occasions=[20.0, 30.0])
+    occasion = [0, 0, 1, 1, 2, 2]
+    expected = 5.0 * np.exp(some.etas[:, :1] + some.kappas[:, occasion, 0])
+    np.testing.assert_allclose(sims["CL"], expected, rtol=1e-12)
+    first = simulate(model, DAILY, some, [0.0, 10.0], outputs=["Cc"])
+    np.testing.assert_allclose(first["Cc"], sims["Cc"][:, :2], rtol=1e-9)
+
+
+def test_more_occasions_than_were_drawn_are_drawn():
+    model = drug(iov=True)
+    some = Population.draw(model, 3, seed=6)
+    sims = simulate(model, DAILY, some, [0.0, 25.0], outputs=["CL"], occasions=[20.0])
+    more = Population.draw(model, 3, n_occasions=2, seed=6)
+    np.testing.assert_allclose(sims["CL"][:, 1], 5.0 * np.exp(more.etas[:, 0] + more.kappas[:, 1, 0]), rtol=1e-12)
+
+
+# --- threads, progress ------------------------------------------------------------------------------------------------
+def test_threads_do_not_change_results():
+    a, b = (simulate(drug(), {"a": DAILY, "b": TWICE}, people(300), TIMES, threads=t, residual=True) for t in (1, 4))
+    same(a, b)
+
+
+def test_a_bar_is_shown_for_long_work_and_only_then(monkeypatch, capfd):
+    simulate(drug(), DAILY, people(), TIMES, progress=True)
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    simulate(drug(), DAILY, people(), TIMES, progress=True)
+    assert "simulating drug" in capfd.readouterr().err
+    simulate(drug(), DAILY, people(), TIMES, progress=False)
+    assert capfd.readouterr().err == ""
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        ({"outputs": ["Cp"]}, ModelError, "model 'drug' has no output 'Cp'; it has outputs Cc, amount and states depot, central (did you mean 'Cc'?)"),
+        ({"outputs": ["Cc", "centrl"]}, ModelError, "has no output 'centrl'; it has outputs Cc, amount and states depot, central (did you mean 'central'?)"),
+        ({"outputs": []}, ModelError, "no output is asked for"),
+        ({"times": None}, PkpdError, "times is missing; give the observation times"),
+        ({"times": [0.0, np.nan]}, PkpdError, "times must be finite, got nan at position 1"),
+        ({"times": [0.0, np.inf]}, PkpdError, "times must be finite, got inf at position 1"),
+        ({"times": [0.0, 5.0, 4.0]}, PkpdError, "times must not decrease, but 5 is followed by 4 (position 2); sort them"),
+        ({"times": []}, PkpdError, "times must be a list of numbers, got shape (0,)"),
+        ({"times": [[0.0, 1.0]]}, PkpdError, "times must be a list of numbers, got shape (1, 2)"),
+        ({"method": "lsoda"}, PkpdError, "method must be one of auto, linear, "),
+        ({"rtol": 0.0}, PkpdError, "rtol must be > 0, got 0.0"),
+        ({"atol": -1.0}, PkpdError, "atol must be > 0, got -1.0"),
+        ({"h_max": np.nan}, PkpdError, "h_max must be > 0, got nan"),
+        ({"threads": 0}, PkpdError, "threads must be at least 1, got 0"),
+        ({"on_failure": "stop"}, PkpdError, "on_failure must be 'warn', 'raise' or 'ignore', got 'stop'"),
+        ({"occasions": [5.0, 5.0]}, PkpdError, "occasions must be increasing times"),
+        ({"occasions": [np.nan]}, PkpdError, "occasions must be increasing times"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_named(arguments, kind, text):
+    with pytest.raises(kind, match=re.escape(text)):
+        simulate(drug(), DAILY, **({"times": TIMES} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("regimen", "text"),
+    [
+        (Regimen(amt=5, cmt="depo"), "regimen, dose 1: the model has no compartment 'depo'; it has depot, central (did you mean 'depot'?)"),
+        (Regimen(amt=5, cmt=3, name="q"), "regimen 'q', dose 1: the model has no compartment number 3; it has 1 depot, 2 central"),
+        ({"a": [DAILY, DAILY]}, "regimen 'a' has 2 regimens for 1 subjects; give one for all or one per subject"),
+        ({"a": []}, "regimen 'a' must be a Regimen or one Regimen per subject, got an empty list"),
+        ({"a": 100}, "regimen 'a' must be a Regimen or one Regimen per subject, got int 100"),
+        ({}, "the mapping of regimens is empty; give at least one"),
+        (Regimen(amt=5, cmt="depot", rate="modelled"), "dose into 'depot': the dose asks for a modelled rate (RATE=-1); the model must give the compartment a rate > 0; model 'drug' declares no rate for 'depot' in dosing()"),
+        (Regimen(amt=5, cmt="central", rate="modelled duration"), "the dose asks for a modelled duration (RATE=-2); the model must give the compartment a duration > 0; model 'drug' declares no duration for 'central' in dosing()"),
+    ],
+)  # fmt: skip
+def test_bad_regimens_are_named(regimen, text):
+    with pytest.raises(RegimenError, match=re.escape(text)):
+        simulate(drug(), regimen, times=TIMES)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "text"),
+    [
+        ("bio", [0.8, -0.5], "bioavailability F must be a finite number >= 0"),
+        ("lag", [0.0, -2.0], "lag time must be a finite number >= 0"),
+    ],
+)
+def test_a_dose_that_cannot_be_given_names_regimen_subject_and_values(column, values, text):
+    some = Population.from_table(drug(), {"ID": ["ann", "bob"], column: values})
+    with pytest.raises(RegimenError, match=re.escape(text)) as caught:
+        simulate(drug(), {"q": TWICE, "d": DAILY}, some, TIMES)
+    said = str(caught.value)
+    assert said.startswith("regimen 'q', subject bob: dose into 'depot': ")
+    assert f"{column}={values[1]:g}" in said
+    table = EventTable.from_regimen({"x": Regimen(amt=1, cmt="central"), "y": DAILY}, TIMES)
+    with pytest.raises(RegimenError, match=re.escape(f"ID y: dose into 'depot': {text}")):
+        simulate(drug(), table, some)
+
+
+def test_populations_that_do_not_fit_are_named():
+    other = Model(
+        "other",
+        states=[State("A", "mg")],
+        parameters=[Parameter("k", 0.1, "1/h", cv=0.3)],
+        dynamics=lambda t, x, p: {"A": -p.k * x.A},
+    )
+    with pytest.raises(PopulationError, match=r"drawn for random effects on k, model 'drug' has them on CL, V; draw it for this model"):
+        simulate(drug(), DAILY, Population.draw(other, 3), TIMES)
+    with pytest.raises(PopulationError, match="an empty population has nobody to simulate"):
+        Population.draw(drug(), 0)
+    with pytest.raises(ModelError, match="no output is asked for"):
+        simulate(other, Regimen(amt=1), times=TIMES)
+    table = EventTable.from_regimen([DAILY] * 3, TIMES)
+    with pytest.raises(PopulationError, match=r"the population has 5 subjects, the data set 3; draw n=3"):
+        simulate(drug(), table, people())
+    with pytest.raises(PkpdError, match="a data set brings its own times"):
+        simulate(drug(), table, times=TIMES)
+
+
+def test_data_sets_that_do_not_fit_are_named():
+    table = EventTable.from_regimen(Regimen(amt=5, cmt="depo"), TIMES)
+    with pytest.raises(PkpdError, match=r"no compartment 'depo'; it has depot, central \(did you mean 'depot'\?\)"):
+        simulate(drug(), table)
+    frame = EventTable.from_regimen(DAILY, [0.0, 5.0], covariates={"WT": 70.0}).frame
+    frame["WT"] = [70.0, np.nan, np.nan]
+    with pytest.raises(PkpdError, match=r"covariate WT is missing in 2 rows \(first: row 2, ID 1, TIME 0\); fill it"):
+        simulate(drug(), read_events(frame))
+    frame["WT"] = ["70", "heavy", "70"]
+    with pytest.raises(PkpdError, match="covariate WT of model 'drug' holds text; give numbers"):
+        simulate(drug(), read_events(frame))
+
+
+def test_a_model_that_is_not_linear_says_so():
+    model = Model(
+        "square",
+        states=[State("x", "mg")],
+        parameters=[Parameter("k", 0.1, "1/mg/h")],
+        outputs=[Output("x", "mg")],
+        dynamics=lambda t, x, p: {"x": -p.k * x.x * x.x},
+    )
+    with pytest.raises(PkpdError, match=r"model 'square' is not linear with constant coefficients; use method='auto'"):
+        simulate(model, Regimen(amt=1), times=TIMES, method="linear")
+
+
+@pytest.mark.parametrize("word", ["F", "tlag"])
+def test_what_a_dose_does_may_not_depend_on_time_or_states(word):
+    model = Model(
+        "odd",
+        states=[State("x", "mg")],
+        parameters=[Parameter("k", 0.1, "1/h")],
+        outputs=[Output("x", "mg")],
+        dosing=lambda p: {"x": {word: p.k * 0 + _hidden_state()}},
+        dynamics=lambda t, x, p: {"x": -p.k * x.x},
+        check_units=False,
+    )
+    with pytest.raises(ModelError, match=rf"a {word} of a dose depends on time or on a state"):
+        simulate(model, Regimen(amt=1), times=TIMES)
+
+
+def _hidden_state() -> Any:
+    from pkpd.graph.nodes import symbol
+
+    return symbol("x", "state")
+
+
+def test_the_example_of_the_issue_runs(tmp_path):
+    times = np.arange(0.0, 337.0, 1.0)
+    q24h = Regimen.parse("100 mg q24h x14", cmt="depot")
+    q12h = Regimen.parse("50 mg BID x14d", cmt="depot")
+    loading = Regimen(amt=200_000, cmt="depot") + q24h.shift(24).to("ug")
+    sims = simulate(drug(), {"q24h": q24h, "q12h": q12h, "loading": loading}, people(20), times, store=tmp_path / "w.zarr")
+    assert sims["Cc"].shape == (3, 20, 337)
+    assert sims["status"].to_numpy().max() == 0
+    assert float(sims["Cc"].sel(regimen="loading", time=6).mean()) > float(sims["Cc"].sel(regimen="q24h", time=6).mean())
