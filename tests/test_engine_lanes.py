@@ -23,8 +23,9 @@ from pkpd.population.people import Population
 from pkpd.simulation import grid as grids
 from pkpd.simulation.api import simulate
 from pkpd.simulation.failures import SolverWarning
+from pkpd.solve.block import Settings
 from pkpd.solve.kernel import Equations, Kernel
-from pkpd.solve.run import Settings, solve_block
+from pkpd.solve.run import solve_block
 
 TIMES = np.array([0.0, 0.7, 3.0, 8.0, 8.5, 20.0, 24.0])
 DOSES = ({"time": 0.0, "amt": 80.0, "ii": 8.0, "addl": 2}, {"time": 1.0, "amt": 40.0, "cmt": 1, "rate": 20.0})
@@ -104,7 +105,9 @@ def test_a_subject_alone_and_in_any_company_gets_the_same_result_to_the_bit(kern
     inputs = _inputs()
     together = solve(kernel(), TIMES, inputs, *DOSES, method=method).outputs
     order = np.random.default_rng(1).permutation(SUBJECTS)
-    np.testing.assert_array_equal(solve(kernel(), TIMES, inputs[:, order], *DOSES, method=method).outputs, together[:, order])
+    np.testing.assert_array_equal(
+        solve(kernel(), TIMES, inputs[:, order], *DOSES, method=method).outputs, together[:, order]
+    )
     for i in (0, 7, SUBJECTS - 1):
         alone = solve(kernel(), TIMES, inputs[:, i : i + 1], *DOSES, method=method).outputs
         np.testing.assert_array_equal(alone[:, 0], together[:, i])
@@ -182,7 +185,7 @@ REGIMENS = {"a": Regimen(amt=80, cmt="depot", ii=8, addl=2), "b": Regimen(amt=20
 @pytest.mark.parametrize("name", ["saturable", "lin"])
 def test_results_do_not_depend_on_threads_or_blocks(monkeypatch, name):
     if name == "lin":
-        model, regimen, n, outputs = reference_model("lin"), Regimen(amt=80, cmt="DEPOT", ii=8, addl=2), 3, ["CONC", "AUC"]
+        model, regimen, outputs = reference_model("lin"), Regimen(amt=80, cmt="DEPOT", ii=8, addl=2), ["CONC", "AUC"]
         people = Population.typical(model, 150)
         people.parameters.update({"CL": np.linspace(1.0, 9.0, 150)})
     else:

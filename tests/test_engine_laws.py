@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from twin import records
 from twin import simulate as slow
 
+from pkpd.solve.block import Settings
 from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import Settings, solve_block
+from pkpd.solve.run import solve_block
 
 TIGHT = {"rtol": 1e-11, "atol": 1e-13}
 TIMES = np.array([0.0, 0.4, 2.0, 3.0, 5.5, 8.0, 11.0, 16.0, 24.0, 25.0, 40.0])
@@ -55,7 +56,9 @@ SOLVERS = [("linear", m) for m in ("linear", *METHODS)] + [("saturable", m) for 
 BOTH = pytest.mark.parametrize(("model", "method"), SOLVERS)
 
 
-def run(model: str, method: str, *doses: dict[str, float], times: Any = TIMES, rules: bool = False, start: float = 0.0) -> np.ndarray:
+def run(
+    model: str, method: str, *doses: dict[str, float], times: Any = TIMES, rules: bool = False, start: float = 0.0
+) -> np.ndarray:
     kernel = (linear_kernel if model == "linear" else saturable_kernel)(rules)
     values = LINEAR_VALUES if model == "linear" else SATURABLE_VALUES
     return one(kernel, times, list(values.values()), *doses, start=start, method=method, **TIGHT)
@@ -148,7 +151,9 @@ def test_nothing_is_lost(model, method):
 def test_a_linear_model_is_linear(method):
     a, b = [dose(0.0, 50.0, ii=8.0, addl=2)], [dose(5.0, 40.0, 1, rate=16.0), dose(11.0, 1.0, 2)]
     parts = 3 * run("linear", method, *a) + 0.5 * run("linear", method, *b)
-    scaled = [d | {"amt": 3 * d["amt"]} for d in a] + [d | {"amt": d["amt"] / 2, "rate": d.get("rate", 0) / 2} for d in b]
+    scaled = [d | {"amt": 3 * d["amt"]} for d in a] + [
+        d | {"amt": d["amt"] / 2, "rate": d.get("rate", 0) / 2} for d in b
+    ]
     np.testing.assert_allclose(run("linear", method, *scaled), parts, **CLOSE)
 
 
@@ -171,7 +176,13 @@ def test_steady_state_is_what_two_hundred_doses_lead_to(model, method, more, rul
 
 @BOTH
 def test_infusion_at_steady_state_goes_out_as_fast_as_it_comes_in(model, method):
-    found = run(model, method, {"time": 0.0, "rate": 5.0, "cmt": 1, "ss": 1}, dose(0.0, 30.0, 1, rate=5.0), times=[1.0, 3.0, 5.0])
+    found = run(
+        model,
+        method,
+        {"time": 0.0, "rate": 5.0, "cmt": 1, "ss": 1},
+        dose(0.0, 30.0, 1, rate=5.0),
+        times=[1.0, 3.0, 5.0],
+    )
     values = LINEAR_VALUES if model == "linear" else SATURABLE_VALUES
     level = 5.0 / values["k"] if model == "linear" else values["km"] * 5.0 / (values["vmax"] - 5.0)
     np.testing.assert_allclose(found[:, 1], level, rtol=1e-8)
@@ -208,7 +219,10 @@ def test_a_steady_state_that_is_far_off_is_extrapolated(method):
     kernel = Kernel(equations(lambda t, y, k: [-k * y[0] * (1 + 1e-12 * y[0])], [0.0], ["k"]))
     rate = math.log(2) / 30
     result = solve_block(
-        kernel, grid(1, [0.5], dose(0.0, 1.0, ii=1.0, ss=1), start=0.0), np.array([[rate]]), Settings(method, 1e-9, 1e-12)
+        kernel,
+        grid(1, [0.5], dose(0.0, 1.0, ii=1.0, ss=1), start=0.0),
+        np.array([[rate]]),
+        Settings(method, 1e-9, 1e-12),
     )
     assert result.outputs[0, 0, 0] == pytest.approx(math.exp(-rate / 2) / -math.expm1(-rate), rel=1e-8)
     assert result.steps[0] < 2000
@@ -232,7 +246,12 @@ def regimens(draw: st.DrawFn, states: int) -> list[dict[str, float]]:
     rows = [{"time": draw(clock), "evid": 0} for _ in range(draw(st.integers(3, 8)))]
     for _ in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(["bolus", "infusion", "modelled", "steady", "reset", "replace", "other"]))
-        row: dict[str, float] = {"time": draw(clock), "evid": 1, "cmt": draw(st.integers(0, states - 1)), "amt": draw(st.integers(1, 80))}
+        row: dict[str, float] = {
+            "time": draw(clock),
+            "evid": 1,
+            "cmt": draw(st.integers(0, states - 1)),
+            "amt": draw(st.integers(1, 80)),
+        }
         if kind in ("infusion", "steady") and draw(st.booleans()):
             row["rate"] = draw(st.sampled_from([2.0, 10.0, 40.0]))
         if kind == "modelled":
@@ -280,14 +299,20 @@ def test_random_regimens_agree_with_the_twin(data, solver):
         assume(all(r["amt"] <= 6.5 * r["ii"] for r in rows if "ss" in r))
     plain: Callable[..., Any] = linear_rhs if model == "linear" else saturable_rhs
     dosing = {i: {k: values[v] for k, v in entry.items()} for i, entry in RULES.items()}
-    expected = slow(lambda t, y, p: plain(t, y, *p), lambda p: [0.0] * kernel.n, list(values.values()), records(*rows), dosing)
+    expected = slow(
+        lambda t, y, p: plain(t, y, *p), lambda p: [0.0] * kernel.n, list(values.values()), records(*rows), dosing
+    )
     agree(rows_of(kernel, np.array(list(values.values())), rows, method), expected)
 
 
-NETWORKS = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 4), st.sampled_from(["linear", "saturable", "sigmoid", "product"]), st.floats(0.05, 2.0)),
-    min_size=2, max_size=6,
-)  # fmt: skip
+LAWS: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda x, partner: x,
+    "saturable": lambda x, partner: x / (1 + x),
+    "sigmoid": lambda x, partner: x * x / (4 + x * x),
+    "product": lambda x, partner: x * partner / (10 + x),
+}
+FLOWS = st.tuples(st.integers(0, 3), st.integers(0, 4), st.sampled_from(sorted(LAWS)), st.floats(0.05, 2.0))
+NETWORKS = st.lists(FLOWS, min_size=2, max_size=6)
 
 
 @settings(max_examples=8)
@@ -298,11 +323,7 @@ def test_random_models_agree_with_the_twin(network, data, method):
     def rhs(t: Any, y: Any, *rates: Any) -> list[Any]:
         slopes: list[Any] = [-0.1 * v for v in y]
         for (source, target, law, _), rate in zip(network, rates, strict=True):
-            x = y[source]
-            flow = {
-                "linear": lambda x=x: x, "saturable": lambda x=x: x / (1 + x), "sigmoid": lambda x=x: x * x / (4 + x * x),
-                "product": lambda x=x: x * y[(source + 1) % 4] / (10 + x),
-            }[law]() * rate  # fmt: skip
+            flow = rate * LAWS[law](y[source], y[(source + 1) % 4])
             slopes[source] = slopes[source] - flow
             if target < 4:
                 slopes[target] = slopes[target] + flow

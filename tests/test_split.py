@@ -1,4 +1,4 @@
-"""Sorting of equations: what is constant between events gets a place, products are regrouped, switch times are found."""
+"""Sorting of equations: what is constant between events gets a place, products are regrouped, switch times found."""
 
 from __future__ import annotations
 

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkpd.graph.functions import where
+from pkpd.solve.block import Block, Fault
+from pkpd.solve.expand import timeline
 from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import Block, Fault, _timeline, prepare
+from pkpd.solve.run import prepare
 from pkpd.solve.timeline import (
     BOLUS,
     RATE,
@@ -40,35 +42,46 @@ def dose(time: float, amt: float = 10.0, **more: float) -> dict[str, float]:
     return {"time": time, "amt": amt, **more}
 
 
-def block_of(rows: list[dict[str, float]], switches: list[tuple[float, float, int]] = (), observations: bool = False) -> Block:  # type: ignore[assignment]
+def block_of(
+    rows: list[dict[str, float]], switches: list[tuple[float, float, int]] = (), observations: bool = False
+) -> Block:  # type: ignore[assignment]
     """Return one subject's block; switches are (time, rank, column)."""
     base = grid(1, [100.0], *rows)
     more: dict[str, Any] = {}
     if switches:
         time, rank, column = zip(*switches, strict=True)
         more = {
-            "seg_first": np.array([0, len(switches)]), "seg_time": np.array(time, float), "seg_rank": np.array(rank, float),
-            "seg_column": np.array(column),
+            "seg_first": np.array([0, len(switches)]), "seg_time": np.array(time, float),
+            "seg_rank": np.array(rank, float), "seg_column": np.array(column),
         }  # fmt: skip
     if observations:
         when = np.array([r["time"] for r in rows])
-        more |= {"obs_time": when, "obs_last": np.array([when.size]), "obs_rank": np.arange(when.size) + 0.4, "shared": False}
+        more |= {
+            "obs_time": when,
+            "obs_last": np.array([when.size]),
+            "obs_rank": np.arange(when.size) + 0.4,
+            "shared": False,
+        }
     return Block(**vars(base) | more)
 
 
-def events(*rows: dict[str, float], switches: list[tuple[float, float, int]] = (), **values: float) -> list[tuple[float, str, float]]:  # type: ignore[assignment]
+def events(
+    *rows: dict[str, float], switches: list[tuple[float, float, int]] = (), **values: float
+) -> list[tuple[float, str, float]]:  # type: ignore[assignment]
     """Return (time, kind, value) of the events, in order; values is of the first column, the second has F = 0.5."""
     inputs = np.array([list((PLAIN | values).values()), list((PLAIN | values | {"F": 0.5}).values())]).T
-    ends, ev, _, _ = _timeline(KERNEL, block_of(list(rows), switches), prepare(KERNEL, inputs))
+    ends, ev, _, _ = timeline(KERNEL, block_of(list(rows), switches), prepare(KERNEL, inputs))
     assert ends[-1] <= ev.time.size
     keep = slice(ends[-1])
-    return [(float(t), NAMES[k], float(v)) for t, k, v in zip(ev.time[keep], ev.kind[keep], ev.value[keep], strict=True)]
+    return [
+        (float(t), NAMES[k], float(v)) for t, k, v in zip(ev.time[keep], ev.kind[keep], ev.value[keep], strict=True)
+    ]
 
 
 def steady(*rows: dict[str, float], **values: float) -> np.ndarray:
-    """Return period, begin, end and number of infusions running at the beginning, of the cycles of the steady states."""
+    """Return period, begin, end and number of running infusions of the cycle of each steady state."""
     inputs = np.array([list((PLAIN | values).values())]).T
-    return _timeline(KERNEL, block_of(list(rows)), prepare(KERNEL, inputs))[2][:, :4]
+    return timeline(KERNEL, block_of(list(rows)), prepare(KERNEL, inputs))[2][:, :4]
 
 
 # --- what a record becomes --------------------------------------------------------------------------------------------
@@ -103,7 +116,9 @@ def test_a_reset_at_the_end_of_an_infusion_or_at_its_beginning():
 
 
 def test_records_that_give_nothing():
-    assert events({"time": 1.0, "evid": 0}, {"time": 2.0, "evid": 2, "amt": 9.0}, dose(3.0, 5.0), F=0.0) == [(3.0, "bolus", 0.0)]
+    assert events({"time": 1.0, "evid": 0}, {"time": 2.0, "evid": 2, "amt": 9.0}, dose(3.0, 5.0), F=0.0) == [
+        (3.0, "bolus", 0.0)
+    ]
     assert events(dose(1.0, 5.0, rate=2.0), F=0.0) == []
 
 
@@ -153,7 +168,12 @@ def test_a_constant_infusion_gives_nothing_more():
 # --- order at one time ------------------------------------------------------------------------------------------------
 def test_order_at_one_time():
     """Ends of infusions, additional doses, the rows with their doses, doses that a lag brings there."""
-    found = events(dose(0.0, 20.0, rate=2.0), dose(2.0, 1.0, ii=8.0, addl=1), {"time": 10.0, "evid": 8, "amt": 3.0}, dose(10.0, 4.0))
+    found = events(
+        dose(0.0, 20.0, rate=2.0),
+        dose(2.0, 1.0, ii=8.0, addl=1),
+        {"time": 10.0, "evid": 8, "amt": 3.0},
+        dose(10.0, 4.0),
+    )
     assert [e for e in found if e[0] == 10.0] == [
         (10.0, "rate", -2.0), (10.0, "bolus", 1.0), (10.0, "replace", 3.0), (10.0, "bolus", 4.0)
     ]  # fmt: skip
@@ -169,7 +189,7 @@ def test_rows_of_one_time_keep_their_order():
 def test_observations_see_what_came_before_them():
     rows = [dose(0.0, 1.0, ii=4.0, addl=1), {"time": 4.0, "evid": 0}, dose(4.0, 2.0), {"time": 4.0, "evid": 0}]
     P = prepare(KERNEL, np.array([list(PLAIN.values())]).T)
-    _, _, _, order = _timeline(KERNEL, block_of(rows, observations=True), P)
+    _, _, _, order = timeline(KERNEL, block_of(rows, observations=True), P)
     assert order.tolist() == [1, 2, 3, 3]  # each row's own dose, the additional dose before the rows of its time
 
 
@@ -186,7 +206,7 @@ def test_additional_doses_take_what_holds_when_they_are_given_lagged_ones_what_h
 def test_switch_times_of_every_column_are_stops():
     kernel = Kernel(equations(lambda t, y, s, e: [where((t >= s) & (t < e), 1.0, -y[0])], [0.0], ["s", "e"]))
     P = prepare(kernel, np.array([[2.0, 5.0], [9.0, np.inf]]))
-    ends, ev, _, _ = _timeline(kernel, block_of([], [(3.0, 0.5, 1)]), P)
+    ends, ev, _, _ = timeline(kernel, block_of([], [(3.0, 0.5, 1)]), P)
     stops = [float(t) for t, k in zip(ev.time[: ends[-1]], ev.kind[: ends[-1]], strict=True) if k == STOP]
     assert stops == [2.0, 5.0, 9.0]
 
@@ -217,7 +237,11 @@ def rows(draw: st.DrawFn) -> list[dict[str, float]]:
     clock = st.integers(0, 24).map(float)
     out = []
     for _ in range(draw(st.integers(1, 7))):
-        row = {"time": draw(clock), "amt": float(draw(st.integers(1, 60))), "rate": draw(st.sampled_from([0, 0, 3.0, 7.0, -1, -2]))}
+        row = {
+            "time": draw(clock),
+            "amt": float(draw(st.integers(1, 60))),
+            "rate": draw(st.sampled_from([0, 0, 3.0, 7.0, -1, -2])),
+        }
         row |= {"evid": draw(st.sampled_from([1, 1, 1, 0, 2, 3, 4, 8])), "ss": draw(st.sampled_from([0, 0, 1, 2]))}
         row |= {"ii": draw(st.sampled_from([2.0, 6.0])), "addl": draw(st.integers(0, 3))}
         out.append(row)
@@ -228,7 +252,7 @@ def rows(draw: st.DrawFn) -> list[dict[str, float]]:
 def test_events_are_counted_right_and_sorted_by_time_and_rank(rows, lag, switches):
     P = prepare(KERNEL, np.array([list((PLAIN | {"lag": lag}).values())]).T)
     block = block_of(rows, [(float(t), -3.0, 0) for t in sorted(switches)])
-    ends, ev, _, _ = _timeline(KERNEL, block, P)
+    ends, ev, _, _ = timeline(KERNEL, block, P)
     count = int(ends[-1])
     assert count <= ev.time.size
     order = np.lexsort((np.arange(count), ev.rank[:count], ev.time[:count]))

@@ -156,7 +156,8 @@ def _never_negative(n: Node, depth: int = 6) -> bool:
         return True
     if depth == 0 or n.op not in ("max", "min", "add", "mul", "div", "pow", "where"):
         return False
-    parts = [_never_negative(a, depth - 1) for a in (n.args[1:] if n.op == "where" else n.args[:1] if n.op == "pow" else n.args)]
+    args = n.args[1:] if n.op == "where" else n.args[:1] if n.op == "pow" else n.args
+    parts = [_never_negative(a, depth - 1) for a in args]
     return any(parts) if n.op == "max" else all(parts)
 
 

@@ -13,11 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
+from numba import njit
+from numba.core import config as numba_config
+from numba.extending import intrinsic
 
 from pkpd.machine.target import cache_directory
 
-__all__ = ["compiled", "inlined", "software"]
+__all__ = ["compiled", "entry", "inlined", "software", "spliced"]
+
+config: Any = numba_config
 
 
 @functools.cache
@@ -30,7 +34,7 @@ def software() -> str:
 
 @functools.cache
 def _folder() -> str:
-    """Return a writable folder for compiled loops: numba's own if the user chose one, else ours, else a temporary one."""
+    """Return a writable folder for compiled loops: numba's if the user chose one, else ours, else a temporary one."""
     name = f"loops-{software()[:16]}"
     for base in (
         Path(config.CACHE_DIR) if config.CACHE_DIR else cache_directory(),
@@ -45,14 +49,26 @@ def _folder() -> str:
     return ""
 
 
-def compiled(function: Callable[..., Any], inline: str = "never") -> Any:
-    """Decorate a loop: no Python inside, no interpreter lock, division as the processor does it, kept on disk."""
+def entry(function: Callable[..., Any]) -> Any:
+    """Decorate a loop that Python calls: no interpreter inside, no lock held, kept on disk."""
     chosen, config.CACHE_DIR = config.CACHE_DIR, _folder()
     try:
-        return njit(cache=bool(config.CACHE_DIR), nogil=True, error_model="numpy", inline=inline)(function)
+        return njit(cache=bool(config.CACHE_DIR), nogil=True, error_model="numpy")(function)
     finally:
         config.CACHE_DIR = chosen
 
 
+def compiled(function: Callable[..., Any], inline: Any = "never") -> Any:
+    """Decorate a part of loops, which Python cannot call; it is kept with the loops that use it."""
+    return njit(
+        nogil=True, error_model="numpy", inline=inline, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )(function)  # fmt: skip
+
+
 #: the same for small functions that are to be written into their callers
 inlined = functools.partial(compiled, inline="always")
+
+
+def spliced(function: Callable[..., Any]) -> Any:
+    """Decorate a function that writes LLVM code into the loops that call it."""
+    return intrinsic(function)

@@ -31,8 +31,9 @@ from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
 from pkpd.simulation.progress import Progress, announce_compilation
+from pkpd.solve.block import Fault, Result, Settings, Target
 from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import Fault, Result, Settings, Target, solve_block
+from pkpd.solve.run import solve_block
 from pkpd.solve.warm import first_loop
 
 if TYPE_CHECKING:
@@ -249,9 +250,8 @@ def _simulate_table(
         )
     _check_people(model, people)
     if model.iov_etas and "OCC" in table.frame.columns:
-        occasions = int(
-            table.frame.groupby(np.repeat(np.arange(table.n_subjects), np.diff(table.starts)))["OCC"].nunique().max()
-        )
+        column = table.frame["OCC"].to_numpy()
+        occasions = max(np.unique(part).size for part in np.split(column, table.starts[1:-1]))
         people = people.with_occasions(max(occasions, people.n_occasions))
     size = max(16, min(512, -(-table.n_subjects // job.threads)))
     values = {q.name: np.empty(len(table)) for q in job.chosen}

@@ -12,8 +12,8 @@ from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, RegimenError
 from pkpd.population.people import Population
+from pkpd.solve.block import Settings
 from pkpd.solve.kernel import METHODS, Kernel
-from pkpd.solve.run import Settings
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model

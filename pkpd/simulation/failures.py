@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import RegimenError, SolverError
-from pkpd.solve.run import Fault
+from pkpd.solve.block import Fault
 from pkpd.solve.status import Status
 from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import ModelError, nearest
 from pkpd.graph.nodes import Node, symbol
@@ -77,9 +77,9 @@ def equations_for(model: Model, chosen: Sequence[Quantity]) -> Equations:
 
 
 def kernel_for(model: Model, chosen: Sequence[Quantity]) -> Kernel:
-    """Return the machine code of a model for some outputs, built once per model object."""
-    cache: dict[tuple[str, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
-    key = tuple(q.name for q in chosen)
+    """Return the machine code of a model for some outputs, built once for a model and its copies with other values."""
+    cache: dict[tuple[Any, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
+    key = (model.etas, model.iov_etas, *(q.name for q in chosen))
     if key not in cache:
         cache[key] = Kernel(equations_for(model, chosen))
     return cache[key]

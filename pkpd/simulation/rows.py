@@ -9,8 +9,8 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns, varying_columns
 from pkpd.simulation.people import Courses, fill_inputs
+from pkpd.solve.block import Block
 from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import Block
 from pkpd.solve.timeline import Records
 
 if TYPE_CHECKING:

@@ -133,9 +133,9 @@ def _label(output: str, name: str) -> str:
 
 
 def _kernel(model: Model, chosen: Sequence[Quantity], names: Sequence[str]) -> Kernel:
-    """Return the machine code of outputs and their derivatives, built once per model object."""
-    cache: dict[tuple[str, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
-    key = (*(q.name for q in chosen), "|", *names)
+    """Return the machine code of outputs and their derivatives, built once for a model and copies with other values."""
+    cache: dict[tuple[Any, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
+    key = (model.etas, model.iov_etas, *(q.name for q in chosen), "|", *names)
     if key not in cache:
         inputs = [_input(model, n) for n in names]
         equations = equations_for(model, chosen)

@@ -12,7 +12,7 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.simulation.dataset import grid_dataset, status_attributes, variable_attributes
 from pkpd.simulation.kernels import Quantity
-from pkpd.solve.run import Target
+from pkpd.solve.block import Target
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,8 +6,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+
+from pkpd.machine.jit import spliced
 
 __all__ = ["call_method", "call_observe", "call_panel", "call_prepare"]
 
@@ -32,7 +33,7 @@ def _invoke(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-@intrinsic
+@spliced
 def call_method(
     typingctx: Any,
     address: Any,
@@ -51,13 +52,13 @@ def call_method(
     return types.void(address, t, h, cap, y, p, r, K, new, info, tol), _invoke
 
 
-@intrinsic
+@spliced
 def call_prepare(typingctx: Any, address: Any, count: Any, stride: Any, inputs: Any, out: Any) -> Any:
     """Call ``prepare`` of a kernel."""
     return types.void(address, count, stride, inputs, out), _invoke
 
 
-@intrinsic
+@spliced
 def call_observe(
     typingctx: Any, address: Any, count: Any, t: Any, y: Any, ystride: Any, p: Any, pstride: Any, out: Any, ostride: Any
 ) -> Any:
@@ -65,7 +66,7 @@ def call_observe(
     return types.void(address, count, t, y, ystride, p, pstride, out, ostride), _invoke
 
 
-@intrinsic
+@spliced
 def call_panel(
     typingctx: Any, address: Any, clock: Any, x: Any, p: Any, sets: Any, which: Any, new: Any, info: Any
 ) -> Any:

@@ -40,7 +40,7 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled, inlined
+from pkpd.machine.jit import compiled, entry, inlined
 from pkpd.solve.call import call_panel
 from pkpd.solve.linear import KEPT, find, solve_for, steady
 from pkpd.solve.sets import (
@@ -238,7 +238,7 @@ def _settle(address, at, sets, me, A, b, r, ss, row, kind, state, value, accumul
     return 0 if solve_for(M, me.x, skip) else 4
 
 
-@compiled
+@entry
 def solve_cascade(
     address, at, matrix_places, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind,
     ev_state, ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of,

@@ -1,4 +1,4 @@
-"""An explicit Runge-Kutta step as machine code: the tableau unrolled around the right-hand side, people side by side."""
+"""An explicit Runge-Kutta step as machine code: a tableau around the right-hand side, people side by side."""
 
 from __future__ import annotations
 

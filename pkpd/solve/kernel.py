@@ -140,7 +140,9 @@ class Kernel:
         slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
         self.n_hot = len(slots.nodes)
         self.switch_places = np.array([slots.place(t) for t in times], np.int64)
-        self.initial_places = np.array([slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64)
+        self.initial_places = np.array(
+            [slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64
+        )
         self.dosing_places = np.full((self.n, 4), -1, np.int64)
         for i, entries in equations.dosing.items():
             for word, node in entries.items():
@@ -158,7 +160,9 @@ class Kernel:
     @staticmethod
     def _constant(node: Node, what: str) -> Node:
         if depends_on([node], is_dynamic)[node]:
-            raise ModelError(f"{what} depends on time or on a state ({node!r}); it may depend on parameters and covariates only")
+            raise ModelError(
+                f"{what} depends on time or on a state ({node!r}); it may depend on parameters and covariates only"
+            )
         return node
 
     def _place_structure(self, slots: Slots, structure: Structure | None) -> np.ndarray:
@@ -175,7 +179,10 @@ class Kernel:
 
     @functools.cached_property
     def base(self) -> MachineCode:
-        """Code of ``prepare(count, stride, inputs, P)`` and ``observe(count, t, y, ystride, p, pstride, out, ostride)``."""
+        """Code of ``prepare(count, stride, inputs, P)`` and of ``observe``.
+
+        ``observe(count, t, y, ystride, p, pstride, out, ostride)`` turns states into outputs.
+        """
         return self._code("base", self._base_source, ["prepare", "observe"])
 
     def _base_source(self) -> str:
@@ -198,7 +205,10 @@ class Kernel:
     def panel(self) -> tuple[MachineCode, Layout]:
         """Code of ``panel`` of a cascade, see ``pkpd.solve.panel``, and the layout of what it reads."""
         if self.structure is None or not self.structure.forcing:
-            raise ModelError("method 'cascade' needs linear equations driven by states that are linear by themselves; use method='auto'")
+            raise ModelError(
+                "method 'cascade' needs linear equations driven by states that are linear by themselves; "
+                "use method='auto'"
+            )
         structure, layout = self.structure, lay_out(self.structure, self.states)
 
         def source() -> str:
@@ -256,7 +266,9 @@ class Kernel:
             return b.gep(f.arg[base], [offset], source_etype=F64)
 
         def body(column: Value) -> None:
-            known = {s: f.builder.load(at("inputs", k, column), align=8, typ=f.vector) for k, s in enumerate(self.inputs)}
+            known = {
+                s: f.builder.load(at("inputs", k, column), align=8, typ=f.vector) for k, s in enumerate(self.inputs)
+            }
             for k, value in enumerate(Emitter(f, known)(self.slots.nodes)):
                 f.builder.store(value, at("out", k, column), align=8)
 
@@ -284,7 +296,9 @@ class Kernel:
             known = dict(fixed)
             known[TIME] = b.load(b.gep(f.arg["t"], [row], source_etype=F64), align=8, typ=f.vector)
             for i, s in enumerate(self.states):
-                known[s] = b.load(b.gep(f.arg["y"], [offset("ystride", i, row)], source_etype=F64), align=8, typ=f.vector)
+                known[s] = b.load(
+                    b.gep(f.arg["y"], [offset("ystride", i, row)], source_etype=F64), align=8, typ=f.vector
+                )
             for k, value in enumerate(Emitter(f, known)(self.outputs)):
                 b.store(value, b.gep(f.arg["out"], [offset("ostride", k, row)], source_etype=F64), align=8)
 

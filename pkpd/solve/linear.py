@@ -1,8 +1,8 @@
 """Exact solution of models that are linear with constant coefficients between events.
 
-``x' = A x + c`` gives ``x(t + h) = E x + G c`` with ``E = exp(A h)`` and ``G = int_0^h exp(A s) ds``. Both come from their
-Taylor series at h / 2^k and k doublings; for compartmental A (no negative entry off the diagonal) the doublings add
-non-negative numbers only, so that every entry keeps its relative accuracy, small ones included.
+``x' = A x + c`` gives ``x(t + h) = E x + G c`` with ``E = exp(A h)`` and ``G = int_0^h exp(A s) ds``. Both come from
+their Taylor series at h / 2^k and k doublings; for compartmental A (no negative entry off the diagonal) the doublings
+add non-negative numbers only, so that every entry keeps its relative accuracy, small ones included.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import compiled, entry
 from pkpd.solve.shadows import AT_START, DURING, add_shadows
 from pkpd.solve.timeline import ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST
 from pkpd.solve.walk import change, leave_blank, leave_cycle, read_matrix, record, start, turn
@@ -54,7 +54,7 @@ def propagator(A, h, E, G, work):
         for j in range(n):
             row += abs(A[i, j])
         norm = max(norm, row)
-    k = max(0, int(math.ceil(math.log2(max(norm * h, 1e-300)))) + 1)
+    k = max(0, math.ceil(math.log2(max(norm * h, 1e-300))) + 1)
     s = h * 0.5**k
     Z, X, Q = work[0], work[1], work[2]
     for i in range(n):
@@ -129,7 +129,9 @@ def _finite_at(out, first, stride, n):
 
 @compiled
 def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
-    """Go on in steps of one length h while observations are that far apart and lie before an event; return the next one.
+    """Go on in steps of one length h while observations are that far apart and lie before an event.
+
+    Return the next observation.
 
     x moves along; ``x <- E x + d`` at each observation o, whose states go to ``out[base + o + state * stride]``.
     """
@@ -150,7 +152,6 @@ def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
     return o
 
 
-
 @compiled
 def _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride):
     """Do as :func:`_march` for two states, kept in registers."""
@@ -164,6 +165,7 @@ def _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride):
         o += 1
     x[0], x[1] = p, q
     return o
+
 
 @compiled
 def solve_for(M, v, skip):
@@ -238,7 +240,7 @@ def steady(A, b, ss, row, kind, state, value, skip, x, c, y, M, lengths, used, E
     return solve_for(M, x, skip)
 
 
-@compiled
+@entry
 def solve_linear(
     matrix_places, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state,
     ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of, place_first,
@@ -251,7 +253,16 @@ def solve_linear(
     """
     n = initial_places.size
     A, M, b = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
-    d, x, y, r, c, kept, kept_r, base = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    d, x, y, r, c, kept, kept_r, base = (
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+    )
     E, G, work = np.zeros((KEPT, n, n)), np.zeros((KEPT, n, n)), np.zeros((3, n, n))
     lengths, used = np.zeros(KEPT), np.zeros(1, np.int64)
     ordered = obs_order.size > 0
@@ -286,7 +297,21 @@ def solve_linear(
                         d[i] = 0.0
                         for k in range(n):
                             d[i] += G[q, i, k] * (b[k] + r[k])
-                    behind = _march(E[q], d, h, x, y, t, obs_time, o, obs_last[who], e_time, out, out_first[who] - obs_first[who], out_stride)
+                    behind = _march(
+                        E[q],
+                        d,
+                        h,
+                        x,
+                        y,
+                        t,
+                        obs_time,
+                        o,
+                        obs_last[who],
+                        e_time,
+                        out,
+                        out_first[who] - obs_first[who],
+                        out_stride,
+                    )
                     steps[who] += behind - o
                     if behind > o:
                         o, t = behind, obs_time[behind - 1]
@@ -304,7 +329,9 @@ def solve_linear(
                 plain, additive = SS_FIRST + (kind - SS_FIRST) % SS_ADD, kind >= SS_FIRST + SS_ADD
                 for i in range(n):
                     kept[i], kept_r[i], base[i] = x[i], r[i], P[initial_places[i], column]
-                if not steady(A, b, ss, ev_row[e], plain, state, value, accumulates, x, c, y, M, lengths, used, E, G, work):
+                if not steady(
+                    A, b, ss, ev_row[e], plain, state, value, accumulates, x, c, y, M, lengths, used, E, G, work
+                ):
                     code = 4
                     break
                 leave_cycle(plain, additive, state, value, ss, ev_row[e], accumulates, base, kept, kept_r, x, r)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import compiled, entry
 from pkpd.solve.call import call_method
 from pkpd.solve.steady import ss_begin, ss_process
 from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_FIRST
@@ -99,7 +99,7 @@ def _start_stop(L, w, T, ev_time, obs_time, SST):
     return stop
 
 
-@compiled
+@entry
 def solve_lanes(
     addresses, stage_rows, degree, bound, leave_stiff, n_hot, lanes, P, initial_places, accumulates,
     subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss,
@@ -158,12 +158,49 @@ def solve_lanes(
                 if L[WHO, w] < 0:
                     if queue >= subjects.size:
                         break
-                    _load(L, w, subjects[queue], first_row, origin, ev_start, obs_first, obs_last, P, initial_places, n_hot, Y, R, PL, T, ROWS)
+                    _load(
+                        L,
+                        w,
+                        subjects[queue],
+                        first_row,
+                        origin,
+                        ev_start,
+                        obs_first,
+                        obs_last,
+                        P,
+                        initial_places,
+                        n_hot,
+                        Y,
+                        R,
+                        PL,
+                        T,
+                        ROWS,
+                    )
                     INFO[3, w] = 1.0
                     queue += 1
                 who = L[WHO, w]
                 if L[MODE, w] and L[DUE, w]:
-                    code = ss_process(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, DIST, accumulates, rtol, atol)
+                    code = ss_process(
+                        L,
+                        w,
+                        ss,
+                        ev_kind,
+                        ev_state,
+                        ev_value,
+                        ev_row,
+                        ev_time,
+                        T,
+                        Y,
+                        R,
+                        YP,
+                        YS,
+                        SST,
+                        SSV,
+                        DIST,
+                        accumulates,
+                        rtol,
+                        atol,
+                    )
                     INFO[3, w] = 1.0
                     if code > 0:
                         _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
@@ -174,7 +211,11 @@ def solve_lanes(
                     break
                 finished = False
                 while True:
-                    while L[OB, w] < L[OBEND, w] and obs_time[L[OB, w]] <= T[0, w] and (not ordered or obs_order[L[OB, w]] <= L[EV, w] - ev_start[who]):
+                    while (
+                        L[OB, w] < L[OBEND, w]
+                        and obs_time[L[OB, w]] <= T[0, w]
+                        and (not ordered or obs_order[L[OB, w]] <= L[EV, w] - ev_start[who])
+                    ):
                         _record(L, w, Y, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS)
                     if L[OB, w] >= L[OBEND, w]:
                         finished = True
@@ -186,7 +227,26 @@ def solve_lanes(
                     INFO[3, w] = 1.0
                     if ev_kind[e] >= SS_FIRST:
                         L[SSEV, w] = e
-                        ss_begin(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, P, ROWS, initial_places)
+                        ss_begin(
+                            L,
+                            w,
+                            ss,
+                            ev_kind,
+                            ev_state,
+                            ev_value,
+                            ev_row,
+                            ev_time,
+                            T,
+                            Y,
+                            R,
+                            YP,
+                            YS,
+                            SST,
+                            SSV,
+                            P,
+                            ROWS,
+                            initial_places,
+                        )
                         break
                     _apply(ev_kind[e], ev_state[e], ev_value[e], ev_row[e], Y, R, PL, P, n_hot, initial_places, ROWS, w)
                 if finished:
@@ -228,7 +288,10 @@ def solve_lanes(
             if INFO[0, w] <= 1.0:
                 INFO[3, w] = 1.0
                 growth = min(6.0, factor)
-                H[0, w] = min(h_max, HS[0, w] * growth if (HS[0, w] >= H[0, w] or growth < 1.0) else max(H[0, w], HS[0, w] * growth))
+                H[0, w] = min(
+                    h_max,
+                    HS[0, w] * growth if (HS[0, w] >= H[0, w] or growth < 1.0) else max(H[0, w], HS[0, w] * growth),
+                )
                 tn = STOP[w] if L[HIT, w] else T[0, w] + HS[0, w]
                 if not L[MODE, w] and obs_time[L[OB, w]] < tn:
                     inside = True
@@ -262,14 +325,23 @@ def solve_lanes(
                 while L[OB, w] < L[OBEND, w] and obs_time[L[OB, w]] < tn:
                     theta = (obs_time[L[OB, w]] - T[0, w]) / HS[0, w]
                     j = out_first[who] + L[OB, w] - obs_first[who]
+                    finite = True
                     for s in range(n):
                         acc = F[(degree - 1) * n + s, w]
                         for d in range(degree - 2, -1, -1):
                             acc = acc * theta + F[d * n + s, w]
                         out[j + s * out_stride] = Y[s, w] + theta * acc
+                        finite &= math.isfinite(acc)
+                    if not finite:  # a stage of the interpolation left the domain of the equations
+                        INFO[3, w] = 0.0
+                        break
                     if place_of.size:
                         place_of[place_first[who] + L[OB, w] - obs_first[who]] = ROWS[w]
                     L[OB, w] += 1
+                if INFO[3, w] == 0.0:
+                    code = INT_STATUS_FINITE
+                    _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                    continue
             T[0, w] = tn
             L[DUE, w] = L[HIT, w]
         call_method(commit, T, HS, CAP, Y, PL, R, K, YN, INFO, TOL)

@@ -177,7 +177,7 @@ class _Panel:
     def dot(self, values: Sequence[Value], row: np.ndarray) -> Value:
         """Return the scalar product of the values at the nodes and a constant row."""
         m, b = self.f.math, self.f.builder
-        total = m.mul(values[0], self.fixed(row, 0))
+        total: Any = m.mul(values[0], self.fixed(row, 0))
         for v in range(1, self.vectors):
             total = m.add(total, m.mul(values[v], self.fixed(row, v)))
         width = self.lanes
@@ -193,12 +193,11 @@ class _Panel:
 
     def linear(self) -> list[Value]:
         """Return the states at the end without the forcing."""
-        at, b, n = self.layout, self.f.builder, len(self.states)
+        at, n, m = self.layout, len(self.states), self.f.math
         first = NODES * (len(at.reads) + len(at.watched) + len(at.pairs))
         out = [self.number("set", first + len(at.entries) + i) for i in range(n)]
         for e, (i, k) in enumerate(at.entries):
-            term = b.fmul(self.number("set", first + e), self.state[k], flags=("contract",))
-            out[i] = b.fadd(out[i], term, flags=("contract",))
+            out[i] = m.add(out[i], m.mul(self.number("set", first + e), self.state[k]))
         return out
 
     def larger(self, a: Value, c: Value) -> Value:

@@ -6,8 +6,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+
+from pkpd.machine.jit import spliced
 
 __all__ = ["ROW", "copy_row", "multiply_add", "polynomial"]
 
@@ -45,7 +46,7 @@ class _Rows:
         return self.builder.shuffle_vector(lane, ir.Constant(_VECTOR, ir.Undefined), mask)
 
 
-@intrinsic
+@spliced
 def multiply_add(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, b: Any, ib: Any) -> Any:
     """Add row ia of a times row ib of b, entry by entry, to row ic of c; arrays are contiguous, (rows, 8)."""
 
@@ -58,7 +59,7 @@ def multiply_add(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, b: Any, ib: A
     return types.void(c, ic, a, ia, b, ib), generate
 
 
-@intrinsic
+@spliced
 def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
     """Copy row ia of a to row ic of c."""
 
@@ -70,7 +71,7 @@ def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
     return types.void(c, ic, a, ia), generate
 
 
-@intrinsic
+@spliced
 def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: Any, s: Any) -> Any:
     """Write sum_m coefficients[row, m] s^m for eight s to a row; degree is a literal."""
     if not isinstance(degree, types.IntegerLiteral):

@@ -59,7 +59,9 @@ def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row):
 
 
 @compiled
-def ss_begin(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, P, ROWS, initial_places):
+def ss_begin(
+    L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, P, ROWS, initial_places
+):
     """Leave the main clock: keep the present state, reset the system and begin the first cycle."""
     e = L[SSEV, w]
     n = Y.shape[0]
@@ -96,7 +98,9 @@ def _leave(L, w, kind, additive, state, value, Y, R, YS, accumulates, ss, row):
 
 
 @compiled
-def ss_process(L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, DIST, accumulates, rtol, atol):
+def ss_process(
+    L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, YP, YS, SST, SSV, DIST, accumulates, rtol, atol
+):
     """Go on at a stop within a dosing cycle; return a status code above 0 on failure.
 
     The distance d between the ends of consecutive cycles shrinks by a factor rho; what is still missing is estimated as

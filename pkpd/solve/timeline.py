@@ -67,7 +67,7 @@ def _administration(rec, k, P, places, column):
     F = _value(P, places[state, 0], column, 1.0)
     lag = _value(P, places[state, 1], column, 0.0)
     rate, duration = rec.rate[k], 0.0
-    if not (F >= 0.0 and F < np.inf):
+    if not 0.0 <= F < np.inf:
         return F, lag, rate, duration, BAD_F
     if not (lag >= 0.0 and lag < np.inf):
         return F, lag, rate, duration, BAD_LAG

@@ -7,8 +7,9 @@ import functools
 import numpy as np
 
 from pkpd.graph.nodes import const, symbol
+from pkpd.solve.block import Block, Settings
 from pkpd.solve.kernel import Equations, Kernel
-from pkpd.solve.run import Block, Settings, solve_block
+from pkpd.solve.run import solve_block
 from pkpd.solve.timeline import Records
 
 __all__ = ["first_loop", "load_loop"]
