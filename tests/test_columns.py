@@ -174,7 +174,7 @@ def test_two_rows_at_one_time_have_no_slope():
     ("carry", "weights"), [("forward", [50, 50, 80, 80]), ("backward", [50, 80, 80, 80]), ("linear", [50, 70, 80, 80])]
 )
 def test_covariates_of_a_population_get_values_at_each_others_knots_and_at_occasions(carry, weights):
-    """WT is known at 0 and 6 h, AGE at 0 and 4 h, the second occasion begins at 9 h."""
+    """WT is known at 0 and 6 h, AGE at 0 and 4 h, the second occasion begins at 9 h; the first has a row of its own."""
     model = _model(carry)
     table = {"ID": [7, 7, 7], "TIME": [0.0, 4.0, 6.0], "WT": [50.0, 70.0, 80.0], "AGE": [30.0, 31.0, 31.0]}
     if carry != "linear":
@@ -182,10 +182,11 @@ def test_covariates_of_a_population_get_values_at_each_others_knots_and_at_occas
     courses = population_courses(model, Population.from_table(model, table), np.array([9.0]))
     assert courses is not None
     assert courses.names == ("WT", "AGE")
-    assert courses.time.tolist() == [0.0, 4.0, 6.0, 9.0]
-    assert courses.values[:, 0].tolist() == weights
-    assert courses.values[:, 1].tolist() == [30.0, 31.0, 31.0, 31.0]
-    assert courses.occasion.tolist() == [0, 0, 0, 1]
+    assert courses.time[0] < 0.0
+    assert courses.time[1:].tolist() == [0.0, 4.0, 6.0, 9.0]
+    assert courses.values[:, 0].tolist() == [50.0, *weights]
+    assert courses.values[:, 1].tolist() == [30.0, 30.0, 31.0, 31.0, 31.0]
+    assert courses.occasion.tolist() == [0, 0, 0, 0, 1]
 
 
 def test_a_population_in_which_nothing_changes_has_no_courses():

@@ -2,14 +2,16 @@
 
 Sources: [G] Gibaldi and Perrier, Pharmacokinetics, 2nd ed. (1982), chapters 1 (one compartment), 2 (several
 compartments), 3 (repeated doses) and 7 (saturable elimination); [B] Bateman (1910), Proc. Cambridge Philos. Soc.
-15:423-427 (chains); [S] Savic et al. (2007), J. Pharmacokinet. Pharmacodyn. 34:711-726 (transit compartments); [D] Dayneka, Garg and Jusko (1993), J. Pharmacokinet.
-Biopharm. 21:457-478 (turnover). Reference values that cancel are computed with mpmath.
+15:423-427 (chains); [S] Savic et al. (2007), J. Pharmacokinet. Pharmacodyn. 34:711-726 (transit compartments);
+[D] Dayneka, Garg and Jusko (1993), J. Pharmacokinet. Biopharm. 21:457-478 (turnover). Reference values that cancel
+are computed with mpmath.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -25,7 +27,7 @@ from pkpd.model.model import Model
 from pkpd.simulation.api import simulate
 from pkpd.solve.kernel import Kernel
 
-TIGHT = {"rtol": 1e-11, "atol": 1e-13}
+TIGHT: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-13}
 CL, V, KA = 5.0, 40.0, 0.9
 K = CL / V
 TIMES = np.array([0.0, 0.25, 1.0, 3.5, 6.0, 12.0, 13.0, 24.0, 47.0, 96.0])

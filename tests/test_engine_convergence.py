@@ -22,8 +22,8 @@ from pkpd.solve.kernel import Kernel
 from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5
 
 TABLEAUS = {"tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
-#: rodas5p keeps the tolerance for the solution of order 5, so that its estimate of order 4 may be larger
-ROOM = {"rodas5p": 20.0}
+#: how much more error a tolerance leaves open: rodas5p controls an estimate of order 4 for a solution of order 5
+ROOM = {"rodas5p": 200.0}
 LOOSE = {"rtol": 1e3, "atol": 1.0}  # accepts every step, so that h_max is the step
 
 # --- order ------------------------------------------------------------------------------------------------------------
@@ -87,7 +87,8 @@ def test_error_is_proportional_to_the_tolerance(method):
     for tolerance in tolerances:
         result = solve(_smooth_kernel(), [0.0, until], START, method=method, rtol=tolerance, atol=tolerance)
         errors.append(np.abs(result.outputs[:, :, -1] - exact).max())
-    assert 0.65 <= _slope(tolerances, errors) <= 1.25
+    power = _smooth_kernel().method(method).tolerance_power
+    assert 0.7 * power <= _slope(tolerances, errors) <= 1.25
     room = 100 * ROOM.get(method, 1.0)
     assert all(error < room * tolerance for error, tolerance in zip(errors, tolerances, strict=True))
 
@@ -198,9 +199,9 @@ def _problem(name: str) -> tuple[Kernel, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", NOT_STIFF)
 def test_cited_problems_agree_with_scipy(name, method):
     kernel, times, expected = _problem(name)
-    found = one(kernel, times, method=method, rtol=1e-10, atol=1e-12)
-    room = ROOM.get(method, 1.0)
-    np.testing.assert_allclose(found, expected, rtol=5e-8 * room, atol=5e-9 * room)
+    tight = 1e-10 / ROOM.get(method, 1.0)
+    found = one(kernel, times, method=method, rtol=tight, atol=tight / 100)
+    np.testing.assert_allclose(found, expected, rtol=5e-8, atol=5e-9)
 
 
 @pytest.mark.parametrize("method", ["rodas5p", "auto"])
@@ -228,15 +229,16 @@ def test_only_stiff_subjects_go_to_the_stiff_method_and_others_keep_their_result
 
 @pytest.mark.parametrize("method", [*METHODS, "auto"])
 def test_accuracy_holds_between_steps_at_the_limit_of_stability(method):
-    """A fast equilibrium (rates around 20/h) that is long over: an explicit method's steps are as long as it is stable.
+    """A fast equilibrium (rates around 60/h) that is long over: an explicit method's steps are as long as it is stable.
 
-    There its error hides from its estimate, and more so in the dense output (5e-5 for DOP853 if nothing is done).
+    There its error hides from its estimate, and more so in the dense output: 2e-4 for DOP853 if steps are not kept
+    below the limit.
     """
     rhs = lambda t, y, ka, k, a, b: [  # noqa: E731
         -ka * y[0], ka * y[0] - (k + a) * y[1] + b * y[2] - 1e-9 * y[1] * y[1], a * y[1] - b * y[2]
     ]  # fmt: skip
     kernel = Kernel(equations(rhs, [0.0] * 3, ["ka", "k", "a", "b"]))
-    inputs = np.array([0.8, 9.0, 12.0, 1.6])[:, None] * np.random.default_rng(5).uniform(0.6, 1.6, (4, 25))
+    inputs = np.array([0.8, 27.0, 36.0, 1.6])[:, None] * np.random.default_rng(5).uniform(0.6, 1.6, (4, 25))
     times, dose = np.linspace(0.3, 23.9, 211), {"time": 0.0, "amt": 80.0, "ii": 8.0, "addl": 2}
     exact = solve(kernel, times, inputs, dose, start=0.0, method="tsit5", rtol=1e-12, atol=1e-15).outputs
     found = solve(kernel, times, inputs, dose, start=0.0, method=method, rtol=1e-9, atol=1e-12)
@@ -308,16 +310,21 @@ def _pieces(rhs: Callable[..., list[Any]], y0: Sequence[float], cuts: Sequence[f
     return y
 
 
+def _tight(method: str) -> dict[str, Any]:
+    tolerance = 1e-9 / ROOM.get(method, 1.0)
+    return {"rtol": tolerance, "atol": tolerance / 1000}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_jump_in_time_is_hit_exactly(method):
     """Input that begins at a subject's own onset and ends twice as late: error and effort as without the jump."""
     kernel = Kernel(equations(lambda t, y, s: [where((t >= s) & (t < 2 * s), 100.0, 0.0) - y[0] * y[0]], [0.5], ["s"]))
     onsets, until = np.array([[1.0, 1.37, np.pi]]), 8.0
-    result = solve(kernel, [0.0, until], onsets, method=method, rtol=1e-9, atol=1e-12)
+    result = solve(kernel, [0.0, until], onsets, method=method, **_tight(method))
     for k, onset in enumerate(onsets[0]):
         exact = _pieces(lambda t, y, i: [(0.0, 100.0, 0.0)[i] - y[0] * y[0]], [0.5], [onset, 2 * onset], until)
         np.testing.assert_allclose(result.outputs[:, k, -1], exact, rtol=2e-8)
-    never = solve(kernel, [0.0, until], [99.0], method=method, rtol=1e-9, atol=1e-12)
+    never = solve(kernel, [0.0, until], [99.0], method=method, **_tight(method))
     assert (result.steps < 12 * never.steps[0]).all()
 
 
@@ -337,7 +344,7 @@ def test_every_way_to_write_a_condition_on_time_means_the_same(method, condition
 def test_forcing_known_at_times_is_followed_from_knot_to_knot(method, kind):
     knots, levels = [0.5, 2.0, 2.25, 6.0], [1.0, 30.0, 2.0, 5.0]
     kernel = Kernel(equations(lambda t, y: [interpolate(t, knots, levels, kind) - y[0] * y[0]], [0.3]))
-    found = one(kernel, [0.0, 8.0], method=method, rtol=1e-9, atol=1e-12)
+    found = one(kernel, [0.0, 8.0], method=method, **_tight(method))
 
     def force(t: float, piece: int) -> float:
         if kind == "linear":
@@ -353,7 +360,7 @@ def test_maximum_of_times_is_a_kink_that_is_hit(method):
     from pkpd.graph.functions import maximum, minimum
 
     kernel = Kernel(equations(lambda t, y: [maximum(t - 2.0, 0.0) * minimum(5.0 - t, 1.0) - y[0] * y[0]], [0.3]))
-    found = one(kernel, [0.0, 6.0], method=method, rtol=1e-9, atol=1e-12)
+    found = one(kernel, [0.0, 6.0], method=method, **_tight(method))
     exact = _pieces(lambda t, y, i: [max(t - 2.0, 0.0) * min(5.0 - t, 1.0) - y[0] * y[0]], [0.3], [2.0, 4.0], 6.0)
     np.testing.assert_allclose(found[-1], exact, rtol=2e-8)
 

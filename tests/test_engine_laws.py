@@ -19,9 +19,9 @@ from pkpd.solve.block import Settings
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import solve_block
 
-TIGHT = {"rtol": 1e-11, "atol": 1e-13}
+TIGHT: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-13}
 TIMES = np.array([0.0, 0.4, 2.0, 3.0, 5.5, 8.0, 11.0, 16.0, 24.0, 25.0, 40.0])
-CLOSE = {"rtol": 3e-9, "atol": 1e-10}
+CLOSE: dict[str, Any] = {"rtol": 3e-9, "atol": 1e-10}
 
 # --- the models -------------------------------------------------------------------------------------------------------
 LINEAR_VALUES = {"ka": 0.8, "k": 0.15, "kcp": 0.3, "kpc": 0.2, "F": 0.7, "lag": 0.6, "rate": 9.0, "tinf": 2.5}

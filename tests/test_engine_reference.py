@@ -82,7 +82,7 @@ def table(*rows: Row, subject: Any = 1) -> pd.DataFrame:
     columns = ("TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS")
     extra = [name for name in rows[0] if name not in columns]
     frame = pd.DataFrame([{"ID": subject, **dict.fromkeys(columns, 0), **row} for row in rows])
-    assert not frame[extra].isna().any(axis=None)
+    assert not frame[extra].isna().to_numpy().any()
     return frame
 
 
@@ -225,7 +225,7 @@ def _course_model(carry: str, iov: bool = False) -> Model:
         f"course {carry}",
         states=[State("depot", "mg"), State("central", "mg")],
         parameters=[
-            Parameter("TVCL", 5.0, "L/h", **({"iov_cv": 0.4} if iov else {})),
+            Parameter("TVCL", 5.0, "L/h", iov_cv=0.4 if iov else None),
             Parameter("TVV", 50.0, "L"),
             Parameter("ka", 0.9, "1/h"),
             Parameter("TVF", 0.9, ""),

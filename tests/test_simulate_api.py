@@ -40,7 +40,7 @@ def drug(carry: str = "forward", iov: bool = False) -> Model:
         states=[State("depot", "ug", "injection site"), State("central", "ug", "plasma")],
         covariates=[Covariate("WT", "kg", 70.0, "body weight", carry=carry)],  # type: ignore[arg-type]
         parameters=[
-            Parameter("CL", 5.0, "L/h", "clearance", cv=0.3, **({"iov_cv": 0.5} if iov else {})),
+            Parameter("CL", 5.0, "L/h", "clearance", cv=0.3, iov_cv=0.5 if iov else None),
             Parameter("V", 50.0, "L", "volume", cv=0.2),
             Parameter("ka", 0.9, "1/h", "absorption"),
             Parameter("bio", 0.8, "", "bioavailability"),
@@ -90,7 +90,7 @@ def test_only_dimensions_that_were_asked_for_are_there(regimen, who, dims):
     if "regimen" in dims:
         assert sims["regimen"].to_numpy().tolist() == list(regimen)
     if "subject" in dims:
-        assert sims["subject"].to_numpy().tolist() == list(range(1, who + 1))
+        assert sims["subject"].to_numpy().tolist() == list(range(1, (who or 0) + 1))
 
 
 def test_each_combination_is_what_it_would_be_alone():
@@ -293,7 +293,7 @@ def test_covariates_of_a_table_with_time_vary_as_in_a_data_set(carry):
     frame = EventTable.from_regimen([regimen, regimen], np.unique([*times, 1.0, 8.0])).frame
     frame["WT"] = [_weight(course, i, t, carry) for i, t in zip(frame["ID"], frame["TIME"], strict=True)]
     rows = simulate(model, read_events(frame), outputs=["Cc", "amount", "CL"])
-    keep = ((frame["EVID"] == 0) & frame["TIME"].isin(times)).to_numpy()
+    keep = ((frame["EVID"] == 0) & frame["TIME"].isin(list(times))).to_numpy()
     for name in ("Cc", "amount", "CL"):
         np.testing.assert_allclose(sims[name].to_numpy().ravel(), rows[name].to_numpy()[keep], rtol=1e-7, atol=1e-9)
     assert sims["CL"].to_numpy()[0, 0] != sims["CL"].to_numpy()[0, 3]

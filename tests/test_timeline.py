@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,8 @@ def dose(time: float, amt: float = 10.0, **more: float) -> dict[str, float]:
 
 
 def block_of(
-    rows: list[dict[str, float]], switches: list[tuple[float, float, int]] = (), observations: bool = False
-) -> Block:  # type: ignore[assignment]
+    rows: list[dict[str, float]], switches: Sequence[tuple[float, float, int]] = (), observations: bool = False
+) -> Block:
     """Return one subject's block; switches are (time, rank, column)."""
     base = grid(1, [100.0], *rows)
     more: dict[str, Any] = {}
@@ -66,8 +67,8 @@ def block_of(
 
 
 def events(
-    *rows: dict[str, float], switches: list[tuple[float, float, int]] = (), **values: float
-) -> list[tuple[float, str, float]]:  # type: ignore[assignment]
+    *rows: dict[str, float], switches: Sequence[tuple[float, float, int]] = (), **values: float
+) -> list[tuple[float, str, float]]:
     """Return (time, kind, value) of the events, in order; values is of the first column, the second has F = 0.5."""
     inputs = np.array([list((PLAIN | values).values()), list((PLAIN | values | {"F": 0.5}).values())]).T
     ends, ev, _, _ = timeline(KERNEL, block_of(list(rows), switches), prepare(KERNEL, inputs))

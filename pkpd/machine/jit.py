@@ -60,9 +60,8 @@ def entry(function: Callable[..., Any]) -> Any:
 
 def compiled(function: Callable[..., Any], inline: Any = "never") -> Any:
     """Decorate a part of loops, which Python cannot call; it is kept with the loops that use it."""
-    return njit(
-        nogil=True, error_model="numpy", inline=inline, no_cpython_wrapper=True, no_cfunc_wrapper=True
-    )(function)  # fmt: skip
+    wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
 
 
 #: the same for small functions that are to be written into their callers

@@ -76,9 +76,9 @@ class Method:
     stiffness_bound : float
         |h lambda| at the limit of stability.
     tolerance_power : float
-        The step control works with ``rtol ** tolerance_power``. Below 1 where the error is estimated for a solution one
-        order lower than the one that is kept, so that what is kept meets rtol, not more (as RADAU5 does; Hairer and
-        Wanner 1996, Solving Ordinary Differential Equations II, section IV.8).
+        The step control works with ``rtol ** tolerance_power``, but at most four times rtol. Below 1 where the error
+        is estimated for a solution one order lower than the one that is kept, so that what is kept meets rtol, not
+        more (as RADAU5 does; Hairer and Wanner 1996, Solving Ordinary Differential Equations II, section IV.8).
     """
 
     code: MachineCode

@@ -19,6 +19,7 @@ __all__ = ["solve_lanes"]
 # rows of the integer table of lanes
 WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT = range(15)
 LANE_ROWS = 15
+MANY_STIFF = 50  # steps in a row at the limit of stability that hand a subject over to the stiff method
 INT_STATUS_STEP, INT_STATUS_STEPS, INT_STATUS_FINITE, INT_STATUS_SS, INT_STATUS_STIFF = 1, 2, 3, 4, 5
 
 
@@ -147,6 +148,9 @@ def solve_lanes(
     STOP, DIST = np.zeros(W), np.zeros((2, W))
     SST, SSV = np.zeros((3, W)), np.zeros((3, W))
     YP, YS = np.zeros((n, W)), np.zeros((3 * n, W))
+    # An explicit method that ran into its limit of stability starts the subject again, with steps that stay below it:
+    # near the limit its error hides from the estimate, and that of the dense output even more.
+    STABLE, AGAIN = np.full(W, np.inf), np.full(W, -1)
     ordered = obs_order.size > 0
     queue = 0
     while True:
@@ -156,12 +160,18 @@ def solve_lanes(
             INFO[3, w] = 0.0
             while True:
                 if L[WHO, w] < 0:
-                    if queue >= subjects.size:
-                        break
+                    who = AGAIN[w]
+                    if who < 0:
+                        if queue >= subjects.size:
+                            break
+                        who = subjects[queue]
+                        queue += 1
+                        STABLE[w] = np.inf
+                    AGAIN[w] = -1
                     _load(
                         L,
                         w,
-                        subjects[queue],
+                        who,
                         first_row,
                         origin,
                         ev_start,
@@ -177,7 +187,6 @@ def solve_lanes(
                         ROWS,
                     )
                     INFO[3, w] = 1.0
-                    queue += 1
                 who = L[WHO, w]
                 if L[MODE, w] and L[DUE, w]:
                     code = ss_process(
@@ -288,14 +297,18 @@ def solve_lanes(
             if INFO[0, w] <= 1.0:
                 INFO[3, w] = 1.0
                 growth = min(6.0, factor)
+                limited = growth >= 1.0 and HS[0, w] > 0.9 * STABLE[w]
+                if limited:
+                    STABLE[w] *= 1.001
                 H[0, w] = min(
                     h_max,
+                    STABLE[w],
                     HS[0, w] * growth if (HS[0, w] >= H[0, w] or growth < 1.0) else max(H[0, w], HS[0, w] * growth),
                 )
                 tn = STOP[w] if L[HIT, w] else T[0, w] + HS[0, w]
                 if not L[MODE, w] and obs_time[L[OB, w]] < tn:
                     inside = True
-                if INFO[2, w] > bound * bound:
+                if limited or INFO[2, w] > bound * bound:
                     L[STIFF, w] += 1
                     L[CALM, w] = 0
                 elif L[STIFF, w] > 0:
@@ -305,13 +318,21 @@ def solve_lanes(
             else:
                 if not factor > 0.2:
                     factor = 0.2
-                H[0, w] = HS[0, w] * min(factor, 0.9)
+                if bound * bound < INFO[2, w] < np.inf:
+                    first = STABLE[w] == np.inf
+                    STABLE[w] = HS[0, w] * max(0.7 * bound / math.sqrt(INFO[2, w]), 0.25)
+                    if first:
+                        AGAIN[w], L[WHO, w] = who, -1
+                        continue
+                elif HS[0, w] > 0.9 * STABLE[w]:
+                    STABLE[w] = 0.8 * HS[0, w]
+                H[0, w] = min(HS[0, w] * min(factor, 0.9), STABLE[w])
                 if H[0, w] <= 4e-16 * abs(T[0, w]) or H[0, w] < 1e-290:
                     code = INT_STATUS_STEP if math.isfinite(INFO[0, w]) else INT_STATUS_FINITE
                     _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
                     continue
-            if L[STEPS, w] >= max_steps or (leave_stiff and L[STIFF, w] >= 15):
-                code = INT_STATUS_STIFF if L[STIFF, w] >= 15 else INT_STATUS_STEPS
+            if L[STEPS, w] >= max_steps or (leave_stiff and L[STIFF, w] >= MANY_STIFF):
+                code = INT_STATUS_STIFF if L[STIFF, w] >= MANY_STIFF else INT_STATUS_STEPS
                 INFO[3, w] = 0.0
                 _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
         if inside:

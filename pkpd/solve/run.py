@@ -19,6 +19,8 @@ from pkpd.solve.status import Status
 
 __all__ = ["prepare", "solve_block"]
 
+LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``Method.tolerance_power``
+
 
 @entry
 def _prepare(address, count, stride, inputs, out):
@@ -117,7 +119,7 @@ def _lanes(
     *fate: np.ndarray,
 ) -> None:  # fmt: skip
     method = kernel.method(name)
-    rtol = s.rtol**method.tolerance_power
+    rtol = min(s.rtol**method.tolerance_power, LOOSEST * s.rtol)
     solve_lanes(
         method.addresses, method.stage_rows, method.degree, method.stiffness_bound, leave_stiff, kernel.n_hot,
         kernel.lanes, P, kernel.initial_places, kernel.accumulates, subjects, *tail, rtol, s.atol, s.max_steps,
