@@ -23,7 +23,7 @@ from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5
 
 TABLEAUS = {"tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
 #: how much more error a tolerance leaves open: rodas5p controls an estimate of order 4 for a solution of order 5
-ROOM = {"rodas5p": 200.0}
+ROOM = {"rodas5p": 20.0}
 LOOSE = {"rtol": 1e3, "atol": 1.0}  # accepts every step, so that h_max is the step
 
 # --- order ------------------------------------------------------------------------------------------------------------
@@ -87,8 +87,7 @@ def test_error_is_proportional_to_the_tolerance(method):
     for tolerance in tolerances:
         result = solve(_smooth_kernel(), [0.0, until], START, method=method, rtol=tolerance, atol=tolerance)
         errors.append(np.abs(result.outputs[:, :, -1] - exact).max())
-    power = _smooth_kernel().method(method).tolerance_power
-    assert 0.7 * power <= _slope(tolerances, errors) <= 1.25
+    assert 0.65 <= _slope(tolerances, errors) <= 1.25
     room = 100 * ROOM.get(method, 1.0)
     assert all(error < room * tolerance for error, tolerance in zip(errors, tolerances, strict=True))
 

@@ -1,0 +1,166 @@
+"""What simulate says to bad input: who is wrong, what it got, what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from drug_model import DAILY, TIMES, TWICE, drug, people
+
+from pkpd.dosing.events import EventTable, read_events
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import ModelError, PkpdError, PopulationError, RegimenError
+from pkpd.model.declare import Output, Parameter, State
+from pkpd.model.model import Model
+from pkpd.population.people import Population
+from pkpd.simulation.api import simulate
+
+HAS = "it has outputs Cc, amount and states depot, central"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        ({"outputs": ["cc"]}, ModelError, f"model 'drug' has no output 'cc'; {HAS} (did you mean 'Cc'?)"),
+        ({"outputs": ["Cc", "centrl"]}, ModelError, f"has no output 'centrl'; {HAS} (did you mean 'central'?)"),
+        ({"outputs": []}, ModelError, "no output is asked for"),
+        ({"times": None}, PkpdError, "times is missing; give the observation times"),
+        ({"times": [0.0, np.nan]}, PkpdError, "times must be finite, got nan at position 1"),
+        ({"times": [0.0, np.inf]}, PkpdError, "times must be finite, got inf at position 1"),
+        ({"times": [0.0, 5.0, 4.0]}, PkpdError, "must not decrease, but 5 is followed by 4 (position 2); sort them"),
+        ({"times": []}, PkpdError, "times must be a list of numbers, got shape (0,)"),
+        ({"times": [[0.0, 1.0]]}, PkpdError, "times must be a list of numbers, got shape (1, 2)"),
+        ({"method": "lsoda"}, PkpdError, "method must be one of auto, linear, "),
+        ({"rtol": 0.0}, PkpdError, "rtol must be > 0, got 0.0"),
+        ({"atol": -1.0}, PkpdError, "atol must be > 0, got -1.0"),
+        ({"h_max": np.nan}, PkpdError, "h_max must be > 0, got nan"),
+        ({"threads": 0}, PkpdError, "threads must be at least 1, got 0"),
+        ({"on_failure": "stop"}, PkpdError, "on_failure must be 'warn', 'raise' or 'ignore', got 'stop'"),
+        ({"occasions": [5.0, 5.0]}, PkpdError, "occasions must be increasing times"),
+        ({"occasions": [np.nan]}, PkpdError, "occasions must be increasing times"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_named(arguments, kind, text):
+    with pytest.raises(kind, match=re.escape(text)):
+        simulate(drug(), DAILY, **({"times": TIMES} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("regimen", "text"),
+    [
+        (
+            Regimen(amt=5, cmt="depo"),
+            "regimen, dose 1: the model has no compartment 'depo'; it has depot, central (did you mean 'depot'?)",
+        ),
+        (
+            Regimen(amt=5, cmt=3, name="q"),
+            "regimen 'q', dose 1: the model has no compartment number 3; it has 1 depot, 2 central",
+        ),
+        ({"a": [DAILY, DAILY]}, "regimen 'a' has 2 regimens for 1 subjects; give one for all or one per subject"),
+        ({"a": []}, "regimen 'a' must be a Regimen or one Regimen per subject, got an empty list"),
+        ({"a": 100}, "regimen 'a' must be a Regimen or one Regimen per subject, got int 100"),
+        ({}, "the mapping of regimens is empty; give at least one"),
+        (
+            Regimen(amt=5, cmt="depot", rate="modelled"),
+            "dose into 'depot': the dose asks for a modelled rate (RATE=-1); the model must give the compartment a "
+            "rate > 0; model 'drug' declares no rate for 'depot' in dosing()",
+        ),
+        (
+            Regimen(amt=5, cmt="central", rate="modelled duration"),
+            "the dose asks for a modelled duration (RATE=-2); the model must give the compartment a duration > 0; "
+            "model 'drug' declares no duration for 'central' in dosing()",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_regimens_are_named(regimen, text):
+    with pytest.raises(RegimenError, match=re.escape(text)):
+        simulate(drug(), regimen, times=TIMES)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "text"),
+    [
+        ("bio", [0.8, -0.5], "bioavailability F must be a finite number >= 0"),
+        ("lag", [0.0, -2.0], "lag time must be a finite number >= 0"),
+    ],
+)
+def test_a_dose_that_cannot_be_given_names_regimen_subject_and_values(column, values, text):
+    some = Population.from_table(drug(), {"ID": ["ann", "bob"], column: values})
+    with pytest.raises(RegimenError, match=re.escape(text)) as caught:
+        simulate(drug(), {"q": TWICE, "d": DAILY}, some, TIMES)
+    said = str(caught.value)
+    assert said.startswith("regimen 'q', subject bob: dose into 'depot': ")
+    assert f"{column}={values[1]:g}" in said
+    table = EventTable.from_regimen({"x": Regimen(amt=1, cmt="central"), "y": DAILY}, TIMES)
+    with pytest.raises(RegimenError, match=re.escape(f"ID y: dose into 'depot': {text}")):
+        simulate(drug(), table, some)
+
+
+def test_populations_that_do_not_fit_are_named():
+    other = Model(
+        "other",
+        states=[State("A", "mg")],
+        parameters=[Parameter("k", 0.1, "1/h", cv=0.3)],
+        dynamics=lambda t, x, p: {"A": -p.k * x.A},
+    )
+    with pytest.raises(
+        PopulationError, match=r"drawn for random effects on k, model 'drug' has them on CL, V; draw it for this model"
+    ):
+        simulate(drug(), DAILY, Population.draw(other, 3), TIMES)
+    with pytest.raises(PopulationError, match="an empty population has nobody to simulate"):
+        Population.draw(drug(), 0)
+    with pytest.raises(ModelError, match="no output is asked for"):
+        simulate(other, Regimen(amt=1), times=TIMES)
+    table = EventTable.from_regimen([DAILY] * 3, TIMES)
+    with pytest.raises(PopulationError, match=r"the population has 5 subjects, the data set 3; draw n=3"):
+        simulate(drug(), table, people())
+    with pytest.raises(PkpdError, match="a data set brings its own times"):
+        simulate(drug(), table, times=TIMES)
+
+
+def test_data_sets_that_do_not_fit_are_named():
+    table = EventTable.from_regimen(Regimen(amt=5, cmt="depo"), TIMES)
+    with pytest.raises(PkpdError, match=r"no compartment 'depo'; it has depot, central \(did you mean 'depot'\?\)"):
+        simulate(drug(), table)
+    frame = EventTable.from_regimen(DAILY, [0.0, 5.0], covariates={"WT": 70.0}).frame
+    frame["WT"] = [70.0, np.nan, np.nan]
+    with pytest.raises(PkpdError, match=r"covariate WT is missing in 2 rows \(first: row 2, ID 1, TIME 0\); fill it"):
+        simulate(drug(), read_events(frame))
+    frame["WT"] = ["70", "heavy", "70"]
+    with pytest.raises(PkpdError, match="covariate WT of model 'drug' holds text; give numbers"):
+        simulate(drug(), read_events(frame))
+
+
+def test_a_model_that_is_not_linear_says_so():
+    model = Model(
+        "square",
+        states=[State("x", "mg")],
+        parameters=[Parameter("k", 0.1, "1/mg/h")],
+        outputs=[Output("x", "mg")],
+        dynamics=lambda t, x, p: {"x": -p.k * x.x * x.x},
+    )
+    with pytest.raises(PkpdError, match=r"model 'square' is not linear with constant coefficients; use method='auto'"):
+        simulate(model, Regimen(amt=1), times=TIMES, method="linear")
+
+
+@pytest.mark.parametrize("word", ["F", "tlag"])
+def test_what_a_dose_does_may_not_depend_on_time_or_states(word):
+    model = Model(
+        "odd",
+        states=[State("x", "mg")],
+        parameters=[Parameter("k", 0.1, "1/h")],
+        outputs=[Output("x", "mg")],
+        dosing=lambda p: {"x": {word: p.k * 0 + _hidden_state()}},
+        dynamics=lambda t, x, p: {"x": -p.k * x.x},
+        check_units=False,
+    )
+    with pytest.raises(ModelError, match=rf"a {word} of a dose depends on time or on a state"):
+        simulate(model, Regimen(amt=1), times=TIMES)
+
+
+def _hidden_state() -> Any:
+    from pkpd.graph.nodes import symbol
+
+    return symbol("x", "state")
