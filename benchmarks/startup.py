@@ -169,5 +169,5 @@ def threads(repeats: int = 5) -> list[Line]:
 
         return measure
 
-    people = (w1(20_000), w2(2_000))
+    people = (w1(50_000), w2(4_000))
     return [_line(f"{work.name}: throughput per core lost with 2 threads", "%", 10.0, of(work)) for work in people]

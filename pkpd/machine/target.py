@@ -63,7 +63,7 @@ class MachineCode:
         return self.addresses[name]
 
 
-def compile_ir(key: str, source: Callable[[], str], names: list[str]) -> MachineCode:
+def compile_ir(key: str, source: Callable[[], str], names: list[str], *, unroll: bool = False) -> MachineCode:
     """Compile LLVM IR for the host and return the addresses of the named functions.
 
     Parameters
@@ -73,6 +73,9 @@ def compile_ir(key: str, source: Callable[[], str], names: list[str]) -> Machine
         the key, the compiler and the processor, so that a known model is not even written as IR again.
     source : callable
         Returns the IR.
+    unroll : bool
+        Whether loops of known length are written out: faster where they are short, slow to compile where not. Part of
+        what the key stands for.
     """
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -85,7 +88,7 @@ def compile_ir(key: str, source: Callable[[], str], names: list[str]) -> Machine
     data = _read(path)
     cached = data is not None
     if data is None:
-        data = _compile(source(), machine)
+        data = _compile(source(), machine, unroll)
         _write(path, data)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(data))
@@ -93,9 +96,12 @@ def compile_ir(key: str, source: Callable[[], str], names: list[str]) -> Machine
     return MachineCode(engine, {n: engine.get_function_address(n) for n in names}, cached)
 
 
-def _compile(source: str, machine: llvm.TargetMachine) -> bytes:
+def _compile(source: str, machine: llvm.TargetMachine, unroll: bool) -> bytes:
     module = llvm.parse_assembly(source)
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_unrolling = unroll
+    tuning.loop_vectorization = tuning.slp_vectorization = False  # the code is vectors already
+    builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)
 

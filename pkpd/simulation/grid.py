@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["block_size", "grid_block", "pack_records"]
 
-BYTES = 1 << 20  # states of a block of subjects; what fits into the cache of a core
+BYTES = 1 << 22  # states of a block of subjects; what fits into the cache of a core
 
 
 def block_size(subjects: int, states: int, times: int, threads: int) -> int:

@@ -29,6 +29,7 @@ __all__ = ["METHODS", "Equations", "Kernel", "Method"]
 
 #: dosing parameters of a compartment, in the order of ``Kernel.dosing_places``
 DOSING = ("F", "tlag", "rate", "duration")
+SHORT = 6  # states up to which loops over them are written out
 METHODS = {"tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
 Value = Any
 
@@ -199,7 +200,7 @@ class Kernel:
         return f"{software()}|{self.lanes}|{self.n_hot}|{fingerprint(roots)}"
 
     def _code(self, label: str, source: Callable[[], str], names: list[str]) -> MachineCode:
-        return compile_ir(f"{self._key}|{label}", source, names)
+        return compile_ir(f"{self._key}|{label}", source, names, unroll=self.n <= SHORT)
 
     @functools.cached_property
     def panel(self) -> tuple[MachineCode, Layout]:
