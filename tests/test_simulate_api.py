@@ -12,7 +12,8 @@ from drug_model import DAILY, TIMES, TWICE, drug, people
 
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
-from pkpd.errors import PkpdError
+from pkpd.errors import DataError, PkpdError
+from pkpd.library import load_model
 from pkpd.population.people import Population
 from pkpd.simulation import progress
 from pkpd.simulation.api import simulate
@@ -318,3 +319,16 @@ def test_the_example_of_the_issue_runs(tmp_path):
     assert float(sims["Cc"].sel(regimen="loading", time=6).mean()) > float(
         sims["Cc"].sel(regimen="q24h", time=6).mean()
     )
+
+
+def test_data_set_made_of_a_regimen_keeps_its_unit():
+    model = load_model("pk2_oral_irm1")  # has states in mg and one without unit
+    curves = []
+    for regimen in (Regimen.parse("50000 ug q24h x2", cmt="depot"), Regimen.parse("50 mg q24h x2", cmt="depot")):
+        table = EventTable.from_regimen(regimen, [0.0, 5.0, 30.0])
+        assert table.subject(1).unit == table.unit == regimen.unit
+        curves.append(simulate(model, table, outputs=["Cc"])["Cc"].to_numpy())
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-12)
+    mixed = [Regimen.parse("1 ug once", cmt="depot"), Regimen.parse("1 mg once", cmt="depot")]
+    with pytest.raises(DataError, match="different units"):
+        EventTable.from_regimen(mixed, [0.0])

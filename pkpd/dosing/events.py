@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from pkpd.dosing.columns import CORE
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.record import RECORD, compartment_index, missing_compartment
 from pkpd.dosing.regimen import Regimen
-from pkpd.dosing.rows import event_rows
+from pkpd.dosing.rows import amount_units, event_rows
 from pkpd.dosing.source import from_file, from_frame
 from pkpd.errors import DataError, nearest
 
@@ -56,6 +56,8 @@ class EventTable:
         What was done to read it: rows left out, columns derived.
     rows, lines : ndarray of int, shape (rows,)
         Number of each row in its source, from 1, and its line in the file (None for a data frame).
+    unit : str or None
+        Of the amounts; None: that of the state dosed. A file does not say it, so it is lost on the way through one.
     """
 
     frame: pd.DataFrame
@@ -67,6 +69,7 @@ class EventTable:
     notes: tuple[str, ...] = ()
     rows: np.ndarray | None = None
     lines: np.ndarray | None = None
+    unit: str | None = None
 
     @classmethod
     def from_regimen(
@@ -98,7 +101,12 @@ class EventTable:
         >>> table.frame["EVID"].tolist(), table.frame["TIME"].tolist()
         ([0, 1, 0, 0], [0.0, 0.0, 12.0, 24.0])
         """
-        return read_events(event_rows(regimen, times, covariates))
+        units = amount_units(regimen)
+        if len(units) > 1:
+            raise DataError(
+                f"event table: regimens are in different units ({', '.join(map(str, units))}); use Regimen.to"
+            )
+        return replace(read_events(event_rows(regimen, times, covariates)), unit=units[0])
 
     # -- what is in it
 
@@ -155,6 +163,7 @@ class EventTable:
             name=self.name,
             rows=None if self.rows is None else self.rows[part],
             lines=None if self.lines is None else self.lines[part],
+            unit=self.unit,
         )
 
     # -- what others need of it

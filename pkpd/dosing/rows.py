@@ -13,7 +13,7 @@ from pkpd.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["event_rows"]
+__all__ = ["amount_units", "event_rows"]
 
 _COLUMNS = ("TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS")
 
@@ -48,6 +48,11 @@ def event_rows(
             raise DataError(f"events: covariate {name!r} has {len(values)} values for {len(subjects)} subjects")
         frame[str(name)] = np.repeat(np.broadcast_to(values, len(subjects)), sizes)
     return frame
+
+
+def amount_units(regimen: Regimen | Sequence[Regimen] | Mapping[Any, Regimen]) -> list[str | None]:
+    """Return the different units of one or several regimens, None for one that does not say its unit."""
+    return list(dict.fromkeys(r.unit for r in _subjects(regimen).values()))
 
 
 def _subjects(regimen: Regimen | Sequence[Regimen] | Mapping[Any, Regimen]) -> dict[Any, Regimen]:

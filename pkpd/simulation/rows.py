@@ -12,6 +12,7 @@ from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.solve.block import Block
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.timeline import Records
+from pkpd.units import conversion
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
@@ -62,11 +63,23 @@ def _columns(model: Model, courses: Courses | None, starts: np.ndarray) -> Colum
     return varying_columns(starts, courses.time, at, after, grid=False)
 
 
+def _in_units(model: Model, table: EventTable, records: np.ndarray) -> np.ndarray:
+    """Return the records in the units of the states that they dose."""
+    if table.unit is None:
+        return records
+    states = list(model.states.values())
+    for k in np.unique(records["cmt"][records["amt"] > 0]):
+        factor, dosed = conversion(table.unit, states[k].unit), records["cmt"] == k
+        records["amt"][dosed] *= factor
+        records["rate"][dosed & (records["rate"] > 0)] *= factor
+    return records
+
+
 def table_blocks(
     model: Model, kernel: Kernel, table: EventTable, people: Population, size: int
 ) -> list[tuple[slice, slice, Block, np.ndarray]]:
     """Return (rows, subjects, block, inputs) for every ``size`` subjects of a data set."""
-    records = table.records(tuple(model.states))
+    records = _in_units(model, table, table.records(tuple(model.states)))
     courses = table_courses(model, table)
     out = []
     for a in range(0, table.n_subjects, size):
