@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.simulation.columns import GRID_OBSERVATION, Columns, constant_columns, varying_columns
+from pkpd.simulation.columns import GRID_OBSERVATION, constant_columns
 from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.solve.block import Block
 from pkpd.solve.kernel import Kernel
@@ -51,8 +51,12 @@ def grid_block(
     """
     m = subjects.stop - subjects.start
     every = np.arange(subjects.start, subjects.stop)
-    part = None if courses is None else _part(courses, subjects)
-    columns = constant_columns(m) if part is None else _columns(model, part, m, subjects.start)
+    if courses is None:
+        part, columns = None, constant_columns(m)
+    else:
+        starts = np.searchsorted(courses.subject, np.arange(subjects.start, subjects.stop + 1))
+        part = courses.part(slice(starts[0], starts[-1]))
+        columns = part.columns(model, starts - starts[0], grid=True)
     own = every if part is None else part.subject[columns.source]
     inputs = fill_inputs(kernel.inputs, model, people, own, part, columns)
     shared = offsets.size == 2
@@ -80,28 +84,6 @@ def grid_block(
         obs_time=obs_time, obs_first=obs_first, obs_last=obs_last, obs_rank=rank, obs_column=none, shared=part is None,
     )  # fmt: skip
     return block, inputs
-
-
-def _columns(model: Model, part: Courses, m: int, first: int) -> Columns:
-    starts = np.searchsorted(part.subject, np.arange(first, first + m + 1))
-    behind, slopes = part.behind(model)
-    occasion = part.occasion[:, None].astype(np.float64)
-    origin = np.where(slopes != 0.0, part.time[:, None], 0.0)
-    flat = np.zeros_like(slopes)
-    return varying_columns(
-        starts,
-        part.time,
-        np.hstack([part.values, occasion, flat, flat]),
-        np.hstack([behind, occasion, slopes, origin]),
-        grid=True,
-    )
-
-
-def _part(courses: Courses, subjects: slice) -> Courses:
-    rows = slice(*np.searchsorted(courses.subject, [subjects.start, subjects.stop]))
-    return Courses(
-        courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows]
-    )
 
 
 def slices(subjects: int, size: int) -> Iterator[slice]:

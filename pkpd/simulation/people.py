@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.graph.nodes import Node
+from pkpd.simulation.columns import Columns, varying_columns
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.population.people import Population
-    from pkpd.simulation.columns import Columns
 
 __all__ = ["Courses", "fill_inputs", "population_courses"]
 
@@ -37,6 +37,19 @@ class Courses:
     values: np.ndarray
     occasion: np.ndarray
     subject: np.ndarray
+
+    def part(self, rows: slice) -> Courses:
+        """Return the courses on some rows."""
+        return Courses(self.names, self.time[rows], self.values[rows], self.occasion[rows], self.subject[rows])
+
+    def columns(self, model: Model, starts: np.ndarray, *, grid: bool) -> Columns:
+        """Return the columns of subjects whose rows begin at ``starts``, see :func:`varying_columns`."""
+        behind, slopes = self.behind(model)
+        occasion = self.occasion[:, None].astype(np.float64)
+        origin = np.where(slopes != 0.0, self.time[:, None], 0.0)
+        flat = np.zeros_like(slopes)
+        at, after = [self.values, occasion, flat, flat], [behind, occasion, slopes, origin]
+        return varying_columns(starts, self.time, np.hstack(at), np.hstack(after), grid=grid)
 
     def behind(self, model: Model) -> tuple[np.ndarray, np.ndarray]:
         """Return what holds between each row and the next one of its subject: values and slopes, (rows, names)."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import DataError
-from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns, varying_columns
+from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.solve.block import Block
 from pkpd.solve.kernel import Kernel
@@ -52,17 +52,6 @@ def table_courses(model: Model, table: EventTable) -> Courses | None:
     return Courses(names, np.asarray(table.clock, np.float64), values, occasion, subject)
 
 
-def _columns(model: Model, courses: Courses | None, starts: np.ndarray) -> Columns:
-    if courses is None:
-        return constant_columns(starts.size - 1)
-    behind, slopes = courses.behind(model)
-    occasion = courses.occasion[:, None].astype(np.float64)
-    sloping = np.where(slopes != 0.0, courses.time[:, None], 0.0)
-    at = np.hstack([courses.values, occasion, np.zeros_like(slopes), np.zeros_like(slopes)])
-    after = np.hstack([behind, occasion, slopes, sloping])
-    return varying_columns(starts, courses.time, at, after, grid=False)
-
-
 def _in_units(model: Model, table: EventTable, records: np.ndarray) -> np.ndarray:
     """Return the records in the units of the states that they dose."""
     if table.unit is None:
@@ -86,18 +75,12 @@ def table_blocks(
         b = min(a + size, table.n_subjects)
         rows = slice(int(table.starts[a]), int(table.starts[b]))
         starts = np.asarray(table.starts[a : b + 1] - table.starts[a], np.int64)
-        part = None if courses is None else _part(courses, rows)
-        columns = _columns(model, part, starts)
+        part = None if courses is None else courses.part(rows)
+        columns = constant_columns(b - a) if part is None else part.columns(model, starts, grid=False)
         subject = np.arange(a, b) if part is None else part.subject[columns.source]
         block = _block(records[rows], starts, columns, np.asarray(table.clock[rows], np.float64), part is not None)
         out.append((rows, slice(a, b), block, fill_inputs(kernel.inputs, model, people, subject, part, columns)))
     return out
-
-
-def _part(courses: Courses, rows: slice) -> Courses:
-    return Courses(
-        courses.names, courses.time[rows], courses.values[rows], courses.occasion[rows], courses.subject[rows]
-    )
 
 
 def _block(records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.ndarray, varies: bool) -> Block:
