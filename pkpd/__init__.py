@@ -23,7 +23,7 @@ _EXPORTS = {
     "pkpd.library": "list_models load_model",
     "pkpd.model.declare": "Covariate Omega Output Parameter State",
     "pkpd.model.model": "Model",
-    "pkpd.model.residual": "Additive Combined Exact LogNormal Proportional",
+    "pkpd.model.residual": "Additive Combined Exact LogNormal Ordinal Proportional",
     "pkpd.population": "Population categorical lognormal normal uniform",
     "pkpd.simulation.api": "simulate",
     "pkpd.simulation.sensitivities": "sensitivities",
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from pkpd.model.residual import Combined as Combined
     from pkpd.model.residual import Exact as Exact
     from pkpd.model.residual import LogNormal as LogNormal
+    from pkpd.model.residual import Ordinal as Ordinal
     from pkpd.model.residual import Proportional as Proportional
     from pkpd.population import Population as Population
     from pkpd.population import categorical as categorical

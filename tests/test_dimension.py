@@ -50,6 +50,7 @@ def model(
         outputs={n: as_node(v) for n, v in (outputs or {}).items()},
         individual={n: as_node(v) for n, v in (individual or {}).items()},
         dosing={states.index(s): {k: as_node(v) for k, v in d.items()} for s, d in (dosing or {}).items()},
+        connections={},
     )
     declared = PARAMETERS | (units or {})
     return Space(

@@ -137,6 +137,10 @@ class _Checker:
             yield _Root(f"individual {name}", node, self.parameters.get(name), declared)
         for name, node in zip(trace.states, trace.initial, strict=True):
             yield _Root(f"initial {name}", node, self.states[name], model.states[name].unit)
+        for name, node in trace.connections.items():
+            prefix, _, inner = name.partition(".")
+            declared = model.parts[prefix].covariates[inner].unit
+            yield _Root(f"connect {name}", node, self._declared(f"covariate {name}", declared), declared)
         for name, node in zip(trace.states, trace.derivatives, strict=True):
             yield self._per_time(f"d/dt {name}", name, node)
         for name, node in trace.outputs.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -101,8 +101,12 @@ def flat(own: Mapping[str, D], parts: Mapping[str, Mapping[str, D]]) -> dict[str
     return out
 
 
-def merge_covariates(model: str, own: Mapping[str, Covariate], parts: Mapping[str, Model]) -> dict[str, Covariate]:
+def merge_covariates(
+    model: str, own: Mapping[str, Covariate], parts: Mapping[str, Model], connected: Collection[str] = ()
+) -> dict[str, Covariate]:
     """Return the covariates, those of one name being one; the composed model's own declaration decides.
+
+    Those of parts that are ``connected`` (``crp.tone``) are left out: the model says itself what they are.
 
     Raises
     ------
@@ -113,6 +117,8 @@ def merge_covariates(model: str, own: Mapping[str, Covariate], parts: Mapping[st
     where = dict.fromkeys(own, f"model '{model}'")
     for prefix, part in parts.items():
         for name, covariate in part.covariates.items():
+            if f"{prefix}.{name}" in connected:
+                continue
             if name not in out:
                 out[name], where[name] = covariate, f"part '{prefix}'"
                 continue

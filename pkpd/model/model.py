@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import ModelError
+from pkpd.graph.nodes import symbol
+from pkpd.model import run
 from pkpd.model.compose import Declared, check_parts, declared, flat, merge_covariates, part_omegas
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
 from pkpd.model.numeric import Person, complete
 from pkpd.model.routine import ROLES, Routine
-from pkpd.model.trace import Trace, trace_model
+from pkpd.model.trace import TIME, Trace, trace_model
 from pkpd.model.variability import covariance
 
 __all__ = ["Model"]
@@ -51,6 +53,9 @@ class Model:
         Initial values; states not named start at 0.
     dosing : function (p) or (p, cov) -> dict of dicts, optional
         ``F``, ``tlag`` (h), ``rate`` and ``duration`` (h) by dosed state.
+    connect : function (t, x, p) or (t, x, p, cov) -> dict, optional
+        What takes the place of a part's covariate, ``{"crp.tone": x.tone.X}``: how the output of one part drives
+        another. Such a covariate is no longer asked of subjects, and the part uses it in dynamics and outputs only.
     dynamics : function (t, x, p) or (t, x, p, cov) -> dict
         Time derivative of every state; one for a part's state is a flow added to what the part itself says.
     calculate : function (t, x, p) or (t, x, p, cov) -> dict, optional
@@ -63,6 +68,8 @@ class Model:
     Attributes
     ----------
     states, parameters, covariates, outputs : mapping of full name to declaration
+    connected : set of str
+        Covariates of parts that ``connect`` gives, by full name.
     etas, iov_etas : tuple of str
         Parameters that vary between subjects, between occasions.
     omega, omega_iov : array, shape (n, n)
@@ -99,6 +106,7 @@ class Model:
     states: Mapping[str, State]
     parameters: Mapping[str, Parameter]
     covariates: Mapping[str, Covariate]
+    connected: frozenset[str]
     outputs: Mapping[str, Output]
     etas: tuple[str, ...]
     iov_etas: tuple[str, ...]
@@ -123,6 +131,7 @@ class Model:
         individual: Function | None = None,
         initial: Function | None = None,
         dosing: Function | None = None,
+        connect: Function | None = None,
         dynamics: Function | None = None,
         calculate: Function | None = None,
         time_unit: str = "h",
@@ -131,7 +140,7 @@ class Model:
         for field, text in (("name", name), ("title", title), ("description", description), ("reference", reference)):
             if not isinstance(text, str) or (field == "name" and not text.strip()):
                 raise ModelError(f"Model: {field} must be text, got {text!r}")
-        functions = (individual, initial, dosing, dynamics, calculate)
+        functions = (individual, initial, dosing, connect, dynamics, calculate)
         own = declared(name, states, parameters, covariates, outputs)
         parts = dict(parts or {})
         check_parts(name, own, parts, time_unit)
@@ -145,13 +154,15 @@ class Model:
             "parts": MappingProxyType(parts),
             "states": MappingProxyType(flat(own.states, {k: m.states for k, m in parts.items()})),
             "parameters": MappingProxyType(flat(own.parameters, {k: m.parameters for k, m in parts.items()})),
-            "covariates": MappingProxyType(merge_covariates(name, own.covariates, parts)),
             "outputs": MappingProxyType(flat(own.outputs, {k: m.outputs for k, m in parts.items()})),
             "routines": MappingProxyType(
                 {r: Routine.of(name, r, f) for r, f in zip(ROLES, functions, strict=True) if f is not None}
             ),
         }
         self.__dict__.update(fields)
+        self.__dict__["connected"] = self._connected()
+        merged = merge_covariates(name, own.covariates, parts, self.connected)
+        self.__dict__["covariates"] = MappingProxyType(merged)
         if not self.states:
             raise ModelError(f"model '{name}' has no states; give states=[State(name, unit), ...]")
         if own.states and dynamics is None:
@@ -162,6 +173,18 @@ class Model:
             from pkpd.graph.dimension import check
 
             check(self)
+
+    def _connected(self) -> frozenset[str]:
+        """Return which covariates of parts the function ``connect`` gives, by running it once with symbols."""
+        if "connect" not in self.routines:
+            return frozenset()
+        inner = {n: symbol(n, "covariate") for part in self.parts.values() for n in part.covariates}
+        own = {n: symbol(n, "covariate") for n in self.own.covariates}
+        self.__dict__.update(covariates={**own, **inner}, connected=frozenset())
+        base = {n: symbol(n, "theta") for n in self.parameters}
+        p = {n: symbol(n, "parameter") for n in run.individual(self, base, self.covariates)}
+        x = {n: symbol(n, "state") for n in self.states}
+        return frozenset(run.connections(self, TIME, x, p, self.covariates))
 
     def _set_covariances(
         self, omega: list[Omega], omega_iov: list[Omega], correlations: Mapping[tuple[str, str], float]

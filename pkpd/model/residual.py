@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pkpd.errors import ModelError
 
-__all__ = ["Additive", "Combined", "Exact", "LogNormal", "Proportional", "ResidualError"]
+__all__ = ["Additive", "Combined", "Exact", "LogNormal", "Ordinal", "Proportional", "ResidualError"]
 
 Floats = NDArray[np.float64]
 
@@ -199,3 +200,56 @@ class Exact(ResidualError):
     def sd(self, f: ArrayLike) -> Floats:
         """Return 0 for each f."""
         return np.zeros(np.shape(f))
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal(ResidualError):
+    """Grades 0 to n by a cumulative logit: ``P(G >= k) = expit(f - cut_k)``, k = 1 ... n.
+
+    The output is latent, on the logit scale: what is observed of it is a grade, a whole number.
+
+    Parameters
+    ----------
+    cuts : sequence of float, (n,)
+        Where each grade from 1 on begins, rising; at ``f = cut_k`` grade k or more is as likely as less.
+
+    Notes
+    -----
+    Source: McCullagh P. J R Stat Soc B 1980;42:109-142, proportional odds.
+
+    Examples
+    --------
+    >>> Ordinal((1.0, 2.0)).draw([0.0, 1.5, 9.0], [0.0, 0.0, 0.0])
+    array([0., 1., 2.])
+    """
+
+    cuts: tuple[float, ...]
+
+    def __init__(self, cuts: Sequence[float]) -> None:
+        try:
+            given = tuple(float(c) for c in cuts)
+        except (TypeError, ValueError):
+            raise ModelError(f"Ordinal: cuts must be numbers, one for each grade from 1 on, got {cuts!r}") from None
+        if not given or not all(math.isfinite(c) for c in given):
+            raise ModelError(f"Ordinal: cuts must be finite numbers, at least one, got {given}")
+        if any(low >= high for low, high in zip(given, given[1:], strict=False)):
+            raise ModelError(f"Ordinal: cuts must rise from grade to grade, got {given}")
+        object.__setattr__(self, "cuts", given)
+
+    def exceedance(self, f: ArrayLike) -> Floats:
+        """Return the probabilities of at least grade 1, 2, ..., n for each f, shape of f + (n,)."""
+        odds = np.asarray(f, float)[..., None] - np.array(self.cuts)
+        return 0.5 * (1.0 + np.tanh(0.5 * odds))
+
+    def sd(self, f: ArrayLike) -> Floats:
+        """Return the standard deviation of the grade for each f."""
+        above, weights = self.exceedance(f), 2.0 * np.arange(len(self.cuts)) + 1.0
+        return np.sqrt(np.maximum(np.asarray(above @ weights - above.sum(-1) ** 2), 0.0))
+
+    def draw(self, f: ArrayLike, normal: ArrayLike) -> Floats:
+        """Return grades, drawn by inversion: the probability integral of ``normal`` decides."""
+        from scipy.special import log_ndtr
+
+        z = np.asarray(normal, float)
+        latent = np.asarray(f, float) + log_ndtr(z) - log_ndtr(-z)
+        return np.sum(latent[..., None] >= np.array(self.cuts), axis=-1).astype(float)

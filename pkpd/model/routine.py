@@ -21,6 +21,7 @@ ROLES = {
     "individual": ("p", "cov"),
     "initial": ("p", "cov"),
     "dosing": ("p", "cov"),
+    "connect": ("t", "x", "p", "cov"),
     "dynamics": ("t", "x", "p", "cov"),
     "calculate": ("t", "x", "p", "cov"),
 }

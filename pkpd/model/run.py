@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import Node
+from pkpd.graph.nodes import Node, symbol, walk
 from pkpd.model.names import below, check_name, listed, quoted, unknown
 from pkpd.model.namespace import Namespace, namespace
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["DOSING_KEYS", "derivatives", "dosing", "individual", "initial", "outputs"]
+__all__ = ["DOSING_KEYS", "connections", "derivatives", "dosing", "individual", "initial", "outputs"]
 
 DOSING_KEYS = ("F", "tlag", "rate", "duration")
 
@@ -33,7 +34,7 @@ def individual(model: Model, base: Values, cov: Values) -> dict[str, Any]:
     """
     out: dict[str, Any] = {n: base[n] for n in model.own.parameters}
     for prefix, part in model.parts.items():
-        inner = individual(part, below(base, prefix), {n: cov[n] for n in part.covariates})
+        inner = individual(part, below(base, prefix), _constant(model, prefix, part, cov))
         out.update({f"{prefix}.{n}": v for n, v in inner.items()})
     routine = model.routines.get("individual")
     if routine is None:
@@ -55,7 +56,7 @@ def initial(model: Model, p: Values, cov: Values) -> dict[str, Any]:
     """Return the initial value of every state by full name; 0 where none is given."""
     out: dict[str, Any] = dict.fromkeys(model.own.states, 0.0)
     for prefix, part in model.parts.items():
-        inner = initial(part, below(p, prefix), {n: cov[n] for n in part.covariates})
+        inner = initial(part, below(p, prefix), _constant(model, prefix, part, cov))
         out.update({f"{prefix}.{n}": v for n, v in inner.items()})
     routine = model.routines.get("initial")
     if routine is not None:
@@ -69,7 +70,7 @@ def dosing(model: Model, p: Values, cov: Values) -> dict[str, dict[str, Any]]:
     """Return bioavailability, lag, rate and duration by full name of the dosed state."""
     out: dict[str, dict[str, Any]] = {}
     for prefix, part in model.parts.items():
-        inner = dosing(part, below(p, prefix), {n: cov[n] for n in part.covariates})
+        inner = dosing(part, below(p, prefix), _constant(model, prefix, part, cov))
         out.update({f"{prefix}.{n}": dict(v) for n, v in inner.items()})
     routine = model.routines.get("dosing")
     if routine is None:
@@ -96,8 +97,9 @@ def derivatives(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict
     What a composed model's function returns for a state of a part is added to the part's own derivative.
     """
     out: dict[str, Any] = dict.fromkeys(model.own.states)
+    wired = connections(model, t, x, p, cov)
     for prefix, part in model.parts.items():
-        inner = derivatives(part, t, below(x, prefix), below(p, prefix), {n: cov[n] for n in part.covariates})
+        inner = derivatives(part, t, below(x, prefix), below(p, prefix), _inputs(prefix, part, cov, wired))
         out.update({f"{prefix}.{n}": v for n, v in inner.items()})
     routine = model.routines.get("dynamics")
     if routine is not None:
@@ -120,13 +122,66 @@ def outputs(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict[str
         who = routine.who if routine else f"model '{model.name}'"
         raise ModelError(f"{who}: nothing calculates output {quoted(missing)}; return it from calculate")
     out = {n: own[n] if n in own else x[n] for n in model.own.outputs}
-    return {**out, **_part_outputs(model, t, x, p, cov)}
+    return {**out, **_part_outputs(model, t, x, p, cov, connections(model, t, x, p, cov))}
 
 
-def _part_outputs(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
+def connections(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
+    """Return what the model puts in the place of its parts' covariates, by full name (``crp.tone``).
+
+    A connection may use outputs of parts that are connected themselves, so they are worked out until nothing changes.
+
+    Raises
+    ------
+    ModelError
+        If the name is no covariate of a part, or connections depend on each other in a circle.
+    """
+    routine = model.routines.get("connect")
+    if routine is None:
+        return {}
+    known = [f"{prefix}.{n}" for prefix, part in model.parts.items() for n in part.covariates]
+    symbolic = isinstance(t, Node)
+    open_ends = {n: symbol(n, "connection") if symbolic else math.nan for n in known}
+    wired: dict[str, Any] = dict(open_ends)
+    returned, settled = wired, False
+    for _ in range(len(model.parts) + 1):
+        names = _names(model, t, x, p, cov, wired)
+        returned = routine.scalars(routine(t, names, _p(model, p), _cov(model, cov)))
+        routine.check_keys(list(returned), known, "covariate of a part")
+        settled = all(_alike(returned[n], wired[n]) for n in returned)
+        wired = {**open_ends, **returned}
+        if settled:
+            break
+    circular = [n for n in returned if _is_open(returned[n], symbolic)]
+    if circular and (symbolic or not settled):
+        raise ModelError(f"{routine.who}: {quoted(circular)} depend on each other in a circle; put a state between")
+    return returned
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return one is other or (not isinstance(one, Node) and (one == other or (one != one and other != other)))
+
+
+def _is_open(value: Any, symbolic: bool) -> bool:
+    if symbolic:
+        return isinstance(value, Node) and any(n.kind == "connection" for n in walk([value]) if n.op == "symbol")
+    return value != value
+
+
+def _inputs(prefix: str, part: Model, cov: Values, wired: Values) -> dict[str, Any]:
+    """Return a part's covariates: those connected to the rest of the model, and those of the subject."""
+    full = {n: f"{prefix}.{n}" for n in part.covariates}
+    return {n: wired[name] if name in wired else cov[n] for n, name in full.items()}
+
+
+def _constant(model: Model, prefix: str, part: Model, cov: Values) -> dict[str, Any]:
+    """Return a part's covariates without those connected, which change in time and make no constant of it."""
+    return {n: cov[n] for n in part.covariates if f"{prefix}.{n}" not in model.connected}
+
+
+def _part_outputs(model: Model, t: Any, x: Values, p: Values, cov: Values, wired: Values) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for prefix, part in model.parts.items():
-        inner = outputs(part, t, below(x, prefix), below(p, prefix), {n: cov[n] for n in part.covariates})
+        inner = outputs(part, t, below(x, prefix), below(p, prefix), _inputs(prefix, part, cov, wired))
         out.update({f"{prefix}.{n}": v for n, v in inner.items()})
     return out
 
@@ -160,7 +215,11 @@ def _cov(model: Model, cov: Values) -> Namespace:
 
 def _x(model: Model, t: Any, x: Values, p: Values, cov: Values) -> Namespace:
     """Return the states, and the outputs of the parts, as attributes."""
-    calculated = _part_outputs(model, t, x, p, cov) if model.parts else {}
+    return _names(model, t, x, p, cov, connections(model, t, x, p, cov))
+
+
+def _names(model: Model, t: Any, x: Values, p: Values, cov: Values, wired: Values) -> Namespace:
+    calculated = _part_outputs(model, t, x, p, cov, wired) if model.parts else {}
     for name, value in calculated.items():
         if name in x and not (value is x[name] or (not isinstance(value, Node) and value == x[name])):
             raise ModelError(

@@ -44,6 +44,8 @@ class Trace:
         Every ``p.<name>``, parameters and derived ones.
     dosing : dict of state index to dict of name to Node
         ``F``, ``tlag`` (h), ``rate`` (amount per h), ``duration`` (h).
+    connections : dict of name to Node
+        What stands in the place of parts' covariates; the equations above hold it already.
     """
 
     states: tuple[str, ...]
@@ -56,6 +58,7 @@ class Trace:
     outputs: dict[str, Node]
     individual: dict[str, Node]
     dosing: dict[int, dict[str, Node]]
+    connections: dict[str, Node]
 
     def named(self) -> Iterator[tuple[str, Node]]:
         """Yield every equation with a name that says what it is."""
@@ -63,6 +66,7 @@ class Trace:
         yield from ((f"initial {n}", e) for n, e in zip(self.states, self.initial, strict=True))
         for i, entry in self.dosing.items():
             yield from ((f"dosing {self.states[i]} {key}", e) for key, e in entry.items())
+        yield from ((f"connect {n}", e) for n, e in self.connections.items())
         yield from ((f"dynamics {n}", e) for n, e in zip(self.states, self.derivatives, strict=True))
         yield from ((f"output {n}", e) for n, e in self.outputs.items())
 
@@ -122,6 +126,7 @@ def _collect(model: Model, individual: dict[str, Any], p: dict[str, Any], cov: d
         outputs={n: as_node(v) for n, v in run.outputs(model, TIME, x, p, cov).items()},
         individual={n: as_node(v) for n, v in individual.items()},
         dosing={index[n]: {k: as_node(v) for k, v in given[n].items()} for n in sorted(given, key=index.__getitem__)},
+        connections={n: as_node(v) for n, v in run.connections(model, TIME, x, p, cov).items()},
     )
     for name, node in trace.named():
         if node.op == "const" and node.value != node.value:

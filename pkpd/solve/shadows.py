@@ -25,8 +25,9 @@ __all__ = [
     "place_shadows", "shadow_effects",
 ]  # fmt: skip
 
-#: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n); -1 where zero
-ShadowPlaces = namedtuple("ShadowPlaces", "partials columns")
+#: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n), -1 where zero; numbers
+#: of the shadow states, (inputs, n), -1 where there is none
+ShadowPlaces = namedtuple("ShadowPlaces", "partials columns numbers")
 #: instead of a place in ``columns``: what this state contributes is not constant between events
 NOT_CONSTANT = -2
 # rows of effects, and the order of their blocks in the array of steady states
@@ -36,12 +37,14 @@ SS_COLUMNS = 4  # of the array of steady states, before the effects
 
 @dataclass(frozen=True)
 class Shadows:
-    """How doses act on shadow states; state i of input q stands at ``states * (q + 1) + i``.
+    """How doses act on shadow states.
 
     Attributes
     ----------
     states, inputs : int
         Number n of states proper and of inputs.
+    numbers : tuple of tuple of int, (inputs, states)
+        Number among all states of the shadow of each state; -1 where the input does not reach the state.
     partials : mapping of (input, state, word) to Node
         Derivatives of ``F``, ``tlag``, ``rate`` and ``duration`` of a state's doses, where not zero.
     columns : mapping of state c to {i: A_ic} or None
@@ -50,6 +53,7 @@ class Shadows:
 
     states: int = 0
     inputs: int = 0
+    numbers: tuple[tuple[int, ...], ...] = ()
     partials: Mapping[tuple[int, int, str], Node] = field(default_factory=dict)
     columns: Mapping[int, Mapping[int, Node] | None] = field(default_factory=dict)
 
@@ -66,7 +70,8 @@ def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...]) -> Shado
         else:
             for i, node in column.items():
                 columns[i, c] = slots.place(node)
-    return ShadowPlaces(partials, columns)
+    numbers = np.array(shadows.numbers, np.int64).reshape(shadows.inputs, shadows.states)
+    return ShadowPlaces(partials, columns, numbers)
 
 
 @compiled
@@ -86,18 +91,20 @@ def shadow_effects(shadows, P, column, active, c, code, amt, F, rate, duration):
     code : float
         RATE of the record: 0 bolus, above 0 a rate, -1 modelled rate, -2 modelled duration.
     """
-    inputs, n = shadows.partials.shape[0], shadows.columns.shape[0]
-    out = np.zeros((3, n * (inputs + 1)))
+    inputs, n, numbers = shadows.partials.shape[0], shadows.columns.shape[0], shadows.numbers
+    out = np.zeros((3, n + np.sum(numbers >= 0)))
     for q in range(inputs):
-        first = n * (q + 1)
+        own = numbers[q, c]
+        if own < 0:
+            continue
         dF, dlag = _partial(shadows, P, q, c, 0, column), _partial(shadows, P, q, c, 1, column)
         if code == 0.0:
-            out[AT_START, first + c] = amt * dF
+            out[AT_START, own] = amt * dF
             if dlag != 0.0:
                 for i in range(n):
                     place = shadows.columns[i, c]
                     if place >= 0:
-                        out[AT_START, first + i] -= P[place, active] * F * amt * dlag
+                        out[AT_START, numbers[q, i]] -= P[place, active] * F * amt * dlag
             continue
         if code == -2.0:
             dduration = _partial(shadows, P, q, c, 3, column)
@@ -105,9 +112,9 @@ def shadow_effects(shadows, P, column, active, c, code, amt, F, rate, duration):
         else:
             drate = _partial(shadows, P, q, c, 2, column) if code == -1.0 else 0.0
             dduration = amt * (dF - F * drate / rate) / rate
-        out[AT_START, first + c] = -rate * dlag
-        out[DURING, first + c] = drate
-        out[AT_END, first + c] = rate * (dlag + dduration)
+        out[AT_START, own] = -rate * dlag
+        out[DURING, own] = drate
+        out[AT_END, own] = rate * (dlag + dduration)
     return out
 
 

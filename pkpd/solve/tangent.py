@@ -5,6 +5,7 @@ For ``x' = f(t, x, q)`` and outputs ``g(t, x, q)`` the sensitivity ``S = dx/dq``
     S' = df/dx S + df/dq,    S(0) = dx(0)/dq,    dg/dq = dg/dx S + dg/dq
 
 between events; what events do to S is in ``pkpd.solve.shadows``. Equations that are linear in the states stay linear.
+Sensitivities that are zero at all times, because the input does not reach the state, are left out.
 
 Source: Dickinson RP, Gelinas RJ. J Comput Phys 1976;21:123-143.
 """
@@ -44,7 +45,8 @@ def tangent(equations: Equations, wrt: Sequence[Node], scales: Sequence[float] |
     Returns
     -------
     Equations
-        States ``[x, S_1, ..., S_m]``, outputs ``[g, dg/dq_1, ..., dg/dq_m]`` with k entries in each part.
+        States ``[x, S_1, ..., S_m]``, S_q with those states that q reaches; outputs ``[g, dg/dq_1, ..., dg/dq_m]`` with
+        k entries in each part.
 
     Raises
     ------
@@ -59,23 +61,38 @@ def tangent(equations: Equations, wrt: Sequence[Node], scales: Sequence[float] |
     _check_inputs(equations, wrt)
     _check_times(equations, wrt)
     sizes = [const(1.0 if s == 0.0 else abs(float(s))) for s in (scales if scales is not None else [1.0] * len(wrt))]
-    n, k = len(equations.states), len(equations.outputs)
+    n = len(equations.states)
     roots = [*equations.derivatives, *equations.outputs]
     rows = [_finite(derivative(roots, s)) for s in equations.states]
     states, derivatives = list(equations.states), list(equations.derivatives)
     initial, outputs = list(equations.initial), list(equations.outputs)
-    for q, size in zip(wrt, sizes, strict=True):
-        shadows = [symbol(f"{s.name}|{q.kind} {q.name}", "state") for s in equations.states]
+    doses = _dose_partials(equations, wrt, sizes)
+    numbers: list[tuple[int, ...]] = []
+    for j, (q, size) in enumerate(zip(wrt, sizes, strict=True)):
         direct = [size * e for e in derivative([*roots, *equations.initial], q)]
-        moved = [_sum([direct[i], *(row[i] * s for row, s in zip(rows, shadows, strict=True))]) for i in range(n + k)]
-        states += shadows
-        derivatives += moved[:n]
-        outputs += [e / size for e in moved[n:]]
-        initial += direct[n + k :]
+        moved = {i for i in range(n) if direct[i] is not ZERO or direct[len(roots) + i] is not ZERO}
+        reached = _reached(rows, moved | {c for i, c, _ in doses if i == j})
+        shadows = {i: symbol(f"{equations.states[i].name}|{q.kind} {q.name}", "state") for i in reached}
+        slopes = [_sum([e, *(rows[i][r] * s for i, s in shadows.items())]) for r, e in enumerate(direct[: len(roots)])]
+        numbers.append(tuple(len(states) + reached.index(i) if i in shadows else -1 for i in range(n)))
+        states += shadows.values()
+        derivatives += [slopes[i] for i in reached]
+        outputs += [e / size for e in slopes[n:]]
+        initial += [direct[len(roots) + i] for i in reached]
+    shadows = Shadows(n, len(wrt), tuple(numbers), doses, _columns(equations, doses))
     return replace(
         equations, states=tuple(states), derivatives=tuple(derivatives), initial=tuple(initial), outputs=tuple(outputs),
-        shadows=_shadows(equations, wrt, sizes),
+        shadows=shadows,
     )  # fmt: skip
+
+
+def _reached(rows: Sequence[Sequence[Node]], first: set[int]) -> list[int]:
+    """Return the states that some states act on, directly or through others, and these themselves, in order."""
+    found, new = set(first), set(first)
+    while new:
+        new = {i for j in new for i in range(len(rows)) if rows[j][i] is not ZERO} - found
+        found |= new
+    return sorted(found)
 
 
 def _sum(terms: Iterable[Node]) -> Node:
@@ -130,18 +147,22 @@ def _check_times(equations: Equations, wrt: Sequence[Node]) -> None:
                 )
 
 
-def _shadows(equations: Equations, wrt: Sequence[Node], sizes: Sequence[Node]) -> Shadows:
-    """Return how doses act on the sensitivities."""
+def _dose_partials(
+    equations: Equations, wrt: Sequence[Node], sizes: Sequence[Node]
+) -> dict[tuple[int, int, str], Node]:
+    """Return the derivatives of what doses are made of, by input, state and word, where not zero."""
     partials: dict[tuple[int, int, str], Node] = {}
-    columns: dict[int, dict[int, Node] | None] = {}
     for c, entries in equations.dosing.items():
         for q, (node, size) in enumerate(zip(wrt, sizes, strict=True)):
             for word, slope in zip(entries, derivative(list(entries.values()), node), strict=True):
                 if slope is not ZERO:
                     partials[q, c, word] = size * slope
-                    if word == "tlag" and c not in columns:
-                        columns[c] = _column(equations, c)
-    return Shadows(len(equations.states), len(wrt), partials, columns)
+    return partials
+
+
+def _columns(equations: Equations, doses: Iterable[tuple[int, int, str]]) -> dict[int, dict[int, Node] | None]:
+    """Return what states whose lag depends on an input contribute to the derivatives."""
+    return {c: _column(equations, c) for c in dict.fromkeys(c for _, c, word in doses if word == "tlag")}
 
 
 def _column(equations: Equations, c: int) -> dict[int, Node] | None:

@@ -245,7 +245,8 @@ def expand_events(
         if evid == 8:
             m = _put(ev, m, time, rank, REPLACE, rec.cmt[k], rec.amt[k], -1)
             for i in range(shadows.partials.shape[0]):
-                m = _put(ev, m, time, rank, REPLACE, shadows.columns.shape[0] * (i + 1) + rec.cmt[k], 0.0, -1)
+                if shadows.numbers[i, rec.cmt[k]] >= 0:
+                    m = _put(ev, m, time, rank, REPLACE, shadows.numbers[i, rec.cmt[k]], 0.0, -1)
         if evid != 1 and evid != 4:
             continue
         column = _column(k, time, own, rec_column, seg_first, seg_last, seg_time, seg_column)

@@ -1,0 +1,250 @@
+"""What is free in a study and what is believed of it before the data: priors on a parameter's own scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pkpd.errors import PkpdError, nearest
+
+__all__ = ["ErrorScale", "Free", "HalfNormal", "Pair", "to_natural", "to_scaled"]
+
+Pair = tuple[float, float]
+_SCALES = ("log", "logit", "identity")
+_LEVELS = ("shared", "patient")
+_POOLS = ("all", "cohort", None)
+_KNOWN = ("read", "derived", "assumed")
+
+
+def to_scaled(value: Any, scale: str, bounds: Pair = (0.0, 1.0)) -> Any:
+    """Return values on the axis of their prior: logarithm, logit between bounds, or themselves.
+
+    Examples
+    --------
+    >>> to_scaled(1.0, "log"), to_scaled(0.5, "logit")
+    (0.0, 0.0)
+    """
+    value = np.asarray(value, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if scale == "log":
+            out = np.log(value)
+        elif scale == "logit":
+            part = (value - bounds[0]) / (bounds[1] - bounds[0])
+            out = np.log(part) - np.log1p(-part)
+        else:
+            out = value
+    return float(out) if out.ndim == 0 else out
+
+
+def to_natural(x: Any, scale: str, bounds: Pair = (0.0, 1.0)) -> Any:
+    """Return values in the parameter's unit from those on the axis of their prior.
+
+    Examples
+    --------
+    >>> to_natural(0.0, "logit", (2.0, 4.0))
+    3.0
+    """
+    x = np.asarray(x, float)
+    with np.errstate(over="ignore"):
+        if scale == "log":
+            out = np.exp(x)
+        elif scale == "logit":
+            out = bounds[0] + (bounds[1] - bounds[0]) * (0.5 * (1.0 + np.tanh(0.5 * x)))
+        else:
+            out = x
+    return float(out) if out.ndim == 0 else out
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True, slots=True)
+class HalfNormal:
+    """Prior of a standard deviation: the positive half of a normal distribution.
+
+    Parameters
+    ----------
+    scale : float
+        Standard deviation of the normal distribution, on the parameter's scaled axis.
+
+    Examples
+    --------
+    >>> HalfNormal(0.5).scale
+    0.5
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.scale) or self.scale <= 0:
+            raise PkpdError(f"HalfNormal: scale must be a number > 0, got {self.scale!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorScale:
+    """Log-normal prior of the factor on an output's residual standard deviation.
+
+    Parameters
+    ----------
+    value : float
+        Median of the factor; 1 keeps the error that the model declares.
+    sd : float
+        Standard deviation of its logarithm.
+    source : str
+        Where the belief comes from.
+
+    Examples
+    --------
+    >>> ErrorScale(1.0, 0.3).sd
+    0.3
+    """
+
+    value: float = 1.0
+    sd: float = 0.5
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        faults = [f"{n} must be a number > 0, got {v!r}" for n, v in (("value", self.value), ("sd", self.sd))
+                  if not _is_number(v) or v <= 0]  # fmt: skip
+        if faults:
+            raise PkpdError(f"ErrorScale: {'; '.join(faults)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Free:
+    """A parameter that a study estimates, and its prior.
+
+    The prior is normal on the scaled axis (logarithm, logit between bounds, or the value itself). A shared parameter is
+    one number; one at level ``patient`` is a number per patient, either with a prior of its own (``pooling=None``) or
+    ``location + spread * z`` with a location that all patients, or those of a cohort, have in common.
+
+    Parameters
+    ----------
+    name : str
+        Parameter of the model.
+    location : (value, sd) or mapping of (value, sd)
+        Median in the parameter's unit, and standard deviation **on the scaled axis**. A mapping gives one by cohort or,
+        without pooling, by patient (``"seed/patient"``); ``"*"`` holds for those not named. Without pooling an ``sd``
+        of 0 keeps a patient's value.
+    scale : {"log", "logit", "identity"}
+        Axis of the prior.
+    bounds : (float, float), optional
+        Limits on the logit axis, (0, 1) by default.
+    level : {"shared", "patient"}
+    pooling : {"all", "cohort", None}
+        Who has the location in common; for level ``patient`` only.
+    spread : float or HalfNormal, optional
+        Standard deviation between patients on the scaled axis, known or with a prior; needed with pooling.
+    source : str
+        Where the prior comes from.
+    known : {"read", "derived", "assumed"}
+
+    Raises
+    ------
+    PkpdError
+        If the declaration contradicts itself; all faults are named.
+
+    Examples
+    --------
+    >>> Free("phi", (0.5, 1.0), scale="logit", level="patient", pooling="cohort", spread=HalfNormal(1.0)).level
+    'patient'
+    """
+
+    name: str
+    location: Pair | Mapping[str, Pair]
+    _: KW_ONLY
+    scale: Literal["log", "logit", "identity"] = "log"
+    bounds: Pair | None = None
+    level: Literal["shared", "patient"] = "shared"
+    pooling: Literal["all", "cohort"] | None = None
+    spread: float | HalfNormal | None = None
+    source: str = ""
+    known: Literal["read", "derived", "assumed"] = "assumed"
+
+    def __post_init__(self) -> None:
+        faults = self._words()
+        if not faults:
+            faults = [*self._shape(), *self._numbers()]
+        if faults:
+            raise PkpdError(f"Free('{self.name}'): {'; '.join(faults)}")
+
+    def _words(self) -> list[str]:
+        given = {"scale": (self.scale, _SCALES), "level": (self.level, _LEVELS), "known": (self.known, _KNOWN)}
+        given["pooling"] = (self.pooling, _POOLS)
+        out = [] if isinstance(self.name, str) and self.name else [f"name must be text, got {self.name!r}"]
+        for field, (value, allowed) in given.items():
+            if value not in allowed:
+                words = [str(a) for a in allowed]
+                out.append(f"{field} must be {', '.join(words)}, got {value!r}{nearest(str(value), words)}")
+        return out
+
+    def _shape(self) -> list[str]:
+        out = []
+        mapping = isinstance(self.location, Mapping)
+        if self.level == "shared" and (self.pooling or self.spread is not None or mapping):
+            out.append("a shared parameter is one number: it has no pooling, no spread and one location")
+        if self.level == "patient" and self.pooling and self.spread is None:
+            out.append("pooling needs spread, a number or HalfNormal(scale)")
+        if self.level == "patient" and not self.pooling and self.spread is not None:
+            out.append("spread is for pooling='all' or 'cohort'; without pooling the sd of the location is the spread")
+        if self.pooling == "all" and mapping:
+            out.append("pooling='all' has one location, not a mapping")
+        if self.bounds is not None and self.scale != "logit":
+            out.append(f"bounds are for the logit scale, got scale '{self.scale}'")
+        if isinstance(self.spread, HalfNormal) or self.spread is None:
+            return out
+        if not _is_number(self.spread) or self.spread <= 0:
+            out.append(f"spread must be a number > 0 or HalfNormal(scale), got {self.spread!r}")
+        return out
+
+    def _numbers(self) -> list[str]:
+        low, high = self.limits
+        if not (_is_number(low) and _is_number(high) and low < high):
+            return [f"bounds must be finite and rise, got ({low!r}, {high!r})"]
+        pairs = self.location.items() if isinstance(self.location, Mapping) else [("", self.location)]
+        return [fault for key, pair in pairs if (fault := self._pair(key, pair))]
+
+    def _pair(self, key: str, pair: object) -> str:
+        where = f"location of '{key}'" if key else "location"
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(_is_number(v) for v in pair):
+            return f"{where} must be (value, sd on the {self.scale} axis), got {pair!r}"
+        value, sd = pair
+        low, high = self.limits
+        if self.scale == "log" and value <= 0:
+            return f"{where}: the log scale needs a value > 0, got {value:g}"
+        if self.scale == "logit" and not low < value < high:
+            return f"{where}: the logit scale needs a value inside ({low:g}, {high:g}), got {value:g}"
+        may_be_zero = self.level == "patient"
+        if sd < 0 or (sd == 0 and not may_be_zero):
+            return f"{where}: sd must be > 0, got {sd:g}; a value that is known belongs to the study's fixed"
+        return ""
+
+    @property
+    def limits(self) -> Pair:
+        """Bounds on the logit axis; (0, 1) where none are given."""
+        return (0.0, 1.0) if self.bounds is None else (self.bounds[0], self.bounds[1])
+
+    def location_of(self, *keys: str) -> Pair | None:
+        """Return (location on the scaled axis, sd) under the first key that has one, or None."""
+        if not isinstance(self.location, Mapping):
+            pair = self.location
+        else:
+            found = [k for k in (*keys, "*") if k in self.location]
+            if not found:
+                return None
+            pair = self.location[found[0]]
+        return to_scaled(pair[0], self.scale, self.limits), float(pair[1])
+
+    def describe(self) -> dict[str, Any]:
+        """Return the declaration as plain values, for fingerprints and tables."""
+        spread = {"half_normal": self.spread.scale} if isinstance(self.spread, HalfNormal) else self.spread
+        pairs = dict(self.location) if isinstance(self.location, Mapping) else self.location
+        return {
+            "name": self.name, "location": pairs, "scale": self.scale, "bounds": self.limits, "level": self.level,
+            "pooling": self.pooling, "spread": spread, "source": self.source, "known": self.known,
+        }  # fmt: skip

@@ -1,0 +1,262 @@
+"""A report as a value: its patients, what they were given, and what was said about them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import DataError, nearest
+from pkpd.evidence.curves import Curve, curve_facts
+from pkpd.evidence.doses import regimen_of
+from pkpd.evidence.values import Fact, Given, Quantity, Source
+from pkpd.evidence.words import COLUMNS, COVARIATES, DRUGS, MARKERS
+from pkpd.population.people import Population
+from pkpd.units import conversion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pkpd.model.model import Model
+
+__all__ = ["Evidence"]
+
+
+@dataclass(frozen=True, repr=False)
+class Evidence:
+    """What one report says; made by `load_seed`, and equal to another with the same rows.
+
+    Days are those of the report; time in h counts from ``start_day``.
+
+    Attributes
+    ----------
+    source : Source
+    quantities : tuple of Quantity
+        Rows of ``patients.csv``.
+    doses : tuple of Given
+        Rows of ``doses.csv``.
+    facts : tuple of Fact
+        Rows of ``facts.csv``, and points of digitised curves.
+    path : Path
+        The folder.
+
+    Examples
+    --------
+    >>> from pkpd.evidence.seeds import load_seed
+    >>> report = load_seed("strati2020")
+    >>> report.patients[:2], report.hours(report.start_day + 1)
+    (('p1', 'p2'), 24.0)
+    >>> report.regimen(report.patients[0]).total
+    700.0
+    """
+
+    source: Source
+    quantities: tuple[Quantity, ...]
+    doses: tuple[Given, ...]
+    facts: tuple[Fact, ...]
+    path: Path
+
+    # -- who, when
+
+    @property
+    def name(self) -> str:
+        """Name of the report."""
+        return self.source.name
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Patients in the order of the report."""
+        return tuple(dict.fromkeys(row.patient for row in self.quantities))
+
+    @property
+    def cohorts(self) -> dict[str, str]:
+        """Cohort by patient."""
+        return {row.patient: row.cohort for row in self.quantities}
+
+    @property
+    def drugs(self) -> tuple[str, ...]:
+        """Drugs that any patient got."""
+        return tuple(dict.fromkeys(row.drug for row in self.doses))
+
+    @property
+    def markers(self) -> dict[str, str]:
+        """Markers that models have outputs for, and the units of these."""
+        return {**MARKERS, **self.source.markers}
+
+    @property
+    def start_day(self) -> float:
+        """Day of the report that is time 0 h."""
+        return self.source.start_day
+
+    def hours(self, day: Any) -> Any:
+        """Return the time of a day of the report, h; numbers or arrays."""
+        return 24.0 * (day - self.start_day)
+
+    def day(self, hours: Any) -> Any:
+        """Return the day of the report at a time in h; numbers or arrays."""
+        return hours / 24.0 + self.start_day
+
+    # -- as tables
+
+    @property
+    def patient_table(self) -> pd.DataFrame:
+        """The rows of ``patients.csv``."""
+        return _table(self.quantities, COLUMNS["patients.csv"])
+
+    @property
+    def dose_table(self) -> pd.DataFrame:
+        """The rows of ``doses.csv``."""
+        return _table(self.doses, COLUMNS["doses.csv"])
+
+    @property
+    def fact_table(self) -> pd.DataFrame:
+        """The facts, in the columns of ``facts.csv``; a text stands in ``value``."""
+        table = _table(self.facts, COLUMNS["facts.csv"])
+        words = [fact.text for fact in self.facts]
+        if any(words):
+            table["value"] = [word or value for word, value in zip(words, table["value"].tolist(), strict=True)]
+        return table
+
+    # -- for simulations
+
+    @property
+    def regimens(self) -> dict[str, Regimen]:
+        """All doses of each patient on one clock, mg and h, into ``<drug>.depot`` or ``<drug>.central``."""
+        return {patient: self.regimen(patient, self.drugs, prefix=True) for patient in self.patients}
+
+    def regimen(self, patient: str, drugs: Sequence[str] = ("anakinra",), *, prefix: bool = False) -> Regimen:
+        """Return one patient's doses of some drugs, mg, on the clock of hours since ``start_day``.
+
+        Parameters
+        ----------
+        patient : str
+        drugs : sequence of str
+            Drugs to include.
+        prefix : bool
+            Whether compartments carry the drug's name, as in a composed model: ``anakinra.depot``, not ``depot``.
+
+        Raises
+        ------
+        DataError
+            If a name is unknown, or several drugs would go into the same compartments.
+        """
+        self._check("patient", patient, self.patients)
+        known = dict.fromkeys([*self.drugs, *self.source.drugs, *DRUGS])
+        for drug in drugs:
+            self._check("drug", drug, tuple(known))
+        if len(drugs) > 1 and not prefix:
+            raise DataError(
+                f"evidence '{self.name}': {', '.join(drugs)} would all go into depot and central; use prefix=True"
+            )
+        own = [row for row in self.doses if row.patient == patient and row.drug in drugs]
+        return regimen_of(own, self.start_day, prefix, patient)
+
+    def covariates(self, patient: str) -> dict[str, float]:
+        """Return the covariates that are known of a patient: WT in kg, CRCL in mL/min, and other numbers as given."""
+        self._check("patient", patient, self.patients)
+        found: dict[str, float] = {}
+        for row in self.quantities:
+            if row.patient == patient and isinstance(row.value, float):
+                unit = COVARIATES.get(row.quantity)
+                found[row.quantity] = row.value * (conversion(row.unit, unit) if unit else 1.0)
+        return found
+
+    def population(self, model: Model) -> Population:
+        """Return the patients as typical subjects of a model, in the order of the report.
+
+        Covariates of the model that the report gives are the patient's own; the others are the model's reference.
+
+        Parameters
+        ----------
+        model : Model
+
+        Examples
+        --------
+        >>> from pkpd.evidence.seeds import load_seed
+        >>> from pkpd.library import load_model
+        >>> load_seed("strati2020").population(load_model("anakinra")).n
+        8
+        """
+        known = {patient: self.covariates(patient) for patient in self.patients}
+        columns: dict[str, list[Any]] = {"ID": list(self.patients)}
+        for name, covariate in model.covariates.items():
+            columns[name] = [own.get(name, covariate.reference) for own in known.values()]
+        return Population.from_table(model, columns)
+
+    # -- more of it
+
+    def with_curve(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        patient: str,
+        marker: str,
+        unit: str,
+        reading_sd: float,
+        time_unit: str = "day",
+        below: float | None = None,
+        use: str = "fit",
+        where: str = "",
+    ) -> Evidence:
+        """Return the evidence with the points of a digitised curve as facts of kind ``value``.
+
+        Parameters
+        ----------
+        path : str or path
+            Two columns, time and value, as WebPlotDigitizer writes them: with or without a header, commas or
+            semicolons, decimal points or (with semicolons or tabs) decimal commas. A file name alone is also looked
+            for in ``curves/`` of the seed folder.
+        patient, marker : str
+        unit : str
+            Of the values.
+        reading_sd : float
+            Relative standard deviation of the reading error, 0 < sd <= 1: how far a second reading would be off.
+        time_unit : {'day', 'h', 'min', 'week'}
+            Of the times, which count from day 0 of the report.
+        below : float, optional
+            Limit of quantification in ``unit``; points at or under it become facts of kind ``below``.
+        use : {'fit', 'check'}
+        where : str
+            Figure that the curve was read from.
+
+        Raises
+        ------
+        DataError
+            With every row that cannot be understood; or if a name, the unit or the reading error is wrong.
+        """
+        self._check("patient", patient, self.patients)
+        self._check("marker", marker, tuple(self.markers))
+        file = Path(path)
+        if not file.is_file() and (self.path / "curves" / file).is_file():
+            file = self.path / "curves" / file
+        curve = Curve(file, patient, marker, unit, self.markers[marker], reading_sd, time_unit, below, use, where)
+        added = curve_facts(curve, self.start_day, {fact.fact for fact in self.facts})
+        return replace(self, facts=(*self.facts, *added))
+
+    def __repr__(self) -> str:
+        uses = {use: sum(fact.use == use for fact in self.facts) for use in ("fit", "check", "no")}
+        days = [day for fact in self.facts for day in (fact.time, fact.time_to) if day is not None]
+        days += [day for row in self.doses for day in row.days]
+        span = f", days {min(days):g} to {max(days):g}" if days else ""
+        return "\n".join(
+            [
+                f"Evidence '{self.name}': {len(self.patients)} patients{span}",
+                f"  {self.source.citation}",
+                f"  doses of {', '.join(self.drugs) or 'nothing'}",
+                f"  {len(self.facts)} facts: {', '.join(f'{count} {use}' for use, count in uses.items())}",
+            ]
+        )
+
+    def _check(self, noun: str, name: str, known: Sequence[str]) -> None:
+        if name not in known:
+            has = ", ".join(known) or "none"
+            raise DataError(f"evidence '{self.name}' has no {noun} '{name}'; it has {has}{nearest(name, known)}")
+
+
+def _table(rows: Sequence[Any], columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame([[getattr(row, name) for name in columns] for row in rows], columns=list(columns))

@@ -1,0 +1,164 @@
+"""Rows of ``facts.csv``: what was reported, checked by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from pkpd.errors import nearest
+from pkpd.evidence.reading import Row, to_number
+from pkpd.evidence.values import Fact
+from pkpd.evidence.words import KINDS, NEEDS, OPERATORS, USES, WORDLESS
+
+__all__ = ["Scope", "facts"]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the facts of a report may speak of.
+
+    Attributes
+    ----------
+    patients : collection of str or None
+        None if they could not be read.
+    markers : mapping of str to str
+        Markers that models have outputs for, and their units.
+    start_day : float or None
+        Day before which there is nothing, if it is known.
+    """
+
+    patients: Collection[str] | None
+    markers: Mapping[str, str]
+    start_day: float | None
+
+
+def facts(rows: Sequence[Row], scope: Scope) -> list[Fact]:
+    """Return the rows as values, noting all that is wrong."""
+    made: list[Fact] = []
+    lines: dict[str, int] = {}
+    for row in rows:
+        name = row.text("fact", "give it a name of its own, such as p1_ferritin_peak")
+        first = lines.setdefault(name, row.line)
+        if name and first != row.line:
+            row.fault("fact", f"line {first} has the same name", "names are unique within a report")
+        made.append(_fact(row, name, scope))
+    return made
+
+
+def _fact(row: Row, name: str, scope: Scope) -> Fact:
+    kind = row.word("kind", KINDS) or ""
+    use = row.word("use", USES) or ""
+    op = row.word("op", OPERATORS, optional=True) or ""
+    if row["patient"] and scope.patients is not None:
+        row.word("patient", list(scope.patients))
+    _check_marker(row, kind, use, scope.markers)
+    time, time_to, at = _window(row, kind, scope.start_day)
+    value, value_to, text = _values(row, kind)
+    _check_fit(row, kind, use)
+    _check_unit(row, kind, scope.markers)
+    sd = row.number("reading_sd", "from 0 to 1, relative", lambda number: 0 <= number <= 1)
+    known, where, reason = row.origin(refused=f"use is {use}" if use in ("check", "no") else "")
+    return Fact(
+        fact=name,
+        patient=row["patient"],
+        marker=row["marker"],
+        kind=kind,
+        time=time,
+        time_to=time_to,
+        at=at,
+        op=op,
+        printed=row["printed"],
+        printed_unit=row["printed_unit"],
+        value=value,
+        value_to=value_to,
+        unit=row["unit"],
+        reading_sd=sd or 0.0,
+        use=use,
+        known=known,
+        where=where,
+        reason=reason,
+        text=text,
+    )
+
+
+def _check_marker(row: Row, kind: str, use: str, markers: Mapping[str, str]) -> None:
+    """Note a marker that no model has an output for although it is to be fitted, or that is only spelt otherwise."""
+    marker = row.text("marker", "say what was measured or what happened")
+    if not marker or marker in markers:
+        return
+    plain = {_plain(known): known for known in markers}
+    if _plain(marker) in plain:
+        row.fault("marker", f"this marker is called '{plain[_plain(marker)]}'")
+    elif use == "fit" and kind not in WORDLESS:
+        listed = f"models have {', '.join(markers)}{nearest(marker, markers)}"
+        row.fault("marker", "no model output", f"{listed}; further ones go under [markers] in source.toml")
+
+
+def _window(row: Row, kind: str, start_day: float | None) -> tuple[float | None, float | None, float | None]:
+    """Return the days of a fact, noting those before the start and in the wrong order."""
+    days = {column: row.number(column) for column in ("time", "time_to", "at")}
+    for column, day in days.items():
+        if day is not None and start_day is not None and day < start_day:
+            row.fault(column, f"before start_day, {start_day:g}", "move start_day of source.toml, or mend the day")
+    time, time_to, at = days["time"], days["time_to"], days["at"]
+    if time is not None and time_to is not None and time_to < time:
+        row.fault("time_to", f"before time, {time:g}", "a window runs from time to time_to")
+    if at is not None and kind not in ("peak", "nadir", ""):
+        row.fault("at", f"a fact of kind {kind} has no day 'at'", "leave it empty; 'at' is for peaks and nadirs")
+    elif at is not None:
+        low, high = (time if time is not None else at), (time_to if time_to is not None else at)
+        if not low <= at <= high:
+            row.fault("at", f"outside the window, {low:g} to {high:g}", "widen the window, or mend the day")
+    return time, time_to, at
+
+
+def _values(row: Row, kind: str) -> tuple[float | None, float | None, str]:
+    """Return value, value_to and the text that stands for a value."""
+    if kind in WORDLESS:
+        number = to_number(row["value"])
+        return number, row.number("value_to"), "" if number is not None else row["value"]
+    if kind == "grade":
+        rule = "a grade, 0, 1, 2, 3 or 4"
+        value, value_to = (row.number(column, rule, lambda x: x in (0, 1, 2, 3, 4)) for column in ("value", "value_to"))
+    elif kind == "change":
+        value, value_to = (row.number(column, "a ratio > 0", lambda x: x > 0) for column in ("value", "value_to"))
+    else:
+        value, value_to = row.number("value"), row.number("value_to")
+    if value is not None and value_to is not None and value_to < value:
+        row.fault("value_to", f"below value, {value:g}", "a range runs from value to value_to")
+    return value, value_to, ""
+
+
+def _check_fit(row: Row, kind: str, use: str) -> None:
+    """Note what a fact that is to be fitted lacks."""
+    if use != "fit":
+        return
+    if kind in WORDLESS:
+        row.fault("use", f"a fact of kind {kind} has no likelihood", "allowed: check, no")
+        return
+    if not row["patient"]:
+        row.fault("patient", "a fact to fit needs a patient", "use is check or no for a cohort", show=False)
+    for column in NEEDS.get(kind, ()):
+        if not row[column]:
+            row.fault(column, f"a {kind} to fit needs {column}", "give it, or let use be check or no", show=False)
+
+
+def _check_unit(row: Row, kind: str, markers: Mapping[str, str]) -> None:
+    """Note a unit that is missing, or in which the marker cannot be told."""
+    if kind in (*WORDLESS, ""):
+        return
+    if kind in ("change", "grade"):
+        if row["unit"] not in ("", "1", "grade"):
+            row.fault("unit", f"a {kind} has no unit", "leave it empty")
+        return
+    unit = markers.get(row["marker"])
+    if row["value"] and not row["unit"] and unit != "":
+        row.fault("unit", "unit is empty", f"allowed: what converts to {unit}" if unit else "name one", show=False)
+    elif unit is not None and row["unit"]:
+        row.converts("unit", unit, row["marker"])
+    elif row["unit"]:
+        row.reads("unit")
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -1,0 +1,107 @@
+"""What is wrong with a seed folder: every fault with its place, and all of them in one report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pkpd.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Fault", "Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a seed folder.
+
+    Attributes
+    ----------
+    file : str
+        File in the folder.
+    line : int or None
+        Line in the file, from 1; None where the whole file is meant.
+    column : str
+        Column of a table, or key of the source card; empty where the whole line is meant.
+    problem : str
+        What is wrong.
+    got : str or None
+        What stands there.
+    remedy : str
+        What is allowed, or what to do, with the nearest known word.
+
+    Examples
+    --------
+    >>> print(Fault("facts.csv", 7, "use", "unknown word", "fti", "allowed: fit, check, no (did you mean 'fit'?)"))
+    facts.csv, line 7, use: unknown word, got 'fti'; allowed: fit, check, no (did you mean 'fit'?)
+    """
+
+    file: str
+    line: int | None
+    column: str
+    problem: str
+    got: str | None = None
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = [self.file] + ([f"line {self.line}"] if self.line is not None else [])
+        text = ", ".join([*place, self.column] if self.column else place) + f": {self.problem}"
+        if self.got is not None:
+            text += f", got {self.got!r}"
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `validate_seed` found.
+
+    Attributes
+    ----------
+    name : str
+        Name of the folder.
+    path : Path
+        The folder.
+    faults : tuple of Fault
+        All that is wrong, by file and line.
+    counts : mapping of str to int
+        Rows by table; patients; facts by use.
+    """
+
+    name: str
+    path: Path
+    faults: tuple[Fault, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The faults as a table: file, line, column, problem, got, remedy."""
+        import pandas as pd
+
+        names = list(Fault.__dataclass_fields__)
+        rows = [[getattr(fault, name) for name in names] for fault in self.faults]
+        return pd.DataFrame(rows, columns=names).astype({"line": "Int64"})
+
+    def raise_if_any(self) -> None:
+        """Raise DataError with the text of this report if anything is wrong."""
+        if self.faults:
+            raise DataError(str(self))
+
+    def __str__(self) -> str:
+        if self.ok:
+            counts = ", ".join(f"{number} {what}" for what, number in self.counts.items())
+            return f"seed '{self.name}': no faults in {counts}" if counts else f"seed '{self.name}': no faults"
+        files = len({fault.file for fault in self.faults})
+        faults = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
+        head = f"seed '{self.name}': {faults} in {files} file{'s' if files > 1 else ''} of {self.path}"
+        return "\n".join([head, *(f"  {fault}" for fault in self.faults)])
+
+    __repr__ = __str__

@@ -1,0 +1,198 @@
+"""What a report says, row by row: its source, its patients, what they were given, and the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pkpd.units import conversion
+
+__all__ = ["Fact", "Given", "Quantity", "Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The report that a seed folder was transcribed from.
+
+    Attributes
+    ----------
+    name : str
+        Name of the folder.
+    citation, doi : str
+    kind : str
+        What kind of patients it is about.
+    readable : tuple of str
+        What of it could be read, and what could not.
+    day_zero : str
+        What day 0 of the report is.
+    start_day : float
+        Day at which simulations begin, which is time 0 h; no dose or fact is earlier.
+    cohorts : mapping of str to str
+        Names of the cohorts and what they are (empty where the source card only lists them).
+    drugs : tuple of str
+        Drugs beyond anakinra, tocilizumab and dexamethasone.
+    markers : mapping of str to str
+        Markers of one's own models, and the units of their outputs.
+    """
+
+    name: str
+    citation: str
+    doi: str
+    kind: str
+    readable: tuple[str, ...]
+    day_zero: str
+    start_day: float
+    cohorts: Mapping[str, str]
+    drugs: tuple[str, ...] = ()
+    markers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One row of ``patients.csv``: something known about a patient.
+
+    Attributes
+    ----------
+    patient, cohort, quantity : str
+    printed, printed_unit : str
+        As they stand in the report.
+    value : float, str or None
+        As understood: a number in ``unit``, a word, or None where it is not known.
+    unit : str
+    known : {'read', 'derived', 'assumed'}
+    where, reason : str
+        Place in the report; why it is understood so.
+    """
+
+    patient: str
+    cohort: str
+    quantity: str
+    printed: str
+    printed_unit: str
+    value: float | str | None
+    unit: str
+    known: str
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One row of ``doses.csv``: the same dose once, or several times at an interval.
+
+    Attributes
+    ----------
+    patient, drug, printed : str
+    amt : float
+        Amount of one dose in ``unit``.
+    unit : str
+    route : {'SC', 'IM', 'PO', 'IV'}
+    start : float
+        Day of the first dose.
+    interval : float or None
+        Hours between doses; None for one dose.
+    number : int
+        Doses.
+    duration : float or None
+        Duration of an infusion, h; None for a bolus.
+    known, where, reason : str
+        As in `Quantity`.
+    """
+
+    patient: str
+    drug: str
+    printed: str
+    amt: float
+    unit: str
+    route: str
+    start: float
+    interval: float | None
+    number: int
+    duration: float | None
+    known: str
+    where: str
+    reason: str
+
+    @property
+    def days(self) -> tuple[float, ...]:
+        """Day of each dose."""
+        return tuple(self.start + k * (self.interval or 0.0) / 24 for k in range(self.number))
+
+    @property
+    def end(self) -> float:
+        """Day at which the last dose is in, d."""
+        return self.days[-1] + (self.duration or 0.0) / 24
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of ``facts.csv``: something reported about a patient, or about a cohort.
+
+    Attributes
+    ----------
+    fact : str
+        Its name, of which there is one in a report.
+    patient : str
+        Empty for a statement on a cohort.
+    marker, kind : str
+        Of what; ``value peak nadir below above change grade order event text``.
+    time, time_to : float or None
+        Day, or first and last day of the window.
+    at : float or None
+        Day of a peak or nadir.
+    op : str
+        ``=``, ``<`` or ``>`` of a change.
+    printed, printed_unit : str
+        As they stand in the report.
+    value, value_to : float or None
+        As understood, in ``unit``; a change is a ratio, a grade a range of grades.
+    text : str
+        The value of an event, an order or a text where it is no number.
+    unit : str
+    reading_sd : float
+        Relative standard deviation of reading and rounding, added to the residual error.
+    use : {'fit', 'check', 'no'}
+    known, where, reason : str
+        As in `Quantity`.
+    """
+
+    fact: str
+    patient: str
+    marker: str
+    kind: str
+    time: float | None
+    time_to: float | None
+    at: float | None
+    op: str
+    printed: str
+    printed_unit: str
+    value: float | None
+    value_to: float | None
+    unit: str
+    reading_sd: float
+    use: str
+    known: str
+    where: str
+    reason: str
+    text: str = ""
+
+    def to(self, unit: str) -> Fact:
+        """Return the fact with its value in another unit; a ratio of two values has none to convert.
+
+        Raises
+        ------
+        UnitError
+            If the units measure different things.
+
+        Examples
+        --------
+        >>> fact = Fact("p1_Ddimer_peak", "p1", "Ddimer", "peak", 0.0, 9.0, 3.0, "", "", "", 4.2, None, "mg/L", 0.0,
+        ...             "fit", "read", "Table 1", "")
+        >>> fact.to("ng/mL").value, fact.to("ng/mL").unit
+        (4200.0, 'ng/mL')
+        """
+        if self.kind == "change" or (self.value is None and self.value_to is None):
+            return self
+        factor = conversion(self.unit, unit)
+        value, value_to = (None if v is None else v * factor for v in (self.value, self.value_to))
+        return replace(self, value=value, value_to=value_to, unit=unit)

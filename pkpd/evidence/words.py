@@ -1,0 +1,91 @@
+"""The words of a seed folder: its files, columns, kinds of facts, and the units of markers."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+__all__ = [
+    "CARD",
+    "CARD_OPTIONAL",
+    "COLUMNS",
+    "COVARIATES",
+    "DRUGS",
+    "INTO",
+    "KINDS",
+    "KNOWN",
+    "MARKERS",
+    "NEEDS",
+    "OPERATORS",
+    "USES",
+    "WORDLESS",
+]
+
+_TAIL = ("known", "where", "reason")
+
+COLUMNS = MappingProxyType(
+    {
+        "patients.csv": ("patient", "cohort", "quantity", "printed", "printed_unit", "value", "unit", *_TAIL),
+        "doses.csv": (
+            *("patient", "drug", "printed", "amt", "unit", "route"),
+            *("start", "interval", "number", "duration", *_TAIL),
+        ),
+        "facts.csv": (
+            *("fact", "patient", "marker", "kind", "time", "time_to", "at", "op", "printed", "printed_unit"),
+            *("value", "value_to", "unit", "reading_sd", "use", *_TAIL),
+        ),
+    }
+)
+"""Columns of each table, in any order; all of them must be there."""
+
+CARD = ("name", "citation", "doi", "kind", "readable", "day_zero", "start_day", "cohorts")
+"""Keys of ``source.toml``."""
+
+CARD_OPTIONAL = ("drugs", "markers")
+"""Keys that a report may add: further drugs, and further markers with their units."""
+
+KNOWN = ("read", "derived", "assumed")
+USES = ("fit", "check", "no")
+OPERATORS = ("=", "<", ">")
+DRUGS = ("anakinra", "tocilizumab", "dexamethasone")
+
+INTO = MappingProxyType({"SC": "depot", "IM": "depot", "PO": "depot", "IV": "central"})
+"""Compartment by route."""
+
+COVARIATES = MappingProxyType({"WT": "kg", "CRCL": "mL/min"})
+"""Quantities of ``patients.csv`` that are covariates of models, and their units."""
+
+MARKERS = MappingProxyType(
+    {
+        "CRP": "mg/L",
+        "ferritin": "ng/mL",
+        "LDH": "U/L",
+        "Ddimer": "ng/mL",
+        "IL6": "pg/mL",
+        "temperature": "degC",
+        "lymphocytes": "10^9/L",
+        "ICANS": "",
+        "activity": "",
+    }
+)
+"""Markers that models have outputs for, by the outputs' names, and the units of these."""
+
+NEEDS = MappingProxyType(
+    {
+        "value": ("time", "value"),
+        "peak": ("time", "time_to", "at", "value"),
+        "nadir": ("time", "time_to", "at", "value"),
+        "below": ("time", "value"),
+        "above": ("time", "value"),
+        "change": ("time", "time_to", "op", "value"),
+        "grade": ("time", "value"),
+        "order": (),
+        "event": (),
+        "text": (),
+    }
+)
+"""What a fact of a kind must give before a model can be fitted to it."""
+
+KINDS = tuple(NEEDS)
+
+WORDLESS = ("order", "event", "text")
+"""Kinds without a likelihood; their value may be a text."""

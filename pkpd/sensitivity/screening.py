@@ -1,0 +1,165 @@
+"""Global indices of single inputs: Sobol's shares of variance and Morris' elementary effects."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import PkpdError, SolverError
+from pkpd.sensitivity.designs import MorrisDesign, SobolDesign
+from pkpd.sensitivity.factors import Factor
+from pkpd.sensitivity.result import SensitivityResult, labelled
+from pkpd.sensitivity.runs import FunctionRuns, ModelRuns, Runs
+from pkpd.simulation.failures import SolverWarning, describe
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["Target", "analysed", "check_independent", "morris", "sobol"]
+
+Target = ModelRuns | FunctionRuns
+SHARES: dict[str, dict[str, Any]] = {
+    "S1": {"long_name": "first-order index: share of the variance due to this input alone", "units": "1"},
+    "ST": {"long_name": "total index: share of the variance due to this input with all interactions", "units": "1"},
+    "S2": {"long_name": "second-order index: share of the variance due to the interaction of two inputs", "units": "1"},
+    "S1_conf": {"long_name": "half width of the confidence interval of S1", "units": "1"},
+    "ST_conf": {"long_name": "half width of the confidence interval of ST", "units": "1"},
+    "S2_conf": {"long_name": "half width of the confidence interval of S2", "units": "1"},
+}
+_EFFECTS: dict[str, dict[str, Any]] = {
+    "mu_star": {"long_name": "mean size of the elementary effects"},
+    "mu_star_conf": {"long_name": "half width of the confidence interval of mu_star"},
+    "mu": {"long_name": "mean of the elementary effects"},
+    "sigma": {"long_name": "standard deviation of the elementary effects"},
+}
+
+
+def check_independent(model: Model, factors: Sequence[Factor]) -> None:
+    """Raise PkpdError if random effects that are correlated in a model are varied one by one."""
+    own = [f.name[4:] for f in factors if f.kind == "effect"]
+    at = [model.etas.index(n) for n in own]
+    omega = model.omega[np.ix_(at, at)]
+    pairs = [(own[i], own[j], omega[i, j]) for i in range(len(own)) for j in range(i) if omega[i, j] != 0]
+    if pairs:
+        a, b, c = pairs[0]
+        raise PkpdError(
+            f"sensitivity: {len(pairs)} pairs of random effects are correlated in model '{model.name}' (first: "
+            f"eta_{b} with eta_{a}, covariance {c:g}), so the variance has no share of each alone; use "
+            "method='variance', which takes all random effects together, or leave some out of parameters"
+        )
+
+
+def sobol(
+    target: Target, factors: Sequence[Factor], n: int, seed: int, second_order: bool, level: float, on_failure: str
+) -> SensitivityResult:
+    """Return Sobol's indices."""
+    design = SobolDesign(tuple((j,) for j in range(len(factors))), n, seed, second_order, level)
+    names = [f.name for f in factors]
+    return analysed(
+        "sobol", target, factors, design, (names, "parameter"), SHARES, on_failure,
+        title=f"Sobol indices with {100 * level:g}% intervals",
+    )  # fmt: skip
+
+
+def morris(
+    target: Target, factors: Sequence[Factor], n: int, seed: int, levels: int, level: float, on_failure: str
+) -> SensitivityResult:
+    """Return the elementary effects of Morris."""
+    names = tuple(f.name for f in factors)
+    design = MorrisDesign(names, n, seed, tuple(f.edges for f in factors), levels, level)
+    return analysed(
+        "morris", target, factors, design, (list(names), "parameter"), _EFFECTS, on_failure,
+        title="elementary effects (Morris), per move across the whole range of an input",
+    )  # fmt: skip
+
+
+def analysed(
+    method: str,
+    target: Target,
+    factors: Sequence[Factor],
+    design: SobolDesign | MorrisDesign,
+    rows: tuple[list[str], str],
+    attrs: Mapping[str, Mapping[str, Any]],
+    on_failure: str,
+    title: str,
+    values: np.ndarray | None = None,
+) -> SensitivityResult:
+    """Run a design and analyse every quantity.
+
+    Parameters
+    ----------
+    rows : (list of str, str)
+        Names of what the indices belong to, and the dim that holds them.
+    values : array, shape (runs, factors), optional
+        What to run; the factors' quantiles at the design's points by default.
+
+    Raises
+    ------
+    SolverError
+        If runs failed and ``on_failure`` is ``"raise"``.
+    PkpdError
+        If fewer than half of the base rows are left.
+    """
+    if values is None:
+        unit = design.unit()
+        values = np.column_stack([f.at(unit[:, j]) for j, f in enumerate(factors)])
+    runs = target(values, factors)
+    notes = [told(target.name, runs, factors, values, on_failure)] if runs.failed.any() else []
+    found = {}
+    for name, array in runs.values.items():
+        columns = array.reshape(len(values), -1)
+        missing = ~np.isfinite(columns)
+        never = missing[~runs.failed].all(axis=0)
+        kept = design.complete(~(runs.failed | missing[:, ~never].any(axis=1)))
+        notes += _left_out(name, kept, never, runs.failed, missing)
+        said = design.analyse(np.where(never, 0.0, np.nan_to_num(columns, posinf=0.0, neginf=0.0)), kept)
+        for out in said.values():
+            out[..., never] = np.nan
+        constant = int((said.get("variance", np.ones(1)) == 0).sum())
+        if constant:
+            notes.append(f"'{name}' does not vary at {constant} of {never.size} points; indices are NaN there")
+        found[name] = {k: v.reshape(*v.shape[:-1], *array.shape[1:]) for k, v in said.items()}
+    about = {
+        "model": target.name, "method": method, "title": title, "runs": len(values), "n": design.n,
+        "seed": design.seed, "level": design.level, "failed": int(runs.failed.sum()),
+    }  # fmt: skip
+    data = labelled(found, rows[1], rows[0], runs.dims, runs.coords, attrs, about)
+    data = data.assign_coords(
+        units=("quantity", [runs.units[q] for q in found]),
+        meaning=("quantity", [runs.meanings.get(q, q) for q in found]),
+    )
+    if rows[1] == "parameter":
+        data = data.assign_coords(distribution=("parameter", [repr(f.distribution) for f in factors]))
+    return SensitivityResult(method, data, tuple(notes))
+
+
+def told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, on_failure: str) -> str:
+    """Return what is to be known of failed runs, having warned or raised."""
+    at = np.flatnonzero(runs.failed)
+    first = describe([f.name for f in factors], [float(v) for v in values[at[0]]])
+    text = f"{at.size} of {len(values)} runs failed (first: {first}); base rows with such runs are left out"
+    if on_failure == "raise":
+        raise SolverError(f"sensitivity of '{who}': {text}")
+    if on_failure == "warn":
+        warnings.warn(SolverWarning(f"sensitivity of '{who}': {text}"), stacklevel=6)
+    return text
+
+
+def _left_out(name: str, kept: np.ndarray, never: np.ndarray, failed: np.ndarray, missing: np.ndarray) -> list[str]:
+    """Return what is to be known of values that are not finite."""
+    if kept.sum() * 2 < kept.size:
+        raise PkpdError(
+            f"sensitivity: quantity '{name}' is left with {int(kept.sum())} of {kept.size} base rows "
+            f"({int(failed.sum())} runs failed, {int((missing.any(axis=1) & ~failed).sum())} more have values that are "
+            "not finite); narrow the ranges, or ask for a quantity that exists everywhere"
+        )
+    notes = []
+    if never.any():
+        notes.append(f"'{name}' is not finite in any run at {int(never.sum())} of {never.size} points; NaN there")
+    odd = int((missing[:, ~never].any(axis=1) & ~failed).sum())
+    if odd:
+        notes.append(f"'{name}' is not finite in {odd} of {len(failed)} runs; base rows with such runs are left out")
+    return notes
