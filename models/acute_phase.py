@@ -1,10 +1,11 @@
-"""Acute phase: CRP and temperature follow the inflammatory tone through the IL-6 receptor, which tocilizumab blocks.
+"""Acute phase: CRP and temperature follow the drive of inflammation past the IL-6 receptor, which tocilizumab blocks.
 
-Both are turnover models in units of their response to full tone, so that their slopes scale the outputs. What is left
-of IL-6 signalling beside tocilizumab is 1 / (1 + CTCZ / IC50), competitive with IL-6 far below its affinity.
+The signal behind the receptor follows the drive with the half-life of IL-6, as the tone does, less what tocilizumab
+takes away: 1 / (1 + CTCZ / IC50) is left, competitive with IL-6 far below its affinity. CRP and temperature are
+turnover models in units of their response to the full signal, so that their slopes scale the outputs.
 
-Equations: crp' = kout_CRP (signal - crp); heat' = kout_T (signal - heat), with signal = TONE / (1 + CTCZ / IC50); CRP =
-CRP0 + slope_CRP crp; temperature = T0 + slope_T heat.
+Equations: signal' = k (DRIVE / (1 + CTCZ / IC50) - signal); crp' = kout_CRP (signal - crp); heat' = kout_T (signal -
+heat); CRP = CRP0 + slope_CRP crp; temperature = T0 + slope_T heat.
 
 Where the sources disagree: CRP leaves plasma with a half-life of 19 h (tracer, Vigushin 1993, k 0.0365/h), 29 h (Li
 2018, 0.0238/h) or 31 h (Netterberg 2018, 0.0224/h), the latter two from the course of disease. Chosen: 0.029/h,
@@ -19,8 +20,12 @@ from pkpd import Additive, Covariate, LogNormal, Model, Output, Parameter, State
 
 
 def dynamics(t, x, p, cov):
-    signal = cov.TONE / (1 + cov.CTCZ / p.IC50)
-    return {"crp": p.kout_CRP * (signal - x.crp), "heat": p.kout_T * (signal - x.heat)}
+    through = cov.DRIVE / (1 + cov.CTCZ / p.IC50)
+    return {
+        "signal": p.k * (through - x.signal),
+        "crp": p.kout_CRP * (x.signal - x.crp),
+        "heat": p.kout_T * (x.signal - x.heat),
+    }
 
 
 def outputs(t, x, p):
@@ -37,24 +42,32 @@ model = Model(
         "Netterberg 2018, doi 10.1111/bcp.13477. Abstracts and transcriptions were read"
     ),
     states=[
-        State("crp", "", "CRP above baseline, 1 at full tone"),
-        State("heat", "", "fever, 1 at full tone"),
+        State("signal", "", "IL-6 signalling, 1 at full drive without blockade"),
+        State("crp", "", "CRP above baseline, 1 at full drive"),
+        State("heat", "", "fever, 1 at full drive"),
     ],
     covariates=[
-        Covariate("TONE", "", 1.0, "inflammatory tone"),
+        Covariate("DRIVE", "", 1.0, "drive of inflammation that is let through"),
         Covariate("CTCZ", "mg/L", 0.0, "tocilizumab in serum"),
     ],
     parameters=[
+        Parameter(
+            "k",
+            0.165,
+            "1/h",
+            "turnover of the signal, half-life 4.2 h",
+            source="that of IL-6, Hardiansyah 2019 Table S1",
+        ),
         Parameter(
             "kout_CRP", 0.029, "1/h", "loss of CRP", source="between 0.0224 and 0.0365, see above", known="derived"
         ),
         Parameter("kout_T", 0.15, "1/h", "turnover of temperature", source="defervescence in hours", known="assumed"),
         Parameter("IC50", 0.2, "mg/L", "tocilizumab that halves IL-6 signalling", source=AFFINITY, known="derived"),
         Parameter("CRP0", 2.0, "mg/L", "CRP in health", source="1.16-2.42 by disease, Li 2018", known="derived"),
-        Parameter("slope_CRP", 200.0, "mg/L", "rise of CRP at full tone", sd=0.6, source=TONGJI, known="assumed"),
+        Parameter("slope_CRP", 200.0, "mg/L", "rise of CRP at full drive", sd=0.6, source=TONGJI, known="assumed"),
         Parameter("T0", 36.8, "degC", "temperature in health", source="convention", known="assumed"),
         Parameter(
-            "slope_T", 2.8, "degC", "rise of temperature at full tone", sd=0.2, source="convention", known="assumed"
+            "slope_T", 2.8, "degC", "rise of temperature at full drive", sd=0.2, source="convention", known="assumed"
         ),
     ],
     outputs=[

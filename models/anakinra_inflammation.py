@@ -1,9 +1,10 @@
 """Anakinra and inflammation: how much of a patient's disease IL-1 carries, seen through markers and grades.
 
-Composed of `anakinra`, `tocilizumab_moes2022`, `dexamethasone`, `inflammatory_tone`, `acute_phase`, `tissue_injury` and
+Composed of `anakinra`, `tocilizumab_linear`, `dexamethasone`, `inflammatory_tone`, `acute_phase`, `tissue_injury` and
 `neurotoxicity`. Anakinra blocks the IL-1 receptor: S = 1 / (1 + Cc / IC50) of the signal is left, competitive with
 IL-1 far below its affinity. The share phi of the drive passes there; tone follows, markers follow tone. Tocilizumab
-acts on CRP and temperature only, dexamethasone (as for any steroid, in equivalents) on the drive.
+acts on CRP and temperature only, dexamethasone (as for any steroid, in equivalents) on the drive. All drugs are linear
+and all else is linear in what they drive, so that the equations are solved exactly up to a quadrature (a cascade).
 
 Neurotoxicity has the same drive; the share w_csf of its IL-1 signal lies behind the blood-brain barrier, where anakinra
 in cerebrospinal fluid counts (about 1% of plasma), the rest on the plasma side. Both are possible; data may tell.
@@ -30,7 +31,7 @@ def connect(t, x, p):
     return {
         "tone.IL1": S,
         "tone.CDEX": x.dexamethasone.Cc,
-        "acute.TONE": x.tone.tone,
+        "acute.DRIVE": x.tone.drive,
         "acute.CTCZ": x.tocilizumab.Cc,
         "injury.TONE": x.tone.tone,
         "neuro.SIGNAL": x.tone.u * x.tone.unheld * through,
@@ -59,7 +60,7 @@ def outputs(t, x, p):
 
 PARTS = {
     "anakinra": load_model("anakinra"),
-    "tocilizumab": load_model("tocilizumab_moes2022"),
+    "tocilizumab": load_model("tocilizumab_linear"),
     "dexamethasone": load_model("dexamethasone"),
     "tone": load_model("inflammatory_tone"),
     "acute": load_model("acute_phase"),

@@ -34,13 +34,23 @@ def unheld(p, cov):
     return 1 - p.Imax * cov.CDEX / (p.IC50 + cov.CDEX)
 
 
+def drive(t, p, cov):
+    """Return the drive under treatment."""
+    return course(t, p) * (p.phi * cov.IL1 + 1 - p.phi) * unheld(p, cov)
+
+
 def dynamics(t, x, p, cov):
-    drive = course(t, p) * (p.phi * cov.IL1 + 1 - p.phi) * unheld(p, cov)
-    return {"X": p.k * (drive - x.X)}
+    return {"X": p.k * (drive(t, p, cov) - x.X)}
 
 
 def outputs(t, x, p, cov):
-    return {"u": course(t, p), "unheld": unheld(p, cov), "tone": x.X, "IL6": p.slope_IL6 * x.X}
+    return {
+        "u": course(t, p),
+        "unheld": unheld(p, cov),
+        "drive": drive(t, p, cov),
+        "tone": x.X,
+        "IL6": p.slope_IL6 * x.X,
+    }
 
 
 TONGJI = "order of IL-6 before treatment in severe COVID-19, 63 pg/mL in non-survivors (Yan 2020, re-analysed)"
@@ -115,6 +125,7 @@ model = Model(
     outputs=[
         Output("u", "", "drive of the disease, untreated"),
         Output("unheld", "", "part of the drive that the steroid lets through"),
+        Output("drive", "", "drive that blockade and steroid let through"),
         Output("tone", "", "inflammatory tone", error=LogNormal(0.25)),
         Output("IL6", "pg/mL", "interleukin 6 in serum", error=LogNormal(0.5)),
     ],

@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "pkpd.calibration.api": "calibrate",
+    "pkpd.calibration.loading": "list_studies load_study",
+    "pkpd.calibration.priors": "ErrorScale Free HalfNormal",
+    "pkpd.calibration.study": "Study",
     "pkpd.dosing.dose": "Dose",
-    "pkpd.dosing.regimen": "Regimen",
     "pkpd.dosing.events": "EventTable read_events",
+    "pkpd.dosing.regimen": "Regimen",
     "pkpd.errors": "DataError LibraryError ModelError PkpdError PopulationError RegimenError SolverError UnitError",
+    "pkpd.evidence.evidence": "Evidence",
+    "pkpd.evidence.seeds": "list_seeds load_seed validate_seed",
     "pkpd.exposure": "exposure exposure_summary",
     "pkpd.graph.functions": "absolute cos erf exp expit floor interpolate lgamma log log10 logit maximum minimum "
     "power sin sqrt tanh where",
     "pkpd.library": "list_models load_model",
+    "pkpd.likelihood.api": "Likelihood",
+    "pkpd.likelihood.term": "Subject Term",
     "pkpd.model.declare": "Covariate Omega Output Parameter State",
     "pkpd.model.model": "Model",
     "pkpd.model.residual": "Additive Combined Exact LogNormal Ordinal Proportional",
@@ -36,6 +44,13 @@ __all__ = [*_MODULE_OF, *_SUBMODULES]  # noqa: PLE0604  # pyright: ignore[report
 
 if TYPE_CHECKING:
     from pkpd import plot as plot
+    from pkpd.calibration.api import calibrate as calibrate
+    from pkpd.calibration.loading import list_studies as list_studies
+    from pkpd.calibration.loading import load_study as load_study
+    from pkpd.calibration.priors import ErrorScale as ErrorScale
+    from pkpd.calibration.priors import Free as Free
+    from pkpd.calibration.priors import HalfNormal as HalfNormal
+    from pkpd.calibration.study import Study as Study
     from pkpd.dosing.dose import Dose as Dose
     from pkpd.dosing.events import EventTable as EventTable
     from pkpd.dosing.events import read_events as read_events
@@ -48,6 +63,10 @@ if TYPE_CHECKING:
     from pkpd.errors import RegimenError as RegimenError
     from pkpd.errors import SolverError as SolverError
     from pkpd.errors import UnitError as UnitError
+    from pkpd.evidence.evidence import Evidence as Evidence
+    from pkpd.evidence.seeds import list_seeds as list_seeds
+    from pkpd.evidence.seeds import load_seed as load_seed
+    from pkpd.evidence.seeds import validate_seed as validate_seed
     from pkpd.exposure import exposure as exposure
     from pkpd.exposure import exposure_summary as exposure_summary
     from pkpd.graph.functions import absolute as absolute
@@ -70,6 +89,9 @@ if TYPE_CHECKING:
     from pkpd.graph.functions import where as where
     from pkpd.library import list_models as list_models
     from pkpd.library import load_model as load_model
+    from pkpd.likelihood.api import Likelihood as Likelihood
+    from pkpd.likelihood.term import Subject as Subject
+    from pkpd.likelihood.term import Term as Term
     from pkpd.model.declare import Covariate as Covariate
     from pkpd.model.declare import Omega as Omega
     from pkpd.model.declare import Output as Output

@@ -1,4 +1,4 @@
-"""Anakinra in fourteen patients of three reports: how much of their disease did IL-1 carry?
+"""The share of IL-1 in the disease of fourteen patients who were given anakinra, from three reports.
 
 Drug parameters are shared and come with informative priors; the share phi of IL-1 is a patient's own within the cohort
 of the report; the drive is a patient's own. Independent priors, since the reports share no measurement protocol, hold
@@ -19,8 +19,8 @@ def hours(day, start, sd_days):
     return (24.0 * (day - start), 24.0 * sd_days)
 
 
-# Day of the first drug against toxicity, from which the toxicity is taken to have begun a day before; patient 3 had none
-# before anakinra on day 31.
+# Day of the first drug against toxicity, which is taken to have begun a day before; patient 3 had none before anakinra
+# on day 31.
 FIRST_TREATED = {1: 4, 2: 5, 4: 4, 5: 4, 6: 7, 7: 3, 8: 7}
 ONSET = {f"strati2020/p{i}": hours(day - 1, STRATI, 1.5) for i, day in FIRST_TREATED.items()}
 ONSET |= {
@@ -37,41 +37,78 @@ END = {
 OWN = "scale of one patient's marker; spread of severe disease"
 
 FREE = [
-    Free("IC50", (0.027, 0.5), source="0.024 Jung 2023, 0.030 derived from Urien 2013; either may be off", known="derived"),
+    Free(
+        "IC50",
+        (0.027, 0.5),
+        source="0.024 Jung 2023, 0.030 derived from Urien 2013; either may be off",
+        known="derived",
+    ),
     Free("w_csf", (0.5, 1.5), scale="logit", source="unknown which side of the barrier counts"),
     Free("acute.IC50", (0.2, 0.7), source="affinity 0.7-2.5 nmol/L of 148 kDa", known="derived"),
-    Free("acute.kout_CRP", (0.029, 0.2), source="0.0224 Netterberg 2018, 0.0238 Li 2018, 0.0365 Vigushin 1993", known="derived"),
+    Free(
+        "acute.kout_CRP",
+        (0.029, 0.2),
+        source="0.0224 Netterberg 2018, 0.0238 Li 2018, 0.0365 Vigushin 1993",
+        known="derived",
+    ),
     Free("injury.kout_ferritin", (0.0139, 0.5), source="half-lives 27-50 h (not verified), apparent 150-290 h"),
     Free("injury.kout_LDH", (0.0289, 0.4), source="24 h lumped; isoenzymes 8-110 h (not verified)"),
     Free("injury.kout_Ddimer", (0.05, 0.4), source="8-9 h tracer, 42 h apparent", known="derived"),
     Free("neuro.k", (0.03, 0.4), source="grades change over about a day"),
     Free("neuro.slope", (3.0, 0.3), source="convention of the latent scale"),
     Free(
-        "tone.phi", {"*": (0.5, 1.2)}, scale="logit", level="patient", pooling="cohort", spread=HalfNormal(1.0),
+        "tone.phi",
+        {"*": (0.5, 1.2)},
+        scale="logit",
+        level="patient",
+        pooling="cohort",
+        spread=HalfNormal(1.0),
         source="no opinion: 90% of it between 0.12 and 0.88 before any patient's own deviation",
     ),
     Free(
-        "tone.Imax", (0.6, 0.8), scale="logit", level="patient", pooling="all", spread=HalfNormal(1.0),
+        "tone.Imax",
+        (0.6, 0.8),
+        scale="logit",
+        level="patient",
+        pooling="all",
+        spread=HalfNormal(1.0),
         source="no model of steroids on IL-6 or CRP was found",
     ),
-    Free("tone.t_on", ONSET, scale="identity", level="patient", source="first treatment of toxicity; onset of symptoms", known="derived"),
     Free(
-        "tone.tau_on", {"strati": (18.0, 0.5), "villegas": (60.0, 0.7), "naviglio": (24.0, 0.5)}, level="patient",
+        "tone.t_on",
+        ONSET,
+        scale="identity",
+        level="patient",
+        source="first treatment of toxicity; onset of symptoms",
+        known="derived",
+    ),
+    Free(
+        "tone.tau_on",
+        {"strati": (18.0, 0.5), "villegas": (60.0, 0.7), "naviglio": (24.0, 0.5)},
+        level="patient",
         source="CAR-T toxicity rises within days, COVID-19 within one or two weeks",
     ),
-    Free("tone.t_off", END, scale="identity", level="patient", source="weeks; wide, since no report shows a course without treatment"),
+    Free(
+        "tone.t_off",
+        END,
+        scale="identity",
+        level="patient",
+        source="weeks; wide, since no report shows a course without treatment",
+    ),
     Free("anakinra.CL", (9.61, 0.28), level="patient", source="between-subject spread of Urien 2013", known="read"),
     Free("tone.slope_IL6", (80.0, 1.0), level="patient", source=OWN),
     Free("acute.slope_CRP", (200.0, 0.6), level="patient", source=OWN),
     Free("acute.slope_T", {"naviglio": (2.8, 0.2), "*": (2.8, 0.0)}, level="patient", source=OWN),
-    Free("injury.ferritin0", (300.0, 1.2), level="patient", source="before the disease of the report; wide for lymphoma"),
+    Free(
+        "injury.ferritin0", (300.0, 1.2), level="patient", source="before the disease of the report; wide for lymphoma"
+    ),
     Free("injury.slope_ferritin", (2500.0, 1.0), level="patient", source=OWN),
     Free("injury.LDH0", {"strati": (200.0, 0.4), "*": (200.0, 0.25)}, level="patient", source=OWN),
     Free("injury.slope_LDH", (500.0, 0.6), level="patient", source=OWN),
     Free("injury.slope_Ddimer", {"villegas": (5000.0, 1.2), "*": (5000.0, 0.0)}, level="patient", source=OWN),
     Free("injury.slope_L", {"villegas": (2.0, 0.4), "*": (2.0, 0.0)}, level="patient", source=OWN),
     Free("neuro.N50", {"strati": (0.1, 0.6), "*": (0.1, 0.0)}, level="patient", source="susceptibility to ICANS"),
-]  # fmt: skip
+]
 
 study = Study(
     "anakinra_reports",

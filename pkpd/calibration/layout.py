@@ -147,7 +147,7 @@ class Layout:
         dx = by_value * self.slope(values)
         spreads = self._spreads(q)
         effect = self.b * spreads * dx
-        out = np.bincount(self.ja.ravel(), (self.a * dx).ravel(), self.dim)
+        out: Floats = np.bincount(self.ja.ravel(), (self.a * dx).ravel(), self.dim).astype(np.float64)
         out += np.bincount(self.jb.ravel(), effect.ravel(), self.dim)
         drawn = self.ju >= 0
         if drawn.any():

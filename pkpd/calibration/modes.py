@@ -54,8 +54,8 @@ def first_finite(posterior: Posterior, rng: np.random.Generator, spread: float =
         if np.isfinite(posterior.logp(q)):
             return q
     raise PkpdError(
-        f"no starting point: the density is 0 at {tries} draws of the prior, so the equations cannot be solved there or "
-        "a fact is impossible under the model"
+        f"no starting point: the density is 0 at {tries} draws of the prior; the equations cannot be solved there, "
+        "or a fact is impossible under the model"
     )
 
 

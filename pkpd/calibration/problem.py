@@ -14,13 +14,13 @@ import numpy as np
 
 from pkpd.calibration.layout import Layout, build_layout
 from pkpd.calibration.priors import ErrorScale, Free
-from pkpd.calibration.terms import Reported, excluded, fact_terms
+from pkpd.calibration.terms import Reported, fact_terms, matches
 from pkpd.errors import PkpdError, nearest
 from pkpd.library import load_model
 
 if TYPE_CHECKING:
     from pkpd.calibration.study import Study
-    from pkpd.likelihood.likelihood import Likelihood
+    from pkpd.likelihood.api import Likelihood
     from pkpd.likelihood.term import Subject
     from pkpd.model.model import Model
 
@@ -60,7 +60,7 @@ class Problem:
 
     def likelihood(self) -> Likelihood:
         """Return a new likelihood of the patients who have facts."""
-        from pkpd.likelihood.likelihood import Likelihood
+        from pkpd.likelihood.api import Likelihood
 
         return Likelihood(
             self.model,
@@ -123,13 +123,14 @@ def build_problem(study: Study) -> Problem:
     """
     model = load_model(study.model) if isinstance(study.model, (str, os.PathLike)) else study.model
     evidence = read_evidence(study.evidence)
-    patients = tuple(f"{e.name}/{p}" for e in evidence for p in e.patients)
     own = {f"{e.name}/{p}": e.cohorts[p] for e in evidence for p in e.patients}
-    cohorts = tuple(study.cohorts.get(p, own[p]) for p in patients)
-    faults = [*_check_names(study, model, evidence, patients), *_check_free(study, model, patients, cohorts)]
+    everyone = {p: study.cohorts.get(p, cohort) for p, cohort in own.items()}
+    patients = tuple(p for p in everyone if study.patients is None or matches(p, study.patients))
+    cohorts = tuple(everyone[p] for p in patients)
+    faults = [*_check_names(study, model, evidence, tuple(everyone)), *_check_free(study, model, everyone, patients)]
     reported: list[Reported] = []
     for e in evidence:
-        found, wrong = fact_terms(e, model, study.exclude, study.reinterpret)
+        found, wrong = fact_terms(e, model, study.exclude, study.reinterpret, patients)
         reported += found
         faults += wrong
     if not reported and not faults:
@@ -162,15 +163,19 @@ def _check_names(study: Study, model: Model, evidence: Sequence[Any], patients: 
             if n not in known
         ]
     facts = [f"{e.name}/{f.fact}" for e in evidence for f in e.facts]
-    return out + [
-        f"exclude '{p}' fits no fact{nearest(p, facts)}" for p in study.exclude if not any(excluded(f, [p]) for f in facts)
-    ]
+    for noun, patterns, known in (("exclude", study.exclude, facts), ("patients", study.patients or (), patients)):
+        out += [
+            f"{noun} '{p}' fits no {'fact' if noun == 'exclude' else 'patient'}{nearest(p, known)}"
+            for p in patterns
+            if not any(matches(k, [p]) for k in known)
+        ]
+    return out
 
 
-def _check_free(study: Study, model: Model, patients: Sequence[str], cohorts: Sequence[str]) -> list[str]:
+def _check_free(study: Study, model: Model, everyone: Mapping[str, str], patients: Sequence[str]) -> list[str]:
     """Return patients and cohorts without a location or value, and locations outside the model's bounds."""
     out: list[str] = []
-    known = {*patients, *cohorts, "*"}
+    known = {*everyone, *everyone.values(), "*"}
     for f in study.free:
         if isinstance(f.location, Mapping):
             out += [
@@ -178,7 +183,7 @@ def _check_free(study: Study, model: Model, patients: Sequence[str], cohorts: Se
                 for k in f.location
                 if k not in known
             ]
-        lacking = [p for p, c in zip(patients, cohorts, strict=True) if f.location_of(*_keys(f, p, c)) is None]
+        lacking = [p for p in patients if f.location_of(*_keys(f, p, everyone[p])) is None]
         if lacking:
             out.append(f"free '{f.name}' has no location for {len(lacking)} patients (first: {lacking[0]}); add '*'")
         out += _check_bounds(f, model)
@@ -229,9 +234,13 @@ def _subjects(
         labels = [str(x) for x in people.labels]
         for p in e.patients:
             name = f"{e.name}/{p}"
+            if name not in cohort_of:
+                continue
             at = labels.index(p)
             covariates = {c: float(v[at]) for c, v in people.covariates.items()} | dict(study.covariates.get(name, {}))
-            regimen = e.regimens.get(p) if study.drugs is None else e.regimen(p, study.drugs, prefix=len(study.drugs) > 1)
+            regimen = (
+                e.regimens.get(p) if study.drugs is None else e.regimen(p, study.drugs, prefix=len(study.drugs) > 1)
+            )
             values = _fixed_values(study.fixed, name, cohort_of[name])
             out.append(Subject(name, regimen, covariates, tuple(terms[name]), values))
     return tuple(out)

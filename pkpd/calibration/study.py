@@ -54,6 +54,8 @@ class Study:
         Factor on the values of a marker as the evidence understands them.
     exclude : sequence of str
         Facts left out of the fit: ``"seed/fact"``, with ``*`` and ``?`` as wildcards.
+    patients : sequence of str, optional
+        Only these patients: ``"seed/patient"``, with wildcards as for ``exclude``.
     drugs : sequence of str, optional
         Only the doses of these; a single one is given to a model of that drug alone, with compartments as its own.
     every : float
@@ -88,6 +90,7 @@ class Study:
     covariates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reinterpret: Mapping[tuple[str, str], float] = field(default_factory=dict)
     exclude: Sequence[str] = ()
+    patients: Sequence[str] | None = None
     drugs: Sequence[str] | None = None
     every: float = 24.0
     rtol: float = 1e-6
@@ -95,7 +98,7 @@ class Study:
     settings: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("evidence", "free", "exclude", "drugs"):
+        for name in ("evidence", "free", "exclude", "patients", "drugs"):
             given = getattr(self, name)
             if isinstance(given, str):
                 raise PkpdError(f"study '{self.name}': {name} must be a sequence, got the text {given!r}")

@@ -1,4 +1,4 @@
-"""From reported facts to the terms of the likelihood: hours instead of days, the model's units, one kind for another."""
+"""From reported facts to terms of the likelihood: hours instead of days, the model's units, one kind for another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pkpd.likelihood.term import Term
     from pkpd.model.model import Model
 
-__all__ = ["Reported", "excluded", "fact_terms"]
+__all__ = ["Reported", "fact_terms", "matches"]
 
 _KINDS = {"value": "density", "peak": "peak", "nadir": "nadir", "below": "below", "above": "above", "grade": "grade"}
 _CHANGES = {"=": "ratio", "<": "ratio_below", ">": "ratio_above"}
@@ -51,13 +51,17 @@ class Reported:
     at: float | None
 
 
-def excluded(name: str, patterns: Iterable[str]) -> bool:
-    """Tell whether a fact's name fits one of the patterns."""
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a name fits one of the patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def fact_terms(
-    evidence: Any, model: Model, exclude: Iterable[str], reinterpret: Mapping[tuple[str, str], float]
+    evidence: Any,
+    model: Model,
+    exclude: Iterable[str],
+    reinterpret: Mapping[tuple[str, str], float],
+    patients: Iterable[str],
 ) -> tuple[list[Reported], list[str]]:
     """Return the facts of a seed that are fitted, and what is wrong with them.
 
@@ -70,6 +74,8 @@ def fact_terms(
         Patterns of ``"seed/fact"``.
     reinterpret : mapping of (seed, marker) to float
         Factors on values.
+    patients : iterable of str
+        Whose facts, ``"seed/patient"``.
 
     Returns
     -------
@@ -78,9 +84,10 @@ def fact_terms(
     """
     out: list[Reported] = []
     faults: list[str] = []
+    wanted = set(patients)
     for fact in evidence.facts:
         name = f"{evidence.name}/{fact.fact}"
-        if fact.use != "fit" or excluded(name, exclude):
+        if fact.use != "fit" or f"{evidence.name}/{fact.patient}" not in wanted or matches(name, exclude):
             continue
         if fact.marker not in model.outputs:
             faults.append(

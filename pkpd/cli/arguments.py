@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkpd.errors import nearest
+from pkpd.errors import RegimenError, nearest
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pkpd.population.people import Population
 
 __all__ = [
-    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "known_name", "last_time", "looks_like_path",
+    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "last_time", "looks_like_path",
     "one_of", "people_of", "regimens_of", "times_of",
 ]  # fmt: skip
 
@@ -56,9 +56,6 @@ Covariates = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
-_ORAL, _VEIN = ("SC", "IM", "PO"), ("IV",)
-
-
 def looks_like_path(text: str) -> bool:
     """Tell whether a text is a path: it ends in a suffix of ours or holds a folder separator."""
     return text.endswith((".py", ".nc")) or os.sep in text or "/" in text or text in (".", "..")
@@ -69,11 +66,6 @@ def one_of(value: str, known: Sequence[str], what: str) -> str:
     if value not in known:
         raise typer.BadParameter(f"there is no {what} '{value}'{nearest(value, known)}; there is {', '.join(known)}")
     return value
-
-
-def known_name(name: str, known: Sequence[str], what: str) -> None:
-    """Refuse a name that is neither known nor a path that exists, with the nearest name."""
-    one_of(name, known, what)
 
 
 def assignments(texts: Sequence[str] | None, option: str, known: Sequence[str]) -> dict[str, float]:
@@ -144,7 +136,7 @@ def regimens_of(
     states = list(model.states)
     if cmt is not None:
         one_of(cmt, states, f"compartment in model '{model.name}' named")
-    routes = {} if cmt else _routes(states)
+    routes = {} if cmt else _routes(model)
     weight = (covariates or {}).get("WT", model.covariates["WT"].reference if "WT" in model.covariates else None)
     found: dict[str, Regimen] = {}
     for text in texts or ():
@@ -158,33 +150,31 @@ def regimens_of(
     return found
 
 
-def _routes(states: Sequence[str]) -> dict[str, Any]:
-    """Return the compartment by route, where the model has compartments of these names."""
-    routes = dict.fromkeys(_ORAL, "depot") if "depot" in states else {}
-    return routes | (dict.fromkeys(_VEIN, "central") if "central" in states else {})
+def _routes(model: Model) -> dict[str, Any]:
+    """Return the compartment by route: the model's own depot and central, or those of its part for anakinra."""
+    from pkpd.schedule.anakinra import routes_of
+
+    try:
+        found: dict[str, Any] = dict(routes_of(model))
+    except RegimenError:
+        return {}
+    return found | ({"PO": found["SC"]} if "SC" in found else {})
 
 
 def last_time(regimens: Mapping[str, Regimen], model: Model) -> float:
     """Return one day after the last dose of all regimens, in the model's time unit."""
-    from pkpd.units import factor
+    from pkpd.units import conversion
 
     last = max((float(r.times[-1]) for r in regimens.values() if len(r.times)), default=0.0)
-    return last + 24.0 * factor("h", model.time_unit)
+    return last + conversion("d", model.time_unit)
 
 
 def people_of(model: Model, n: int, seed: int, settings: Mapping[str, float], given: Mapping[str, float]) -> Population:
     """Return n persons, or the typical one for n = 0, with the parameters and covariates given."""
     from pkpd.population.people import Population
 
-    if n == 0 and not settings:
-        return Population.typical(model, covariates=dict(given))
     if n == 0:
-        import numpy as np
-        import pandas as pd
-
-        effects = {f"eta_{name}": np.zeros(1) for name in model.etas}
-        columns = {"ID": [1], **effects, **{k: [v] for k, v in {**settings, **given}.items()}}
-        return Population.from_table(model, pd.DataFrame(columns))
+        return Population.from_table(model, {"ID": ["typical"], **{k: [v] for k, v in {**settings, **given}.items()}})
     return Population.draw(model, n, covariates=dict(given), parameters=dict(settings), seed=seed)
 
 

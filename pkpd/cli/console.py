@@ -58,11 +58,12 @@ def wrote(*paths: object) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> None:
     """Print a table of texts and numbers; numbers to four digits, to the right."""
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     rows = [list(row) for row in rows]
-    shown = Table(title=escape(title), title_justify="left", caption=escape(note) or None, caption_justify="left")
+    shown = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left", caption=escape(note) or None, caption_justify="left")
     for k, name in enumerate(columns):
         right = any(isinstance(row[k], (int, float)) for row in rows)
         shown.add_column(escape(name), justify="right" if right else "left", overflow="fold")

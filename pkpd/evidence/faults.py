@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkpd.errors import DataError
+from pkpd.evidence.words import USES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ class Report:
     faults : tuple of Fault
         All that is wrong, by file and line.
     counts : mapping of str to int
-        Rows by table; patients; facts by use.
+        Patients, rows of each table, facts by use.
     """
 
     name: str
@@ -97,8 +98,9 @@ class Report:
 
     def __str__(self) -> str:
         if self.ok:
-            counts = ", ".join(f"{number} {what}" for what, number in self.counts.items())
-            return f"seed '{self.name}': no faults in {counts}" if counts else f"seed '{self.name}': no faults"
+            rows = ", ".join(f"{what} {n}" for what, n in self.counts.items() if what not in USES)
+            uses = ", ".join(f"{use} {self.counts[use]}" for use in USES if use in self.counts)
+            return f"seed '{self.name}': no faults; {rows}{f' ({uses})' if uses else ''}"
         files = len({fault.file for fault in self.faults})
         faults = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
         head = f"seed '{self.name}': {faults} in {files} file{'s' if files > 1 else ''} of {self.path}"

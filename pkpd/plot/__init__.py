@@ -1,7 +1,8 @@
 """Figures of simulations and exposure that go into a paper as they are; every function returns Axes."""
 
 from pkpd.plot.concentration import compare, concentration
+from pkpd.plot.evidence import evidence
 from pkpd.plot.exposure import exposure
 from pkpd.plot.style import COLOURS, WIDTHS, house_style
 
-__all__ = ["COLOURS", "WIDTHS", "compare", "concentration", "exposure", "house_style"]
+__all__ = ["COLOURS", "WIDTHS", "compare", "concentration", "evidence", "exposure", "house_style"]

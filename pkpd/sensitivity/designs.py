@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +38,9 @@ def check_power(n: Any) -> int:
     """
     if not isinstance(n, (int, np.integer)) or n < 2 or n & (n - 1):
         near = 1 << max(round(float(np.log2(max(n, 2)))), 1) if isinstance(n, (int, float, np.number)) else 1024
-        raise PkpdError(f"sensitivity: n must be a power of two, as Sobol sequences are balanced there; got {n}, try {near}")
+        raise PkpdError(
+            f"sensitivity: n must be a power of two, as Sobol sequences are balanced there; got {n}, try {near}"
+        )
     return int(n)
 
 
@@ -91,7 +92,8 @@ class SobolDesign:
         from scipy.stats import qmc
 
         width = sum(len(g) for g in self.groups)
-        base = qmc.Sobol(2 * width, scramble=True, seed=self.seed).random(self.n)
+        options: dict[str, Any] = {"scramble": True, "seed": self.seed}
+        base = qmc.Sobol(2 * width, **options).random(self.n)
         a, b = base[:, :width], base[:, width:]
         parts = [a, b]
         for own, other in ((a, b), (b, a))[: 2 if self.second_order else 1]:
@@ -103,7 +105,7 @@ class SobolDesign:
 
     def complete(self, good: Floats) -> Floats:
         """Return which base rows have all their runs, from which runs are good, shape (n blocks,)."""
-        return good.reshape(self.blocks, self.n).all(axis=0)
+        return np.asarray(good.reshape(self.blocks, self.n).all(axis=0))
 
     def analyse(self, values: Floats, kept: Floats) -> dict[str, Floats]:
         """Return first, total and second order indices with half widths of their intervals.
@@ -119,7 +121,7 @@ class SobolDesign:
         -------
         dict
             ``S1``, ``S1_conf``, ``ST``, ``ST_conf`` of shape (groups, columns), with ``S2`` and ``S2_conf`` of shape
-            (groups, groups, columns), ``variance`` and ``mean`` of shape (columns,). NaN where the quantity is constant.
+            (groups, groups, columns), ``variance`` and ``mean`` of shape (columns,). NaN where a quantity is constant.
         """
         from SALib.analyze.sobol import first_order, second_order, total_order
 
@@ -222,7 +224,7 @@ class MorrisDesign:
 
     def complete(self, good: Floats) -> Floats:
         """Return which trajectories have all their runs."""
-        return good.reshape(self.n, -1).all(axis=1)
+        return np.asarray(good.reshape(self.n, -1).all(axis=1))
 
     def analyse(self, values: Floats, kept: Floats) -> dict[str, Floats]:
         """Return the mean, the mean size and the spread of the elementary effects, shape (names, columns).
@@ -233,7 +235,7 @@ class MorrisDesign:
 
         grid = self.grid().reshape(self.n, -1, len(self.names))[kept]
         columns = values.reshape(self.n, grid.shape[1], -1)[kept]
-        found: dict[str, list[Sequence[float]]] = {"mu_star": [], "mu_star_conf": [], "mu": [], "sigma": []}
+        found: dict[str, list[Floats]] = {"mu_star": [], "mu_star_conf": [], "mu": [], "sigma": []}
         for c in range(columns.shape[2]):
             said = analyze(
                 self._problem,

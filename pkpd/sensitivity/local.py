@@ -71,8 +71,9 @@ def _check(model: Model, quantities: Sequence[Quantity], names: Sequence[str]) -
     refused = [q.name for q in quantities if q.kind in ("call", "tmax")]
     if refused:
         raise PkpdError(
-            f"sensitivity: method='local' has no exact derivative of {', '.join(map(repr, refused))}; it knows an output "
-            "over time and .auc, .mean, .max, .min, .last, .at(t) of it; use method='sobol' or 'morris' for a function"
+            f"sensitivity: method='local' has no exact derivative of {', '.join(map(repr, refused))}; it knows an "
+            "output over time and .auc, .mean, .max, .min, .last, .at(t) of it; for a function use method='sobol' or "
+            "'morris'"
         )
     if len({q.kind == "course" for q in quantities}) > 1:
         raise PkpdError("sensitivity: ask for numbers and for outputs over time in separate calls")

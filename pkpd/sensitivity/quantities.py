@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Quantity:
     output: str = ""
     unit: str = "1"
     meaning: str = ""
-    kept: slice = slice(None)
+    kept: slice = field(default_factory=lambda: slice(None))
     function: Callable[[Any], Any] | None = None
 
     def of(self, sims: xr.Dataset) -> xr.DataArray:

@@ -37,18 +37,27 @@ class SensitivityResult:
     data: xr.Dataset
     notes: tuple[str, ...] = ()
 
-    def table(self, quantity: str | None = None) -> pd.DataFrame:
+    def table(self, quantity: str | None = None, by: str | None = None) -> pd.DataFrame:
         """Return the indices as a table, one row for each quantity and parameter (and time, regimen, subject).
+
+        Parameters
+        ----------
+        quantity : str, optional
+            All by default.
+        by : {"source", "parameter", "direction"}, optional
+            What the rows are of, where a result has more than one; the first of these by default.
 
         Raises
         ------
         DataError
-            If there is no such quantity.
+            If there is no such quantity, or nothing of this kind.
         """
         data = self.data
         if quantity is not None:
             data = data.sel(quantity=[self.pick(quantity)])
-        rows = next(str(d) for d in ("parameter", "source", "direction") if d in data.dims)
+        rows = self._rows()[0] if by is None else by
+        if rows not in self._rows():
+            raise DataError(f"the result has no rows by '{by}'; it has {', '.join(self._rows())}")
         kept = [str(n) for n, v in data.data_vars.items() if rows in v.dims and "parameter_2" not in v.dims]
         kept = [n for n in kept if "point" not in data[n].dims and not ({"parameter", "direction"} <= {*data[n].dims})]
         dims = [d for d in ("quantity", "regimen", "subject", "time", rows) if any(d in data[n].dims for n in kept)]
@@ -70,6 +79,9 @@ class SensitivityResult:
             raise DataError(f"the result has no quantity '{quantity}'; it has {has}{nearest(str(quantity), known)}")
         return str(quantity)
 
+    def _rows(self) -> list[str]:
+        return [d for d in ("source", "parameter", "direction") if d in self.data.dims]
+
     def over_time(self) -> xr.Dataset:
         """Return a result over time summed up for each quantity and parameter.
 
@@ -90,13 +102,15 @@ class SensitivityResult:
         attrs = self.data.attrs
         head = f"Sensitivity of '{attrs.get('model', '')}', {attrs.get('title', self.method)}"
         short = SensitivityResult(self.method, self.over_time())
-        table = short.table()
+        tables = [short.table(by=by) for by in self._rows()]
         lines = [head, *(f"  {note}" for note in self.notes), ""]
         if "time" in self.data.dims:
             how = "weighted by variance" if "variance" in self.data else "largest"
             lines[-1] = f"  over {self.data.sizes['time']} times ({how} shown; .table() has all)"
-        shown = table.head(_ROWS).to_string(float_format=lambda x: f"{x:.4g}")
-        lines.append(shown if len(table) <= _ROWS else f"{shown}\n... {len(table) - _ROWS} more rows in .table()")
+        for table in tables:
+            lines.append(table.head(_ROWS).to_string(float_format=lambda x: f"{x:.4g}", na_rep="-"))
+            if len(table) > _ROWS:
+                lines.append(f"... {len(table) - _ROWS} more rows in .table()")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

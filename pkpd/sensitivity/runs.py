@@ -158,12 +158,12 @@ class ModelRuns:
             outputs=self.outputs, on_failure="ignore", progress=False, **self.options,
         )  # fmt: skip
         status = sims["status"].transpose("subject", ...).values.reshape(runs, -1)
-        out = Runs({}, status.any(axis=1))
+        out = Runs({}, np.asarray(status.any(axis=1)))
         for q in self.quantities:
             found = q.of(sims).transpose("subject", ...)
             dims = [str(d) for d in found.dims[1:]]
             array = found.values.reshape(runs, people, *found.shape[1:])
-            coords = {d: found[d].variable for d in dims if d in found.coords}
+            coords: dict[str, Any] = {d: found[d].variable for d in dims if d in found.coords}
             if people == 1:
                 array = array[:, 0]
             else:
@@ -172,7 +172,8 @@ class ModelRuns:
                 first = next(iter(out.values))
                 raise PkpdError(
                     f"sensitivity: quantities '{first}' (dims {out.dims or 'none'}) and '{q.name}' (dims "
-                    f"{tuple(dims) or 'none'}) have no shape in common; ask for numbers and for courses in separate calls"
+                    f"{tuple(dims) or 'none'}) have no shape in common; "
+                    "ask for numbers and for courses in separate calls"
                 )
             out.dims, out.coords = tuple(dims), coords
             out.values[q.name] = np.asarray(array, float)

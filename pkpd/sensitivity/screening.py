@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,20 +17,20 @@ from pkpd.sensitivity.runs import FunctionRuns, ModelRuns, Runs
 from pkpd.simulation.failures import SolverWarning, describe
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from pkpd.model.model import Model
 
-__all__ = ["Target", "analysed", "check_independent", "morris", "sobol"]
+__all__ = ["Study", "Target", "analysed", "check_independent", "executed", "morris", "sobol"]
 
 Target = ModelRuns | FunctionRuns
-SHARES: dict[str, dict[str, Any]] = {
+ATTRIBUTES: dict[str, dict[str, Any]] = {
     "S1": {"long_name": "first-order index: share of the variance due to this input alone", "units": "1"},
     "ST": {"long_name": "total index: share of the variance due to this input with all interactions", "units": "1"},
     "S2": {"long_name": "second-order index: share of the variance due to the interaction of two inputs", "units": "1"},
     "S1_conf": {"long_name": "half width of the confidence interval of S1", "units": "1"},
     "ST_conf": {"long_name": "half width of the confidence interval of ST", "units": "1"},
     "S2_conf": {"long_name": "half width of the confidence interval of S2", "units": "1"},
-}
-_EFFECTS: dict[str, dict[str, Any]] = {
     "mu_star": {"long_name": "mean size of the elementary effects"},
     "mu_star_conf": {"long_name": "half width of the confidence interval of mu_star"},
     "mu": {"long_name": "mean of the elementary effects"},
@@ -57,11 +58,10 @@ def sobol(
 ) -> SensitivityResult:
     """Return Sobol's indices."""
     design = SobolDesign(tuple((j,) for j in range(len(factors))), n, seed, second_order, level)
-    names = [f.name for f in factors]
-    return analysed(
-        "sobol", target, factors, design, (names, "parameter"), SHARES, on_failure,
-        title=f"Sobol indices with {100 * level:g}% intervals",
-    )  # fmt: skip
+    study = executed(target, factors, design, None, on_failure)
+    title = f"Sobol indices with {100 * level:g}% intervals"
+    data = analysed("sobol", target.name, study, design, ([f.name for f in factors], "parameter"), title)
+    return SensitivityResult("sobol", _with_distributions(data, factors), tuple(study.notes))
 
 
 def morris(
@@ -70,31 +70,43 @@ def morris(
     """Return the elementary effects of Morris."""
     names = tuple(f.name for f in factors)
     design = MorrisDesign(names, n, seed, tuple(f.edges for f in factors), levels, level)
-    return analysed(
-        "morris", target, factors, design, (list(names), "parameter"), _EFFECTS, on_failure,
-        title="elementary effects (Morris), per move across the whole range of an input",
-    )  # fmt: skip
+    study = executed(target, factors, design, None, on_failure)
+    title = "elementary effects (Morris), per move across the whole range of an input"
+    data = analysed("morris", target.name, study, design, (list(names), "parameter"), title)
+    return SensitivityResult("morris", _with_distributions(data, factors), tuple(study.notes))
 
 
-def analysed(
-    method: str,
+def _with_distributions(data: xr.Dataset, factors: Sequence[Factor]) -> xr.Dataset:
+    return data.assign_coords(distribution=("parameter", [repr(f.distribution) for f in factors]))
+
+
+@dataclass
+class Study:
+    """What a design's runs gave.
+
+    Attributes
+    ----------
+    runs : Runs
+    values : array, shape (runs, factors)
+    clean : dict of name to (columns, kept, never)
+        Finite values, shape (runs, columns); base rows that count; columns that are finite in no run.
+    notes : list of str
+    """
+
+    runs: Runs
+    values: np.ndarray
+    clean: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+    notes: list[str]
+
+
+def executed(
     target: Target,
     factors: Sequence[Factor],
     design: SobolDesign | MorrisDesign,
-    rows: tuple[list[str], str],
-    attrs: Mapping[str, Mapping[str, Any]],
+    values: np.ndarray | None,
     on_failure: str,
-    title: str,
-    values: np.ndarray | None = None,
-) -> SensitivityResult:
-    """Run a design and analyse every quantity.
-
-    Parameters
-    ----------
-    rows : (list of str, str)
-        Names of what the indices belong to, and the dim that holds them.
-    values : array, shape (runs, factors), optional
-        What to run; the factors' quantiles at the design's points by default.
+) -> Study:
+    """Run a design, the factors' quantiles at its points unless values are given.
 
     Raises
     ------
@@ -107,36 +119,56 @@ def analysed(
         unit = design.unit()
         values = np.column_stack([f.at(unit[:, j]) for j, f in enumerate(factors)])
     runs = target(values, factors)
-    notes = [told(target.name, runs, factors, values, on_failure)] if runs.failed.any() else []
-    found = {}
+    study = Study(runs, values, {}, [])
+    if runs.failed.any():
+        study.notes.append(_told(target.name, runs, factors, values, on_failure))
     for name, array in runs.values.items():
         columns = array.reshape(len(values), -1)
         missing = ~np.isfinite(columns)
-        never = missing[~runs.failed].all(axis=0)
+        never = np.asarray(missing[~runs.failed].all(axis=0))
         kept = design.complete(~(runs.failed | missing[:, ~never].any(axis=1)))
-        notes += _left_out(name, kept, never, runs.failed, missing)
-        said = design.analyse(np.where(never, 0.0, np.nan_to_num(columns, posinf=0.0, neginf=0.0)), kept)
+        study.notes += _left_out(name, kept, never, runs.failed, missing)
+        study.clean[name] = (np.where(missing, 0.0, columns), kept, never)
+    return study
+
+
+def analysed(
+    method: str,
+    who: str,
+    study: Study,
+    design: SobolDesign | MorrisDesign,
+    rows: tuple[list[str], str],
+    title: str,
+) -> xr.Dataset:
+    """Return the indices of every quantity of a study.
+
+    Parameters
+    ----------
+    rows : (list of str, str)
+        Names of what the indices belong to, and the dim that holds them.
+    """
+    found, runs = {}, study.runs
+    for name, (columns, kept, never) in study.clean.items():
+        said = design.analyse(columns, kept)
         for out in said.values():
             out[..., never] = np.nan
         constant = int((said.get("variance", np.ones(1)) == 0).sum())
         if constant:
-            notes.append(f"'{name}' does not vary at {constant} of {never.size} points; indices are NaN there")
-        found[name] = {k: v.reshape(*v.shape[:-1], *array.shape[1:]) for k, v in said.items()}
+            study.notes.append(f"'{name}' does not vary at {constant} of {never.size} points; indices are NaN there")
+        shape = runs.values[name].shape[1:]
+        found[name] = {k: v.reshape((*v.shape[:-1], *shape)) for k, v in said.items()}
     about = {
-        "model": target.name, "method": method, "title": title, "runs": len(values), "n": design.n,
+        "model": who, "method": method, "title": title, "runs": len(study.values), "n": design.n,
         "seed": design.seed, "level": design.level, "failed": int(runs.failed.sum()),
     }  # fmt: skip
-    data = labelled(found, rows[1], rows[0], runs.dims, runs.coords, attrs, about)
-    data = data.assign_coords(
+    data = labelled(found, rows[1], rows[0], runs.dims, runs.coords, ATTRIBUTES, about)
+    return data.assign_coords(
         units=("quantity", [runs.units[q] for q in found]),
         meaning=("quantity", [runs.meanings.get(q, q) for q in found]),
     )
-    if rows[1] == "parameter":
-        data = data.assign_coords(distribution=("parameter", [repr(f.distribution) for f in factors]))
-    return SensitivityResult(method, data, tuple(notes))
 
 
-def told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, on_failure: str) -> str:
+def _told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, on_failure: str) -> str:
     """Return what is to be known of failed runs, having warned or raised."""
     at = np.flatnonzero(runs.failed)
     first = describe([f.name for f in factors], [float(v) for v in values[at[0]]])
@@ -144,7 +176,7 @@ def told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, on
     if on_failure == "raise":
         raise SolverError(f"sensitivity of '{who}': {text}")
     if on_failure == "warn":
-        warnings.warn(SolverWarning(f"sensitivity of '{who}': {text}"), stacklevel=6)
+        warnings.warn(SolverWarning(f"sensitivity of '{who}': {text}"), stacklevel=5)
     return text
 
 

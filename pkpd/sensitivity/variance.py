@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,11 @@ from pkpd.sensitivity.designs import SobolDesign, half_width
 from pkpd.sensitivity.factors import Factor, Ranges, factors_from, names_from
 from pkpd.sensitivity.result import SensitivityResult
 from pkpd.sensitivity.runs import ModelRuns
-from pkpd.sensitivity.screening import SHARES, analysed
-from pkpd.simulation.failures import SolverWarning
+from pkpd.sensitivity.screening import Study, analysed, executed
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from pkpd.model.model import Model
 
 __all__ = ["draws_from", "single_shares", "variance"]
@@ -66,21 +68,80 @@ def variance(
     model = target.model
     sources = _sources(model, population, given, draws, spread)
     ends = np.cumsum([0, *(s.width for s in sources)])
-    groups = tuple(tuple(range(a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    groups = tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
     design = SobolDesign(groups, n, seed, False, level)
     unit = design.unit()
     values = np.hstack([s.values(unit[:, list(g)]) for s, g in zip(sources, groups, strict=True)])
     factors = [f for s in sources for f in s.factors]
-    result = analysed(
-        "variance", target, factors, design, ([s.name for s in sources], "source"), SHARES, on_failure,
-        title=f"shares of the variance by source, with {100 * level:g}% intervals", values=values,
-    )  # fmt: skip
-    data = result.data
+    study = executed(target, factors, design, values, on_failure)
+    title = f"shares of the variance by source, with {100 * level:g}% intervals"
+    data = analysed("variance", target.name, study, design, ([s.name for s in sources], "source"), title)
     data["interaction"] = 1 - data["S1"].sum("source", skipna=False)
     data["interaction"].attrs = {"long_name": "share of the variance due to sources together", "units": "1"}
     data["variance"].attrs = {"long_name": "variance of the quantity, all sources"}
-    notes = [*result.notes, *_notes(sources)]
+    data = _with_single(data, study, design, sources)
+    notes = [*study.notes, *_notes(sources)]
     return SensitivityResult("variance", data, tuple(notes))
+
+
+def single_shares(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much of the variance of y the mean of y given x explains, and its bootstrap replicates.
+
+    The rows are cut into bins of equal size by x; the share is that of the means of the bins, less what bins of pure
+    noise would have (epsilon squared of an analysis of variance). It holds for correlated inputs too, and then counts
+    what x tells through the inputs it is correlated with.
+
+    Parameters
+    ----------
+    x : array, shape (rows,)
+    y : array, shape (rows, columns)
+    counts : array, shape (resamples, rows)
+        Shares of each row in each bootstrap sample.
+
+    Returns
+    -------
+    array, shape (columns,); array, shape (resamples, columns)
+    """
+    n = len(x)
+    bins = np.array_split(np.argsort(x, kind="stable"), int(np.clip(2 * round(n ** (1 / 3)), 8, 64)))
+    weights = np.vstack([np.full((1, n), 1 / n), counts])
+    size = np.stack([weights[:, b].sum(axis=1) for b in bins])[..., None]
+    sums = np.stack([weights[:, b] @ y[b] for b in bins])
+    mean, total = sums.sum(axis=0), weights @ y**2
+    between = (sums**2 / np.where(size > 0, size, 1)).sum(axis=0) - mean**2
+    whole = total - mean**2
+    noise = (whole - between) * (len(bins) - 1) / (n - len(bins))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (between - noise) / np.where(whole > 0, whole, np.nan)
+    return share[0], share[1:]
+
+
+def _with_single(data: xr.Dataset, study: Study, design: SobolDesign, sources: Sequence[_Source]) -> xr.Dataset:
+    """Return the data set with the share that each single parameter, effect or covariate explains."""
+    names = [f.name for s in sources for f in s.factors]
+    single: dict[str, list[np.ndarray]] = {"single": [], "single_conf": []}
+    for quantity, (columns, kept, never) in study.clean.items():
+        rows = np.flatnonzero(np.tile(kept, 2))  # A and B are independent draws of all inputs
+        y = columns[rows]
+        sd = y.std(axis=0)
+        y = (y - y.mean(axis=0)) / np.where(sd > 0, sd, 1.0)
+        counts = np.random.default_rng([design.seed, 2]).multinomial(
+            rows.size, np.full(rows.size, 1 / rows.size), size=100
+        )
+        shares, widths = [], []
+        for j in range(len(names)):
+            share, replicates = single_shares(study.values[rows, j], y, counts / rows.size)
+            shares.append(np.where(never | (sd == 0), np.nan, share))
+            widths.append(np.where(never | (sd == 0), np.nan, half_width(replicates, design.level)))
+        shape = (len(names), *study.runs.values[quantity].shape[1:])
+        single["single"].append(np.array(shares).reshape(shape))
+        single["single_conf"].append(np.array(widths).reshape(shape))
+    texts = ("share of the variance that this input explains, what it is correlated with included", "half width of it")
+    out = data.assign_coords(parameter=("parameter", names))
+    for (key, arrays), text in zip(single.items(), texts, strict=True):
+        dims = ("quantity", "parameter", *study.runs.dims)
+        out[key] = (dims, np.stack(arrays), {"long_name": text, "units": "1"})
+    return out.transpose("quantity", ..., "source", "parameter")
 
 
 def draws_from(model: Model, draws: Any) -> dict[str, np.ndarray]:
@@ -96,7 +157,8 @@ def draws_from(model: Model, draws: Any) -> dict[str, np.ndarray]:
     columns = getattr(draws, "data_vars", draws)
     if not hasattr(columns, "items"):
         raise PkpdError(
-            f"sensitivity: draws must be a mapping of parameter to values, a data frame or a data set, got {type(draws)}"
+            f"sensitivity: draws must be a mapping of parameter to values, a data frame or a data set, "
+            f"got {type(draws).__name__}"
         )
     out = {str(n): np.asarray(getattr(v, "values", v), float).ravel() for n, v in columns.items()}
     names = names_from(model, out)
@@ -112,9 +174,7 @@ def draws_from(model: Model, draws: Any) -> dict[str, np.ndarray]:
     return out
 
 
-def _sources(
-    model: Model, population: Population | None, given: Ranges, draws: Any, spread: float
-) -> list[_Source]:
+def _sources(model: Model, population: Population | None, given: Ranges, draws: Any, spread: float) -> list[_Source]:
     """Return what the spread comes from."""
     out = []
     asked: dict[str, Any] = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given or [])
@@ -144,12 +204,16 @@ def _between(model: Model, population: Population | None, taken: Sequence[str]) 
     """Return what differs between subjects: the model's omega, or the persons of a population."""
     if population is not None and population.n > 1:
         if population.varying:
-            raise PkpdError("sensitivity: method='variance' needs covariates that stay; the population's change in time")
+            raise PkpdError(
+                "sensitivity: method='variance' needs covariates that stay; the population's change in time"
+            )
         columns: dict[str, np.ndarray] = dict(population.parameters) | population.covariates
-        kinds = {n: "parameter" for n in population.parameters} | dict.fromkeys(population.covariates, "covariate")
+        kinds = dict.fromkeys(population.parameters, "parameter") | dict.fromkeys(population.covariates, "covariate")
         twice = sorted(set(kinds) & set(taken))
         if [n for n in twice if kinds[n] == "parameter"]:
-            raise PkpdError(f"sensitivity: {', '.join(twice)} comes from the population and is varied too; leave one out")
+            raise PkpdError(
+                f"sensitivity: {', '.join(twice)} comes from the population and is varied too; leave one out"
+            )
         columns = {n: v for n, v in columns.items() if n not in taken}
         columns |= {f"eta_{n}": population.etas[:, i] for i, n in enumerate(model.etas)}
         factors = tuple(_column(n, kinds.get(n, "effect")) for n in columns)
@@ -179,6 +243,7 @@ def _notes(sources: Sequence[_Source]) -> list[str]:
         i, j = np.unravel_index(np.argmax(np.abs(r)), r.shape)
         if abs(r[i, j]) > 0.1:
             notes.append(
-                f"draws are correlated (largest: {names[j]} with {names[i]}, {r[i, j]:.2f}); they are one source together"
+                f"draws are correlated (largest: {names[j]} with {names[i]}, {r[i, j]:.2f}); "
+                "they are one source together"
             )
     return notes

@@ -1,0 +1,112 @@
+"""Results of calibrations as NetCDF files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.calibration.groups import arviz
+from pkpd.calibration.loading import as_study, study_folder
+from pkpd.calibration.result import Calibration
+from pkpd.calibration.study import Study
+from pkpd.calibration.tables import diagnostics
+from pkpd.errors import LibraryError, PkpdError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["load_calibration", "save"]
+
+_KEPT = 400
+
+
+def save(calibration: Calibration, path: str | os.PathLike[str], compact: bool) -> Path:
+    """Write a result, see ``Calibration.save``."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    groups = {name: getattr(calibration.idata, name).copy() for name in calibration.idata.groups()}
+    stats = groups.get("sample_stats")
+    kept = {"diagnostics": json.dumps(diagnostics(calibration))}
+    if "divergences" not in calibration.attrs and stats is not None and "diverging" in stats:
+        groups["posterior"].attrs["divergences"] = int(stats["diverging"].sum())
+    groups["posterior"].attrs.update(kept)
+    if compact:
+        groups = {name: _thin(data) for name, data in groups.items()}
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    for i, (name, data) in enumerate(groups.items()):
+        encoding: dict[Any, Any] = {
+            v: {"zlib": True, "complevel": 6}
+            for v in data.data_vars
+            if data[v].dtype.kind in "fiub" and data[v].size > 1
+        }
+        data.to_netcdf(part, mode="w" if i == 0 else "a", group=name, engine="h5netcdf", encoding=encoding)
+    part.replace(target)
+    return target
+
+
+def _thin(data: xr.Dataset) -> xr.Dataset:
+    """Return at most so many draws, evenly taken from each chain, in single precision."""
+    if "draw" in data.dims:
+        each = max(_KEPT // data.sizes["chain"], 1)
+        n = data.sizes["draw"]
+        if n > each:
+            data = data.isel(draw=np.linspace(0, n - 1, each).round().astype(int))
+    small = {n: v.astype(np.float32) for n, v in data.data_vars.items() if v.dtype == np.float64 and "draw" in v.dims}
+    return data.assign(small)
+
+
+def load_calibration(
+    name_or_path: str | os.PathLike[str], *, study: Study | str | os.PathLike[str] | None = None
+) -> Calibration:
+    """Return a calibration of the library by the name of its study, or from a file of one's own.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A name of the library, a folder with ``study.py`` and ``fit.nc``, or a NetCDF file.
+    study : Study, str or path, optional
+        The study that was fitted; the one in the same folder by default.
+
+    Raises
+    ------
+    LibraryError
+        If there is no result.
+    PkpdError
+        If the result belongs to another state of the study: its model, evidence, priors or settings have changed.
+    """
+    given = Path(os.fspath(name_or_path)).expanduser()
+    path = given if given.suffix == ".nc" else study_folder(name_or_path) / "fit.nc"
+    if not path.is_file():
+        raise LibraryError(
+            f"there is no result {path}; make one with "
+            f"calibrate('{os.fspath(name_or_path)}', method='nuts').save('{path.name}')"
+        )
+    fitted = as_study(study if study is not None else path.parent.resolve() / "study.py")
+    found = _read(path)
+    attrs = found["posterior"].attrs
+    if attrs.get("fingerprint") != fitted.fingerprint:
+        was, now = str(attrs.get("fingerprint", ""))[:12], fitted.fingerprint[:12]
+        raise PkpdError(
+            f"{path.name} was fitted to another state of study '{fitted.name}' (fingerprint {was}, now {now}): its model, evidence, priors or tolerances have changed; calibrate again"
+        )
+    return Calibration(fitted, arviz().InferenceData(**found))
+
+
+def _read(path: Path) -> dict[str, xr.Dataset]:
+    import h5netcdf
+    import xarray as xr
+
+    with h5netcdf.File(path, "r") as file:
+        names = list(file.groups)
+    if "posterior" not in names:
+        raise LibraryError(f"{path} holds no posterior: it is no result of calibrate")
+    out = {}
+    for name in names:
+        with xr.open_dataset(path, group=name, engine="h5netcdf") as data:
+            out[name] = data.load()
+    return out

@@ -1,0 +1,169 @@
+"""One run of the main job: what it works on, what it has found so far, and how it keeps files and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkpd.report.page import Page, Picture, Section, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pkpd.calibration.result import Calibration
+    from pkpd.calibration.study import Study
+
+__all__ = ["SECTIONS", "Job"]
+
+SECTIONS = {
+    "asked": "What was asked",
+    "reported": "What was reported",
+    "model": "The model in words",
+    "share": "How much of the inflammation it was",
+    "patients": "Patient by patient",
+    "schedules": "What other schedules would have done",
+    "drivers": "What drives the answer",
+    "uncertain": "What the reports taught, and what they cannot tell",
+    "checks": "How far the model can be trusted",
+    "limits": "Limitations",
+    "reproduce": "How to reproduce this report",
+    "facts": "Appendix A: every reported fact and what the model makes of it",
+    "assumed": "Appendix B: what was assumed before the reports",
+    "equations": "Appendix C: equations",
+}
+"""Sections of the report in their order; those that no stage writes to are left out."""
+
+
+@dataclass
+class Job:
+    """The state of a run, handed from stage to stage.
+
+    Attributes
+    ----------
+    study : Study
+    words : mapping
+        ``report.toml`` of the study's folder; empty where there is none.
+    folder : Path
+        Where files are written; nobody else sees it before the run has ended well.
+    engine : {"map", "nuts"}
+    full : bool
+        The setting of record instead of the quick one.
+    seed : int
+    chains : Path or None
+        Folder in which a killed sampler finds its chains again.
+    progress : bool or None
+        As for `calibrate`.
+    page : Page
+    parts : dict
+        Sections by key.
+    calibration : Calibration or None
+    found : dict
+        Results that later stages use.
+    """
+
+    study: Study
+    words: Mapping[str, Any]
+    folder: Path
+    engine: str = "map"
+    full: bool = False
+    seed: int = 0
+    chains: Path | None = None
+    progress: bool | None = None
+    page: Page = field(default_factory=lambda: Page("Report"))
+    parts: dict[str, Section] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    found: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fit(self) -> Calibration:
+        """The calibration, which an early stage made."""
+        assert self.calibration is not None
+        return self.calibration
+
+    @property
+    def focus(self) -> str:
+        """Parameter that the report is about: the study's choice, or the first that is pooled over patients."""
+        named = self.words.get("focus")
+        if named:
+            return str(named)
+        pooled = [f.name for f in self.study.free if f.level == "patient" and f.pooling]
+        return pooled[0] if pooled else self.study.free[0].name
+
+    @property
+    def focus_name(self) -> str:
+        """Short name of the focus in sentences."""
+        return str(self.words.get("focus_name", self.focus))
+
+    def section(self, key: str) -> Section:
+        """Return a section of the report."""
+        return self.parts.setdefault(key, Section(key, SECTIONS[key]))
+
+    def subsection(self, parent: str, key: str, title: str) -> Section:
+        """Return a part of a section."""
+        self.section(parent)
+        return self.parts.setdefault(f"{parent}/{key}", Section(f"{parent}-{key}", title, level=3))
+
+    def sections(self) -> list[Section]:
+        """Return the sections that hold something, parts behind their section."""
+        found = []
+        for key in SECTIONS:
+            under = [part for name, part in self.parts.items() if name.startswith(f"{key}/") and part.blocks]
+            own = self.parts.get(key)
+            if own is not None and (own.blocks or under):
+                found += [own, *under]
+        return found
+
+    def keep_table(self, name: str, frame: pd.DataFrame, *, index: bool = False) -> None:
+        """Write a table as ``tables/NAME.csv``."""
+        path = self.folder / "tables" / f"{name}.csv"
+        path.parent.mkdir(exist_ok=True)
+        frame.to_csv(path, index=index, float_format="%.6g")
+
+    def picture(self, name: str, drawn: Any, alt: str, caption: str, *, wide: bool = True) -> Picture:
+        """Write a figure as ``figures/NAME.png`` and ``.svg``, close it, and return it for the page.
+
+        Parameters
+        ----------
+        name : str
+        drawn : Figure, Axes or sequence of Axes
+        alt, caption : str
+        wide : bool
+        """
+        from matplotlib import pyplot as plt
+
+        from pkpd.report.figures import data_address, figure_of, save_figure
+
+        figure = figure_of(drawn)
+        folder = self.folder / "figures"
+        folder.mkdir(exist_ok=True)
+        try:
+            save_figure(figure, folder, name)
+            return Picture(data_address(figure), alt, caption, wide)
+        finally:
+            plt.close(figure)
+
+    def table(
+        self, caption: str, frame: pd.DataFrame, names: Mapping[str, str], note: str = "",
+        show: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> Table:  # fmt: skip
+        """Return chosen columns of a table for the page.
+
+        Parameters
+        ----------
+        caption : str
+        frame : DataFrame
+        names : mapping of column to heading
+        note : str
+        show : mapping of column to function, optional
+            Makes the cells.
+        """
+        show = show or {}
+        columns: Sequence[list[Any]] = [[show.get(c, _plain)(v) for v in frame[c].tolist()] for c in names]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+        return Table(caption, list(names.values()), rows, note)
+
+
+def _plain(value: Any) -> Any:
+    return value

@@ -1,0 +1,172 @@
+"""The calibration, its tables, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkpd.report.page import Items, Note, Table, Text
+from pkpd.report.words import learned, listing, number, percent, plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pkpd.report.job import Job
+
+__all__ = ["calibrate", "predicted_facts", "taught"]
+
+_KIND = {
+    "density": "value", "peak": "highest value", "nadir": "lowest value", "below": "below", "above": "above",
+    "ratio": "ratio", "ratio_below": "fell by at least", "ratio_above": "rose by at least", "grade": "grade",
+}  # fmt: skip
+
+
+def calibrate(job: Job) -> None:
+    """Calibrate the study and write the result as NetCDF and CSV."""
+    from pkpd.calibration.api import calibrate as run
+
+    fit = run(
+        job.study, job.engine, seed=job.seed, quick=not job.full, out=job.chains if job.engine == "nuts" else None,
+        progress=job.progress,
+    )  # fmt: skip
+    job.calibration = fit
+    fit.save(job.folder / "calibration.nc")
+    job.found["summary"] = summary = fit.summary()
+    job.keep_table("summary", summary.rename_axis("name").reset_index())
+    _quality(job, summary)
+
+
+def _quality(job: Job, summary: pd.DataFrame) -> None:
+    """Say whether the computation itself can be relied upon."""
+    section = job.section("checks")
+    if job.engine == "nuts":
+        worst, least = float(summary["rhat"].max()), float(summary[["ess_bulk", "ess_tail"]].min().min())
+        diverged = int(summary.attrs["divergences"])
+        good = worst < 1.01 and least > 400 and diverged == 0
+        sizes = job.fit.posterior.sizes
+        section.add(
+            Text(
+                f"**The computation.** The posterior was sampled with {plural(sizes['chain'], 'chain')} of "
+                f"{sizes['draw']} draws (NUTS). The largest R-hat is {worst:.3f} (below 1.01 is required), the smallest "
+                f"effective sample size {least:.0f} (above 400), and there were {plural(diverged, 'divergence')} (none)."
+            )
+        )
+        if not good:
+            section.add(
+                Note(
+                    "These do not all meet what a result of record needs, so the last digits of the intervals here may "
+                    "change with another seed. `pkpd run --full` runs the setting of record.".replace("`", ""),
+                    "Quick setting.",
+                )
+            )
+        return
+    attrs = job.fit.attrs
+    k = float(attrs.get("pareto_k", float("nan")))
+    section.add(
+        Text(
+            "**The computation.** For speed the posterior was approximated by a normal distribution around its highest "
+            f"point (MAP and Laplace). How well that fits is measured by Pareto's k: {k:.2f} here, where below 0.7 is good."
+        )
+    )
+    if not k < 0.7:
+        section.add(
+            Note(
+                "The approximation is rough in the tails: read the intervals of this report as a first look. "
+                "The option --full samples the posterior itself.",
+                "Quick setting.",
+            )
+        )
+
+
+def predicted_facts(job: Job) -> None:
+    """Compare every fact with what the calibrated model predicts, and name those outside."""
+    facts = job.fit.facts()
+    job.found["facts"] = facts
+    job.keep_table("facts_predicted", facts)
+    inside = float(facts["inside"].mean())
+    section = job.section("checks")
+    section.add(
+        Text(
+            f"**The facts.** {percent(inside)} of the {len(facts)} facts lie inside the 95% interval of what the "
+            "calibrated model predicts for them (about 95% would be expected if the model were exactly right and "
+            "knew nothing of the facts; it was calibrated to them, so this shows that it can describe them, not that "
+            "it is true)."
+        )
+    )
+    outside = facts[~facts["inside"]]
+    if len(outside):
+        items = [
+            f"**{row.patient}, {row.marker}**: {row.text or _KIND.get(row.kind, row.kind)}; reported {number(row.observed)}, "
+            f"predicted {number(row[9])} ({number(row[8])} to {number(row[10])})"
+            for row in outside.rename(columns={"2.5%": "low", "50%": "middle", "97.5%": "high"})[
+                ["fact", "patient", "marker", "kind", "text", "observed", "probability", "low", "middle", "high"]
+            ].itertuples()
+        ]
+        section.add(Text(f"Outside {'lies' if len(items) == 1 else 'lie'}:"), Items(items))
+    _appendix(job, facts)
+
+
+def _appendix(job: Job, facts: pd.DataFrame) -> None:
+    rows = []
+    for row in facts.to_dict("records"):
+        reported = row["text"] or f"{_KIND.get(row['kind'], row['kind'])} {number(row['observed'])}"
+        between = f"{number(row['50%'])} ({number(row['2.5%'])} to {number(row['97.5%'])})"
+        rows.append([row["patient"], row["marker"], reported, between, percent(row["probability"]) if row["probability"] == row["probability"] else "", bool(row["inside"])])
+    job.section("facts").add(
+        Text(
+            "Facts that inform the model. For a bound, a direction or a grade, the probability is the one that the "
+            "calibrated model gives to what was reported."
+        ),
+        Table(
+            "Reported facts and their prediction",
+            ["patient", "marker", "reported", "predicted: middle (95%)", "probability", "inside"],
+            rows,
+        ),
+    )
+
+
+def taught(job: Job) -> None:
+    """Say in words what the reports narrowed, and what they left as it was."""
+    table = job.fit.contraction()
+    job.found["contraction"] = table
+    job.keep_table("contraction", table.rename_axis("name").reset_index())
+    section = job.section("uncertain")
+    shared = table[[not str(name).endswith("]") for name in table.index]]
+    words = {verdict: [str(n) for n in shared.index[shared["verdict"] == verdict]] for verdict in shared["verdict"].unique()}
+    section.add(
+        Text(
+            "A belief that was already narrow before the reports, or that stays as wide as it was, has learned nothing "
+            "from them. The table compares both widths for quantities that all patients or all patients of a report "
+            "share. Where nothing was learned, the answers of this report rest on what was assumed (Appendix B)."
+        )
+    )
+    for verdict in ("taught", "taught a little", "moved, not narrowed", "not taught"):
+        if words.get(verdict):
+            section.add(Text(f"**{learned(verdict)[:1].upper()}{learned(verdict)[1:]}:** {listing(words[verdict])}."))
+    rows = [
+        [str(name), _meaning(job, str(name)), percent(max(row["contraction"], 0.0)), round(float(row["shift"]), 2), learned(row["verdict"])]
+        for name, row in shared.iterrows()
+    ]
+    section.add(
+        Table(
+            "What the reports taught about quantities in common",
+            ["quantity", "meaning", "variance removed", "shift", "in words"],
+            rows,
+            "Variance removed: how much of the prior's variance is gone (on the scale of the prior). Shift: of the "
+            "middle, in standard deviations of the prior. Patients' own values: tables/contraction.csv.",
+        )
+    )
+
+
+def _meaning(job: Job, name: str) -> str:
+    base = name.partition("[")[0]
+    for suffix, text in (("_location", "middle of the patients: "), ("_spread", "spread between patients: ")):
+        if base.endswith(suffix):
+            return text + _declared(job, base.removesuffix(suffix))
+    return _declared(job, base)
+
+
+def _declared(job: Job, name: str) -> str:
+    model = job.study.problem.model
+    if name in model.parameters:
+        return model.parameters[name].meaning
+    return f"residual error of {name.removeprefix('error_')}"

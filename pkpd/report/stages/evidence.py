@@ -1,0 +1,96 @@
+"""What was asked and what was reported: the evidence is checked, drawn and counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from pkpd.errors import DataError
+from pkpd.report.page import Items, Table, Text
+from pkpd.report.words import listing, plural
+
+if TYPE_CHECKING:
+    from pkpd.evidence.evidence import Evidence
+    from pkpd.report.job import Job
+
+__all__ = ["asked", "reported"]
+
+
+def asked(job: Job) -> None:
+    """Write what was asked, in the words of the study."""
+    paragraphs = job.words.get("asked") or job.study.description.strip().split("\n\n")
+    job.section("asked").add(*(Text(" ".join(p.split())) for p in paragraphs if p.strip()))
+
+
+def reported(job: Job) -> None:
+    """Check every report, draw it, and say what it holds.
+
+    Raises
+    ------
+    DataError
+        With all faults of all reports.
+    """
+    from pkpd.evidence import validate_seed
+
+    job.found["evidence"] = evidence = job.study.problem.evidence
+    checked = [validate_seed(each.path) for each in evidence]
+    if bad := [report for report in checked if not report.ok]:
+        raise DataError("\n".join(str(report) for report in bad))
+    section = job.section("reported")
+    people = sum(len(each.patients) for each in evidence)
+    facts = sum(len(each.facts) for each in evidence)
+    fitted = sum(fact.use == "fit" for each in evidence for fact in each.facts)
+    section.add(
+        Text(
+            f"{plural(len(evidence), 'report')} with {plural(people, 'patient')} were transcribed into "
+            f"{plural(facts, 'fact')}. Of these, {fitted} inform the model; the others are used to check it, or have "
+            "no counterpart in it. In the figures each patient is a strip: doses above, what was reported below, on "
+            "the report's own day axis. What was read is filled; what had to be derived or assumed is open or dashed."
+        ),
+        _counts(evidence),
+    )
+    for each in evidence:
+        _one(job, each)
+
+
+def _counts(evidence: Any) -> Table:
+    rows = []
+    for each in evidence:
+        uses = Counter(fact.use for fact in each.facts)
+        read = sum(fact.known == "read" for fact in each.facts)
+        drugs = listing(list(each.drugs))
+        rows.append([each.name, len(each.patients), drugs, len(each.facts), read, uses["fit"], uses["check"], uses["no"]])
+    columns = ["report", "patients", "drugs", "facts", "read as printed", "inform the model", "check it", "not used"]
+    return Table("The reports and what was taken from them", columns, rows)
+
+
+def _one(job: Job, evidence: Evidence) -> None:
+    from pkpd.plot.evidence import evidence as draw
+
+    source = evidence.source
+    part = job.subsection("reported", evidence.name, _short(source.citation))
+    address = f" doi {source.doi}." if source.doi else ""
+    part.add(
+        Text(f"{source.kind[:1].upper()}{source.kind[1:]}. Day 0: {source.day_zero}."),
+        job.picture(
+            f"evidence_{evidence.name}",
+            draw(evidence, width="double"),
+            f"Strips of {plural(len(evidence.patients), 'patient')} of {evidence.name}: doses of {listing(list(evidence.drugs))}, "
+            "reported values and events by day. The tables of the appendix hold the same numbers.",
+            f"**{evidence.name}.** Doses, reported facts and events by day. {source.citation}.{address}",
+        ),
+    )
+    if source.readable:
+        part.add(Text("What could be read of it, and what could not:"), Items(list(source.readable)))
+    job.keep_table(f"facts_{evidence.name}", evidence.fact_table)
+    job.keep_table(f"doses_{evidence.name}", evidence.dose_table)
+    job.keep_table(f"patients_{evidence.name}", evidence.patient_table)
+
+
+def _short(citation: str) -> str:
+    """Return the first authors and the year of a citation."""
+    import re
+
+    authors = citation.split(",")[0].strip()
+    year = re.search(r"\b(19|20)\d\d\b", citation)
+    return f"{authors} and others{f', {year[0]}' if year else ''}"

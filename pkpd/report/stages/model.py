@@ -1,0 +1,97 @@
+"""The model in words, as a diagram and as equations; what was assumed before the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pkpd.report.page import Table, Text
+from pkpd.report.words import number
+
+if TYPE_CHECKING:
+    from pkpd.calibration.priors import Free
+    from pkpd.report.job import Job
+
+__all__ = ["assumed", "model"]
+
+
+def model(job: Job) -> None:
+    """Describe the model, draw it where the study says how, and typeset its equations."""
+    from pkpd.report.diagram import diagram
+    from pkpd.report.mathml import equations_of
+
+    used = job.study.problem.model
+    section = job.section("model")
+    words = job.words.get("model") or used.description.strip().split("\n\n")
+    if job.words.get("box"):
+        figure = diagram(job.words["box"], job.words.get("arrow", []))
+        names = ", ".join(" ".join(box["text"].split()) for box in job.words["box"])
+        section.add(
+            job.picture(
+                "model",
+                figure,
+                f"Boxes and arrows: {names}.",
+                "**The model.** Arrows drive, bars hold back. Blue: drugs; orange: the disease; green: what was measured.",
+            )
+        )
+    section.add(*(Text(" ".join(p.split())) for p in words if p.strip()))
+    appendix = job.section("equations")
+    appendix.add(
+        Text(
+            f"The model '{used.name}' as it was computed; θ are typical values, η a patient's deviations. Its parts are "
+            f"files of the library; `pkpd models {used.name}` prints all parameters with their sources.".replace("`", "")
+        ),
+        *equations_of(used),
+    )
+
+
+def assumed(job: Job) -> None:
+    """Tabulate the priors with their sources, and what else the study fixes."""
+    section = job.section("assumed")
+    parameters = job.study.problem.model.parameters
+    rows = []
+    for free in job.study.free:
+        declared = parameters[free.name]
+        rows.append([free.name, declared.meaning, _prior(free), declared.unit or "", _level(free), free.known, free.source])
+    section.add(
+        Text(
+            "What was believed of each quantity before any of the reports was used: the middle, and the central 95% of "
+            "what was thought possible. 'Read' stands in a source, 'derived' was computed from one, 'assumed' is the "
+            "authors' of this study."
+        ),
+        Table(
+            "Prior beliefs",
+            ["parameter", "meaning", "prior: middle (95%)", "unit", "differs by", "known", "source"],
+            rows,
+        ),
+    )
+    fixed = [[name, str(value)] for name, value in job.study.fixed.items()]
+    if fixed:
+        section.add(Table("Values that the study fixes", ["parameter", "value"], fixed))
+    if job.study.reinterpret:
+        changed = [[f"{seed}: {marker}", factor] for (seed, marker), factor in job.study.reinterpret.items()]
+        section.add(Table("Readings of the reports that the study changes", ["marker", "factor"], changed))
+
+
+def _level(free: Free) -> str:
+    if free.level == "shared":
+        return "nobody (one value)"
+    return {"cohort": "patient, around a report's own middle", "all": "patient, around a common middle"}.get(
+        str(free.pooling), "patient"
+    )
+
+
+def _prior(free: Free) -> str:
+    pairs: Mapping[str, Any] = free.location if isinstance(free.location, Mapping) else {"*": free.location}
+    texts = {_range(free, *pair) for pair in pairs.values() if pair[1] > 0}
+    if len(texts) == 1:
+        return texts.pop()
+    return "; ".join(f"{key}: {_range(free, *pair)}" for key, pair in pairs.items() if pair[1] > 0)
+
+
+def _range(free: Free, middle: float, sd: float) -> str:
+    from pkpd.calibration.priors import to_natural, to_scaled
+
+    centre = to_scaled(middle, free.scale, free.limits)
+    low, high = (to_natural(centre + sign * 1.96 * sd, free.scale, free.limits) for sign in (-1, 1))
+    return f"{number(middle)} ({number(low)} to {number(high)})"

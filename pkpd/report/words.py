@@ -1,0 +1,110 @@
+"""Numbers put into sentences, always in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["chance", "interval", "learned", "listing", "number", "percent", "plural", "quantiles"]
+
+_TAUGHT = {
+    "taught": "the reports narrowed it clearly",
+    "taught a little": "the reports narrowed it a little",
+    "moved, not narrowed": "the reports moved it, but did not narrow it",
+    "not taught": "the reports say almost nothing about it",
+}
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Write a number for a sentence.
+
+    Examples
+    --------
+    >>> number(0.1234), number(1234.5), number(12.0)
+    ('0.12', '1230', '12')
+    """
+    if not np.isfinite(value):
+        return "never" if value > 0 else "unknown"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 100:
+        return f"{float(f'{value:.3g}'):.0f}"
+    if size >= 10:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}" if size < 1 else f"{value:.{digits - 1}f}".removesuffix(".0")
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage that does not claim certainty.
+
+    Examples
+    --------
+    >>> percent(0.123), percent(0.9991), percent(0.0004)
+    ('12%', 'more than 99%', 'less than 1%')
+    """
+    if share > 0.99:
+        return "more than 99%"
+    if share < 0.01:
+        return "less than 1%"
+    return f"{100 * share:.0f}%"
+
+
+def chance(probability: float) -> str:
+    """Write a probability with a word for it.
+
+    Examples
+    --------
+    >>> chance(0.97), chance(0.5)
+    ('very likely (97%)', 'as likely as not (50%)')
+    """
+    words = ((0.95, "very likely"), (0.75, "likely"), (0.6, "more likely than not"), (0.4, "as likely as not"),
+             (0.25, "less likely than not"), (0.05, "unlikely"), (-1.0, "very unlikely"))  # fmt: skip
+    return f"{next(word for least, word in words if probability >= least)} ({percent(probability)})"
+
+
+def quantiles(draws: Any) -> tuple[float, float, float]:
+    """Return the median and the ends of the central 95%."""
+    low, middle, high = np.quantile(np.asarray(draws, float), [0.025, 0.5, 0.975])
+    return float(middle), float(low), float(high)
+
+
+def interval(draws: Any, unit: str = "") -> str:
+    """Write median and central 95%.
+
+    Examples
+    --------
+    >>> interval([0.3, 0.3, 0.3])
+    '0.3 (0.3 to 0.3)'
+    """
+    middle, low, high = quantiles(draws)
+    return f"{number(middle)}{f' {unit}' if unit else ''} ({number(low)} to {number(high)})"
+
+
+def learned(verdict: str) -> str:
+    """Return the words for a verdict of ``Calibration.contraction``."""
+    return _TAUGHT.get(verdict, verdict)
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Write a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "fact"), plural(3, "fact"), plural(2, "study", "studies")
+    ('1 fact', '3 facts', '2 studies')
+    """
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Write names one after the other.
+
+    Examples
+    --------
+    >>> listing(["a", "b", "c"]), listing(["a"])
+    ('a, b and c', 'a')
+    """
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

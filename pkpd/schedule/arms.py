@@ -1,0 +1,216 @@
+"""What is compared: regimens by name, perhaps with other covariates or parameters, and when they dose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import PkpdError, PopulationError, RegimenError, nearest
+from pkpd.schedule.anakinra import ANAKINRA, routes_of
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+    from pkpd.population.people import Population
+
+__all__ = ["Arm", "Plan", "people_of", "read_arms"]
+
+_DAY = 24.0
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A regimen and what else is different about those who get it.
+
+    Parameters
+    ----------
+    regimen : Regimen or str
+        Or the shorthand for it.
+    covariates : mapping of name to number or array, shape (subject,)
+        Covariates in place of the subjects' own.
+    parameters : mapping of name to number or array, shape (subject,)
+        Typical values in place of the subjects' own.
+
+    Examples
+    --------
+    >>> Arm("100 mg every other day x7", {"CRCL": 20}).covariates
+    {'CRCL': 20}
+    """
+
+    regimen: Regimen | str
+    covariates: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An arm that is ready to be simulated.
+
+    Attributes
+    ----------
+    name : str
+    arm : Arm
+    regimens : tuple of Regimen
+        One for all, or one per subject.
+    doses : ndarray, shape (doses,)
+        Distinct times of its doses, h.
+    last : float
+        Interval that follows the last of them, h.
+    ends : ndarray
+        Times at which infusions end, h.
+    """
+
+    name: str
+    arm: Arm
+    regimens: tuple[Regimen, ...]
+    doses: np.ndarray
+    last: float
+    ends: np.ndarray
+
+    @property
+    def stop(self) -> float:
+        """End of the treatment: one interval after the last dose, h."""
+        return float(self.doses[-1] + self.last) if len(self.doses) else 0.0
+
+    def interval(self, end: float) -> tuple[float, float] | None:
+        """Return the last dosing interval that ends by a time, h; None where there is no dose."""
+        if not len(self.doses):
+            return None
+        ends = np.append(self.doses[1:], self.stop)
+        whole = np.flatnonzero(ends <= end + 1e-9)
+        k = int(whole[-1]) if len(whole) else 0
+        return float(self.doses[k]), float(min(ends[k], end))
+
+    def burden(self) -> tuple[float, float]:
+        """Return the amount per day, of the first subject, and the doses per day over the treatment."""
+        if not len(self.doses):
+            return 0.0, 0.0
+        days = (self.stop - float(self.doses[0])) / _DAY
+        return self.regimens[0].total / days, len(self.doses) / days
+
+
+def read_arms(
+    regimens: Mapping[str, Any] | Iterable[str], model: Model, people: Population, weight: str = "WT"
+) -> list[Plan]:
+    """Return what a user gave to be compared, ready to be simulated.
+
+    Parameters
+    ----------
+    regimens : mapping of name to Regimen, str or Arm, or iterable of names in `ANAKINRA`
+    model : Model
+        Gives the compartments of a shorthand's routes.
+    people : Population
+        Gives the weights for doses per kg.
+    weight : str
+        Covariate that holds them.
+
+    Raises
+    ------
+    RegimenError
+        If a name is unknown, or a regimen cannot be understood; all of them are named.
+    """
+    named = _named(regimens)
+    plans, wrong = [], []
+    for name, value in named.items():
+        arm = value if isinstance(value, Arm) else Arm(value)
+        try:
+            plans.append(_plan(str(name), arm, model, people_of(model, people, arm), weight))
+        except PkpdError as error:
+            wrong.append(f"'{name}': {error}")
+    if wrong:
+        many = f"{len(wrong)} of {len(named)} regimens cannot be compared: " if len(wrong) > 1 else "regimen "
+        raise RegimenError(f"compare: {many}{'; '.join(wrong)}")
+    return plans
+
+
+def _named(regimens: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
+    if isinstance(regimens, Mapping):
+        found = dict(regimens)
+    else:
+        names = [regimens] if isinstance(regimens, (str, Regimen)) else list(regimens)
+        strange = [n for n in names if n not in ANAKINRA]
+        if strange:
+            hints = ", ".join(f"{n!r}{nearest(str(n), ANAKINRA)}" for n in strange)
+            raise RegimenError(
+                f"compare: {len(strange)} of {len(names)} names are no schedule of ANAKINRA: {hints}; it has "
+                f"{', '.join(ANAKINRA)}; give others as a mapping of name to regimen"
+            )
+        found = {name: ANAKINRA[name] for name in names}
+    if not found:
+        raise RegimenError("compare: there is nothing to compare; give a mapping of name to regimen")
+    return found
+
+
+def _plan(name: str, arm: Arm, model: Model, people: Population, weight: str) -> Plan:
+    regimens = _regimens(arm.regimen, name, model, people, weight)
+    given = regimens[0].explicit()
+    time = np.asarray(given["time"], float)
+    doses = np.unique(time)
+    last = 0.0
+    if len(doses):
+        at_last = time == doses[-1]
+        last = float(np.asarray(given["ii"], float)[at_last].max())
+        # A lone dose counts as given for a day; after several, the last counts as long as the one before.
+        last = last or (float(doses[-1] - doses[-2]) if len(doses) > 1 else _DAY)
+    ends = [d.time + d.tinf for d in regimens[0].expand() if d.tinf is not None]
+    return Plan(name, arm, regimens, doses, last, np.unique(np.asarray(ends, float)))
+
+
+def _regimens(
+    given: Regimen | str | Sequence[Regimen], name: str, model: Model, people: Population, weight: str
+) -> tuple[Regimen, ...]:
+    if isinstance(given, Regimen):
+        return (given,)
+    if isinstance(given, str):
+        routes = routes_of(model)
+        cmt = routes.get("SC", next(iter(routes.values())))
+        if "/kg" not in given:
+            return (Regimen.parse(given, cmt=cmt, routes=routes, name=name),)
+        if weight not in people.covariates:
+            raise RegimenError(f"{given!r} is by weight, but the subjects have no covariate '{weight}'; give mg")
+        parsed: dict[float, Regimen] = {}
+        for kg in people.covariates[weight].tolist():
+            if kg not in parsed:
+                parsed[kg] = Regimen.parse(given, cmt=cmt, routes=routes, weight=kg, name=name)
+        every = tuple(parsed[kg] for kg in people.covariates[weight].tolist())
+        return every if len(parsed) > 1 else every[:1]
+    raise RegimenError(f"a regimen is a Regimen, an Arm or the shorthand for one, got {given!r}")
+
+
+def people_of(model: Model, people: Population, arm: Arm) -> Population:
+    """Return the subjects with the covariates and parameters of an arm.
+
+    Raises
+    ------
+    PopulationError
+        If a name is unknown or the values do not fit the subjects; all of them are named.
+    """
+    if not arm.covariates and not arm.parameters:
+        return people
+    wrong: list[str] = []
+    columns: dict[str, dict[str, np.ndarray]] = {}
+    for noun, given, known in (
+        ("covariate", arm.covariates, model.covariates),
+        ("parameter", arm.parameters, model.parameters),
+    ):
+        columns[noun] = {}
+        for name, value in given.items():
+            if name not in known:
+                wrong.append(f"model '{model.name}' has no {noun} '{name}'{nearest(name, known)}")
+                continue
+            array = np.asarray(value, float)
+            if array.shape not in ((), (people.n,)) or not np.isfinite(array).all():
+                wrong.append(f"{noun} '{name}' must be a finite number or one per subject ({people.n}), got {value!r}")
+                continue
+            columns[noun][name] = np.full(people.n, array) if array.ndim == 0 else array.copy()
+    if wrong:
+        raise PopulationError("; ".join(wrong))
+    return replace(
+        people,
+        covariates={**people.covariates, **columns["covariate"]},
+        parameters={**people.parameters, **columns["parameter"]},
+        varying={k: v for k, v in people.varying.items() if k not in columns["covariate"]},
+    )

@@ -1,0 +1,307 @@
+"""The verb: the same subjects under several regimens, and what each regimen does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import PkpdError, SolverError, nearest
+from pkpd.model.residual import Ordinal
+from pkpd.schedule.arms import Plan, people_of, read_arms
+from pkpd.schedule.comparison import Comparison
+from pkpd.schedule.course import Course
+from pkpd.schedule.measure import DERIVED, Measure, built_in, main_of
+from pkpd.schedule.subjects import Subjects, subjects_of
+from pkpd.schedule.target import Target, read_targets, target_measure
+from pkpd.simulation.api import simulate
+from pkpd.simulation.arguments import times_from
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+    from pkpd.population.people import Population
+
+__all__ = ["compare"]
+
+_CELLS = 4_000_000
+_AFTER = (1e-6, 0.05, 0.15, 0.3, 0.5, 0.75, 1.5)
+"""Hours after each dose that are observed beside the regular times: the value behind a bolus and its fast fall."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What each arm is simulated for."""
+
+    model: Model
+    background: Regimen | None
+    measures: Sequence[Measure]
+    outputs: Sequence[str]
+    window: tuple[float, float]
+    times: np.ndarray
+    IC50: np.ndarray | None
+    rtol: float
+    atol: float
+
+
+def compare(
+    source: Any,
+    regimens: Mapping[str, Any] | Iterable[str],
+    *,
+    population: Population | None = None,
+    patient: str | None = None,
+    cohort: str | None = None,
+    covariates: Mapping[str, Any] | None = None,
+    n: int = 500,
+    times: Any = None,
+    window: tuple[float, float] | None = None,
+    measures: str | Sequence[str | Measure] | None = None,
+    targets: Any = None,
+    background: Regimen | None = None,
+    concentration: str = "Cc",
+    IC50: float | np.ndarray | None = None,
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+    seed: int = 0,
+) -> Comparison:
+    """Compare regimens in the same subjects: exposure, blockade, markers, grades, each with its uncertainty.
+
+    Parameters
+    ----------
+    source : Model, calibration or Individual
+        Who is treated: subjects of a model, or draws of what is known about patients.
+    regimens : mapping of name to Regimen, str or Arm; or names of `ANAKINRA`
+        A text is the shorthand, with routes SC and IV; an `Arm` also changes covariates or parameters.
+    population : Population, optional
+        The subjects themselves.
+    patient, cohort : str, optional
+        Of a calibration.
+    covariates : mapping of name to number, array or distribution, optional
+        As for ``Population.draw``.
+    n : int
+        Subjects, or draws.
+    times : array, optional
+        Times to observe, h; every hour of the window by default. Doses and what follows them are always observed.
+    window : tuple of (float, float), optional
+        Time for markers and grades, the same for all regimens, h; from 0 or the first dose to the end of the last
+        treatment by default.
+    measures : "all", or sequence of str or Measure, optional
+        The main ones by default.
+    targets : str, mapping or sequence, optional
+        Conditions whose probability is computed, such as ``"CRP < 10 mg/L by day 5"``; see `Target`.
+    background : Regimen, optional
+        What every arm gets besides, such as other drugs; it does not count as a dose of the regimen.
+    concentration : str
+        Output that is the concentration of the drug.
+    IC50 : float or array, shape (subject,), optional
+        Concentration that halves the IL-1 signal, for a model without an output ``blockade``.
+    rtol, atol : float
+        As for `simulate`.
+    seed : int
+
+    Returns
+    -------
+    Comparison
+        With ``table()``, ``ratios(to=...)`` and ``dataset``.
+
+    Raises
+    ------
+    PkpdError
+        If an argument cannot be understood; all that is wrong with the regimens, or the measures, is named at once.
+
+    Examples
+    --------
+    >>> from pkpd.library import load_model
+    >>> found = compare(load_model("anakinra"), ["100 mg daily", "200 mg daily"], n=20)
+    >>> float(found.dataset["AUC24"].median("subject").diff("regimen").item()) > 0
+    True
+    """
+    who = subjects_of(source, n, population, patient, cohort, covariates, seed)
+    plans = read_arms(regimens, who.model, who.people)
+    sought = read_targets(targets)
+    span = _window(window, plans, sought)
+    wanted = _measures(who.model, measures, concentration, IC50 is not None)
+    wanted += [target_measure([target], who.model) for target in sought]
+    if len(sought) > 1:
+        wanted.append(target_measure(sought, who.model, "all targets"))
+    grid = _grid(span, times)
+    level = None if IC50 is None else np.broadcast_to(np.asarray(IC50, float), (who.people.n,))
+    outputs = _outputs(who.model, wanted, level is not None)
+    task = _Task(who.model, background, wanted, outputs, span, grid, level, rtol, atol)
+    values = np.full((len(wanted), len(plans), who.people.n), np.nan)
+    for a, plan in enumerate(plans):
+        for rows, block in _blocks(task, plan, who.people):
+            values[:, a, rows] = block
+    _check_solved(values, plans, who)
+    return Comparison.of(who, plans, wanted, values, span)
+
+
+def _window(
+    given: tuple[float, float] | None, plans: Sequence[Plan], targets: Sequence[Target]
+) -> tuple[float, float]:
+    """Return the common window; it also holds every day that a target speaks of."""
+    if given is not None:
+        low, high = (float(x) for x in given)
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise PkpdError(f"compare: window must be (start, end) with start < end, h, got {given!r}")
+        late = [t for t in targets if t.day is not None and not 0 <= 24.0 * t.day <= high - low + 1e-9]
+        if late:
+            raise PkpdError(
+                f"compare: target '{late[0]}' is about a day outside the window of {(high - low) / 24:g} days"
+            )
+        return low, high
+    low = min([0.0, *(float(p.doses[0]) for p in plans if len(p.doses))])
+    high = max([p.stop for p in plans] + [low + 24.0 * t.day for t in targets if t.day is not None])
+    if high <= low:
+        raise PkpdError("compare: no regimen gives a dose, so give window=(start, end) in h")
+    return low, high
+
+
+def _measures(
+    model: Model, given: str | Sequence[str | Measure] | None, concentration: str, has_ic50: bool
+) -> list[Measure]:
+    if concentration not in model.outputs:
+        raise PkpdError(
+            f"compare: model '{model.name}' has no output '{concentration}'{nearest(concentration, model.outputs)}; "
+            f"it has {', '.join(model.outputs)}"
+        )
+    known = {
+        name: m
+        for name, m in built_in(model, concentration).items()
+        if all(_base(model, output, has_ic50) for output in m.outputs)
+    }
+    if given is None:
+        return main_of(known)
+    if isinstance(given, str):
+        if given != "all" and given not in known:
+            raise PkpdError(f"compare: {_no_measure(model, [given], known, has_ic50)}")
+        return list(known.values()) if given == "all" else [known[given]]
+    strange = [m for m in given if not isinstance(m, Measure) and m not in known]
+    if strange:
+        raise PkpdError(f"compare: {_no_measure(model, strange, known, has_ic50)}")
+    chosen = [m if isinstance(m, Measure) else known[m] for m in given]
+    absent = {o: m.name for m in chosen for o in m.outputs if not _base(model, o, has_ic50)}
+    if absent:
+        text = ", ".join(f"'{output}' for measure '{name}'" for output, name in absent.items())
+        raise PkpdError(f"compare: model '{model.name}' has no output {text}; it has {', '.join(model.outputs)}")
+    return chosen
+
+
+def _no_measure(model: Model, names: Sequence[Any], known: Mapping[str, Measure], has_ic50: bool) -> str:
+    hints = ", ".join(f"{n!r}{nearest(str(n), known)}" for n in names)
+    blocked = [n for n in names if "blockade" in str(n) or "IC50" in str(n)]
+    remedy = "; give IC50=... for those on the blockade" if blocked and not has_ic50 else ""
+    return f"no measure {hints} for model '{model.name}'; it has {', '.join(known)}{remedy}"
+
+
+def _base(model: Model, output: str, has_ic50: bool) -> str | None:
+    """Return the model's output that a measure's output comes from, if there is one."""
+    if output in model.outputs:
+        return output
+    base = DERIVED.get(output)
+    return base if has_ic50 and base in model.outputs else None
+
+
+def _outputs(model: Model, measures: Sequence[Measure], has_ic50: bool) -> list[str]:
+    """Return the model's outputs that measures need.
+
+    Raises
+    ------
+    PkpdError
+        If a target is about a blockade that the model cannot say without IC50.
+    """
+    found: dict[str, None] = {}
+    for measure in measures:
+        for output in measure.outputs:
+            base = _base(model, output, has_ic50)
+            if base is None:
+                raise PkpdError(
+                    f"compare: '{measure.name}' needs IC50=..., as model '{model.name}' has no output '{output}'"
+                )
+            found[base] = None
+    return list(found)
+
+
+def _grid(window: tuple[float, float], times: Any) -> np.ndarray:
+    if times is None:
+        return np.arange(window[0], window[1] + 0.5, 1.0)
+    return times_from(times)
+
+
+def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice, np.ndarray]]:
+    """Yield the measures of an arm, shape (measure, subject), for as many subjects at a time as memory holds."""
+    people = people_of(task.model, people, plan.arm)
+    treated, interval, times = _clock(task, plan)
+    size = max(_CELLS // (len(times) * max(len(task.outputs), 1)), 1)
+    cuts = {
+        name: error.cuts
+        for name in task.outputs
+        if isinstance(error := task.model.outputs[name].error, Ordinal)
+    }  # fmt: skip
+    for start in range(0, people.n, size):
+        rows = slice(start, min(start + size, people.n))
+        values = _simulated(task, plan, people[rows], rows, times)
+        course = Course(times, values, task.window, treated, interval, cuts)
+        found = [np.asarray(m.compute(course), float) for m in task.measures]
+        block = np.array(found).reshape(len(task.measures), rows.stop - rows.start)
+        solved = np.all([np.isfinite(v).all(axis=1) for v in values.values()], axis=0)
+        block[:, ~solved] = np.nan
+        yield rows, block
+
+
+def _clock(
+    task: _Task, plan: Plan
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None, np.ndarray]:
+    """Return the treatment, its last interval, and the times to observe."""
+    low, high = task.window
+    interval = plan.interval(high)
+    treated = None
+    marks = [low, high]
+    if interval is not None and plan.doses[0] < high:
+        treated = (float(plan.doses[0]), min(plan.stop, high))
+        marks += [*interval, *treated]
+        near = plan.doses[plan.doses < high]
+        after = (near[:, None] + np.array(_AFTER)).ravel()
+        marks += [*near, *after[after < high], *plan.ends[plan.ends < high]]
+    else:
+        interval = None
+    regular = task.times[(task.times >= low) & (task.times <= high)]
+    times = np.unique(np.concatenate([regular, marks]))
+    # Times apart by rounding only are one, so that the marks are found again.
+    keep = np.append(True, np.diff(times) > 1e-8)
+    return treated, interval, times[keep]
+
+
+def _simulated(
+    task: _Task, plan: Plan, people: Population, rows: slice, times: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return outputs by name, shape (subject, time); NaN where a subject could not be solved."""
+    own = plan.regimens if len(plan.regimens) == 1 else plan.regimens[rows]
+    given = [r if task.background is None else task.background + r for r in own]
+    sims = simulate(
+        task.model, given[0] if len(given) == 1 else given, people, times, outputs=task.outputs, rtol=task.rtol,
+        atol=task.atol, on_failure="ignore", progress=False,
+    )  # fmt: skip
+    values = {name: np.asarray(sims[name].values, float).reshape(people.n, len(times)) for name in task.outputs}
+    failed = np.asarray(sims["status"].values).reshape(people.n) != 0
+    for name in values:
+        if failed.any():
+            values[name] = np.where(failed[:, None], np.nan, values[name])
+    if task.IC50 is not None:
+        level = task.IC50[rows, None]
+        for name, base in DERIVED.items():
+            if name not in values and base in values:
+                values[name] = values[base] / (values[base] + level)
+    return values
+
+
+def _check_solved(values: np.ndarray, plans: Sequence[Plan], who: Subjects) -> None:
+    """Raise SolverError if an arm has nobody who could be solved."""
+    nobody = [plan.name for a, plan in enumerate(plans) if np.isnan(values[:, a]).all()]
+    if nobody:
+        raise SolverError(
+            f"compare: model '{who.model.name}' could not be solved for any of {who.people.n} subjects under "
+            f"{len(nobody)} of {len(plans)} regimens (first: '{nobody[0]}'); simulate it to see why"
+        )

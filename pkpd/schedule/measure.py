@@ -1,0 +1,218 @@
+"""What is measured of a schedule: each measure with its unit, its definition and what would be better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkpd.errors import PkpdError
+from pkpd.model.residual import LogNormal, Ordinal
+from pkpd.schedule.course import Course
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["DERIVED", "Measure", "built_in", "day_below", "main_of"]
+
+DERIVED = {"blockade": "Cc", "blockade_csf": "Ccsf"}
+"""Outputs that follow from a concentration and IC50 where a model does not have them: C / (C + IC50)."""
+
+_LOG = "linear-up log-down"
+_HIGHER_IS_BETTER = ("lymphocytes",)
+_MAIN = (
+    "AUC24", "Cmax", "Ctrough", "time_above_IC50", "blockade_trough", "CRP_area", "CRP_day_below_10",
+    "ferritin_peak", "ICANS_grade_days", "ICANS_days_grade3",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number per subject that a schedule is judged by.
+
+    Parameters
+    ----------
+    name : str
+    unit : str
+        ``"1"`` for a number without one.
+    meaning : str
+        Its definition.
+    outputs : tuple of str
+        Outputs of the model that it is computed from.
+    compute : function of Course
+        Returns an array, shape (subject,); NaN where the arm has no such thing.
+    better : {"", "more", "less"}
+        Which way is better for the patient; empty where that is not for the number to say.
+    chance : bool
+        Whether it is a probability per subject, to be averaged over them.
+
+    Examples
+    --------
+    >>> late = Measure("late", "mg/L", "CRP on day 14", ("CRP",), lambda c: c.at("CRP", 336.0), "less")
+    >>> late.unit
+    'mg/L'
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    outputs: tuple[str, ...]
+    compute: Callable[[Course], np.ndarray]
+    better: str = ""
+    chance: bool = False
+
+    def __post_init__(self) -> None:
+        if self.better not in ("", "more", "less"):
+            raise PkpdError(f"measure '{self.name}': better must be 'more', 'less' or '', got {self.better!r}")
+
+
+def built_in(model: Model, drug: str = "Cc") -> dict[str, Measure]:
+    """Return all measures that a model has outputs for, by name.
+
+    Parameters
+    ----------
+    model : Model
+    drug : str
+        Output that is the concentration of the drug whose schedules are compared.
+
+    Examples
+    --------
+    >>> from pkpd.library import load_model
+    >>> list(built_in(load_model("pk1_oral")))[:3]
+    ['AUCtau', 'AUC24', 'Cmax']
+    """
+    found: list[Measure] = []
+    if drug in model.outputs:
+        found += _concentration(drug, model.outputs[drug].unit)
+        found += _blockade()
+    if "Ccsf" in model.outputs and drug == "Cc":
+        found += _csf(model.outputs["Ccsf"].unit)
+    for name, output in model.outputs.items():
+        if isinstance(output.error, Ordinal):
+            found += _grades(name, len(output.error.cuts))
+        elif output.error is not None and not name.startswith("Cc"):
+            found += _marker(name, output.unit, isinstance(output.error, LogNormal))
+    if "CRP" in model.outputs and model.outputs["CRP"].unit == "mg/L":
+        found.append(day_below("CRP", 10.0, "mg/L"))
+    return {measure.name: measure for measure in found}
+
+
+def main_of(known: Mapping[str, Measure]) -> list[Measure]:
+    """Return the measures that are shown unless a user asks for others."""
+    return [known[name] for name in _MAIN if name in known] or list(known.values())
+
+
+def _over(function: Callable[[Course, tuple[float, float]], np.ndarray]) -> Callable[[Course], np.ndarray]:
+    """Return a measure over the last dosing interval, NaN where there is none."""
+
+    def compute(course: Course) -> np.ndarray:
+        return course.nothing() if course.interval is None else function(course, course.interval)
+
+    return compute
+
+
+def _concentration(drug: str, unit: str) -> list[Measure]:
+    last = "in the last dosing interval"
+    return [
+        Measure("AUCtau", f"{unit}*h", f"area under the concentration {last}", (drug,),
+                _over(lambda c, s: c.area(drug, s, _LOG))),
+        Measure("AUC24", f"{unit}*h", f"area under the concentration per 24 h, {last}", (drug,),
+                _over(lambda c, s: 24.0 * c.mean(drug, s, _LOG))),
+        Measure("Cmax", unit, f"highest concentration {last}", (drug,), _over(lambda c, s: c.highest(drug, s))),
+        Measure("Ctrough", unit, f"concentration at the end of the last dosing interval", (drug,),
+                _over(lambda c, s: c.at(drug, s[1]))),
+        Measure("Cavg", unit, f"average concentration {last}", (drug,), _over(lambda c, s: c.mean(drug, s, _LOG))),
+    ]  # fmt: skip
+
+
+def _blockade() -> list[Measure]:
+    def above(course: Course) -> np.ndarray:
+        return course.nothing() if course.treated is None else course.above("blockade", 0.5, course.treated)
+
+    return [
+        Measure("time_above_IC50", "1", "fraction of the treatment with a concentration above IC50, where half of the "
+                "IL-1 signal is blocked; the treatment ends one interval after the last dose", ("blockade",), above,
+                "more"),
+        Measure("blockade_trough", "1", "part of the IL-1 signal that is blocked at the end of the last dosing "
+                "interval, C / (C + IC50)", ("blockade",), _over(lambda c, s: c.at("blockade", s[1])), "more"),
+        Measure("blockade_mean", "1", "part of the IL-1 signal that is blocked, average of the last dosing interval",
+                ("blockade",), _over(lambda c, s: c.mean("blockade", s)), "more"),
+    ]  # fmt: skip
+
+
+def _csf(unit: str) -> list[Measure]:
+    return [
+        Measure("Ccsf_max", unit, "highest concentration in cerebrospinal fluid in the last dosing interval",
+                ("Ccsf",), _over(lambda c, s: c.highest("Ccsf", s))),
+        Measure("Ccsf_mean", unit, "average concentration in cerebrospinal fluid in the last dosing interval",
+                ("Ccsf",), _over(lambda c, s: c.mean("Ccsf", s))),
+        Measure("blockade_csf_mean", "1", "part of the IL-1 signal that is blocked behind the blood-brain barrier, "
+                "average of the last dosing interval", ("blockade_csf",),
+                _over(lambda c, s: c.mean("blockade_csf", s)), "more"),
+    ]  # fmt: skip
+
+
+def _marker(name: str, unit: str, positive: bool) -> list[Measure]:
+    more = name in _HIGHER_IS_BETTER
+    extreme = "nadir" if more else "peak"
+    better = "more" if more else "less"
+    label = unit or "1"
+    found = [
+        Measure(f"{name}_{extreme}", label, f"{'lowest' if more else 'highest'} {name} in the window", (name,),
+                lambda c: (c.lowest if more else c.highest)(name, c.window), better)
+    ]  # fmt: skip
+    if positive and not more:
+        area = "d" if label == "1" else f"{label}*d"
+        found.append(
+            Measure(f"{name}_area", area, f"area under {name} over the window", (name,),
+                    lambda c: c.area(name, c.window) / 24.0, better)
+        )  # fmt: skip
+    return found
+
+
+def _grades(name: str, grades: int) -> list[Measure]:
+    def days(course: Course, from_grade: int, to_grade: int) -> np.ndarray:
+        at = course.columns(course.window)
+        expected = sum(course.exceedance(name, g)[:, at] for g in range(from_grade, to_grade + 1))
+        return np.trapezoid(np.asarray(expected), course.time[at], axis=1) / 24.0
+
+    found = [
+        Measure(f"{name}_grade_days", "grade*d", f"expected grade of {name}, summed over the days of the window",
+                (name,), lambda c: days(c, 1, grades), "less")
+    ]  # fmt: skip
+    if grades >= 3:
+        found.append(
+            Measure(f"{name}_days_grade3", "d", f"expected days of the window with {name} of grade 3 or more",
+                    (name,), lambda c: days(c, 3, 3), "less")
+        )  # fmt: skip
+    return found
+
+
+def day_below(output: str, level: float, unit: str = "") -> Measure:
+    """Return the measure of when an output falls below a level for the rest of the window, in days from its start.
+
+    Parameters
+    ----------
+    output : str
+    level : float
+        In the output's unit.
+    unit : str
+        That unit, for the definition.
+
+    Returns
+    -------
+    Measure
+        Infinite where the output is not below the level at the end of the window.
+
+    Examples
+    --------
+    >>> day_below("CRP", 10, "mg/L").name
+    'CRP_day_below_10'
+    """
+    text = f"{level:g} {unit}".strip()
+    return Measure(
+        f"{output}_day_below_{level:g}", "d", f"day of the window from which {output} stays below {text}; never: inf",
+        (output,), lambda c: (c.settled_below(output, level) - c.window[0]) / 24.0, "less",
+    )  # fmt: skip

@@ -1,0 +1,180 @@
+"""Which schedule meets a target in one patient, with what probability and at what burden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import PkpdError
+from pkpd.schedule.arms import Arm, read_arms
+from pkpd.schedule.compare import compare
+from pkpd.schedule.comparison import DISCLAIMER, Comparison
+from pkpd.schedule.individual import Individual
+from pkpd.schedule.statistics import share
+from pkpd.schedule.target import read_targets, target_measure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Recommendation", "recommend"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recommendation:
+    """Schedules by the probability that they meet a target in one patient.
+
+    Attributes
+    ----------
+    target : str
+    table : DataFrame
+        One row a schedule, the most probable first and the lighter first among equals: ``probability`` and its Monte
+        Carlo ``error``, ``before`` (the probability without this patient's observations), ``mg_per_day``,
+        ``doses_per_day``.
+    statement : str
+        What follows from it, and what does not.
+    comparison : Comparison
+        The measures behind it.
+    """
+
+    target: str
+    table: pd.DataFrame
+    statement: str
+    comparison: Comparison
+
+    def __repr__(self) -> str:
+        shown = self.table.round({"probability": 3, "error": 3, "before": 3, "mg_per_day": 1, "doses_per_day": 2})
+        return f"Target: {self.target}\n{shown.to_string()}\n{self.statement}\n{DISCLAIMER}"
+
+
+def recommend(
+    patient: Individual,
+    regimens: Mapping[str, Any] | Iterable[str],
+    target: Any,
+    *,
+    now: float | None = None,
+    also: Regimen | None = None,
+    wanted: float = 0.9,
+    n: int = 1000,
+    seed: int = 0,
+    **settings: Any,
+) -> Recommendation:
+    """Return schedules by the probability that they meet a target, from now on.
+
+    Parameters
+    ----------
+    patient : Individual
+    regimens : mapping of name to Regimen or str, or names of `ANAKINRA`
+        Each on a clock that starts now.
+    target : str, Target, mapping or sequence
+        Such as ``"blockade > 0.9 at trough"`` or ``{"CRP": ("<", 10, "by day 5")}``; of several, all must be met. Days
+        count from now.
+    now : float, optional
+        When the schedules begin, h; after the last observation by default. What the patient's regimen plans from then
+        on is dropped.
+    also : Regimen, optional
+        Other drugs that go on whatever is chosen, on the patient's clock.
+    wanted : float
+        Probability that counts as reaching the target.
+    n : int
+        Draws.
+    seed : int
+    **settings
+        As for `compare`.
+
+    Raises
+    ------
+    PkpdError
+        If the target or a regimen cannot be understood.
+
+    Examples
+    --------
+    >>> from pkpd.library import load_model
+    >>> from pkpd.schedule.individual import individual
+    >>> ann = individual(load_model("anakinra"), None, [], {"CRCL": 100}, draws=300)
+    >>> found = recommend(ann, ["100 mg daily", "100 mg BID"], "blockade > 0.5 at trough", IC50=0.027, n=100)
+    >>> found.table.index[0]
+    '100 mg BID'
+    """
+    targets = read_targets(target)
+    if not targets:
+        raise PkpdError("recommend: there is no target; give one, such as 'blockade > 0.9 at trough'")
+    if not 0 < wanted < 1:
+        raise PkpdError(f"recommend: wanted must be between 0 and 1, got {wanted}")
+    start = patient.now if now is None else float(now)
+    people = patient.population(n, seed=seed)
+    plans = read_arms(regimens, patient.model, people)
+    arms = {p.name: Arm(p.regimens[0].shift(start), p.arm.covariates, p.arm.parameters) for p in plans}
+    past = patient.regimen.until(start)
+    background = past if also is None else past + also
+    stop = start + max([p.stop for p in plans] + [24.0 * t.day for t in targets if t.day is not None])
+    measure = target_measure(targets, patient.model, "target")
+    asked: dict[str, Any] = {"background": background, "window": (start, stop), **settings}
+    chosen = [*asked.pop("measures", ()), measure]
+    found = compare(patient.model, arms, population=people, measures=chosen, **asked)
+    before = compare(patient.model, arms, population=_prior(patient, n, seed), measures=[measure], **asked)
+    table = _table(found, before, min(patient.ess, n))
+    text = " and ".join(map(str, targets))
+    return Recommendation(text, table, _statement(table, patient, text, wanted), found)
+
+
+def _prior(patient: Individual, n: int, seed: int) -> Any:
+    chosen = np.random.default_rng(seed).choice(patient.prior.n, min(n, patient.prior.n), replace=False)
+    return patient.prior[np.sort(chosen)]
+
+
+def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFrame:
+    import pandas as pd
+
+    data = found.dataset
+    probability = data["target"].mean("subject").values
+    table = pd.DataFrame(
+        {
+            "probability": probability,
+            "error": np.sqrt(probability * (1 - probability) / effective),
+            "before": before.dataset["target"].mean("subject").values,
+            "mg_per_day": data["mg_per_day"].values,
+            "doses_per_day": data["doses_per_day"].values,
+        },
+        index=pd.Index(found.regimens, name="regimen"),
+    )
+    return table.sort_values(["probability", "mg_per_day", "doses_per_day"], ascending=[False, True, True])
+
+
+def _statement(table: pd.DataFrame, patient: Individual, target: str, wanted: float) -> str:
+    best, top = str(table.index[0]), table.iloc[0]
+    reach = table[table["probability"] >= wanted].sort_values(["mg_per_day", "doses_per_day"])
+    if len(reach):
+        lightest = reach.iloc[0]
+        text = (
+            f"'{reach.index[0]}' is the lightest schedule that meets the target with a probability of at least "
+            f"{share(wanted)}: {share(lightest['probability'])}."
+        )
+    else:
+        text = (
+            f"No schedule meets the target with a probability of {share(wanted)}; the best, '{best}', has "
+            f"{share(top['probability'])}."
+        )
+    gap = 2 * np.hypot(table["error"], top["error"])
+    close = [str(r) for r in table.index[1:] if top["probability"] - table.loc[r, "probability"] <= gap[r]]
+    if close:
+        text += f" Draws cannot tell it apart from {', '.join(repr(r) for r in close)}."
+    return f"{text} {_honesty(table, patient)}"
+
+
+def _honesty(table: pd.DataFrame, patient: Individual) -> str:
+    """Say whether this is the patient's answer or the prior's."""
+    moved = float((table["probability"] - table["before"]).abs().max())
+    taught = patient.learned()
+    if not patient.terms:
+        return "There are no observations of the patient: this is what is believed of anybody like them."
+    if moved < 0.05:
+        return (
+            "The patient's observations changed no probability by 5 points or more: the answer mostly reflects what "
+            "was believed before."
+        )
+    about = f" They taught about {', '.join(taught[:4])}." if taught else ""
+    return f"The observations moved a probability by up to {100 * moved:.0f} points.{about}"

@@ -1,0 +1,133 @@
+"""Numbers over subjects: medians, intervals, paired contrasts, and how they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Summary", "contrast", "number", "quantiles", "share", "summary"]
+
+_TIE = 1e-3
+"""Relative difference up to which two values are a tie: no more than a solver or a clinician can tell."""
+
+
+def number(value: float) -> str:
+    """Write a number with three digits, as a reader would.
+
+    Examples
+    --------
+    >>> number(0.012345), number(1234.5), number(float("inf")), number(3.0)
+    ('0.0123', '1234', 'never', '3')
+    """
+    if np.isnan(value):
+        return "-"
+    if np.isinf(value):
+        return "never" if value > 0 else "-inf"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def share(probability: float) -> str:
+    """Write a probability, never as certain where it was counted.
+
+    Examples
+    --------
+    >>> share(0.5), share(0.9999), share(0.0001)
+    ('50%', '>99%', '<1%')
+    """
+    percent = 100 * probability
+    if percent > 99 and probability < 1:
+        return ">99%"
+    if 0 < percent < 1:
+        return "<1%"
+    return f"{percent:.0f}%"
+
+
+def quantiles(values: np.ndarray, at: list[float]) -> np.ndarray:
+    """Return quantiles of values that may be infinite; NaN where there are none.
+
+    Examples
+    --------
+    >>> quantiles(np.array([1.0, 2.0, np.inf]), [0.5, 0.95])
+    array([ 2., inf])
+    """
+    if not len(values):
+        return np.full(len(at), np.nan)
+    # Between infinite values nothing can be interpolated.
+    method = "linear" if np.isfinite(values).all() else "inverted_cdf"
+    return np.quantile(values, at, method=method)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A measure over the subjects of one arm.
+
+    Attributes
+    ----------
+    columns : dict of str to float
+        Statistics by name.
+    total : int
+        Subjects, with or without a value.
+    chance : bool
+        Whether it is a probability.
+    """
+
+    columns: dict[str, float]
+    total: int
+    chance: bool
+
+    def __str__(self) -> str:
+        values = list(self.columns.values())
+        n = int(values[-1])
+        if not n:
+            return "-"
+        if self.chance:
+            text = share(values[0])
+        elif n > 1 and values[1] != values[2]:
+            text = f"{number(values[0])} [{number(values[1])}-{number(values[2])}]"
+        else:
+            text = number(values[0])
+        return text if n == self.total else f"{text} n={n}/{self.total}"
+
+
+def summary(values: np.ndarray, coverage: float, chance: bool) -> Summary:
+    """Return median and central interval of the subjects' values, or the mean of a probability with its error."""
+    seen = values[~np.isnan(values)]
+    if chance:
+        mean = float(seen.mean()) if len(seen) else np.nan
+        error = float(np.sqrt(mean * (1 - mean) / len(seen))) if len(seen) else np.nan
+        return Summary({"probability": mean, "error": error, "n": len(seen)}, len(values), True)
+    tail = (1 - coverage) / 2
+    middle, low, high = (float(q) for q in quantiles(seen, [0.5, tail, 1 - tail]))
+    names = ("median", f"{100 * tail:g}%", f"{100 * (1 - tail):g}%")
+    return Summary({**dict(zip(names, (middle, low, high), strict=True)), "n": len(seen)}, len(values), False)
+
+
+def contrast(values: np.ndarray, base: np.ndarray, coverage: float) -> dict[str, float]:
+    """Return how values differ from those of the same subjects under another regimen.
+
+    Parameters
+    ----------
+    values, base : ndarray, shape (subject,)
+        NaN where there is none.
+    coverage : float
+        Fraction of the subjects within the intervals.
+    """
+    both = ~(np.isnan(values) | np.isnan(base))
+    a, b = values[both], base[both]
+    tail = (1 - coverage) / 2
+    found: dict[str, float] = {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # inf - inf is a tie, which the choice turns into 0.
+        pairs = {"ratio": a / b, "difference": np.where(a == b, 0.0, a - b)}
+    for kind, part in pairs.items():
+        # A ratio of two zeros, or of two days that never come, says nothing.
+        part = part[~np.isnan(part)] if kind == "difference" or np.isfinite(part).all() else np.empty(0)
+        ends = quantiles(part, [0.5, tail, 1 - tail])
+        found |= dict(zip((kind, f"{kind}_low", f"{kind}_high"), map(float, ends), strict=True))
+    with np.errstate(invalid="ignore"):
+        tie = (a == b) | (np.abs(a - b) <= _TIE * np.minimum(np.abs(a), np.abs(b)))
+    higher = np.mean(np.where(tie, 0.5, a > b)) if len(a) else np.nan
+    return {**found, "P(higher)": float(higher), "n": len(a)}

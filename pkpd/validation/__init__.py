@@ -1,0 +1,1 @@
+"""Models beside published numbers, and their documents."""
