@@ -1,4 +1,4 @@
-"""Acute phase: CRP and temperature follow the drive of inflammation past the IL-6 receptor, which tocilizumab blocks.
+"""Acute phase: CRP and temperature follow inflammation past the IL-6 receptor, which tocilizumab blocks.
 
 The signal behind the receptor follows the drive with the half-life of IL-6, as the tone does, less what tocilizumab
 takes away: 1 / (1 + CTCZ / IC50) is left, competitive with IL-6 far below its affinity. CRP and temperature are

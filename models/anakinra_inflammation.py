@@ -7,7 +7,10 @@ acts on CRP and temperature only, dexamethasone (as for any steroid, in equivale
 and all else is linear in what they drive, so that the equations are solved exactly up to a quadrature (a cascade).
 
 Neurotoxicity has the same drive; the share w_csf of its IL-1 signal lies behind the blood-brain barrier, where anakinra
-in cerebrospinal fluid counts (about 1% of plasma), the rest on the plasma side. Both are possible; data may tell.
+in cerebrospinal fluid counts (about 2% of plasma), the rest on the plasma side. Both are possible; data may tell.
+
+Equations: S = 1 / (1 + Cc / IC50) and Scsf = 1 / (1 + Ccsf / IC50); the signal of neurotoxicity is u (phi (w_csf Scsf +
+(1 - w_csf) S) + 1 - phi) times what the steroid lets through. The parts have theirs.
 
 IC50: 0.024 mg/L is the apparent affinity in vivo (Jung 2023, Kss 1.39 nmol/L), 0.030 mg/L follows from the target of
 Urien 2013 for CRP. Chosen: 0.027. The receptors themselves (Rtot 1.67 nmol/L) are left out of the mass balance.

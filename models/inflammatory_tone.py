@@ -1,4 +1,4 @@
-"""Inflammatory tone: a patient's disease drives it, IL-1 carries a share of the drive, a steroid holds it down.
+"""Inflammatory tone: disease drives it, IL-1 carries a share of the drive, a steroid holds it down.
 
 The drive u(t) is the patient's own course without treatment, between 0 and 1: it rises around t_on within a few tau_on
 and ends around t_off. The share phi of it acts through the IL-1 receptor; of that, the part IL1 (1 without blockade)
@@ -9,9 +9,8 @@ tau_on) ((1 - surge) s((t_off - t) / tau_off) + surge 2^(-tau_on L / |t_off - t_
 log(1 + exp((t - t_on) / tau_on)). IL6 = slope X.
 
 Assumed: that drive, blockade and steroid multiply; the form of the drive (surge 0: a plateau that ends; 1: decay by
-half in each t_off - t_on from the start), which no report shows; the steroid's potency, for which no model was found
-(literature: 'steroid -> CRP/IL-6 IC50 model: not found'), so that IC50 stands for 'most of the effect at 1-2 mg of
-dexamethasone a day' and Imax is for data to tell. Values of the drive are examples. Left out: feedback of IL-1 on its
+half in each t_off - t_on from the start), which no report shows; the steroid's potency, for which no model was found,
+so that IC50 stands for half of the effect at 1-2 mg of dexamethasone a day and Imax is for data to tell. Values of the drive are examples. Left out: feedback of IL-1 on its
 own production (Lachmann 2009), endogenous IL-1Ra, tolerance (Urien 2013 saw resistance within 60 days), viral load
 and the number of CAR T cells.
 """

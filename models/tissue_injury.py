@@ -1,4 +1,4 @@
-"""Tissue injury: ferritin, LDH, D-dimer and lymphocytes follow the inflammatory tone, past any IL-6 blockade.
+"""Tissue injury: ferritin, LDH, D-dimer and lymphocytes follow inflammation, past any IL-6 blockade.
 
 Turnover models in units of their response to full tone; slopes scale the outputs, and lymphocytes fall by a factor.
 

@@ -33,6 +33,10 @@ _EXPORTS = {
     "pkpd.model.model": "Model",
     "pkpd.model.residual": "Additive Combined Exact LogNormal Ordinal Proportional",
     "pkpd.population": "Population categorical lognormal normal uniform",
+    "pkpd.sensitivity.api": "sensitivity",
+    "pkpd.sensitivity.identify": "identifiability",
+    "pkpd.sensitivity.profile": "profile_likelihood",
+    "pkpd.sensitivity.result": "SensitivityResult",
     "pkpd.simulation.api": "simulate",
     "pkpd.simulation.sensitivities": "sensitivities",
     "pkpd.timegrid": "days hours",
@@ -109,6 +113,10 @@ if TYPE_CHECKING:
     from pkpd.population import lognormal as lognormal
     from pkpd.population import normal as normal
     from pkpd.population import uniform as uniform
+    from pkpd.sensitivity.api import sensitivity as sensitivity
+    from pkpd.sensitivity.identify import identifiability as identifiability
+    from pkpd.sensitivity.profile import profile_likelihood as profile_likelihood
+    from pkpd.sensitivity.result import SensitivityResult as SensitivityResult
     from pkpd.simulation.api import simulate as simulate
     from pkpd.simulation.sensitivities import sensitivities as sensitivities
     from pkpd.timegrid import days as days

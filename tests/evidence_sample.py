@@ -37,7 +37,12 @@ p1,dexamethasone,10 mg PO,10,mg,PO,-2,12,2,,read,text,
 p2,anakinra,"100 mg, once",100,mg,IV,1,,1,,read,Table 1,
 """
 
-FACTS = """fact,patient,marker,kind,time,time_to,at,op,printed,printed_unit,value,value_to,unit,reading_sd,use,known,where,reason
+_HEADER = (
+    "fact,patient,marker,kind,time,time_to,at,op,printed,printed_unit,"
+    "value,value_to,unit,reading_sd,use,known,where,reason\n"
+)
+
+FACTS = f"""{_HEADER}\
 p1_crp_peak,p1,CRP,peak,0,5,2,,28,mg/dL,28,,mg/dL,0.05,fit,read,Table 1,
 p1_ferritin,p1,ferritin,value,1,,,,900,ng/mL,900,,ug/L,,fit,read,Table 1,
 p1_ldh,p1,LDH,below,0,4,,,normal,,250,,U/L,,fit,assumed,text,no limit is printed

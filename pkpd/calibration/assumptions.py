@@ -82,15 +82,9 @@ def assumptions(
         for i, patient in enumerate(who):
             low, half, high = np.quantile(x[:, i], [0.025, 0.5, 0.975])
             # patients of a variant may be others than those of the study
-            j = (
-                results[BASE].patients.index(patient)
-                if patient in results[BASE].patients
-                else 0
-                if not patient
-                else None
-            )
-            shift = np.nan
-            if j is not None and spread[j] > 0:
+            known = results[BASE].patients if patient else ("",)
+            j, shift = known.index(patient) if patient in known else -1, np.nan
+            if j >= 0 and spread[j] > 0:
                 shift = (np.median(to_scaled(x[:, i], f.scale, f.limits)) - centre[j]) / spread[j]
             rows.append({"variant": label, "patient": patient, "cohort": found.cohorts.get(patient, ""),
                          "mean": x[:, i].mean(), "2.5%": low, "50%": half, "97.5%": high, "shift": shift})  # fmt: skip

@@ -92,7 +92,8 @@ def load_calibration(
     if attrs.get("fingerprint") != fitted.fingerprint:
         was, now = str(attrs.get("fingerprint", ""))[:12], fitted.fingerprint[:12]
         raise PkpdError(
-            f"{path.name} was fitted to another state of study '{fitted.name}' (fingerprint {was}, now {now}): its model, evidence, priors or tolerances have changed; calibrate again"
+            f"{path.name} was fitted to another state of study '{fitted.name}' (fingerprint {was}, now {now}): "
+            "its model, evidence, priors or tolerances have changed; calibrate again"
         )
     return Calibration(fitted, arviz().InferenceData(**found))
 

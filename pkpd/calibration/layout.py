@@ -97,10 +97,9 @@ class Layout:
         return len(self.names)
 
     def _spreads(self, q: Floats) -> Floats:
-        known = self.ju < 0
+        u = np.where(self.ju < 0, 0.0, q[..., np.maximum(self.ju, 0)])
         with np.errstate(over="ignore"):
-            drawn = self.spread * np.exp(q[..., np.maximum(self.ju, 0)])
-        return np.where(known, self.spread, drawn)
+            return self.spread * np.exp(u)
 
     def scaled(self, q: Floats) -> Floats:
         """Return patients' parameters on their scaled axes, shape (..., patient, free)."""

@@ -48,20 +48,37 @@ class Sampled:
     replayed: int
 
 
+class _Guarded:
+    """A density whose errors wait for the main thread: nutpie's threads cannot bear them."""
+
+    def __init__(self, density: Any) -> None:
+        self.density = density
+        self.error: Exception | None = None
+
+    def __call__(self, q: Floats) -> tuple[float, Floats]:
+        if self.error is None:
+            try:
+                return self.density(q)
+            except Exception as error:  # noqa: BLE001
+                self.error = error
+        return -np.inf, np.zeros(len(q))
+
+
 @dataclass
 class _Chain:
     """A chain at work."""
 
     number: int
     sampler: Any
-    density: Any
+    density: _Guarded
     drawn: list[int] = field(default_factory=lambda: [0])
 
     def close(self) -> int:
         """Close the journal and return how much of it was replayed."""
-        if isinstance(self.density, Journal):
-            self.density.close()
-            return self.density.replayed
+        journal = self.density.density
+        if isinstance(journal, Journal):
+            journal.close()
+            return journal.replayed
         return 0
 
 
@@ -115,9 +132,11 @@ def sample(
                     k = waiting.pop(0)
                     start = None if starts is None else starts[k]
                     running.append(_begin(make(), k, settings, seed, store, start))
+                if failed := [c.density.error for c in running if c.density.error is not None]:
+                    raise failed[0]
                 for chain in [c for c in running if _is_finished(c.sampler)]:
-                    running.remove(chain)
                     done[chain.number] = _finish(chain, int(settings["draws"]))
+                    running.remove(chain)
                     replayed += chain.close()
                     store.keep(chain.number, done[chain.number])
                     shown.finished(chain.number, int(done[chain.number]["diverging"].sum()))
@@ -139,13 +158,15 @@ def _begin(
     dim = posterior.dim
     own = int(np.random.SeedSequence([seed, k]).generate_state(1)[0])
     begin = first_finite(posterior, np.random.default_rng([seed, 3, k])) if start is None else start
+    posterior.logp_grad(begin)  # compiled here, not in two threads at once
     density: Any = posterior.logp_grad
     if store.folder is not None:
         density = Journal(posterior.logp_grad, dim, store.journal_path(k))
+    guarded = _Guarded(density)
     drawn = [0]
 
     def make_density() -> Callable[..., tuple[float, Floats]]:
-        return density
+        return guarded
 
     def make_expand(_a: int, _b: int, _c: int) -> Callable[..., dict[str, Floats]]:
         def expand(q: Floats, **_: Any) -> dict[str, Floats]:
@@ -163,7 +184,7 @@ def _begin(
         progress_bar=False, blocking=False, target_accept=float(settings["target_accept"]),
         maxdepth=int(settings["maxdepth"]),
     )  # fmt: skip
-    return _Chain(k, sampler, density, drawn)
+    return _Chain(k, sampler, guarded, drawn)
 
 
 def _is_finished(sampler: Any) -> bool:
@@ -176,6 +197,8 @@ def _is_finished(sampler: Any) -> bool:
 def _finish(chain: _Chain, draws: int) -> dict[str, Any]:
     """Return the arrays of a finished chain."""
     trace = chain.sampler.wait()
+    if chain.density.error is not None:
+        raise chain.density.error
     out = {"q": np.ascontiguousarray(trace.posterior["q"].values[0, -draws:])}
     for name, called in _STATS.items():
         out[called] = trace.sample_stats[name].values[0, -draws:]

@@ -122,6 +122,16 @@ class Calibration:
 
         return contraction(self)
 
+    def trouble(self) -> tuple[str, ...]:
+        """Return what speaks against trusting the draws, in sentences; empty if nothing does.
+
+        For the sampler: divergences, R-hat above 1.01, effective sizes below 400. For the normal approximation: curvatures
+        that had to be repaired, draws without a density, a Pareto k above 0.7.
+        """
+        from pkpd.calibration.tables import trouble
+
+        return trouble(self)
+
     def population(
         self,
         n: int,
@@ -178,7 +188,8 @@ class Calibration:
     def __repr__(self) -> str:
         sizes = self.posterior.sizes
         facts = self.idata.constant_data.sizes.get("fact", 0)
-        return (
+        head = (
             f"Calibration of '{self.study.name}' by {self.method} (seed {self.attrs['seed']}): "
             f"{sizes['chain']} x {sizes['draw']} draws, {len(self.patients)} patients, {facts} facts"
         )
+        return "\n  ".join([head, *self.trouble()])

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from pkpd.calibration.result import Calibration
 
-__all__ = ["contraction", "diagnostics", "facts", "scalars", "summary"]
+__all__ = ["contraction", "diagnostics", "divergences", "facts", "scalars", "summary", "trouble"]
 
 Floats = NDArray[np.float64]
 _REGIONS = ("below", "above", "ratio_below", "ratio_above", "grade")
 _OUTSIDE = 0.05
 _MUCH, _SOME = 0.5, 0.1
+_PARETO, _RHAT, _ESS = 0.7, 1.01, 400
 
 
 def scalars(calibration: Calibration, group: str = "posterior") -> dict[str, Floats]:
@@ -77,12 +78,50 @@ def summary(calibration: Calibration) -> pd.DataFrame:
                 moments = {"mean": values.mean(), "sd": values.std(ddof=1)}
                 rows[name] = {**moments, "2.5%": low, "50%": middle, "97.5%": high, **how.get(name, {})}
     out = pd.DataFrame.from_dict(rows, orient="index")
-    stats = getattr(calibration.idata, "sample_stats", None)
-    diverged = calibration.attrs.get("divergences")
-    if diverged is None:
-        diverged = int(stats["diverging"].sum()) if stats is not None and "diverging" in stats else 0
-    out.attrs["divergences"] = int(diverged)
+    out.attrs["divergences"] = divergences(calibration)
     return out
+
+
+def divergences(calibration: Calibration) -> int:
+    """Return the number of divergent transitions of all draws."""
+    kept = calibration.attrs.get("divergences")
+    if kept is not None:
+        return int(kept)
+    stats = getattr(calibration.idata, "sample_stats", None)
+    return int(stats["diverging"].sum()) if stats is not None and "diverging" in stats else 0
+
+
+def trouble(calibration: Calibration) -> tuple[str, ...]:
+    """Return what speaks against trusting the draws, see ``Calibration.trouble``."""
+    return _approximation(calibration.attrs) if calibration.method == "map" else _sampler(calibration)
+
+
+def _approximation(attrs: dict[str, Any]) -> tuple[str, ...]:
+    out = []
+    if repaired := str(attrs.get("curvatures_repaired", "")):
+        out.append(f"the mode is flat along {repaired}: its curvature there was raised")
+    if (lost := float(attrs.get("draws_lost", 0.0))) > 0:
+        out.append(f"{100 * lost:.0f}% of the draws of the normal approximation have no density and were left out")
+    if not (k := float(attrs.get("pareto_k", 0.0))) <= _PARETO:
+        out.append(f"Pareto k is {k:.2f}, above {_PARETO}: the posterior is not normal; method='nuts' is the record")
+    return tuple(out)
+
+
+def _sampler(calibration: Calibration) -> tuple[str, ...]:
+    out = []
+    if count := divergences(calibration):
+        out.append(f"{count} divergent transitions: raise target_accept")
+    found = diagnostics(calibration)
+    high = {n: d["rhat"] for n, d in found.items() if d["rhat"] > _RHAT}
+    if high:
+        worst = max(high, key=lambda n: high[n])
+        out.append(f"R-hat is above {_RHAT} for {len(high)} of {len(found)} (highest: {worst}, {high[worst]:.3f})")
+    low = {n: min(d["ess_bulk"], d["ess_tail"]) for n, d in found.items()}
+    few = [n for n in low if low[n] < _ESS]
+    if few:
+        worst = min(few, key=lambda n: low[n])
+        out.append(f"effective sizes are below {_ESS} for {len(few)} of {len(found)} (lowest: {worst}, {low[worst]:.0f})")
+    return tuple(out)
 
 
 def _columns(calibration: Calibration, name: str, dim: str, x: Floats) -> dict[str, Floats]:

@@ -1,6 +1,90 @@
-"""x."""
+"""``pkpd calibrate``: a study is fitted to its evidence."""
+
 from __future__ import annotations
-HELP = "x"
-NEEDS_ARGUMENTS = True
-def command(name: str = "") -> None:
-    """x."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pkpd.cli import arguments as given
+from pkpd.cli.console import Debug, console, guarded, print_table, wrote
+from pkpd.cli.files import check_suffix
+
+if TYPE_CHECKING:
+    from pkpd.calibration.result import Calibration
+
+__all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
+
+NEEDS_ARGUMENTS = False
+
+HELP = """Calibrate a study to its evidence, and say what was learned.
+
+\b
+  pkpd calibrate                                   the studies of the library
+  pkpd calibrate anakinra_reports --out fit.nc     mode and normal approximation
+  pkpd calibrate anakinra_reports --engine nuts --keep chains --out fit.nc
+  pkpd calibrate my/study.py --quick               one's own study, for a look
+
+With --keep, a sampler that was interrupted goes on where it was.
+"""
+
+ENGINES = ("map", "nuts")
+
+
+@guarded
+def command(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="A study of the library, or the path of one's own.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="map or nuts.")] = "map",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer starts or draws: for a look.")] = False,
+    seed: given.Seed = 0,
+    chains: Annotated[int | None, typer.Option(min=1, help="Chains of nuts.")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="Draws, of each chain with nuts.")] = None,
+    tune: Annotated[int | None, typer.Option(min=1, help="Draws of each chain to tune nuts.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where nuts keeps its chains, to go on when interrupted.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The result: .nc (NetCDF, for ArviZ).")] = None,
+    debug: Debug = False,
+) -> None:
+    """Calibrate; see ``pkpd calibrate --help``."""
+    given.one_of(engine, ENGINES, "engine")
+    if out:
+        check_suffix(out, (".nc",))
+    if engine == "map" and (chains or tune or keep):
+        raise typer.BadParameter("--chains, --tune and --keep are for --engine nuts")
+    if study is None:
+        from pkpd.calibration.loading import list_studies
+
+        print_table("Studies of the library", ["name", "title"], ([e.name, e.title] for e in list_studies()))
+        return
+
+    from pkpd.calibration.api import calibrate
+
+    fit = calibrate(study, engine, seed=seed, quick=quick, chains=chains, draws=draws, tune=tune, out=keep)
+    _show(fit)
+    if out:
+        fit.save(out)
+        wrote(out)
+
+
+def _show(fit: Calibration) -> None:
+    summary, facts = fit.summary(), fit.facts()
+    rows = [
+        [name, row["50%"], row["2.5%"], row["97.5%"], row.get("rhat"), row.get("ess_bulk")]
+        for name, row in summary.iterrows()
+    ]
+    heads = ["parameter", "middle", "2.5%", "97.5%", "R-hat", "effective draws"]
+    print_table(repr(fit), heads, rows)
+    inside = int(facts["inside"].sum())
+    console().print(f"{inside} of {len(facts)} facts inside the 95% interval of their prediction", markup=False)
+    outside = facts[~facts["inside"]]
+    if len(outside):
+        columns = ["patient", "marker", "text", "observed", "2.5%", "97.5%"]
+        print_table("Facts outside", columns, outside[columns].itertuples(index=False, name=None))
+    if fit.method == "map":
+        k = float(fit.attrs.get("pareto_k", float("nan")))
+        quality = "good" if k < 0.7 else "rough in the tails; --engine nuts samples the posterior itself"
+        console().print(f"Normal approximation: Pareto k {k:.2f}, {quality}", markup=False)

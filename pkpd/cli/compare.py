@@ -1,6 +1,137 @@
-"""x."""
+"""``pkpd compare``: several schedules in the same people."""
+
 from __future__ import annotations
-HELP = "x"
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pkpd.cli import arguments as given
+from pkpd.cli.console import Debug, console, guarded, print_table, wrote
+from pkpd.cli.files import check_suffix, save_dataset, save_figure, write_whole
+
+__all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
+
 NEEDS_ARGUMENTS = True
-def command(name: str = "") -> None:
-    """x."""
+
+HELP = """Compare schedules in the same people: exposure, blockade, markers, grades, with their uncertainty.
+
+\b
+Anakinra's known schedules (all of them, or chosen with --schedule) in 300 persons:
+  pkpd compare anakinra --ic50 0.027 --covariate CRCL=20 --n 300
+
+\b
+Schedules and targets of one's own:
+  pkpd compare my/own.py -d "daily=100 mg q24h x7" -d "BID=50 mg BID x7d" \\
+       --target "Cc > 0.1 mg/L at trough" --out compared.csv
+
+\b
+What a calibration knows of one patient, or of new ones of a cohort:
+  pkpd compare anakinra_reports --cohort strati --figure compared.png
+
+The spread over people is between patients; of a calibration it is also what is not known.
+"""
+
+
+@guarded
+def command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL_OR_FIT", help="A model (name or .py file), a fitted study (name), or a calibration (.nc file)."
+        ),
+    ],
+    dose: given.Doses = None,
+    schedule: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="One of anakinra's known schedules; may be repeated.")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="The study of a .nc file that does not lie beside its study.py.")
+    ] = None,
+    patient: Annotated[str | None, typer.Option(help="A patient of a calibration.")] = None,
+    cohort: Annotated[str | None, typer.Option(help="New patients of a cohort of a calibration.")] = None,
+    covariate: given.Covariates = None,
+    start: Annotated[float, typer.Option(help="Hours by which all doses are shifted.")] = 0.0,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TARGET", help="e.g. 'CRP < 10 mg/L by day 5' or 'blockade > 0.9 at trough'; may be repeated."),
+    ] = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A measure, or all; the main ones by default.")
+    ] = None,
+    ic50: Annotated[
+        float | None, typer.Option("--ic50", help="Concentration that halves the IL-1 signal, where the model has none.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="People, or draws of a calibration.")] = 300,
+    seed: given.Seed = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The measures: .csv (table) or .nc.")] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw them: .png, .svg or .pdf.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Compare schedules; see ``pkpd compare --help``."""
+    if out:
+        check_suffix(out, (".csv", ".nc"))
+    if figure:
+        check_suffix(figure, (".png", ".svg", ".pdf"), "--figure")
+    from pkpd.schedule.compare import compare
+
+    given_source, model = _source(source, study)
+    covariates = given.assignments(covariate, "--covariate", list(model.covariates))
+    found = compare(
+        given_source, _arms(dose, schedule, model, covariates, start), patient=patient, cohort=cohort,
+        covariates=covariates or None, n=n, targets=target or None, measures=_measures(measure), IC50=ic50, seed=seed,
+    )  # fmt: skip
+    table = found.table().reset_index()
+    rows = [[str(value).replace(" [", "\n[") for value in row] for row in table.itertuples(index=False, name=None)]
+    print_table(found.about, [str(c).replace("*", "·") for c in table.columns], rows, "median [5-95%]; probabilities are averages")
+    console().print("Research software: a simulation, not medical advice.", style="bold")
+    if out:
+        if out.suffix == ".csv":
+            write_whole(out, lambda path: found.table(text=False).to_csv(path, float_format="%.6g"))
+        else:
+            save_dataset(found.dataset, out)
+        wrote(out)
+    if figure:
+        from pkpd.plot.schedule import comparison as draw
+        from pkpd.report.figures import figure_of
+
+        save_figure(figure_of(draw(found)), figure)
+        wrote(figure)
+
+
+def _measures(texts: list[str] | None) -> Any:
+    return "all" if texts == ["all"] else texts or None
+
+
+def _source(source: str, study: str | None) -> tuple[Any, Any]:
+    """Return what is compared in, and its model."""
+    from pkpd.library import content_names
+
+    if source.endswith(".nc") or source in content_names("calibration"):
+        from pkpd.calibration.files import load_calibration
+
+        fit = load_calibration(source, study=study)
+        return fit, fit.study.problem.model
+    from pkpd.errors import LibraryError, nearest
+    from pkpd.library import load_model
+
+    known = [*content_names("models"), *content_names("calibration")]
+    if not given.looks_like_path(source) and source not in known:
+        raise LibraryError(f"there is no model or study '{source}'{nearest(source, known)}; see pkpd models")
+    model = load_model(source)
+    return model, model
+
+
+def _arms(dose: Any, schedule: Any, model: Any, covariates: Any, start: float) -> dict[str, Any]:
+    from pkpd.schedule.anakinra import ANAKINRA
+
+    arms: dict[str, Any] = dict(given.regimens_of(dose, model, None, covariates))
+    for name in schedule or ([] if dose else list(ANAKINRA)):
+        arms[name] = ANAKINRA[given.one_of(name, list(ANAKINRA), "schedule")]
+    if start:
+        weight = covariates.get("WT")
+        texts = [f"{name}={arm}" for name, arm in arms.items() if isinstance(arm, str)]
+        parsed = given.regimens_of(texts, model, None, {"WT": weight} if weight else None)
+        arms = {name: (parsed.get(name) or arm).shift(start) for name, arm in arms.items()}
+    return arms

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pkpd.cli.console import FAULTS, Debug, console, guarded
+from pkpd.cli.console import FAULTS, Debug, console, guarded, print_table
 from pkpd.errors import LibraryError, nearest
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
 
 __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
@@ -71,13 +74,62 @@ def _check_seed(target: str) -> bool:
 
 
 def _check_model(target: str) -> bool:
+    """Load, solve and, where something is published, compare a model; say what is wrong with it."""
     from pkpd.errors import PkpdError
     from pkpd.library import load_model
 
     try:
         model = load_model(target)
+    except LibraryError:
+        raise
     except PkpdError as error:
         console().print(f"model '{target}': {error}", markup=False, soft_wrap=True)
         return False
-    console().print(f"model '{model.name}': no faults", markup=False)
-    return True
+    faults = _unsolved(model)
+    head = f"model '{model.name}': {'no faults' if not faults else f'{len(faults)} faults'} in "
+    head += f"{len(model.states)} states, {len(model.parameters)} parameters, {len(model.outputs)} outputs"
+    console().print(head, markup=False, soft_wrap=True)
+    for fault in faults:
+        console().print(f"  {fault}", markup=False, soft_wrap=True)
+    return _compare_published(model) and not faults
+
+
+def _unsolved(model: Model) -> list[str]:
+    """Return for which doses the typical person cannot be solved, or has values that are not finite."""
+    import numpy as np
+
+    from pkpd.dosing.regimen import Regimen
+    from pkpd.simulation.api import simulate
+    from pkpd.units import conversion
+
+    times = np.linspace(0.0, 2 * conversion("d", model.time_unit), 49)
+    faults = []
+    for state in (None, *model.states):
+        doses = None if state is None else Regimen(amt=1.0, cmt=state)
+        sims = simulate(model, doses, times=times, rtol=1e-6, on_failure="ignore", progress=False)
+        given = "without a dose" if state is None else f"with 1 {model.states[state].unit} into '{state}'"
+        if int(sims["status"].max()) != 0:
+            faults.append(f"cannot be solved {given} at its own values; simulate it to see why")
+            continue
+        odd = [str(name) for name in sims.data_vars if not np.isfinite(sims[name].values).all()]
+        if odd:
+            faults.append(f"{', '.join(odd)} not finite {given} at its own values")
+    return faults
+
+
+def _compare_published(model: Model) -> bool:
+    """Print published against simulated; a disagreement that nobody explains is a fault."""
+    from pkpd.errors import DataError
+    from pkpd.validation.api import validate_model
+
+    try:
+        found = validate_model(model, n=200)
+    except DataError:
+        console().print("  nothing published is stored to compare it with", style="dim")
+        return True
+    rows = [[row[0], row[1], row[2], row[3], row[7], row[9]] for row in found.lines()]
+    if rows:
+        print_table("Published against simulated", ["what", "in whom", "unit", "published", "simulated", "result"], rows)
+    for row in found.unexplained:
+        console().print(f"  no explanation for {row.row.what}: {row.verdict}", markup=False, soft_wrap=True)
+    return not found.unexplained

@@ -3,6 +3,20 @@
 from pkpd.plot.concentration import compare, concentration
 from pkpd.plot.evidence import evidence
 from pkpd.plot.exposure import exposure
+from pkpd.plot.profile import profiles
+from pkpd.plot.sensitivity import indices, screening, tornado
 from pkpd.plot.style import COLOURS, WIDTHS, house_style
 
-__all__ = ["COLOURS", "WIDTHS", "compare", "concentration", "evidence", "exposure", "house_style"]
+__all__ = [
+    "COLOURS",
+    "WIDTHS",
+    "compare",
+    "concentration",
+    "evidence",
+    "exposure",
+    "house_style",
+    "indices",
+    "profiles",
+    "screening",
+    "tornado",
+]

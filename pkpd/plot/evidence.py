@@ -195,7 +195,7 @@ def _strip(evidence: Evidence, patient: str, scale: Scale) -> _Strip:
     lanes: list[tuple[Lane, list[Placed], float]] = []
     for lane in lanes_of(evidence, patient, scale):
         placed, rows = place(lane.marks, scale.width, SIZE)
-        lanes.append((lane, placed, max(rows * ROW, lane.tall)))
+        lanes.append((lane, placed, rows * ROW + lane.below))
     return _Strip(patient, lanes)
 
 
@@ -214,7 +214,7 @@ def _draw_strip(ax: Axes, strip: _Strip, evidence: Evidence, scale: Scale, left:
         if k:
             ax.axhline(y, color="#ececec", linewidth=0.4, zorder=0)
         for draw in lane.behind:
-            draw(ax, y, height)
+            draw(ax, y + height - lane.below, lane.below)
         middle = y + ROW / 2
         name = ax.annotate(
             lane.name,
@@ -242,9 +242,7 @@ def _draw_label(ax: Axes, one: Placed, middle: float, colour: str, scale: Scale)
     x, y = scale.first + scale.days(one.label_at), middle + one.label_row * ROW
     long = scale.days(label_width(one.mark.label, SIZE))
     pad = scale.days(0.35)
-    ax.add_patch(
-        Rectangle((x - pad, y - 1.15), long + 2 * pad, 2.3, color="white", linewidth=0, zorder=5.4, alpha=0.85)
-    )
+    ax.add_patch(Rectangle((x - pad, y - 0.8), long + 2 * pad, 1.6, color="white", linewidth=0, zorder=5.4, alpha=0.85))
     ax.text(x, y, one.mark.label, fontsize=SIZE, ha="left", va="center_baseline", color=colour, zorder=5.5)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pkpd.plot.lanes import ROW
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -158,9 +156,9 @@ def draw_grade(ax: Axes, y: float, *, fact: Fact, text: str, half: float) -> Non
 def draw_curve(ax: Axes, y: float, height: float, *, facts: Sequence[Fact]) -> None:
     """Draw a digitised curve on a scale of its own, from zero to its largest value."""
     top = max(fact.value or 0.0 for fact in facts) or 1.0
-    base = y + height - ROW / 2 - 0.8
+    base = y + height - 0.7
     days = [fact.time or 0.0 for fact in facts]
-    heights = [base - (height - ROW - 1.2) * (fact.value or 0.0) / top for fact in facts]
+    heights = [base - (height - 1.0) * (fact.value or 0.0) / top for fact in facts]
     ax.plot(days, heights, "-o", color=INK, linewidth=0.6, markersize=1.4, zorder=3, label="_curve")
 
 

@@ -68,17 +68,17 @@ class Lane:
     name, colour : str
     marks : list of Mark
         In order of time.
-    behind : list of function (Axes, y of the first row, height)
-        Draw what lies behind the marks.
-    tall : float
-        Least height, mm.
+    behind : list of function (Axes, top, height in mm)
+        Draw what stands below the rows of marks.
+    below : float
+        Height kept for it, mm.
     """
 
     name: str
     colour: str
     marks: list[Mark] = field(default_factory=list)
     behind: list[Callable[[Axes, float, float], None]] = field(default_factory=list)
-    tall: float = ROW
+    below: float = 0.0
 
 
 def place(marks: Sequence[Mark], width: float, size: float) -> tuple[list[Placed], int]:

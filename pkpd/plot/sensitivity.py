@@ -243,8 +243,10 @@ def _one(data: xr.Dataset, quantity: str, where: dict[str, Any], kept: set[str])
         raise DataError(f"the result also has dim {left[0]}; choose one of {values}: {left[0]}=...")
     try:
         return data.sel(quantity=quantity, **where)
-    except KeyError as missing:
-        raise DataError(f"the result has no entry {missing} in {', '.join(where)}") from None
+    except KeyError:
+        asked = ", ".join(f"{d}={v!r}" for d, v in where.items())
+        known = "; ".join(f"{d}: {', '.join(str(v) for v in data[d].values[:5])}" for d in where)
+        raise DataError(f"the result has no entry {asked}; it has {known}") from None
 
 
 def _axis(result: SensitivityResult, data: xr.Dataset, last: str) -> str:

@@ -49,7 +49,7 @@ WORDS = ("order", "event", "text")
 _DRUGS = {"anakinra": COLOURS[0], "tocilizumab": COLOURS[1], "dexamethasone": COLOURS[2]}
 _NAMES = {"Ddimer": "D-dimer", "IL6": "IL-6", "IL1": "IL-1", "dexamethasone": "steroid", "activity": "inflammation"}
 _MANY = 8
-_CURVE = 9.0
+_CURVE = 6.0
 _TICK = 0.5
 
 
@@ -165,7 +165,7 @@ def _marker_lane(marker: str, facts: list[Fact], evidence: Evidence, scale: Scal
     curve = [fact for fact in facts if fact.kind == "value"]
     if len(curve) >= _MANY:
         facts = [fact for fact in facts if fact.kind != "value"]
-        lane.tall = _CURVE
+        lane.below = _CURVE
         lane.behind.append(partial(draw_curve, facts=curve))
         top = max(curve, key=lambda fact: fact.value or 0.0)
         at = scale.mm(top.time or 0.0)

@@ -47,7 +47,9 @@ class Job:
         ``report.toml`` of the study's folder; empty where there is none.
     folder : Path
         Where files are written; nobody else sees it before the run has ended well.
-    engine : {"map", "nuts"}
+    given : Study, str or path
+        What the run was asked for.
+    engine : {"map", "nuts", "shipped"}
     full : bool
         The setting of record instead of the quick one.
     seed : int
@@ -66,6 +68,7 @@ class Job:
     study: Study
     words: Mapping[str, Any]
     folder: Path
+    given: Any = None
     engine: str = "map"
     full: bool = False
     seed: int = 0

@@ -99,7 +99,7 @@ class Table:
         return bool(values) and all(isinstance(v, (int, float)) or _NUMBERLIKE.match(str(v)) for v in values)
 
 
-_NUMBERLIKE = re.compile(r"^[<>≤≥]?\s*[-−]?[\d.,]+(e[-+]?\d+)?\s*%?(\s*[\[(].*[\])])?$")
+_NUMBERLIKE = re.compile(r"^(?:[<>≤≥]|less than |more than )?\s*[-−]?[\d.,]+(e[-+]?\d+)?\s*%?(\s*[\[(].*[\])])?$")
 
 
 @dataclass(frozen=True)

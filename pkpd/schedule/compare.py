@@ -60,7 +60,7 @@ def compare(
     measures: str | Sequence[str | Measure] | None = None,
     targets: Any = None,
     background: Regimen | None = None,
-    concentration: str = "Cc",
+    concentration: str | None = None,
     IC50: float | np.ndarray | None = None,
     rtol: float = 1e-6,
     atol: float = 1e-9,
@@ -93,8 +93,8 @@ def compare(
         Conditions whose probability is computed, such as ``"CRP < 10 mg/L by day 5"``; see `Target`.
     background : Regimen, optional
         What every arm gets besides, such as other drugs; it does not count as a dose of the regimen.
-    concentration : str
-        Output that is the concentration of the drug.
+    concentration : str, optional
+        Output that is the concentration of the drug; ``Cc`` where the model has it.
     IC50 : float or array, shape (subject,), optional
         Concentration that halves the IL-1 signal, for a model without an output ``blockade``.
     rtol, atol : float
@@ -138,9 +138,7 @@ def compare(
     return Comparison.of(who, plans, wanted, values, span)
 
 
-def _window(
-    given: tuple[float, float] | None, plans: Sequence[Plan], targets: Sequence[Target]
-) -> tuple[float, float]:
+def _window(given: tuple[float, float] | None, plans: Sequence[Plan], targets: Sequence[Target]) -> tuple[float, float]:
     """Return the common window; it also holds every day that a target speaks of."""
     if given is not None:
         low, high = (float(x) for x in given)
@@ -160,16 +158,16 @@ def _window(
 
 
 def _measures(
-    model: Model, given: str | Sequence[str | Measure] | None, concentration: str, has_ic50: bool
+    model: Model, given: str | Sequence[str | Measure] | None, concentration: str | None, has_ic50: bool
 ) -> list[Measure]:
-    if concentration not in model.outputs:
+    if concentration is not None and concentration not in model.outputs:
         raise PkpdError(
             f"compare: model '{model.name}' has no output '{concentration}'{nearest(concentration, model.outputs)}; "
             f"it has {', '.join(model.outputs)}"
         )
     known = {
         name: m
-        for name, m in built_in(model, concentration).items()
+        for name, m in built_in(model, concentration or "Cc").items()
         if all(_base(model, output, has_ic50) for output in m.outputs)
     }
     if given is None:
@@ -251,9 +249,7 @@ def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice
         yield rows, block
 
 
-def _clock(
-    task: _Task, plan: Plan
-) -> tuple[tuple[float, float] | None, tuple[float, float] | None, np.ndarray]:
+def _clock(task: _Task, plan: Plan) -> tuple[tuple[float, float] | None, tuple[float, float] | None, np.ndarray]:
     """Return the treatment, its last interval, and the times to observe."""
     low, high = task.window
     interval = plan.interval(high)
@@ -274,9 +270,7 @@ def _clock(
     return treated, interval, times[keep]
 
 
-def _simulated(
-    task: _Task, plan: Plan, people: Population, rows: slice, times: np.ndarray
-) -> dict[str, np.ndarray]:
+def _simulated(task: _Task, plan: Plan, people: Population, rows: slice, times: np.ndarray) -> dict[str, np.ndarray]:
     """Return outputs by name, shape (subject, time); NaN where a subject could not be solved."""
     own = plan.regimens if len(plan.regimens) == 1 else plan.regimens[rows]
     given = [r if task.background is None else task.background + r for r in own]

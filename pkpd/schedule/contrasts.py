@@ -10,6 +10,7 @@ from pkpd.errors import PkpdError, RegimenError, nearest
 from pkpd.schedule.arms import Arm
 from pkpd.schedule.compare import compare
 from pkpd.schedule.comparison import Comparison
+from pkpd.schedule.subjects import model_of
 
 __all__ = ["by_covariate", "starts"]
 
@@ -81,8 +82,7 @@ def by_covariate(
     >>> found.regimens
     ('CRCL 120', 'CRCL 30')
     """
-    model = getattr(source, "model", source)
-    known = getattr(model, "covariates", {})
+    known = model_of(source).covariates
     if covariate not in known:
         raise PkpdError(
             f"by_covariate: the model has no covariate '{covariate}'{nearest(covariate, known)}; "

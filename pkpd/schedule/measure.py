@@ -121,7 +121,7 @@ def _concentration(drug: str, unit: str) -> list[Measure]:
         Measure("AUC24", f"{unit}*h", f"area under the concentration per 24 h, {last}", (drug,),
                 _over(lambda c, s: 24.0 * c.mean(drug, s, _LOG))),
         Measure("Cmax", unit, f"highest concentration {last}", (drug,), _over(lambda c, s: c.highest(drug, s))),
-        Measure("Ctrough", unit, f"concentration at the end of the last dosing interval", (drug,),
+        Measure("Ctrough", unit, "concentration at the end of the last dosing interval", (drug,),
                 _over(lambda c, s: c.at(drug, s[1]))),
         Measure("Cavg", unit, f"average concentration {last}", (drug,), _over(lambda c, s: c.mean(drug, s, _LOG))),
     ]  # fmt: skip

@@ -114,16 +114,13 @@ def recommend(
     measure = target_measure(targets, patient.model, "target")
     asked: dict[str, Any] = {"background": background, "window": (start, stop), **settings}
     chosen = [*asked.pop("measures", ()), measure]
-    found = compare(patient.model, arms, population=people, measures=chosen, **asked)
-    before = compare(patient.model, arms, population=_prior(patient, n, seed), measures=[measure], **asked)
+    found = compare(patient, arms, n=n, seed=seed, measures=chosen, **asked)
+    before = compare(
+        patient.model, arms, population=patient.population(n, observed=False, seed=seed), measures=[measure], **asked
+    )
     table = _table(found, before, min(patient.ess, n))
     text = " and ".join(map(str, targets))
     return Recommendation(text, table, _statement(table, patient, text, wanted), found)
-
-
-def _prior(patient: Individual, n: int, seed: int) -> Any:
-    chosen = np.random.default_rng(seed).choice(patient.prior.n, min(n, patient.prior.n), replace=False)
-    return patient.prior[np.sort(chosen)]
 
 
 def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFrame:
@@ -141,33 +138,38 @@ def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFr
         },
         index=pd.Index(found.regimens, name="regimen"),
     )
-    return table.sort_values(["probability", "mg_per_day", "doses_per_day"], ascending=[False, True, True])
+    return table.sort_values(by=["probability", "mg_per_day", "doses_per_day"], ascending=[False, True, True])
 
 
 def _statement(table: pd.DataFrame, patient: Individual, target: str, wanted: float) -> str:
-    best, top = str(table.index[0]), table.iloc[0]
-    reach = table[table["probability"] >= wanted].sort_values(["mg_per_day", "doses_per_day"])
-    if len(reach):
-        lightest = reach.iloc[0]
+    best = str(table.index[0])
+    rows = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in table.iterrows()}
+    top = rows[best]
+    reach = [str(name) for name, row in rows.items() if row["probability"] >= wanted]
+    if reach:
+        lightest = min(reach, key=lambda name: (rows[name]["mg_per_day"], rows[name]["doses_per_day"]))
         text = (
-            f"'{reach.index[0]}' is the lightest schedule that meets the target with a probability of at least "
-            f"{share(wanted)}: {share(lightest['probability'])}."
+            f"'{lightest}' is the lightest schedule that meets the target with a probability of at least "
+            f"{share(wanted)}: {share(rows[lightest]['probability'])}."
         )
     else:
         text = (
             f"No schedule meets the target with a probability of {share(wanted)}; the best, '{best}', has "
             f"{share(top['probability'])}."
         )
-    gap = 2 * np.hypot(table["error"], top["error"])
-    close = [str(r) for r in table.index[1:] if top["probability"] - table.loc[r, "probability"] <= gap[r]]
+    close = [
+        name
+        for name, row in rows.items()
+        if name != best and top["probability"] - row["probability"] <= 2 * np.hypot(row["error"], top["error"])
+    ]
     if close:
-        text += f" Draws cannot tell it apart from {', '.join(repr(r) for r in close)}."
+        text += f" The draws cannot tell '{best}' apart from {', '.join(repr(r) for r in close)}."
     return f"{text} {_honesty(table, patient)}"
 
 
 def _honesty(table: pd.DataFrame, patient: Individual) -> str:
     """Say whether this is the patient's answer or the prior's."""
-    moved = float((table["probability"] - table["before"]).abs().max())
+    moved = float(np.abs(table["probability"].to_numpy() - table["before"].to_numpy()).max())
     taught = patient.learned()
     if not patient.terms:
         return "There are no observations of the patient: this is what is believed of anybody like them."
@@ -176,5 +178,5 @@ def _honesty(table: pd.DataFrame, patient: Individual) -> str:
             "The patient's observations changed no probability by 5 points or more: the answer mostly reflects what "
             "was believed before."
         )
-    about = f" They taught about {', '.join(taught[:4])}." if taught else ""
+    about = f" They taught about {', '.join(t.removeprefix('eta_') for t in taught[:4])}." if taught else ""
     return f"The observations moved a probability by up to {100 * moved:.0f} points.{about}"

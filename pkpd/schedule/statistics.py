@@ -30,17 +30,17 @@ def number(value: float) -> str:
 
 
 def share(probability: float) -> str:
-    """Write a probability, never as certain where it was counted.
+    """Write a probability in percent, never as certain: it is counted in draws.
 
     Examples
     --------
-    >>> share(0.5), share(0.9999), share(0.0001)
+    >>> share(0.5), share(1.0), share(0.0)
     ('50%', '>99%', '<1%')
     """
     percent = 100 * probability
-    if percent > 99 and probability < 1:
+    if percent > 99:
         return ">99%"
-    if 0 < percent < 1:
+    if percent < 1:
         return "<1%"
     return f"{percent:.0f}%"
 
@@ -85,7 +85,7 @@ class Summary:
             return "-"
         if self.chance:
             text = share(values[0])
-        elif n > 1 and values[1] != values[2]:
+        elif n > 1 and number(values[1]) != number(values[2]):
             text = f"{number(values[0])} [{number(values[1])}-{number(values[2])}]"
         else:
             text = number(values[0])
@@ -120,14 +120,13 @@ def contrast(values: np.ndarray, base: np.ndarray, coverage: float) -> dict[str,
     tail = (1 - coverage) / 2
     found: dict[str, float] = {}
     with np.errstate(divide="ignore", invalid="ignore"):
+        tie = (a == b) | (np.abs(a - b) <= _TIE * np.minimum(np.abs(a), np.abs(b)))
         # inf - inf is a tie, which the choice turns into 0.
-        pairs = {"ratio": a / b, "difference": np.where(a == b, 0.0, a - b)}
+        pairs = {"ratio": a / b, "difference": np.where(tie, 0.0, a - b)}
     for kind, part in pairs.items():
         # A ratio of two zeros, or of two days that never come, says nothing.
         part = part[~np.isnan(part)] if kind == "difference" or np.isfinite(part).all() else np.empty(0)
         ends = quantiles(part, [0.5, tail, 1 - tail])
         found |= dict(zip((kind, f"{kind}_low", f"{kind}_high"), map(float, ends), strict=True))
-    with np.errstate(invalid="ignore"):
-        tie = (a == b) | (np.abs(a - b) <= _TIE * np.minimum(np.abs(a), np.abs(b)))
     higher = np.mean(np.where(tie, 0.5, a > b)) if len(a) else np.nan
     return {**found, "P(higher)": float(higher), "n": len(a)}

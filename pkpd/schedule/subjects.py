@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from pkpd.population.people import Population
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Subjects", "subjects_of"]
+__all__ = ["Subjects", "model_of", "subjects_of"]
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,8 @@ def subjects_of(
     PkpdError
         If the source is neither, or is asked for what it does not have.
     """
-    model = source if isinstance(source, Model) else getattr(source, "model", None)
-    if not isinstance(model, Model):
-        raise PkpdError(f"compare: source must be a Model, a calibration or an individual fit, got {source!r}")
-    chosen = {k: v for k, v in (("patient", patient), ("cohort", cohort)) if v is not None}
+    model = model_of(source)
+    chosen: dict[str, Any] = {k: v for k, v in (("patient", patient), ("cohort", cohort)) if v is not None}
     if population is not None:
         if chosen or covariates:
             extra = ", ".join([*chosen, *(["covariates"] if covariates else [])])
@@ -78,6 +77,9 @@ def subjects_of(
         people = Population.draw(model, n, covariates=covariates, seed=seed)
         spread = "between-subject variability" if model.etas else "no variability in the model"
         return Subjects(model, people, f"{n} virtual subjects of '{model.name}': {spread}")
+    if cohort is not None and "variability" in inspect.signature(source.population).parameters:
+        # A new patient also differs in what the study did not estimate patient by patient.
+        chosen["variability"] = True
     people = source.population(n, **chosen, seed=seed)
     if covariates:
         base = Population.draw(model, people.n, covariates=covariates, seed=seed).covariates
@@ -85,12 +87,31 @@ def subjects_of(
     return Subjects(model, people, _about(source, people, patient, cohort))
 
 
+def model_of(source: Any) -> Model:
+    """Return the model of a source: itself, its ``model``, or that of its study.
+
+    Raises
+    ------
+    PkpdError
+        If there is none.
+    """
+    if isinstance(source, Model):
+        return source
+    model = getattr(source, "model", None)
+    if not isinstance(model, Model):
+        model = getattr(getattr(getattr(source, "study", None), "problem", None), "model", None)
+    if not isinstance(model, Model) or not callable(getattr(source, "population", None)):
+        raise PkpdError(f"compare: source must be a Model, a calibration or an individual fit, got {source!r}")
+    return model
+
+
 def _about(source: Any, people: Population, patient: str | None, cohort: str | None) -> str:
-    name = getattr(source, "name", None) or type(source).__name__
+    study = getattr(source, "study", None)
+    name = getattr(study if study is not None else source, "name", type(source).__name__)
     if patient is not None:
         return f"{people.n} posterior draws of patient {patient} ({name}): what is not known about one patient"
     if cohort is not None:
-        return f"{people.n} new patients of cohort {cohort} ({name}): differences between patients and what is not known"
+        return (
+            f"{people.n} new patients of cohort {cohort} ({name}): differences between patients and what is not known"
+        )
     return f"{people.n} draws of {name}"
-
-

@@ -89,6 +89,7 @@ class Target:
         """
         form = _FORM.fullmatch(text)
         tail = None if form is None else _WHEN.fullmatch(form["rest"])
+        value = np.nan
         try:
             value = float(form["value"]) if form else np.nan
         except ValueError:
@@ -216,5 +217,3 @@ def _grade_met(course: Course, target: Target, level: float) -> np.ndarray:
     else:
         reached = 0.5 * (1.0 + np.tanh(0.5 * (latent - course.cuts[target.output][k - 1])))
     return reached if target.op.startswith(">") else 1.0 - reached
-
-

@@ -128,8 +128,8 @@ class SobolDesign:
         y = values.reshape(self.blocks, self.n, -1)[:, kept]
         mean, sd = y[:2].mean(axis=(0, 1)), y[:2].std(axis=(0, 1))
         constant = ~(sd > 1e-12 * np.abs(y[:2]).max(axis=(0, 1)))
-        scale = np.where(constant, 1.0, sd)
-        z = (y - mean) / scale
+        # all runs, as SALib takes them, so that the numbers are the same
+        z = (y - y.mean(axis=(0, 1))) / np.where(constant, 1.0, y.std(axis=(0, 1)))
         k = len(self.groups)
         a, b, ab, ba = z[0], z[1], z[2 : 2 + k], z[2 + k :]
         with warnings.catch_warnings():

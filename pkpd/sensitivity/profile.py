@@ -106,14 +106,14 @@ def profile_likelihood(
     notes: list[str] = []
     for _ in range(_RESTARTS):
         best, top = problem.fit(places)
-        null, errors = _scaled(problem, best)
+        errors = _scaled(problem, best)
         try:
             sides = {n: _both(problem, names.index(n), best, top, cut, errors) for n in chosen}
         except Better as better:
             places = better.places
             notes = ["a better optimum was found on the way; all profiles start from it"]
             continue
-        return _result(problem, best, top, cut, level, sides, null, notes)
+        return _result(problem, best, top, cut, level, sides, notes)
     raise PkpdError(
         f"profile likelihood: better optima turned up {_RESTARTS} times; start nearer to the best fit, "
         f"e.g. from {problem.values(places)}"
@@ -122,9 +122,9 @@ def profile_likelihood(
 
 def _result(
     problem: Problem, best: np.ndarray, top: float, cut: float, level: float,
-    sides: Mapping[str, tuple[Side, Side]], null: np.ndarray, notes: list[str],
+    sides: Mapping[str, tuple[Side, Side]], notes: list[str],
 ) -> SensitivityResult:  # fmt: skip
-    data = _dataset(problem, list(sides), best, top, cut, sides, null)
+    data = _dataset(problem, list(sides), best, top, cut, sides)
     data.attrs |= {"level": level, "title": f"profile likelihood with {100 * level:g}% intervals"}
     for name in sides:
         axis = problem.axes[problem.names.index(name)]
@@ -180,15 +180,13 @@ def _axes(
     return out
 
 
-def _scaled(problem: Problem, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(problem: Problem, best: np.ndarray) -> np.ndarray:
     """Set the units of the axes by the curvature at the optimum.
 
     Returns
     -------
-    array of bool, shape (names,)
-        Whether a parameter has a part in a direction without curvature.
     array, shape (names,)
-        Standard errors with all others fitted, NaN where there are none.
+        Standard errors with all others fitted, NaN where a parameter has a part in a direction without curvature.
     """
     seen = np.ones(best.size, bool)
     for _ in range(2):
@@ -201,7 +199,7 @@ def _scaled(problem: Problem, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     zero = values < _NULL
     null = (np.abs(vectors[:, zero]) > 0.01).any(axis=1) | ~seen
     inverse = (vectors[:, ~zero] ** 2 / values[~zero]).sum(axis=1)
-    return null, np.where(null, np.nan, np.sqrt(inverse) / root * problem.units)
+    return np.where(null, np.nan, np.sqrt(inverse) / root * problem.units)
 
 
 def _both(
@@ -217,15 +215,15 @@ def _both(
     return low, high
 
 
-def _flag(low: Side, high: Side, null: bool) -> str:
-    if (low.flat and high.flat) or (null and (low.flat or high.flat)):
+def _flag(low: Side, high: Side) -> str:
+    if (low.flat or high.flat) and all(side.flat or side.cornered for side in (low, high)):
         return FLAGS[2]
     return FLAGS[0] if low.bound is not None and high.bound is not None else FLAGS[1]
 
 
 def _dataset(
     problem: Problem, chosen: list[str], best: np.ndarray, top: float, cut: float,
-    sides: Mapping[str, tuple[Side, Side]], null: np.ndarray,
+    sides: Mapping[str, tuple[Side, Side]],
 ) -> xr.Dataset:  # fmt: skip
     import xarray as xr
 
@@ -242,7 +240,7 @@ def _dataset(
             refit[k, p] = list(problem.values(point.places).values())
         for side, found in enumerate(sides[name]):
             ends[side, k] = np.nan if found.bound is None else problem.axes[i].back(found.bound)
-        flags.append(_flag(*sides[name], bool(null[i])))
+        flags.append(_flag(*sides[name]))
     estimate = [problem.values(best)[n] for n in chosen]
     data = {
         "estimate": ("parameter", estimate, {"long_name": "maximum likelihood estimate"}),

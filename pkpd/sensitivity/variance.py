@@ -243,7 +243,7 @@ def _notes(sources: Sequence[_Source]) -> list[str]:
         i, j = np.unravel_index(np.argmax(np.abs(r)), r.shape)
         if abs(r[i, j]) > 0.1:
             notes.append(
-                f"draws are correlated (largest: {names[j]} with {names[i]}, {r[i, j]:.2f}); "
+                f"draws are correlated (largest: {names[i]} with {names[j]}, {r[i, j]:.2f}); "
                 "they are one source together"
             )
     return notes

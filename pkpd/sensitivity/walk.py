@@ -79,11 +79,14 @@ class Side:
         Where the loss reaches the threshold, on the axis.
     flat : bool
         Whether there is no loss to speak of over half the way to the limit.
+    cornered : bool
+        Whether the loss begins where another parameter is at its limit, so that the limit and not the data makes it.
     """
 
     points: list[Point]
     bound: float | None = None
     flat: bool = False
+    cornered: bool = False
 
 
 class Better(Exception):
@@ -232,6 +235,10 @@ def walked(problem: Problem, held: int, best: Floats, top: float, cut: float, si
         step = min(step * (1.5 if climbed < 0.15 * math.sqrt(cut) else 1.0), span / 8)
     level = next((p for p in side.points if p.drop >= _FLAT * cut), None)
     side.flat = level is None or abs(level.at - best[held]) > 0.5 * span
+    if level is not None:
+        edges = np.array([a.limits for a in problem.axes])
+        near = np.abs(level.places[:, None] - edges) < 1e-6 * (edges[:, 1:] - edges[:, :1])
+        side.cornered = bool(np.delete(near.any(axis=1), held).any())
     return side
 
 

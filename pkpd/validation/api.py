@@ -17,7 +17,7 @@ from pkpd.validation.report import Comparison, ValidationReport
 if TYPE_CHECKING:
     from pkpd.validation.records import Published
 
-__all__ = ["validate_model"]
+__all__ = ["has_published", "validate_model"]
 
 
 def validate_model(model: str | Model, *, n: int = 500, seed: int = 0) -> ValidationReport:
@@ -72,6 +72,11 @@ def _with_values(model: Model, prefix: str) -> Model:
     """Return a part with the values that it has in the composed model."""
     part = model.parts[prefix]
     return part.replace(values={n: model.parameters[f"{prefix}.{n}"].value for n in part.parameters})
+
+
+def has_published(model: Model) -> bool:
+    """Tell whether published numbers are stored for a model or its parts."""
+    return model.name == EFFECT_MODEL or bool(rows_for((model.name, *(part.name for part in model.parts.values()))))
 
 
 class _Runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,8 +93,20 @@ def _level(model: Model, effect: Effect) -> EffectResult:
     late, early = (float(np.interp(at, hours, course)) for at in (effect.window[1], effect.window[0]))
     span = f"{early:.0f} mg/L after {effect.window[0]:g} h, {late:.0f} after {effect.window[1]:g} h"
     verdict = "between" if late <= effect.value <= early else "below both" if effect.value < late else "above both"
-    reading = Inversion(None, None, None, f"{span}; published {effect.value:g}, {verdict}")
+    text = f"{span}; published {effect.value:g}, {verdict}"
+    if verdict != "between":
+        text += f"; that at {effect.window[1]:g} h needs kout_CRP {_needed_loss(model, effect, name, CRP0):.3f}/h"
+    reading = Inversion(None, None, None, text)
     return EffectResult(effect, tuple(hours.tolist()), {name: tuple(course.tolist())}, {name: {"plateau": reading}})
+
+
+def _needed_loss(model: Model, effect: Effect, name: str, CRP0: float) -> float:
+    """Return the kout_CRP, 1/h, with which CRP is as published at the end of the window."""
+    losses = np.geomspace(0.005, 0.5, 101)
+    times = RUN_IN + np.array([0.0, effect.window[1]])
+    rise = _simulated(model, effect, _regimen(effect, name), (0.5,) * 101, {"acute.kout_CRP": losses}, times)[:, -1]
+    course = CRP0 + (effect.untreated - CRP0) * rise
+    return float(np.interp(effect.value, course[::-1], losses[::-1]))
 
 
 def _regimen(effect: Effect, name: str) -> Regimen:
@@ -105,11 +118,15 @@ def _regimen(effect: Effect, name: str) -> Regimen:
 
 
 def _simulated(
-    model: Model, effect: Effect, regimen: Regimen | None, phi: tuple[float, ...], drive: dict[str, float],
+    model: Model,
+    effect: Effect,
+    regimen: Regimen | None,
+    phi: tuple[float, ...],
+    changed: Mapping[str, float | Floats],
     times: Floats,
-) -> Floats:  # fmt: skip
+) -> Floats:
     """Return CRP above health per unit of slope, shape (phi, times)."""
-    clocked = {n: v + RUN_IN if n in _CLOCKED else v for n, v in drive.items()}
+    clocked = {n: v + RUN_IN if n in _CLOCKED else v for n, v in changed.items()}
     fixed = {**_PLATEAU, **clocked, "acute.CRP0": 0.0, "acute.slope_CRP": 1.0, "WT": effect.weight,
              "CRCL": effect.crcl}  # fmt: skip
     columns = {"tone.phi": np.array(phi), **{n: np.full(len(phi), v) for n, v in fixed.items()}}

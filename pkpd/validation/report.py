@@ -25,7 +25,8 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ""
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:.{max(digits, 0)}f}"
+    text = f"{value:.{max(digits, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,22 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``within``, ``outside``, or by how much where no spread was published."""
+        """``within`` or ``outside``; ``near`` or ``off``, with the ratio, where no spread was published."""
         if self.row.spread:
             return "within" if self.within else "outside"
-        return f"{'near' if self.within else 'off'}, x {self.ratio:.2f}"
+        return f"{'near' if self.within else 'off'} ({self.ratio:.2f})"
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row as text, in the columns of `COLUMNS`."""
+        row = self.row
+        bounds = "" if row.low is None and row.high is None else f"{number(row.low)}-{number(row.high)} ({row.spread})"
+        if row.low is None and row.high is not None:
+            bounds = f"at most {number(row.high)}"
+        use = f"used: {row.used}" if row.used else "external"
+        ends = number(self.p5), number(self.p95)
+        between = f"{ends[0]}-{ends[1]}" if ends[0] != ends[1] else "does not vary"
+        return (row.what, self.setting, row.unit, number(row.value), bounds, row.known, use, number(self.simulated),
+                between, self.verdict)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +210,7 @@ class ValidationReport:
 
     def lines(self) -> list[tuple[str, ...]]:
         """Return the rows as text, in the columns of `COLUMNS`."""
-        return [_line(c) for c in self.rows]
+        return [c.cells() for c in self.rows]
 
     def __repr__(self) -> str:
         count = sum(c.within for c in self.rows)
@@ -216,14 +229,3 @@ class ValidationReport:
             for name, found in r.readings.items()
         ]
         return "\n".join([head, *(body if self.rows else []), *phi])
-
-
-def _line(c: Comparison) -> tuple[str, ...]:
-    row = c.row
-    bounds = "" if row.low is None and row.high is None else f"{number(row.low)}-{number(row.high)} ({row.spread})"
-    if row.low is None and row.high is not None:
-        bounds = f"at most {number(row.high)}"
-    use = f"used: {row.used}" if row.used else "external"
-    between = f"{number(c.p5)}-{number(c.p95)}"
-    return (row.what, c.setting, row.unit, number(row.value), bounds, row.known, use, number(c.simulated), between,
-            c.verdict)  # fmt: skip

@@ -48,10 +48,10 @@ EFFECTS: tuple[Effect, ...] = (
     Effect(
         "tocilizumab", "tocilizumab, CRP after 1-2 days, not ventilated", "level", (24, 48), _TOCILIZUMAB, 95.0, 14.0,
         f"{COVID} (72 patients)",
-        note="Dose, spread and exact times are not in the summary. Blockade is complete in the model, so CRP falls "
-             "as fast as kout_CRP lets it. 14 mg/L at 48 h needs 0.043/h, more than the tracer's 0.0365 (which gives "
-             "18 mg/L) and much more than the 0.029 in use: either the disease waned as well, as it may under "
-             "steroids, or kout_CRP is too slow for a fall under complete blockade.",
+        note="Dose, spread and exact times are not in the summary. Blockade is complete in the model, so CRP falls as "
+             "fast as the signal behind the receptor (half-life 4 h, assumed) and kout_CRP let it. The fall is faster "
+             "than the tracer's 0.0365/h (Vigushin 1993) allows: the disease waned as well, as it may under steroids, "
+             "or the medians are of different days. The model's CRP answers tocilizumab too slowly in these patients.",
     ),
     Effect(
         "tocilizumab_ventilated", "tocilizumab, CRP after 1-2 days, ventilated", "level", (24, 48), _TOCILIZUMAB, 89.0,

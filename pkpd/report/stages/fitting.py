@@ -23,11 +23,15 @@ _KIND = {
 def calibrate(job: Job) -> None:
     """Calibrate the study and write the result as NetCDF and CSV."""
     from pkpd.calibration.api import calibrate as run
+    from pkpd.calibration.files import load_calibration
 
-    fit = run(
-        job.study, job.engine, seed=job.seed, quick=not job.full, out=job.chains if job.engine == "nuts" else None,
-        progress=job.progress,
-    )  # fmt: skip
+    if job.engine == "shipped":
+        fit = load_calibration(job.given, study=job.study)
+    else:
+        fit = run(
+            job.study, job.engine, seed=job.seed, quick=not job.full, out=job.chains if job.engine == "nuts" else None,
+            progress=job.progress,
+        )  # fmt: skip
     job.calibration = fit
     fit.save(job.folder / "calibration.nc")
     job.found["summary"] = summary = fit.summary()
@@ -38,7 +42,7 @@ def calibrate(job: Job) -> None:
 def _quality(job: Job, summary: pd.DataFrame) -> None:
     """Say whether the computation itself can be relied upon."""
     section = job.section("checks")
-    if job.engine == "nuts":
+    if job.fit.method == "nuts":
         worst, least = float(summary["rhat"].max()), float(summary[["ess_bulk", "ess_tail"]].min().min())
         diverged = int(summary.attrs["divergences"])
         good = worst < 1.01 and least > 400 and diverged == 0
@@ -95,11 +99,9 @@ def predicted_facts(job: Job) -> None:
     outside = facts[~facts["inside"]]
     if len(outside):
         items = [
-            f"**{row.patient}, {row.marker}**: {row.text or _KIND.get(row.kind, row.kind)}; reported {number(row.observed)}, "
-            f"predicted {number(row[9])} ({number(row[8])} to {number(row[10])})"
-            for row in outside.rename(columns={"2.5%": "low", "50%": "middle", "97.5%": "high"})[
-                ["fact", "patient", "marker", "kind", "text", "observed", "probability", "low", "middle", "high"]
-            ].itertuples()
+            f"**{row['patient']}, {row['marker']}**: {row['text'] or _KIND.get(row['kind'], row['kind'])}; reported "
+            f"{number(row['observed'])}, predicted {number(row['50%'])} ({number(row['2.5%'])} to {number(row['97.5%'])})"
+            for row in outside.to_dict("records")
         ]
         section.add(Text(f"Outside {'lies' if len(items) == 1 else 'lie'}:"), Items(items))
     _appendix(job, facts)
@@ -139,9 +141,12 @@ def taught(job: Job) -> None:
             "share. Where nothing was learned, the answers of this report rest on what was assumed (Appendix B)."
         )
     )
+    least = [_meaning(job, name) for name in words.get("not taught", [])]
+    if least:
+        job.page.summary.append(f"**What the reports cannot tell:** {listing(least[:4])}{' and more' if len(least) > 4 else ''}.")
     for verdict in ("taught", "taught a little", "moved, not narrowed", "not taught"):
         if words.get(verdict):
-            section.add(Text(f"**{learned(verdict)[:1].upper()}{learned(verdict)[1:]}:** {listing(words[verdict])}."))
+            section.add(Text(f"**{learned(verdict)[:1].upper()}{learned(verdict)[1:]}:** {listing([_meaning(job, name) for name in words[verdict]])}."))
     rows = [
         [str(name), _meaning(job, str(name)), percent(max(row["contraction"], 0.0)), round(float(row["shift"]), 2), learned(row["verdict"])]
         for name, row in shared.iterrows()

@@ -1,0 +1,1 @@
+"""Estimation of nonlinear mixed-effects models from event tables."""

@@ -1,0 +1,308 @@
+"""What estimation moves: the directions in which the equations are differentiated, and how theta and eta reach them.
+
+Equations see theta and eta only through a few quantities phi, the individual parameters. They are differentiated by
+phi, and the chain rule does the rest: ``df/deta = df/dphi dphi/deta``. A theta of a covariate effect then costs no
+sensitivity equation, and one that is a typical value (mu-referenced) none beside that of its eta. Where a parameter
+changes within a subject (a covariate or an occasion does), the typical value with its eta takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.fit.tape import Tape
+from pkpd.graph.derivative import depends_on, derivative, substitute
+from pkpd.graph.functions import exp
+from pkpd.graph.nodes import Node, const, symbol, symbols_of
+from pkpd.model.trace import base_value
+from pkpd.model.variability import individual_value
+from pkpd.simulation.kernels import equations_for, quantities
+from pkpd.solve.kernel import Equations
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["Chain", "Direction", "Links", "on_scale"]
+
+ZERO = const(0)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One quantity that the equations are differentiated by.
+
+    Attributes
+    ----------
+    symbol : Node
+        Its place in the equations.
+    link : Node
+        Its value in terms of estimated thetas on their scale (symbols of kind ``x``), random effects and covariates.
+    random : bool
+        Whether a random effect reaches it.
+    """
+
+    symbol: Node
+    link: Node
+    random: bool
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Directions of all subjects and their derivatives; the last axis is the subject.
+
+    Attributes
+    ----------
+    phi : float array, (d, m)
+    e, x : float array, (d, p, m), (d, q, m)
+        First derivatives by random effects and thetas.
+    ee, ex : float array, (d, p, p, m), (d, p, q, m)
+        Second ones; empty where not asked for.
+    """
+
+    phi: np.ndarray
+    e: np.ndarray
+    x: np.ndarray
+    ee: np.ndarray
+    ex: np.ndarray
+
+
+def on_scale(model: Model, name: str, scale: str) -> Node:
+    """Return a typical value in terms of its estimated form x: exp(x), x, or the logistic function between bounds."""
+    x = symbol(name, "x")
+    if scale == "log":
+        return exp(x)
+    if scale == "logit":
+        low, high = model.parameters[name].bounds or (0.0, 1.0)
+        return low + (high - low) / (1 + exp(-x))
+    return x
+
+
+class Links:
+    """The model as estimation sees it.
+
+    Parameters
+    ----------
+    model : Model
+    outputs : sequence of str
+        Those that are observed.
+    scales : mapping of theta to {"log", "logit", "additive"}
+        The estimated ones.
+    varying : set of str
+        Covariates that change within subjects.
+    occasions : int
+        Most occasions of a subject; 1 without variability between occasions.
+
+    Attributes
+    ----------
+    equations : Equations
+        In terms of the directions.
+    directions : tuple of Direction
+    effects : tuple of Node
+        Random effects: eta, then kappa of each occasion in turn.
+    thetas : tuple of str
+        Estimated ones.
+    constant : tuple of str
+        Covariates that the links depend on.
+    pairs : list of (int, int)
+        Pairs of directions that second derivatives are needed of.
+    """
+
+    def __init__(
+        self, model: Model, outputs: Sequence[str], scales: Mapping[str, str], varying: set[str], occasions: int
+    ) -> None:
+        self.model, self.thetas, self.varying = model, tuple(scales), varying
+        self.occasions = occasions if model.iov_etas else 0
+        kappas = [symbol(f"{n}|{o}", "kappa") for o in range(self.occasions) for n in model.iov_etas]
+        self.effects = (*(symbol(n, "eta") for n in model.etas), *kappas)
+        self.x = tuple(symbol(n, "x") for n in scales)
+        self._values: dict[Node, Node] = {
+            symbol(n, "theta"): on_scale(model, n, scales[n]) if n in scales else const(q.value)
+            for n, q in model.parameters.items()
+        }
+        plain = equations_for(model, quantities(model, list(outputs)))
+        roots, words = _roots_of(plain)
+        roots = self._with_individual(self._with_bases(roots))
+        self.directions = self._find(roots)
+        self.equations = self._rebuilt(plain, roots, words)
+        self.pairs = [
+            (a, b)
+            for a in range(len(self.directions))
+            for b in range(a, len(self.directions))
+            if self.directions[a].random or self.directions[b].random
+        ]
+        names = [s.name for s in symbols_of([d.link for d in self.directions]) if s.kind == "covariate"]
+        self.constant = tuple(names)
+        self._prepare()
+
+    # -- the equations in terms of directions
+
+    def _kappa(self, name: str) -> Node | None:
+        """Return the effect of the occasion in force on a parameter."""
+        if name not in self.model.iov_etas:
+            return None
+        total = ZERO
+        for o in range(self.occasions):
+            total = total + symbol(f"occasion|{o}", "covariate") * symbol(f"{name}|{o}", "kappa")
+        return total
+
+    def _with_bases(self, roots: list[Node]) -> list[Node]:
+        """Put a symbol in the place of each typical value with its random effect."""
+        self._bases: dict[Node, Node] = {}
+        self._replace: dict[Node, Node] = {}
+        for name, parameter in self.model.parameters.items():
+            if name not in self.model.etas and name not in self.model.iov_etas:
+                continue
+            base = symbol(name, "base")
+            eta = symbol(name, "eta") if name in self.model.etas else None
+            self._bases[base] = individual_value(parameter, self._values[symbol(name, "theta")], eta)
+            self._replace[base_value(self.model, name)] = individual_value(parameter, base, self._kappa(name))
+        return substitute(roots, self._replace)
+
+    def _moves(self, n: Node) -> bool:
+        """Tell whether a symbol changes within a subject."""
+        return n.kind in ("kappa", "time", "state") or (n.kind == "covariate" and self._is_varying(n))
+
+    def _is_varying(self, n: Node) -> bool:
+        return n.name in self.varying or n.name.startswith("occasion|")
+
+    def _estimated(self, n: Node) -> bool:
+        return n.kind in ("x", "eta", "kappa")
+
+    def _inside(self, node: Node) -> Node:
+        """Return an expression in terms of x, random effects and covariates."""
+        return substitute(substitute([node], self._bases), self._values)[0]
+
+    def _with_individual(self, roots: list[Node]) -> list[Node]:
+        """Put a symbol in the place of each individual parameter that is constant within a subject."""
+        self._phi: dict[Node, Node] = {}
+        replace: dict[Node, Node] = {}
+        items = list(self.model.trace.individual.items())
+        nodes = substitute([n for _, n in items], self._replace)
+        for (name, _), node in zip(items, nodes, strict=True):
+            if node.op in ("symbol", "const") or depends_on([node], self._moves)[node]:
+                continue
+            link = self._inside(node)
+            if depends_on([link], self._estimated)[link]:
+                phi = symbol(name, "phi")
+                self._phi[phi] = link
+                replace[node] = phi
+        return substitute(roots, replace)
+
+    def _find(self, roots: list[Node]) -> tuple[Direction, ...]:
+        """Return what of the roots' symbols depends on what is estimated."""
+        out = []
+        for s in symbols_of(roots):
+            if s.kind in ("time", "state"):
+                continue
+            known = {**self._values, **self._bases, **self._phi}
+            link = self._inside(known.get(s, s))
+            if depends_on([link], self._estimated)[link]:
+                out.append(Direction(s, link, depends_on([link], lambda n: n.kind in ("eta", "kappa"))[link]))
+        return tuple(out)
+
+    def _rebuilt(self, plain: Equations, roots: list[Node], words: list[tuple[int, str]]) -> Equations:
+        n, k = len(plain.states), len(plain.outputs)
+        dosing: dict[int, dict[str, Node]] = {}
+        for (state, word), node in zip(words, roots[2 * n + k :], strict=True):
+            dosing.setdefault(state, {})[word] = node
+        chosen = {d.symbol for d in self.directions}
+        others = [s for s in symbols_of(roots) if s.kind not in ("time", "state") and s not in chosen]
+        others += [s for s in plain.sloping if s not in others]
+        return replace(
+            plain, derivatives=tuple(roots[:n]), initial=tuple(roots[n : 2 * n]), outputs=tuple(roots[2 * n : 2 * n + k]),
+            dosing=dosing, inputs=(*(d.symbol for d in self.directions), *others),
+        )  # fmt: skip
+
+    # -- the chain rule
+
+    def _prepare(self) -> None:
+        """Compile the links and their derivatives."""
+        links = [d.link for d in self.directions]
+        d, p, q = len(links), len(self.effects), len(self.x)
+        covariates = [symbol(n, "covariate") for n in self.constant]
+        inputs = (*self.x, *self.effects, *covariates)
+        by_e = [derivative(links, s) for s in self.effects]
+        by_x = [derivative(links, s) for s in self.x]
+        first = [(k * p + a, by_e[a][k]) for k in range(d) for a in range(p)]
+        first += [(d * p + k * q + t, by_x[t][k]) for k in range(d) for t in range(q)]
+        second = [
+            (k * p * p + a * p + b, node)
+            for a in range(p)
+            for b in range(p)
+            for k, node in enumerate(derivative(by_e[a], self.effects[b]))
+        ]
+        second += [
+            (d * p * p + k * p * q + a * q + t, node)
+            for a in range(p)
+            for t in range(q)
+            for k, node in enumerate(derivative(by_e[a], self.x[t]))
+        ]
+        first = [(i, n) for i, n in first if n is not ZERO]
+        second = [(i, n) for i, n in second if n is not ZERO]
+        self._at = [np.array([i for i, _ in part], np.int64) for part in (first, second)]
+        self._tapes = [
+            Tape(inputs, [*links, *(n for _, n in first)]),
+            Tape(inputs, [*links, *(n for _, n in first), *(n for _, n in second)]),
+        ]
+
+    def chain(self, inputs: np.ndarray, second: bool) -> Chain:
+        """Return the directions of subjects and their derivatives.
+
+        Parameters
+        ----------
+        inputs : float array, (q + p + covariates, m)
+            Estimated thetas on their scale, random effects, covariates in the order of ``constant``.
+        second : bool
+        """
+        d, p, q, m = len(self.directions), len(self.effects), len(self.x), inputs.shape[1]
+        values = self._tapes[int(second)](inputs)
+        n = d + self._at[0].size
+        first = np.zeros((d * (p + q), m))
+        first[self._at[0]] = values[d:n]
+        more = np.zeros((d * p * (p + q) if second else 0, m))
+        if second:
+            more[self._at[1]] = values[n:]
+        cut = d * p * p if second else 0
+        return Chain(
+            values[:d],
+            first[: d * p].reshape(d, p, m),
+            first[d * p :].reshape(d, q, m),
+            more[:cut].reshape((d, p, p, m) if second else (0, 0, 0, m)),
+            more[cut:].reshape((d, p, q, m) if second else (0, 0, 0, m)),
+        )
+
+    def mu_referenced(self) -> dict[str, str]:
+        """Return the thetas that act as the mean of their random effect: {theta: random effect}.
+
+        Those are the estimated ones whose typical value with its eta is all that the links see of them.
+        """
+        links = [d.link for d in self.directions]
+        out: dict[str, Any] = {}
+        for x in self.x:
+            if x.name not in self.model.etas:
+                continue
+            eta = symbol(x.name, "eta")
+            same = all(
+                a is b or _same(a, b, x, eta) for a, b in zip(derivative(links, x), derivative(links, eta), strict=True)
+            )
+            if same:
+                out[x.name] = x.name
+        return out
+
+
+def _same(a: Node, b: Node, x: Node, eta: Node) -> bool:
+    """Tell whether two expressions agree at a few points; an identity of graphs would need rules of algebra."""
+    names = sorted(symbols_of([a, b]), key=lambda s: (s.kind, s.name))
+    points = np.random.default_rng(0).uniform(0.2, 0.8, (len(names), 4))
+    values = Tape(names, [a, b])(points) if names else np.array([[a.value], [b.value]])
+    return bool(np.allclose(values[0], values[1], rtol=1e-9, atol=0.0))
+
+
+def _roots_of(e: Equations) -> tuple[list[Node], list[tuple[int, str]]]:
+    words = [(state, word) for state, entries in e.dosing.items() for word in entries]
+    doses = [e.dosing[state][word] for state, word in words]
+    return [*e.derivatives, *e.initial, *e.outputs, *doses], words

@@ -1,0 +1,123 @@
+"""The main job as a function: a study in, a folder of results out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkpd.errors import PkpdError, nearest
+from pkpd.report.folder import check_place, results_folder
+from pkpd.report.job import Job
+
+if TYPE_CHECKING:
+    from pkpd.calibration.study import Study
+    from pkpd.report.stages import Stage
+
+__all__ = ["ENGINES", "Listener", "run_study"]
+
+ENGINES = ("map", "nuts", "shipped")
+"""Mode and normal approximation, the sampler, or the result that lies beside the study."""
+
+Listener = Callable[[str, float | None], None]
+"""Gets the title of a stage when it begins (None) and when it has ended (its seconds)."""
+
+
+def run_study(
+    study: Study | str | os.PathLike[str],
+    out: str | os.PathLike[str] = "results",
+    *,
+    full: bool = False,
+    seed: int = 0,
+    engine: str | None = None,
+    command: str = "",
+    progress: bool | None = None,
+    listener: Listener | None = None,
+    stages: Sequence[Stage] | None = None,
+) -> Path:
+    """Validate the evidence of a study, calibrate, check, compare schedules, analyse, and write all of it.
+
+    Nothing that exists is touched before everything is done. A run of the sampler that was interrupted goes on where
+    it was when the same call is made again.
+
+    Parameters
+    ----------
+    study : Study, str or path
+        As for `calibrate`. Words for the report are taken from ``report.toml`` beside the study, if it is there.
+    out : path
+        Folder for the results; one that an earlier run made is replaced.
+    full : bool
+        The setting of record, with all checks.
+    seed : int
+    engine : {"map", "nuts", "shipped"}, optional
+        ``nuts`` for the setting of record by default, else ``map``; ``shipped`` takes the fit that lies beside the study.
+    command : str
+        Said in the report under how to reproduce.
+    progress : bool, optional
+        As for `calibrate`.
+    listener : callable, optional
+        Told of each stage.
+    stages : sequence of Stage, optional
+        Other stages than the usual ones.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    PkpdError
+        If the study does not fit its evidence or model, or the folder is somebody else's.
+    """
+    from pkpd.calibration.loading import as_study
+    from pkpd.report.stages import STAGES
+
+    chosen = engine or ("nuts" if full else "map")
+    if chosen not in ENGINES:
+        raise PkpdError(f"run: engine must be one of {', '.join(ENGINES)}, got '{chosen}'{nearest(chosen, ENGINES)}")
+    place = Path(out)
+    check_place(place)
+    loaded = as_study(study)
+    about: dict[str, Any] = {"study": loaded.name, "seed": seed, "engine": chosen, "full": full, "command": command}
+    chains = place.resolve().parent / f".{place.resolve().name}-chains"
+    begin = time.perf_counter()
+    with results_folder(place, about) as folder:
+        job = Job(loaded, _words(study), folder, study, chosen, full, seed, chains, progress)
+        job.found |= {"about": about, "command": command or f"run_study('{loaded.name}', full={full}, seed={seed})"}
+        for stage in STAGES if stages is None else stages:
+            if stage.full and not full:
+                continue
+            _do(stage, job, listener)
+        about["seconds"] = round(time.perf_counter() - begin, 1)
+    shutil.rmtree(chains, ignore_errors=True)
+    return place
+
+
+def _do(stage: Stage, job: Job, listener: Listener | None) -> None:
+    begin = time.perf_counter()
+    if listener:
+        listener(stage.title, None)
+    for work in stage.work:
+        work(job)
+    if listener:
+        listener(stage.title, time.perf_counter() - begin)
+
+
+def _words(study: Study | str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the words of a study's folder, if it has some."""
+    from pkpd.calibration.loading import study_folder
+
+    if not isinstance(study, (str, os.PathLike)):
+        return {}
+    path = study_folder(study) / "report.toml"
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise PkpdError(f"words of the report, {path}: {error}") from None

@@ -1,0 +1,111 @@
+"""Checks that take refits: patients predicted from the others, and the answer under other assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pkpd.errors import PkpdError, nearest
+from pkpd.report.page import Table, Text
+from pkpd.report.words import number, percent
+
+if TYPE_CHECKING:
+    from pkpd.calibration.study import Study
+    from pkpd.report.job import Job
+
+__all__ = ["held_out", "other_assumptions", "read_variant"]
+
+_KEYS = ("fixed", "reinterpret", "exclude", "free")
+
+
+def held_out(job: Job) -> None:
+    """Predict who responded from the other patients alone, and compare with how often anybody responds."""
+    from pkpd.calibration.heldout import leave_one_patient_out
+
+    try:
+        found = leave_one_patient_out(job.study, seed=job.seed)
+    except PkpdError as error:
+        if "no event" in str(error):  # the evidence names no responders
+            return
+        raise
+    job.keep_table("left_out_patients", found.patients.rename_axis("patient").reset_index())
+    job.keep_table("left_out_scores", found.scores.rename_axis("by").reset_index())
+    rows = [
+        [str(name), "yes" if row["responded"] else "no", percent(row["predicted"]), percent(row["base"]), percent(row["cohort_base"])]
+        for name, row in found.patients.iterrows()
+    ]
+    scores = found.scores
+    model, base = (float(scores.loc[name, "brier"]) for name in ("model", "base rate"))
+    better = "better" if model < base else "no better"
+    job.section("uncertain").add(
+        Text(
+            "**Could it have been known beforehand?** Each patient was left out in turn (but for what was known up to "
+            "the first dose), and the others predicted whether this one responds. Measured by the mean squared error, "
+            f"the model is {better} than the plain share of responders ({number(model)} against {number(base)})."
+        ),
+        Table(
+            "Response predicted from the other patients",
+            ["patient", "responded", "by the model", "share of responders among all others", "among those of the report"],
+            rows,
+        ),
+    )
+
+
+def other_assumptions(job: Job) -> None:
+    """Refit under the study's other assumptions and tabulate what becomes of the focus parameter."""
+    from pkpd.calibration.assumptions import BASE, assumptions
+
+    given = job.words.get("variants", {})
+    if not given:
+        return
+    variants = {label: read_variant(job.study, label, changes) for label, changes in given.items()}
+    found = assumptions(job.study, variants, job.focus, seed=job.seed)
+    job.keep_table("assumptions", found)
+    patients = [p for p in found["patient"].unique() if p]
+    wide = found.pivot(index="patient", columns="variant", values="50%").loc[patients]
+    columns = [BASE, *variants]
+    rows = [[str(p), *(float(v) for v in row)] for p, row in zip(wide.index, wide[columns].to_numpy(), strict=True)]
+    most = found[found["variant"] != BASE].sort_values("shift", key=abs).iloc[-1]
+    job.section("uncertain").add(
+        Text(
+            f"**Other assumptions.** The study was calibrated again with other assumptions; the table shows the middle of "
+            f"the {job.focus_name} under each. The largest change is that of {most['patient']} with '{most['variant']}': "
+            f"by {number(abs(float(most['shift'])))} standard deviations of what is known of it."
+        ),
+        Table(f"{job.focus_name} under other assumptions (middle)", ["patient", *columns], rows),
+    )
+
+
+def read_variant(study: Study, label: str, changes: Mapping[str, Any]) -> Study:
+    """Return the study with the changes that ``report.toml`` writes down.
+
+    Parameters
+    ----------
+    study : Study
+    label : str
+    changes : mapping
+        ``fixed`` (parameter to number), ``reinterpret`` ("seed/marker" to factor), ``exclude`` (list of facts), ``free``
+        (parameter to a table with location, spread, ...).
+
+    Raises
+    ------
+    PkpdError
+        If a key or a parameter is unknown.
+    """
+    if strange := [key for key in changes if key not in _KEYS]:
+        hints = ", ".join(f"'{key}'{nearest(key, _KEYS)}" for key in strange)
+        raise PkpdError(f"variant '{label}': there is no {hints}; there is {', '.join(_KEYS)}")
+    known = {free.name: free for free in study.free}
+    given: dict[str, Any] = {key: changes[key] for key in ("fixed", "exclude") if key in changes}
+    if "reinterpret" in changes:
+        given["reinterpret"] = {tuple(key.rsplit("/", 1)): factor for key, factor in changes["reinterpret"].items()}
+    if "free" in changes:
+        if strange := [name for name in changes["free"] if name not in known]:
+            hints = ", ".join(f"'{name}'{nearest(name, known)}" for name in strange)
+            raise PkpdError(f"variant '{label}': {hints} is not free in the study")
+        given["free"] = {
+            name: replace(known[name], **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+            for name, fields in changes["free"].items()
+        }
+    return study.with_(**given)

@@ -1,0 +1,171 @@
+"""How much of the disease the focus parameter carries: over all patients, and patient by patient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.report.page import Table, Text
+from pkpd.report.words import chance, interval, learned, number, percent, plural, quantiles
+
+if TYPE_CHECKING:
+    from pkpd.report.job import Job
+
+__all__ = ["patients", "share"]
+
+
+def share(job: Job) -> None:
+    """Tabulate and draw the focus parameter of every patient and group, beside its prior."""
+    fit, name = job.fit, job.focus
+    after, before = fit.draws(name), fit.draws(name, group="prior")
+    verdicts = fit.contraction()["verdict"]
+    job.found["verdicts"] = verdicts
+    section = job.section("share")
+    if after.ndim == 1:
+        section.add(Text(f"The {_what(job)} is {interval(after)}; before the reports it was {interval(before)}."))
+        return
+    rows = []
+    for i, patient in enumerate(fit.patients):
+        if np.ptp(after[:, i]) == 0:
+            continue
+        middle, low, high = quantiles(after[:, i])
+        rows.append(
+            [patient, fit.cohorts[patient], middle, f"{number(low)} to {number(high)}", interval(before[:, i]),
+             *([percent(float(np.mean(after[:, i] > 0.5)))] if _is_share(job) else []),
+             learned(str(verdicts.get(f"{name}[{patient}]", "not taught")))]
+        )  # fmt: skip
+    heads = ["patient", "cohort", "middle", "95% interval", "before the report", "in words"]
+    if _is_share(job):
+        heads.insert(5, "chance that it is above half")
+    section.add(
+        Text(
+            f"The question of this report is the {_what(job)}: 0 means none of it, 1 all of it. Each patient has an own "
+            "value; patients of one report are taken to be alike to a degree that the reports themselves decide. The "
+            "wider an interval, the less the report could tell; an interval as wide as before the report tells nothing."
+        )
+    )
+    _draw_share(job, section)
+    section.add(Table(f"{job.focus_name} by patient", heads, rows))
+    _summary(job, after)
+    _groups(job, section)
+
+
+def _what(job: Job) -> str:
+    return str(job.words.get("focus_words", job.focus))
+
+
+def _is_share(job: Job) -> bool:
+    free = next(f for f in job.study.free if f.name == job.focus)
+    return free.scale == "logit" and free.limits == (0.0, 1.0)
+
+
+def _draw_share(job: Job, section: Any) -> None:
+    from pkpd.report.forest import forest
+
+    figure = forest(job.fit, job.focus, job.focus_name)
+    section.add(
+        job.picture(
+            "share",
+            figure,
+            f"Horizontal intervals of the {job.focus_name} of every patient, in colour, over the prior in grey. The "
+            "table below holds the same numbers.",
+            f"**{job.focus_name} by patient.** Point: middle; thick line: central half; thin line: 95%. Grey: what was "
+            "believed before the reports.",
+        )
+    )
+
+
+def _groups(job: Job, section: Any) -> None:
+    """Say what a further patient of each group would be like."""
+    location, spread = f"{job.focus}_location", f"{job.focus}_spread"
+    posterior = job.fit.posterior
+    if location not in posterior or not posterior[location].ndim > 2:
+        return
+    draws = job.fit.draws(location)
+    groups = [str(g) for g in posterior[location][posterior[location].dims[-1]].values]
+    texts = [f"{group} {interval(draws[:, i])}" for i, group in enumerate(groups)]
+    section.add(Text(f"Middle of the patients like those of each report: {'; '.join(texts)}."))
+    if spread in posterior:
+        section.add(
+            Text(
+                f"Patients of one report differ from each other by a standard deviation of {interval(job.fit.draws(spread))} "
+                "on the scale of the prior."
+            )
+        )
+
+
+def _summary(job: Job, after: np.ndarray) -> None:
+    cohorts = job.fit.cohorts
+    for cohort in dict.fromkeys(cohorts.values()):
+        columns = [i for i, p in enumerate(job.fit.patients) if cohorts[p] == cohort and np.ptp(after[:, i]) > 0]
+        if not columns:
+            continue
+        average = after[:, columns].mean(axis=1)
+        middle, low, high = quantiles(average)
+        wide = high - low > 0.5 and _is_share(job)
+        label = job.words.get("cohorts", {}).get(cohort, cohort)
+        average = " on average" if len(columns) > 1 else ""
+        job.page.summary.append(
+            f"**{label}** ({plural(len(columns), 'patient')}): the {_what(job)} was {number(middle)}{average} "
+            f"(95% interval {number(low)} to {number(high)}).{' That is wide: the report tells little.' if wide else ''}"
+        )
+
+
+def patients(job: Job) -> None:
+    """Show each patient: reported facts over the curves of the posterior, and a sentence made of numbers."""
+    job.section("patients").add(
+        Text(
+            "Each figure shows what the calibrated model says of one patient (line: middle; bands: half and 95% of what "
+            "is possible) and what was reported (marks). A band says how well the course is known, not how much the "
+            "marker scatters from day to day."
+        )
+    )
+    facts = job.found["facts"]
+    for i, patient in enumerate(job.fit.patients):
+        part = job.subsection("patients", patient.replace("/", "-"), _title(job, patient))
+        part.add(Text(_sentence(job, i, patient, facts)))
+        _draw_patient(job, part, patient)
+
+
+def _title(job: Job, patient: str) -> str:
+    seed, _, who = patient.partition("/")
+    for evidence in job.study.problem.evidence:
+        if evidence.name == seed:
+            given = {q.quantity: q.value for q in evidence.quantities if q.patient == who}
+            about = ", ".join(
+                str(v if isinstance(v, str) else f"{v:g} years")
+                for v in (given.get("sex"), given.get("age"), given.get("disease") or given.get("indication"))
+                if v is not None
+            )
+            return f"{patient}: {about}" if about else patient
+    return patient
+
+
+def _sentence(job: Job, i: int, patient: str, facts: Any) -> str:
+    fit, name = job.fit, job.focus
+    after, before = fit.draws(name), fit.draws(name, group="prior")
+    own = facts[facts["patient"] == patient]
+    if not len(own):
+        own = facts[facts["patient"] == patient.partition("/")[2]]
+    said = f"{plural(len(own), 'fact')} of this patient inform the model; {int(own['inside'].sum())} of them lie inside its 95% interval."
+    if after.ndim == 1 or np.ptp(after[:, i]) == 0:
+        return said
+    verdict = learned(str(job.found["verdicts"].get(f"{name}[{patient}]", "not taught")))
+    text = f"The {job.focus_name} is {interval(after[:, i])}; before the report it was {interval(before[:, i])}: {verdict}."
+    if _is_share(job):
+        text += f" That it is more than half is {chance(float(np.mean(after[:, i] > 0.5)))}."
+    return f"{text} {said}"
+
+
+def _draw_patient(job: Job, part: Any, patient: str) -> None:
+    from pkpd.plot.calibration import patient as draw
+
+    part.add(
+        job.picture(
+            f"patient_{patient.replace('/', '_')}",
+            draw(job.fit, patient),
+            f"Curves of the markers of {patient} with bands, reported facts as marks, doses above.",
+            f"**{patient}.** Reported facts over what the calibrated model says.",
+        )
+    )

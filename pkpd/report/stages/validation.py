@@ -1,0 +1,59 @@
+"""What was published about the drugs against what the model simulates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pkpd.report.page import Table, Text
+from pkpd.report.words import plural
+
+if TYPE_CHECKING:
+    from pkpd.report.job import Job
+
+__all__ = ["published"]
+
+
+def published(job: Job) -> None:
+    """Compare the model's drugs with published numbers, where some are stored for it."""
+    from pkpd.errors import DataError
+    from pkpd.validation.api import validate_model
+
+    try:
+        found = validate_model(job.study.problem.model, n=500 if job.full else 200, seed=job.seed)
+    except DataError:  # nothing published is stored for this model
+        return
+    job.found["validation"] = found
+    job.keep_table("validation", found.table())
+    effects = found.effect_table()
+    section = job.section("checks")
+    good = sum(row.within for row in found.rows)
+    odd = f" The others stand below with the reason, as far as one is known." if found.outside else ""
+    section.add(
+        Text(
+            f"**The drugs.** {good} of {plural(len(found.rows), 'published number')} on how the body handles the drugs "
+            f"(peaks, half-lives, clearances by kidney function) are reproduced within their reported spread.{odd}"
+        ),
+        Table(
+            "Published against simulated",
+            ["what", "in whom", "unit", "published", "spread", "simulated", "result"],
+            [_line(row) for row in found.lines()],
+        ),
+    )
+    if len(effects):
+        job.keep_table("validation_effects", effects)
+        section.add(_effects(effects))
+
+
+def _line(row: tuple[str, ...]) -> list[str]:
+    what, setting, unit, value, spread, _, _, simulated, between, verdict = row
+    return [what, setting, unit, value, spread, f"{simulated} ({between})", verdict]
+
+
+def _effects(table: Any) -> Table:
+    rows = [[r["effect"], r["regimen"], r["published"], r["reading"]] for r in table.to_dict("records")]
+    return Table(
+        "Published effects of anakinra on C-reactive protein, and the IL-1 share that would explain each",
+        ["effect", "schedule", "published", "what it means in this model"],
+        rows,
+        "These were not used for the calibration.",
+    )

@@ -1,0 +1,129 @@
+"""Priors and the unconstrained vector: what is refused, exact gradients, values on the axes, draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from calibration_toy import PATIENTS, Gaussian, rich_layout
+from scipy import stats
+
+from pkpd.calibration.posterior import Posterior
+from pkpd.calibration.priors import ErrorScale, Free, HalfNormal, to_natural, to_scaled
+from pkpd.errors import PkpdError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"scale": "lgo"}, "scale must be log, logit, identity, got 'lgo' (did you mean 'log'?)"),
+        ({"level": "person"}, "level must be shared, patient, got 'person'"),
+        ({"known": "guessed"}, "known must be read, derived, assumed, got 'guessed'"),
+        ({"spread": 0.3}, "a shared parameter is one number: it has no pooling, no spread and one location"),
+        ({"level": "patient", "pooling": "all"}, "pooling needs spread, a number or HalfNormal(scale)"),
+        ({"level": "patient", "spread": 0.3}, "spread is for pooling='all' or 'cohort'"),
+        ({"level": "patient", "pooling": "all", "spread": -1.0}, "spread must be a number > 0 or HalfNormal(scale), got -1.0"),
+        ({"bounds": (0.0, 1.0)}, "bounds are for the logit scale, got scale 'log'"),
+        ({"scale": "logit", "bounds": (2.0, 1.0)}, "bounds must be finite and rise, got (2.0, 1.0)"),
+        ({"scale": "logit", "location": (2.0, 1.0)}, "location: the logit scale needs a value inside (0, 1), got 2"),
+        ({"location": (-1.0, 1.0)}, "location: the log scale needs a value > 0, got -1"),
+        ({"location": (1.0, 0.0)}, "location: sd must be > 0, got 0; a value that is known belongs to the study's fixed"),
+        ({"location": 3.0}, "location must be (value, sd on the log axis), got 3.0"),
+        ({"level": "patient", "location": {"A": (1.0,)}}, "location of 'A' must be (value, sd on the log axis), got (1.0,)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_declaration_says_what_is_wrong(arguments, text):
+    with pytest.raises(PkpdError) as error:
+        Free("CL", **{"location": (1.0, 0.5), **arguments})
+    assert str(error.value).startswith("Free('CL'): ")
+    assert text in str(error.value)
+
+
+def test_all_faults_of_a_declaration_are_named_at_once():
+    with pytest.raises(PkpdError, match=r"bounds are for.*location: sd must be > 0"):
+        Free("CL", (1.0, -1.0), bounds=(0, 1))
+
+
+def test_other_priors_refuse_what_is_not_positive():
+    with pytest.raises(PkpdError, match="HalfNormal: scale must be a number > 0, got 0"):
+        HalfNormal(0)
+    with pytest.raises(PkpdError, match=r"ErrorScale: value must be a number > 0, got -1; sd must be a number > 0, got 0"):
+        ErrorScale(-1, 0)
+
+
+@pytest.mark.parametrize(("scale", "bounds"), [("log", (0, 1)), ("logit", (0, 1)), ("logit", (-2, 5)), ("identity", (0, 1))])
+def test_axes_are_inverse_to_each_other(scale, bounds):
+    x = np.linspace(-6, 6, 25)
+    np.testing.assert_allclose(to_scaled(to_natural(x, scale, bounds), scale, bounds), x, rtol=1e-9, atol=1e-9)
+
+
+def toy_posterior(seed=1):
+    layout = rich_layout()
+    y = np.random.default_rng(seed).normal(1.0, 0.3, (len(PATIENTS), len(layout.free)))
+    return Posterior(layout, Gaussian(y, 0.2))
+
+
+def test_gradient_is_that_of_the_density():
+    posterior = toy_posterior()
+    for q in posterior.prior_draws(5, 3):
+        logp, gradient = posterior.logp_grad(q)
+        steps = 1e-6 * np.eye(posterior.dim)
+        found = [(posterior.logp(q + h) - posterior.logp(q - h)) / 2e-6 for h in steps]
+        assert logp == pytest.approx(posterior.logp(q), rel=1e-12)
+        np.testing.assert_allclose(gradient, found, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+
+
+def test_a_point_without_a_density_is_minus_infinity():
+    posterior = toy_posterior()
+    q = np.zeros(posterior.dim)
+    q[posterior.names.index("CL")] = 1e5
+    logp, gradient = posterior.logp_grad(q)
+    assert logp == -np.inf
+    assert posterior.logp(q) == -np.inf
+    assert not gradient.any()
+
+
+def test_values_of_a_patient_follow_from_location_spread_and_effect():
+    layout = rich_layout()
+    q = layout.draw(1, np.random.default_rng(0))[0]
+    found = layout.transform(q)
+    entry = dict(zip(layout.names, q, strict=True))
+    location = 0.0 + 1.0 * entry["phi_location[B]"]  # logit 0.5 is 0
+    spread = np.exp(entry["phi_spread"])
+    phi = 1 / (1 + np.exp(-(location + spread * entry["phi[s/p4]"])))
+    assert found["phi"][4] == pytest.approx(phi, rel=1e-12)
+    assert found["phi_location"][1] == pytest.approx(1 / (1 + np.exp(-location)), rel=1e-12)
+    assert found["phi_spread"] == pytest.approx(spread)
+    assert found["V"][1] == pytest.approx(55.0)
+    assert "V[s/p1]" not in layout.names
+    assert found["V"][0] == pytest.approx(50.0 * np.exp(0.2 * entry["V[s/p0]"]), rel=1e-12)
+    assert found["t"][2] == pytest.approx(3.0 + 1.5 * entry["t_location[A]"] + 0.4 * entry["t[s/p2]"], rel=1e-12)
+    assert 2.0 < found["w"] < 6.0
+    assert found["CRP_error"] == pytest.approx(1.2 * np.exp(0.4 * entry["CRP_error"]), rel=1e-12)
+    assert layout.errors(q)[1] == pytest.approx(1.5)
+
+
+def test_prior_density_is_normalised_as_declared():
+    layout = rich_layout()
+    q = layout.draw(1, np.random.default_rng(2))[0]
+    u = layout.names.index("phi_spread")
+    others = np.delete(q, u)
+    # density of the logarithm of a half-normal number, by the change of variable
+    expected = stats.norm.logpdf(others).sum() + stats.halfnorm.logpdf(np.exp(q[u])) + q[u]
+    assert float(layout.log_prior(q)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_draws_of_the_prior_have_the_declared_distributions():
+    layout = rich_layout()
+    found = layout.transform(layout.draw(4000, np.random.default_rng(5)))
+    assert stats.kstest(found["phi_spread"], stats.halfnorm(0, 1.0).cdf).pvalue > 1e-3
+    assert stats.kstest(np.log(found["CL"] / 9.0), stats.norm(0, 0.3).cdf).pvalue > 1e-3
+    assert stats.kstest(np.log(found["k"][:, 3] / 2.0), stats.norm(0, np.hypot(0.5, 0.3)).cdf).pvalue > 1e-3
+
+
+def test_many_draws_are_transformed_as_one():
+    layout = rich_layout()
+    q = layout.draw(7, np.random.default_rng(1))
+    together = layout.transform(q)
+    for i in range(7):
+        for name, value in layout.transform(q[i]).items():
+            np.testing.assert_array_equal(together[name][i], value)

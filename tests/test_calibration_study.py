@@ -1,0 +1,199 @@
+"""Studies: what is refused, how they change, how facts become terms, what moves the fingerprint, where they are found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from calibration_toy import drug_model, evidence, fact, other_facts, small_study
+
+from pkpd.calibration.loading import list_studies, load_study
+from pkpd.calibration.priors import ErrorScale, Free
+from pkpd.calibration.study import Study
+from pkpd.errors import LibraryError, PkpdError
+
+CL = Free("CL", (1.0, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"evidence": "toy"}, "evidence must be a sequence, got the text 'toy'"),
+        ({"evidence": []}, "there is no evidence; give names or folders of seeds"),
+        ({"free": []}, "nothing is free; give free=[Free(name, (value, sd)), ...]"),
+        ({"free": ["CL"]}, "free must hold Free(...), got 'CL'"),
+        ({"free": [CL, CL]}, "'CL' is free twice"),
+        ({"fixed": {"CL": 2.0}}, "'CL' is both free and fixed; drop one"),
+        ({"fixed": {"V": "10"}}, "fixed 'V' must be a number or numbers by patient or cohort, got '10'"),
+        ({"every": 0.0}, "every must be > 0, got 0.0"),
+        ({"errors": {"Cc": -1.0}}, "errors of 'Cc': must be a factor > 0 or ErrorScale(value, sd), got -1.0"),
+        ({"reinterpret": {"Cc": 2.0}}, "a key of reinterpret is (seed, marker), got 'Cc'"),
+        ({"reinterpret": {("toy", "Cc"): 0.0}}, "reinterpret ('toy', 'Cc'): the factor must be a number > 0, got 0.0"),
+        ({"settings": {"chain": 4}}, "settings has no 'chain' (did you mean 'chains'?)"),
+        ({"settings": {"chains": 1.5}}, "settings: chains must be a whole number > 0, got 1.5"),
+    ],
+)
+def test_a_study_that_contradicts_itself_is_refused(changes, text):
+    with pytest.raises(PkpdError) as error:
+        small_study(**{"free": [CL], **changes})
+    assert text in str(error.value)
+    assert str(error.value).startswith("study 'toy': ")
+
+
+def test_a_bad_name_is_refused():
+    with pytest.raises(PkpdError, match="name must be a word of letters, digits, - and _, got 'a b'"):
+        Study("a b", drug_model(), [evidence()], [CL])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"fixed": {"Vv": 2.0}}, "there is no parameter 'Vv' (did you mean 'V'?); there are CL, V, shift"),
+        ({"errors": {"cc": 1.0}}, "there is no output 'cc' (did you mean 'Cc'?)"),
+        ({"cohorts": {"p1": "A"}}, "there is no patient 'p1'"),
+        ({"covariates": {"toy/p1": {"CRCL": 3.0}}}, "there is no covariate 'CRCL'; there is WT"),
+        ({"reinterpret": {("tox", "Cc"): 2.0}}, "there is no seed 'tox' (did you mean 'toy'?)"),
+        ({"exclude": ["toy/p1_valu"]}, "exclude 'toy/p1_valu' fits no fact (did you mean 'toy/p1_value'?)"),
+        ({"patients": ["toy/p9"]}, "patients 'toy/p9' fits no patient"),
+        ({"evidence": [evidence(), evidence()]}, "the seed 'toy' is given twice"),
+        ({"exclude": ["toy/*"]}, "no fact is left to fit"),
+        ({"fixed": {"V": {"C": 1.0}}, "free": [CL]}, "fixed 'V': 'C' is neither a patient nor a cohort"),
+        ({"free": [Free("CL", {"A": (1.0, 0.1)}, level="patient")]}, "no location for 1 patients (first: toy/p3); add '*'"),
+        (
+            {"free": [Free("CL", {"C": (1.0, 0.1), "*": (1.0, 0.1)}, level="patient")]},
+            "free 'CL': 'C' is neither a patient nor a cohort",
+        ),
+    ],
+)  # fmt: skip
+def test_a_study_that_does_not_fit_model_and_evidence_is_refused(changes, text):
+    with pytest.raises(PkpdError) as error:
+        _ = small_study(**changes).problem
+    assert text in str(error.value)
+
+
+def test_all_faults_are_named_at_once():
+    report = other_facts(
+        evidence(),
+        fact("odd", "p1", "value", 1.0, 2.0, marker="CCc"),
+        fact("unit", "p1", "value", 1.0, 2.0, unit="mL"),
+        fact("kind", "p1", "order", 1.0, 2.0),
+    )
+    with pytest.raises(PkpdError) as error:
+        _ = small_study(evidence=[report], fixed={"Vv": 2.0}).problem
+    text = str(error.value)
+    assert "4 faults: " in text
+    assert "fact 'toy/odd' is about CCc, of which model 'bolus' has no output (did you mean 'Cc'?); exclude it" in text
+    assert "fact 'toy/unit': unit 'mL' cannot be converted to 'mg/L'" in text
+    assert "fact 'toy/kind' of kind 'order' has no likelihood" in text
+
+
+def test_facts_become_terms_in_hours_and_in_the_models_unit():
+    terms = {t.name: t for t in small_study().problem.subjects[0].terms}
+    value, peak, below, above, change, grade = terms.values()
+    assert (value.kind, value.time, value.value) == ("density", 6.0, 5.5)
+    assert (peak.kind, peak.time, peak.time_to, peak.value) == ("peak", 0.0, 12.0, 11.0)
+    assert peak.at == pytest.approx(0.96)
+    assert (below.kind, below.time, below.time_to, below.value) == ("below", 24.0, 48.0, 4.0)
+    assert (above.kind, above.value) == ("above", 2.0)  # 2000 ug/L
+    assert (change.kind, change.value) == ("ratio_below", 0.6)
+    assert (grade.kind, grade.value, grade.value_to) == ("grade", 0.0, 1.0)
+
+
+def test_day_zero_of_the_simulation_is_the_start_day_of_the_seed():
+    report = evidence()
+    early = replace(report, source=replace(report.source, start_day=-2.0))
+    assert small_study(evidence=[early]).problem.subjects[0].terms[0].time == 54.0
+
+
+def test_another_reading_of_a_marker_scales_values_but_not_ratios_or_grades():
+    terms = {t.name: t for t in small_study(reinterpret={("toy", "Cc"): 10.0}).problem.subjects[0].terms}
+    assert terms["toy/p1_value"].value == 55.0
+    assert terms["toy/p1_change"].value == 0.6
+    assert terms["toy/p1_grade"].value == 0.0
+
+
+def test_excluded_facts_and_left_out_patients():
+    problem = small_study(exclude=["*/p1_*", "toy/p2_grade"]).problem
+    assert [len(s.terms) for s in problem.subjects] == [0, 5, 6]
+    assert problem.rows.tolist() == [1, 2]
+    assert small_study(patients=["toy/p3"]).problem.patients == ("toy/p3",)
+
+
+def test_covariates_cohorts_and_fixed_values_reach_the_subjects():
+    study = small_study(
+        covariates={"toy/p2": {"WT": 55.0}}, cohorts={"toy/p2": "B"}, fixed={"shift": {"B": 1.0, "toy/p3": 2.0}}
+    )
+    one, two, three = study.problem.subjects
+    assert (one.covariates, two.covariates) == ({"WT": 80.0}, {"WT": 55.0})
+    assert study.problem.cohorts == ("A", "B", "B")
+    assert (one.values, two.values, three.values) == ({}, {"shift": 1.0}, {"shift": 2.0})
+
+
+def test_with_merges_mappings_and_moves_parameters_between_free_and_fixed():
+    study = small_study(reinterpret={("toy", "Cc"): 2.0})
+    changed = study.with_(fixed={"V": 12.0}, reinterpret={("toy", "Cc"): None}, exclude=["toy/p1_grade"])
+    assert [f.name for f in changed.free] == ["CL"]
+    assert (changed.fixed, changed.reinterpret, changed.exclude) == ({"V": 12.0}, {}, ("toy/p1_grade",))
+    back = changed.with_(free={"V": Free("V", (9.0, 0.1)), "CL": None})
+    assert ([f.name for f in back.free], back.fixed) == (["V"], {})
+    assert len(study.free) == 2
+    with pytest.raises(PkpdError, match=r"has no field 'fixd' \(did you mean 'fixed'\?\)"):
+        study.with_(fixd={})
+    with pytest.raises(PkpdError, match="free names 'V' for 'CL'; the key is the parameter's name"):
+        study.with_(free={"V": CL})
+
+
+def test_the_fingerprint_moves_with_all_that_the_posterior_depends_on():
+    study = small_study()
+    changes = [
+        {"fixed": {"shift": 0.5}}, {"reinterpret": {("toy", "Cc"): 2.0}}, {"exclude": ["toy/p1_grade"]}, {"every": 12.0},
+        {"rtol": 1e-7}, {"cohorts": {"toy/p2": "B"}}, {"covariates": {"toy/p1": {"WT": 60.0}}},
+        {"errors": {"Cc": ErrorScale(1.0, 0.3)}}, {"free": {"V": Free("V", (10.0, 0.3))}},
+        {"model": drug_model().with_values(shift=0.1)},
+    ]  # fmt: skip
+    found = {study.fingerprint, *(study.with_(**c).fingerprint for c in changes)}
+    assert len(found) == len(changes) + 1
+    assert small_study().fingerprint == study.fingerprint
+    assert study.with_(title="new", settings={"draws": 5}).fingerprint == study.fingerprint
+
+
+def test_patients_are_found_with_and_without_their_seed():
+    problem = small_study(evidence=[evidence(), evidence("other", ("p1",))]).problem
+    assert problem.index_of("p3") == 2
+    assert problem.index_of("other/p1") == 3
+    with pytest.raises(PkpdError, match="'p1' is the name of several patients"):
+        problem.index_of("p1")
+    with pytest.raises(PkpdError, match=r"'p33' is no patient"):
+        problem.index_of("p33")
+
+
+STUDY = '''"""A study on file."""
+from pkpd.calibration.priors import Free
+from pkpd.calibration.study import Study
+study = Study("mine", "pk1_oral", ["seed"], [Free("CL", (1.0, 0.3))])
+'''
+
+
+def test_studies_are_loaded_from_files_and_folders(tmp_path):
+    (tmp_path / "study.py").write_text(STUDY)
+    assert load_study(tmp_path).name == "mine"
+    assert load_study(str(tmp_path / "study.py")).free[0].name == "CL"
+    (tmp_path / "study.py").write_text("study = 3")
+    with pytest.raises(LibraryError, match="must assign one Study to the global name 'study'; it is a int"):
+        load_study(tmp_path)
+    (tmp_path / "study.py").unlink()
+    with pytest.raises(LibraryError, match=r"study\.py does not exist"):
+        load_study(tmp_path)
+    with pytest.raises(LibraryError, match="does not exist; give a name of the library, a folder"):
+        load_study(str(tmp_path / "none"))
+    with pytest.raises(LibraryError, match="the library has no study 'nobody'"):
+        load_study("nobody")
+
+
+def test_every_study_of_the_library_fits_its_model_and_evidence():
+    for entry in list_studies():
+        study = load_study(entry.name)
+        assert study.name == entry.name
+        assert entry.title
+        assert all(f.source for f in study.free)
+        assert study.problem.layout.dim > 0
