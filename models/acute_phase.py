@@ -8,8 +8,9 @@ Equations: signal' = k (DRIVE / (1 + CTCZ / IC50) - signal); crp' = kout_CRP (si
 heat); CRP = CRP0 + slope_CRP crp; temperature = T0 + slope_T heat.
 
 Where the sources disagree: CRP leaves plasma with a half-life of 19 h (tracer, Vigushin 1993, k 0.0365/h), 29 h (Li
-2018, 0.0238/h) or 31 h (Netterberg 2018, 0.0224/h), the latter two from the course of disease. Chosen: 0.029/h,
-between them. The log-log slope of CRP on IL-6 was 0.85 in one re-analysis; here it is 1.
+2018, 0.0238/h) or 31 h (Netterberg 2018, 0.0224/h), the latter two from the course of disease, which holds the delay
+of what drives CRP as well. Chosen: the tracer, since that delay is a state here. The log-log slope of CRP on IL-6 was
+0.85 in one re-analysis; here it is 1.
 
 Assumed: all of temperature, for which no model was found; that fever passes the IL-6 receptor (tocilizumab lowered
 temperature in 27 patients with COVID-19); the slopes, of the order of CRP in severe COVID-19. Left out: fibrinogen,
@@ -58,9 +59,7 @@ model = Model(
             "turnover of the signal, half-life 4.2 h",
             source="that of IL-6, Hardiansyah 2019 Table S1",
         ),
-        Parameter(
-            "kout_CRP", 0.029, "1/h", "loss of CRP", source="between 0.0224 and 0.0365, see above", known="derived"
-        ),
+        Parameter("kout_CRP", 0.0365, "1/h", "loss of CRP, half-life 19 h", source="Vigushin 1993, tracer, abstract"),
         Parameter("kout_T", 0.15, "1/h", "turnover of temperature", source="defervescence in hours", known="assumed"),
         Parameter("IC50", 0.2, "mg/L", "tocilizumab that halves IL-6 signalling", source=AFFINITY, known="derived"),
         Parameter("CRP0", 2.0, "mg/L", "CRP in health", source="1.16-2.42 by disease, Li 2018", known="derived"),

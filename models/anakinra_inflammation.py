@@ -27,6 +27,10 @@ def signal_left(C, p):
     return 1 / (1 + C / p.IC50)
 
 
+def individual(p, cov):
+    return {"acute.k": p.tone.k}
+
+
 def connect(t, x, p):
     S, S_csf = signal_left(x.anakinra.Cc, p), signal_left(x.anakinra.Ccsf, p)
     phi = p.tone.phi
@@ -120,6 +124,7 @@ model = Model(
         like("lymphocytes", "injury", "lymphocytes"),
         like("ICANS", "neuro", "ICANS"),
     ],
+    individual=individual,
     connect=connect,
     calculate=outputs,
 )

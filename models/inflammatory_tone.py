@@ -10,9 +10,9 @@ log(1 + exp((t - t_on) / tau_on)). IL6 = slope X.
 
 Assumed: that drive, blockade and steroid multiply; the form of the drive (surge 0: a plateau that ends; 1: decay by
 half in each t_off - t_on from the start), which no report shows; the steroid's potency, for which no model was found,
-so that IC50 stands for half of the effect at 1-2 mg of dexamethasone a day and Imax is for data to tell. Values of the drive are examples. Left out: feedback of IL-1 on its
-own production (Lachmann 2009), endogenous IL-1Ra, tolerance (Urien 2013 saw resistance within 60 days), viral load
-and the number of CAR T cells.
+so that IC50 stands for half of the effect at 1-2 mg of dexamethasone a day and Imax is for data to tell. Values of the
+drive are examples. Left out: feedback of IL-1 on its own production (Lachmann 2009), endogenous IL-1Ra, tolerance
+(Urien 2013 saw resistance within 60 days), viral load and the number of CAR T cells.
 """
 
 from pkpd import Covariate, LogNormal, Model, Output, Parameter, State, absolute, exp, expit, log, maximum
@@ -106,7 +106,7 @@ model = Model(
             0.0,
             "",
             "form: 0 plateau, 1 surge that decays",
-            bounds=(-1e-9, 1),
+            bounds=(0, 1),
             source="by convention",
             known="assumed",
             fixed=True,

@@ -125,7 +125,7 @@ def plain_study():
 
 
 def test_ranks_of_the_truth_are_uniform_for_a_posterior_that_is_normal():
-    found = simulation_based_calibration(plain_study(), 60, method="map", seed=1, ranks=49)
+    found = simulation_based_calibration(plain_study(), 40, method="map", seed=1, ranks=49)
     assert list(found.ranks.columns) == ["CL", "V", "log_likelihood"]
     table = found.test(5)
     assert (table.loc[["CL", "V"], "p"] > 0.005).all()
@@ -146,16 +146,16 @@ def test_ranks_show_data_that_scatter_more_than_the_study_says(monkeypatch):
         return replace(found, subjects=tuple(louder))
 
     monkeypatch.setattr(Replicator, "draw", rough)
-    table = simulation_based_calibration(plain_study(), 60, method="map", seed=1, ranks=49).test(5)
+    table = simulation_based_calibration(plain_study(), 40, method="map", seed=1, ranks=49).test(5)
     assert table["p_holm"].min() < 0.01
     assert table.loc["CL", "spread"] > 1.3
 
 
 @pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform_for_the_sampler():
-    settings = {"chains": 2, "tune": 250, "draws": 250}
-    found = simulation_based_calibration(small_study(), 100, seed=3, settings=settings)
-    assert len(found.ranks) == 100
+    settings = {"chains": 1, "tune": 200, "draws": 250}
+    found = simulation_based_calibration(small_study(), 60, seed=3, settings=settings)
+    assert len(found.ranks) == 60
     assert (found.test()["p_holm"] > 0.01).all(), found.test()
 
 

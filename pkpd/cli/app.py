@@ -45,7 +45,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from pkpd import __version__
+        from pkpd.version import __version__
 
         typer.echo(f"pkpd {__version__}")
         raise typer.Exit

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.fit.data import FitData
-from pkpd.fit.families import Normal
+from pkpd.fit.data import Channel, FitData
 from pkpd.fit.tape import Tape
 from pkpd.graph.derivative import derivative
 from pkpd.graph.functions import exp
@@ -127,10 +126,10 @@ class _Channel:
     """The expressions of one channel."""
 
     def __init__(
-        self, channel: object, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float], interaction: bool,
+        self, channel: Channel, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float], interaction: bool,
         laplace: bool,
     ) -> None:  # fmt: skip
-        family, observed = channel.family, channel.observed  # type: ignore[attr-defined]
+        family, observed = channel.family, channel.observed
         self.f, self.g, self.y = (symbol(n, "covariate") for n in "fgy")
         self.z = [symbol(s.name, "covariate") for s in sigmas]
         moved = {s.number: exp(z) if s.scale == "log" else z for s, z in zip(sigmas, self.z, strict=True)}
@@ -144,8 +143,7 @@ class _Channel:
         self.info = expected if expected is not None else -self.l_ff
         self.b = -self.l_ff if self.curved else self.info
         self.c = -self.l_f if self.curved else const(0)
-        spread = 0.5 * _log(family.variance(g, all_values)) if isinstance(family, Normal) else None
-        self.root = spread
+        self.root = family.log_sd(g, all_values)
 
     def tapes(self) -> tuple[Tape, Tape, bool]:
         inputs = [self.f, self.g, self.y, *self.z]
@@ -159,8 +157,3 @@ class _Channel:
             second += [*moved, root]
         return Tape(inputs, [self.l, self.l_f, self.info]), Tape(inputs, second), self.curved
 
-
-def _log(node: Node) -> Node:
-    from pkpd.graph.functions import log
-
-    return log(node)

@@ -74,6 +74,10 @@ class Family:
         """Return the expected square of the derivative of the log-density by f; None: its curvature is taken."""
         return None
 
+    def log_sd(self, g: Node, s: F) -> Node | None:
+        """Return the logarithm of the standard deviation of the normal density, None where there is none."""
+        return None
+
     def rebuilt(self, values: Sequence[float]) -> ResidualError:
         """Return the residual error of the model with other values."""
         raise NotImplementedError
@@ -108,6 +112,9 @@ class Normal(Family):
         slope = derivative([r], f)[0]
         return 1 / r + 0.5 * (slope / r) * (slope / r)
 
+    def log_sd(self, g: Node, s: F) -> Node:
+        return 0.5 * log(self.variance(g, s))
+
     def log_cdf(self, f: Node, g: Node, limit: Node, s: F, sign: float = 1.0) -> Node:
         """Return log P(y < limit), or of the opposite with sign -1."""
         return log_phi(sign * (limit - f) / sqrt(self.variance(g, s)))
@@ -133,6 +140,9 @@ class LogScale(Family):
 
     def information(self, f: Node, g: Node, s: F) -> Node:
         return 1 / (s[0] * s[0] * f * f)
+
+    def log_sd(self, g: Node, s: F) -> Node:
+        return log(s[0])
 
     def log_cdf(self, f: Node, g: Node, limit: Node, s: F, sign: float = 1.0) -> Node:
         return log_phi(sign * (log(limit) - log(f)) / s[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ _EARLY, _LONG, _GIVEN = "early", "early, continued", "as given"
 _CLEAR, _GAIN, _PRIOR = 0.9, 0.9, 0.3
 
 
+@functools.lru_cache(maxsize=1)
 def taught(source: Any) -> dict[str, float]:
     """Return how much of each number's prior variance the evidence removed; nothing where that is not known.
 
@@ -57,6 +59,13 @@ def _belief(known: Mapping[str, float], patient: str, extra: tuple[str, ...] = (
     text = ", ".join(f"{n} {share(max(c, 0.0))}" for n, c in found.items())
     verdict = "; the answer mostly reflects the prior" if _reflects_prior(known, patient) else ""
     return f"{patient}: part of the prior variance that the evidence removed: {text}{verdict}."
+
+
+def _approximate(source: Any) -> tuple[str, ...]:
+    """Return a caveat for a posterior that is an approximation."""
+    if getattr(source, "method", "") != "map":
+        return ()
+    return ("From the normal approximation at the mode (method='map'); the posterior of record is method='nuts'.",)
 
 
 def _evidence(name: str, question: str, source: Any, seed_name: str, patients: tuple[str, ...]) -> Evidence | Answer:
@@ -139,6 +148,7 @@ def late_starters(name: str, question: str, source: Any, n: int, seed: int) -> A
             f" {', '.join(none)} got anakinra on the day on which treatment of the toxicity began: no earlier start."
         )
     caveats = (
+        *_approximate(source),
         *(_belief(known, f"strati2020/{p.lower()}", ("w_csf",)) for p in found),
         "Early is the day on which the toxicity was first treated. Steroids and tocilizumab stay as they were, though "
         "a response might have spared them; survival is not modelled.",
@@ -174,7 +184,7 @@ def _gain(found: Comparison, measure: str) -> tuple[str, list[str]]:
         chance = row["P(better)"]
         if chance >= _CLEAR and row["ratio"] <= _GAIN:
             clear.append(arm)
-        text.append(f"{arm} {_change(row)}, better with {share(chance)}")
+        text.append(f"{arm} {_change(row)}, less with a probability of {share(chance)}")
     return "; ".join(text), clear
 
 
@@ -218,6 +228,7 @@ def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Ans
     )  # fmt: skip
     known = taught(source)
     caveats = (
+        *_approximate(source),
         _belief(known, full),
         "The report gives no days: the axis is nominal, and the day of the switch is assumed.",
         "Weight and creatinine clearance are not reported (reference values); renal toxicity was, and impaired kidneys "
@@ -271,10 +282,10 @@ def _mattered(found: Comparison) -> str:
         chance, ratio = row["P(better)"], row["ratio"]
         clear = chance >= _CLEAR and ratio <= _GAIN
         label = {"activity_area": "inflammatory activity over the course", "CRP_area": "CRP over the course"}[main]
-        parts.insert(0, "Yes, it did." if clear else "It hardly mattered, or the reports cannot tell.")
+        parts.insert(0, "Yes, by the model." if clear else "It hardly mattered, or the reports cannot tell.")
         parts.append(
             f"The {label} as given is {number(ratio)} times (90% {number(row['ratio_low'])}-"
-            f"{number(row['ratio_high'])}) that of daily doses throughout; less with {share(chance)}."
+            f"{number(row['ratio_high'])}) that of daily doses throughout; less with a probability of {share(chance)}."
         )
     if "fever_days" in given:
         parts.append(f"Days with fever change by {_change(given['fever_days'])}.")

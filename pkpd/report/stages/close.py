@@ -28,7 +28,7 @@ def reproduce(job: Job) -> None:
     """Write the command, versions, seeds and fingerprints."""
     from importlib.metadata import version
 
-    from pkpd import __version__
+    from pkpd.version import __version__
 
     problem = job.study.problem
     rows = [

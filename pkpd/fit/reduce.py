@@ -1,0 +1,499 @@
+"""From data to subjects, and from directions to the estimated vector: the compiled loops of the objective.
+
+Random effects are ``eta = L u`` with ``omega = L L^T`` and u standard normal, so that a variance may go to 0 and omega
+is never inverted. With d directions phi(u, x), the log-density l of a subject's data, the curvature M(phi) and
+``A = dphi/du``,
+
+    OFV_i = -2 l + u^T u + log det H,    H = I + A^T M A,
+
+at the u that maximises ``l - u^T u / 2``. Derivatives follow from those of l and M by phi and the chain rule.
+
+Source: Almquist J, Leander J, Jirstrand M. J Pharmacokinet Pharmacodyn 2015;42:191-209; for FOCEI
+``M = sum_j (1/R + R_f^2 / (2 R^2)) f' f'^T``, their equations 20 to 22.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pkpd.machine.jit import compiled, entry
+
+__all__ = ["inner_terms", "outer_terms"]
+
+
+@compiled
+def _cholesky(H, L):
+    """Write the lower factor of H; return the logarithm of the determinant, NaN if H is not positive definite."""
+    n = H.shape[0]
+    total = 0.0
+    for i in range(n):
+        for j in range(i + 1):
+            s = H[i, j]
+            for k in range(j):
+                s -= L[i, k] * L[j, k]
+            if i == j:
+                if not s > 0.0:
+                    return np.nan
+                L[i, i] = math.sqrt(s)
+                total += 2.0 * math.log(L[i, i])
+            else:
+                L[i, j] = s / L[j, j]
+    return total
+
+
+@compiled
+def _solve(L, b):
+    """Solve L L^T x = b in place."""
+    n = b.size
+    for i in range(n):
+        for k in range(i):
+            b[i] -= L[i, k] * b[k]
+        b[i] /= L[i, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            b[i] -= L[k, i] * b[k]
+        b[i] /= L[i, i]
+
+
+@compiled
+def _slopes(e, factor, i, A):
+    """Write A = dphi/deta L of subject i."""
+    d, p = e.shape[0], e.shape[1]
+    for k in range(d):
+        for b in range(p):
+            s = 0.0
+            for a in range(b, p):
+                s += e[k, a, i] * factor[a, b]
+            A[k, b] = s
+
+
+@entry
+def inner_terms(starts, chosen, random, F, first, e, factor, u, extra, value, gradient, step, decrement, M):
+    """Write value, gradient and Newton step of ``-l + u^T u / 2`` for some subjects.
+
+    Parameters
+    ----------
+    starts : int array, (m + 1,)
+        Ranges of data.
+    chosen : int array
+        Subjects.
+    random : int array
+        Directions that random effects reach.
+    F : float array, (1 + d, N)
+        Predictions and their derivatives by directions.
+    first : float array, (3, N)
+        l, its derivative by the prediction, information.
+    e : float array, (d, p, m)
+    factor : float array, (p, p)
+    u : float array, (m, p)
+    extra : float array, (m, p, p)
+        What the exact second derivative adds to the one from M; used where the sum is positive definite.
+    value, gradient, step, decrement, M : float arrays, (m,), (m, p), (m, p), (m,), (m, d, d)
+        Written; the decrement is the product of gradient and step.
+    """
+    d, p = e.shape[0], e.shape[1]
+    g, A, H, C = np.zeros(d), np.zeros((d, p)), np.zeros((p, p)), np.zeros((p, p))
+    for i in chosen:
+        l = 0.0
+        g[:] = 0.0
+        M[i] = 0.0
+        for j in range(starts[i], starts[i + 1]):
+            l += first[0, j]
+            for a in random:
+                g[a] += first[1, j] * F[1 + a, j]
+                w = first[2, j] * F[1 + a, j]
+                for b in random:
+                    if b > a:
+                        break
+                    M[i, a, b] += w * F[1 + b, j]
+        for a in range(d):
+            for b in range(a):
+                M[i, b, a] = M[i, a, b]
+        _slopes(e, factor, i, A)
+        total = -l
+        for a in range(p):
+            total += 0.5 * u[i, a] * u[i, a]
+            s = u[i, a]
+            for k in random:
+                s -= A[k, a] * g[k]
+            gradient[i, a] = s
+        value[i] = total
+        _curvature(A, M[i], H)
+        for a in range(p):
+            for b in range(p):
+                C[a, b] = H[a, b] + extra[i, a, b]
+        logdet = _cholesky(C, C)
+        if logdet != logdet:
+            logdet = _cholesky(H, C)
+        for a in range(p):
+            step[i, a] = -gradient[i, a]
+        if logdet == logdet:
+            _solve(C, step[i])
+        decrement[i] = 0.0
+        for a in range(p):
+            decrement[i] -= gradient[i, a] * step[i, a]
+
+
+@compiled
+def _curvature(A, M, H):
+    """Write H = I + A^T M A."""
+    d, p = A.shape
+    for a in range(p):
+        for b in range(a + 1):
+            s = 1.0 if a == b else 0.0
+            for k in range(d):
+                t = 0.0
+                for c in range(d):
+                    t += M[k, c] * A[c, b]
+                s += A[k, a] * t
+            H[a, b] = s
+            H[b, a] = s
+
+
+@compiled
+def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, T, l_e, l_fe, M_e, w_e):
+    """Sum the data of a subject; see :func:`outer_terms`. Return the log-density."""
+    d, s, k0 = l_phi.size, sigma.shape[1], G0.shape[0]
+    l = 0.0
+    for j in range(first, last):
+        l += v[0, j]
+        for a in range(d):
+            fa = F[1 + a, j]
+            l_phi[a] += v[1, j] * fa
+            for b in range(a + 1):
+                fb = F[1 + b, j]
+                fab = S[pair[a, b], j] if pair[a, b] >= 0 else 0.0
+                L2[a, b] += v[2, j] * fa * fb + v[1, j] * fab
+                M[a, b] += v[3, j] * fa * fb + v[5, j] * fab
+                for k in range(d):
+                    fk = F[1 + k, j]
+                    fak = S[pair[a, k], j] if pair[a, k] >= 0 else 0.0
+                    fbk = S[pair[b, k], j] if pair[b, k] >= 0 else 0.0
+                    t = v[4, j] * fa * fb * fk + v[3, j] * (fak * fb + fa * fbk) + v[6, j] * fk * fab
+                    if third.size and pair[a, b] >= 0:
+                        t += v[5, j] * third[k, pair[a, b], j]
+                    T[a, b, k] += t
+        for z in range(s):
+            l_e[z] += sigma[0, z, j]
+            for y in range(z + 1):
+                w_e[z, y] += sigma[4, z, j] * sigma[4, y, j]
+            for a in range(d):
+                l_fe[z, a] += sigma[1, z, j] * F[1 + a, j]
+                for b in range(a + 1):
+                    fab = S[pair[a, b], j] if pair[a, b] >= 0 else 0.0
+                    M_e[z, a, b] += sigma[2, z, j] * F[1 + a, j] * F[1 + b, j] + sigma[3, z, j] * fab
+        for z in range(k0):
+            g0 = G0[z, j]
+            l_e[s + z] += v[7, j] * g0
+            for a in range(d):
+                l_fe[s + z, a] += v[8, j] * g0 * F[1 + a, j]
+                for b in range(a + 1):
+                    M_e[s + z, a, b] += v[9, j] * g0 * F[1 + a, j] * F[1 + b, j]
+    for a in range(d):
+        for b in range(a):
+            L2[b, a], M[b, a] = L2[a, b], M[a, b]
+            for k in range(d):
+                T[b, a, k] = T[a, b, k]
+            for z in range(s + k0):
+                M_e[z, b, a] = M_e[z, a, b]
+    return l
+
+
+@compiled
+def _effects(e, x, ee, ex, factor, at, size, u, i, A, Auu, X, Ux):
+    """Write the derivatives of phi by u and by thetas and covariances of subject i.
+
+    A (d, p), Auu (d, p, p), X (d, q + w), Ux (d, p, q + w).
+    """
+    d, p, q, w = e.shape[0], e.shape[1], x.shape[1], at.shape[0]
+    _slopes(e, factor, i, A)
+    delta = np.zeros(p)
+    half = np.zeros((p, p))
+    for k in range(d):
+        for a in range(p):
+            for b in range(p):
+                t = 0.0
+                for c in range(b, p):
+                    t += ee[k, a, c, i] * factor[c, b]
+                half[a, b] = t
+        for a in range(p):
+            for b in range(p):
+                t = 0.0
+                for c in range(a, p):
+                    t += factor[c, a] * half[c, b]
+                Auu[k, a, b] = t
+        for t in range(q):
+            X[k, t] = x[k, t, i]
+            for a in range(p):
+                s = 0.0
+                for c in range(a, p):
+                    s += factor[c, a] * ex[k, c, t, i]
+                Ux[k, a, t] = s
+        for t in range(w):
+            delta[:] = 0.0
+            X[k, q + t] = 0.0
+            for a in range(p):
+                Ux[k, a, q + t] = 0.0
+            for o in range(at.shape[1]):
+                r, c = at[t, o, 0], at[t, o, 1]
+                if r < 0:
+                    break
+                delta[r] += size[t] * u[c]
+                Ux[k, c, q + t] += e[k, r, i] * size[t]
+            for r in range(p):
+                if delta[r] != 0.0:
+                    X[k, q + t] += e[k, r, i] * delta[r]
+                    for a in range(p):
+                        Ux[k, a, q + t] += half[r, a] * delta[r]
+
+
+@compiled
+def _inverse(C, Q):
+    """Write the inverse of L L^T, L in C."""
+    for a in range(Q.shape[0]):
+        Q[a] = 0.0
+        Q[a, a] = 1.0
+        _solve(C, Q[a])
+
+
+@compiled
+def _exact_curvature(A, Auu, L2, g, J):
+    """Write the second derivative by u of ``-l + u^T u / 2``."""
+    _curvature(A, L2, J)
+    d, p = A.shape
+    for a in range(p):
+        for b in range(p):
+            s = (2.0 if a == b else 0.0) - J[a, b]
+            for k in range(d):
+                s -= g[k] * Auu[k, a, b]
+            J[a, b] = s
+
+
+@compiled
+def _add_fisher(e, i, A, X, M, factor, at, size, q, w_e, Q, fisher):
+    """Add the expected information of a subject, of data linear in the random effects around where they are."""
+    d, p = A.shape
+    w, s = at.shape[0], w_e.shape[0]
+    H, P, B = np.zeros((p, p)), np.zeros((d, d)), np.zeros((d, p))
+    _curvature(A, M, H)
+    if math.isnan(_cholesky(H, H)):
+        return
+    _inverse(H, Q)
+    for k in range(d):
+        for a in range(p):
+            for c in range(d):
+                B[k, a] += M[k, c] * A[c, a]
+    for k in range(d):  # P = M - M A H^-1 A^T M = F^T V^-1 F of the linear model
+        for c in range(d):
+            P[k, c] = M[k, c]
+            for a in range(p):
+                for b in range(p):
+                    P[k, c] -= B[k, a] * Q[a, b] * B[c, b]
+    for t in range(q):
+        for r in range(q):
+            for k in range(d):
+                for c in range(d):
+                    fisher[t, r] += X[k, t] * P[k, c] * X[c, r]
+    We = np.zeros((p, p))
+    for a in range(p):
+        for b in range(p):
+            for k in range(d):
+                for c in range(d):
+                    We[a, b] += e[k, a, i] * P[k, c] * e[c, b, i]
+    K = np.zeros((w, p, p))
+    for t in range(w):
+        for o in range(at.shape[1]):
+            r, c = at[t, o, 0], at[t, o, 1]
+            if r < 0:
+                break
+            for a in range(p):
+                for b in range(p):
+                    K[t, a, b] += size[t] * We[a, r] * factor[b, c]
+                    for f in range(p):
+                        if b == r:
+                            K[t, a, b] += size[t] * We[a, f] * factor[f, c]
+    for t in range(w):
+        for r in range(w):
+            for a in range(p):
+                for b in range(p):
+                    fisher[q + t, q + r] += 0.5 * K[t, a, b] * K[r, b, a]
+    for z in range(s):
+        for y in range(z + 1):
+            fisher[q + w + z, q + w + y] += w_e[z, y]
+            if y < z:
+                fisher[q + w + y, q + w + z] += w_e[z, y]
+
+
+@compiled
+def _weights(A, M, T, Psi, V, W, tau):
+    """Write V = M A Psi, W = A Psi A^T and tau_k = sum_ab T_abk W_ab."""
+    d, p = A.shape
+    B = np.zeros((d, p))
+    for k in range(d):
+        for a in range(p):
+            for b in range(p):
+                B[k, a] += A[k, b] * Psi[b, a]
+    for k in range(d):
+        for c in range(d):
+            t = 0.0
+            for a in range(p):
+                t += B[k, a] * A[c, a]
+            W[k, c] = t
+        for a in range(p):
+            t = 0.0
+            for c in range(d):
+                t += M[k, c] * B[c, a]
+            V[k, a] = t
+    for k in range(d):
+        t = 0.0
+        for a in range(d):
+            for b in range(d):
+                t += T[a, b, k] * W[a, b]
+        tau[k] = t
+
+
+@entry
+def outer_terms(
+    starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, factor, at, size, u, information, linear, ofv, gradient,
+    moved, exact, extra, fisher,
+):  # fmt: skip
+    """Write the objective and its exact gradient for each subject.
+
+    Parameters
+    ----------
+    starts : int array, (m + 1,)
+    F, S : float array, (1 + d, N), (pairs, N)
+        Predictions, first and second derivatives by directions.
+    pair : int array, (d, d)
+        Row of S of each pair of directions, -1 where neither is random.
+    third : float array, (d, pairs, N) or empty
+    v, sigma : float array, (10, N), (5, s, N)
+        See :class:`pkpd.fit.density.Rows`.
+    G0 : float array, (d, N) or (0, N)
+        Without interaction, derivatives of the predictions that variances are taken at.
+    g0x : float array, (d, q, m)
+        Derivatives by thetas of the directions without random effects.
+    e, x, ee, ex : see :class:`pkpd.fit.links.Chain`
+    factor : float array, (p, p)
+    at, size : int array, (w, copies, 2), float array, (w,)
+        Entries of the factor that each estimated number of covariances moves, and by how much; -1 behind the last copy.
+    u : float array, (m, p)
+    information : float array, (m, d, d)
+        Expected information by directions.
+    linear : bool
+        FO: the model is taken as linear in u at u = 0.
+    ofv, gradient, moved, exact, extra, fisher : arrays
+        Written: (m,), (m, n), du/dx (m, p, n), whether all was positive definite (m,), exact minus expected second
+        derivative (m, p, p), expected information (n, n), with n = q + w + s.
+    """
+    m, d, p, q, w, s = u.shape[0], e.shape[0], e.shape[1], x.shape[1], at.shape[0], sigma.shape[1]
+    k0 = G0.shape[0]
+    n, ne = q + w + s, s + k0
+    A, Auu = np.zeros((d, p)), np.zeros((d, p, p))
+    X, Ux = np.zeros((d, q + w)), np.zeros((d, p, q + w))
+    l_phi, L2, M, T = np.zeros(d), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d, d))
+    l_e, l_fe, M_e, w_e = np.zeros(ne), np.zeros((ne, d)), np.zeros((ne, d, d)), np.zeros((s, s))
+    H, C, J, Psi = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
+    V, W, tau = np.zeros((d, p)), np.zeros((d, d)), np.zeros(d)
+    b, vec, lam, by_e, shift = np.zeros(p), np.zeros(p), np.zeros(p), np.zeros(ne), np.zeros(d)
+    fisher[:] = 0.0
+    for i in range(m):
+        gradient[i], moved[i], extra[i], exact[i], ofv[i] = 0.0, 0.0, 0.0, True, 0.0
+        if starts[i + 1] == starts[i]:
+            continue
+        l_phi[:], l_e[:] = 0.0, 0.0
+        L2[:], M[:], w_e[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0
+        T[:], M_e[:] = 0.0, 0.0
+        l = _sum_data(starts[i], starts[i + 1], F, S, pair, third, v, sigma, G0, l_phi, L2, M, T, l_e, l_fe, M_e, w_e)
+        _effects(e, x, ee, ex, factor, at, size, u[i], i, A, Auu, X, Ux)
+        _add_fisher(e, i, A, X, information[i], factor, at, size, q, w_e, Psi, fisher)
+        for a in range(p):
+            b[a] = 0.0
+            for k in range(d):
+                b[a] += A[k, a] * l_phi[k]
+        _curvature(A, M, H)
+        logdet = _cholesky(H, C)
+        if logdet != logdet:
+            exact[i], ofv[i] = False, np.inf
+            continue
+        _inverse(C, Psi)
+        ofv[i] = logdet - 2.0 * l
+        if linear:
+            for a in range(p):
+                vec[a] = b[a]
+            _solve(C, vec)
+            for a in range(p):
+                ofv[i] -= b[a] * vec[a]
+                lam[a] = -2.0 * vec[a]
+                for c in range(p):
+                    Psi[a, c] += vec[a] * vec[c]
+            _weights(A, M, T, Psi, V, W, tau)
+        else:
+            _weights(A, M, T, Psi, V, W, tau)
+            _exact_curvature(A, Auu, L2, l_phi, J)
+            _curvature(A, information[i], H)
+            for a in range(p):
+                ofv[i] += u[i, a] ** 2
+                for c in range(p):
+                    extra[i, a, c] = J[a, c] - H[a, c]
+                lam[a] = 0.0
+                for k in range(d):
+                    lam[a] += tau[k] * A[k, a]
+                    for c in range(p):
+                        lam[a] += 2.0 * V[k, c] * Auu[k, c, a]
+            if math.isnan(_cholesky(J, J)):
+                exact[i] = False
+                _curvature(A, M, J)
+                _cholesky(J, J)
+            # what a Newton step would still change, to first order in the log determinant
+            decrement = 0.0
+            for a in range(p):
+                vec[a] = b[a] - u[i, a]
+            for a in range(p):
+                shift_a = vec[a]
+                decrement += shift_a * shift_a
+            _solve(J, vec)
+            if decrement < 1e-6:
+                for a in range(p):
+                    ofv[i] += (lam[a] - (b[a] - u[i, a])) * vec[a]
+            _solve(J, lam)
+        for z in range(ne):
+            t = -2.0 * l_e[z]
+            for k in range(d):
+                for c in range(d):
+                    t += W[k, c] * M_e[z, k, c]
+            by_e[z] = t
+        for t in range(n):
+            total = 0.0
+            for a in range(p):
+                vec[a] = 0.0
+            shift[:] = 0.0
+            if t < q + w:
+                for k in range(d):
+                    total += (tau[k] - 2.0 * l_phi[k]) * X[k, t]
+                    for c in range(d):
+                        shift[k] += L2[k, c] * X[c, t]
+                    for a in range(p):
+                        total += 2.0 * V[k, a] * Ux[k, a, t]
+                        vec[a] += Ux[k, a, t] * l_phi[k]
+                if t < q:
+                    for z in range(k0):
+                        total += by_e[s + z] * g0x[z, t, i]
+                        for k in range(d):
+                            shift[k] += l_fe[s + z, k] * g0x[z, t, i]
+            else:
+                z = t - q - w
+                total += by_e[z]
+                for k in range(d):
+                    shift[k] += l_fe[z, k]
+            for a in range(p):
+                for k in range(d):
+                    vec[a] += A[k, a] * shift[k]
+                total += lam[a] * vec[a]
+            gradient[i, t] = total
+            if not linear:
+                _solve(J, vec)
+                for a in range(p):
+                    moved[i, a, t] = vec[a]
