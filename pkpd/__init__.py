@@ -14,6 +14,7 @@ from pkpd.version import __version__ as __version__
 
 _EXPORTS = {
     "pkpd.calibration.api": "calibrate",
+    "pkpd.calibration.files": "load_calibration",
     "pkpd.calibration.loading": "list_studies load_study",
     "pkpd.calibration.priors": "ErrorScale Free HalfNormal",
     "pkpd.calibration.study": "Study",
@@ -33,6 +34,17 @@ _EXPORTS = {
     "pkpd.model.model": "Model",
     "pkpd.model.residual": "Additive Combined Exact LogNormal Ordinal Proportional",
     "pkpd.population": "Population categorical lognormal normal uniform",
+    "pkpd.schedule.anakinra": "ANAKINRA",
+    "pkpd.schedule.answer": "Answer",
+    "pkpd.schedule.arms": "Arm",
+    "pkpd.schedule.compare": "compare",
+    "pkpd.schedule.comparison": "Comparison",
+    "pkpd.schedule.contrasts": "by_covariate starts",
+    "pkpd.schedule.individual": "individual",
+    "pkpd.schedule.measure": "Measure day_below",
+    "pkpd.schedule.questions": "questions",
+    "pkpd.schedule.recommend": "recommend",
+    "pkpd.schedule.target": "Target",
     "pkpd.sensitivity.api": "sensitivity",
     "pkpd.sensitivity.identify": "identifiability",
     "pkpd.sensitivity.profile": "profile_likelihood",
@@ -40,6 +52,8 @@ _EXPORTS = {
     "pkpd.simulation.api": "simulate",
     "pkpd.simulation.sensitivities": "sensitivities",
     "pkpd.timegrid": "days hours",
+    "pkpd.validation.api": "validate_model",
+    "pkpd.validation.document": "document write_document",
 }
 _SUBMODULES = ("plot",)
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names.split()}
@@ -49,6 +63,7 @@ __all__ = [*_MODULE_OF, *_SUBMODULES]  # noqa: PLE0604  # pyright: ignore[report
 if TYPE_CHECKING:
     from pkpd import plot as plot
     from pkpd.calibration.api import calibrate as calibrate
+    from pkpd.calibration.files import load_calibration as load_calibration
     from pkpd.calibration.loading import list_studies as list_studies
     from pkpd.calibration.loading import load_study as load_study
     from pkpd.calibration.priors import ErrorScale as ErrorScale
@@ -113,6 +128,19 @@ if TYPE_CHECKING:
     from pkpd.population import lognormal as lognormal
     from pkpd.population import normal as normal
     from pkpd.population import uniform as uniform
+    from pkpd.schedule.anakinra import ANAKINRA as ANAKINRA
+    from pkpd.schedule.answer import Answer as Answer
+    from pkpd.schedule.arms import Arm as Arm
+    from pkpd.schedule.compare import compare as compare
+    from pkpd.schedule.comparison import Comparison as Comparison
+    from pkpd.schedule.contrasts import by_covariate as by_covariate
+    from pkpd.schedule.contrasts import starts as starts
+    from pkpd.schedule.individual import individual as individual
+    from pkpd.schedule.measure import Measure as Measure
+    from pkpd.schedule.measure import day_below as day_below
+    from pkpd.schedule.questions import questions as questions
+    from pkpd.schedule.recommend import recommend as recommend
+    from pkpd.schedule.target import Target as Target
     from pkpd.sensitivity.api import sensitivity as sensitivity
     from pkpd.sensitivity.identify import identifiability as identifiability
     from pkpd.sensitivity.profile import profile_likelihood as profile_likelihood
@@ -121,6 +149,9 @@ if TYPE_CHECKING:
     from pkpd.simulation.sensitivities import sensitivities as sensitivities
     from pkpd.timegrid import days as days
     from pkpd.timegrid import hours as hours
+    from pkpd.validation.api import validate_model as validate_model
+    from pkpd.validation.document import document as document
+    from pkpd.validation.document import write_document as write_document
 
 
 if not TYPE_CHECKING:  # a type checker that saw this function would accept any name

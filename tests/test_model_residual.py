@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pkpd.errors import ModelError
-from pkpd.model.residual import Additive, Combined, Exact, LogNormal, Proportional, ResidualError
+from pkpd.model.residual import Additive, Combined, Exact, LogNormal, Ordinal, Proportional, ResidualError
 
 F = np.array([0.0, 1.0, 10.0])
 
@@ -30,7 +30,9 @@ def test_standard_deviation_and_draws(error: ResidualError, expected: list[float
     assert error.draw(F, -2.0) == pytest.approx(F - 2 * np.array(expected))
 
 
-@pytest.mark.parametrize("error", [Additive(0.4), Proportional(0.2), Combined(0.3, 0.2), LogNormal(0.5)], ids=repr)
+@pytest.mark.parametrize(
+    "error", [Additive(0.4), Proportional(0.2), Combined(0.3, 0.2), LogNormal(0.5), Ordinal((1, 3))], ids=repr
+)
 def test_declared_sd_is_that_of_the_draws(error: ResidualError):
     draws = error.draw(2.0, np.random.default_rng(0).standard_normal(200_000))
     assert draws.std() == pytest.approx(float(error.sd(2.0)), rel=0.02)
@@ -40,6 +42,16 @@ def test_log_normal_keeps_the_median_and_the_sign():
     error = LogNormal(0.3)
     assert error.draw([2.0, 2.0], [0.0, 1.0]) == pytest.approx([2.0, 2.0 * math.exp(0.3)])
     assert np.all(error.draw(1.0, np.linspace(-8, 8, 9)) > 0)
+
+
+def test_grades_follow_the_cumulative_logit():
+    error, n = Ordinal(cuts=(-1.0, 0.5, 2.0)), 200_000
+    grades = error.draw(np.full(n, 0.4), np.random.default_rng(1).standard_normal(n))
+    above = [float(np.mean(grades >= k)) for k in (1, 2, 3)]
+    assert set(grades) == {0.0, 1.0, 2.0, 3.0}
+    assert above == pytest.approx([1 / (1 + math.exp(-(0.4 - c))) for c in error.cuts], abs=0.005)
+    assert error.exceedance(0.4) == pytest.approx(above, abs=0.005)
+    assert error.draw([-40.0, 40.0], [0.0, 0.0]).tolist() == [0.0, 3.0]
 
 
 def test_negative_outputs_have_a_positive_sd():
@@ -56,6 +68,10 @@ def test_negative_outputs_have_a_positive_sd():
         (lambda: Combined(0, 0), r"Combined: add and prop must be > 0"),
         (lambda: Combined(1, 1, "both"), r"Combined: convention must be 'variance' .* or 'sd' .*, got 'both'"),  # type: ignore[arg-type]
         (lambda: LogNormal("0.3"), "LogNormal: sigma must be a number, got '0.3'"),  # type: ignore[arg-type]
+        (lambda: Ordinal(()), r"Ordinal: cuts must be finite numbers, at least one, got \(\)"),
+        (lambda: Ordinal((0, math.inf)), r"Ordinal: cuts must be finite numbers, at least one, got \(0.0, inf\)"),
+        (lambda: Ordinal((1.0, 1.0)), r"Ordinal: cuts must rise from grade to grade, got \(1.0, 1.0\)"),
+        (lambda: Ordinal("ab"), "Ordinal: cuts must be numbers, one for each grade from 1 on, got 'ab'"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_numbers(build: Callable[[], ResidualError], text: str):

@@ -369,3 +369,10 @@ def test_representation_names_what_differs(model: Model) -> None:
         "  vary between subjects: CL, V",
         "  vary between 2 occasions: V, F",
     ]
+
+
+def test_people_of_two_draws_stand_together_without_occasions() -> None:
+    plain = Model("plain", states=[State("A", "mg")], parameters=[Parameter("k", 0.1, "1/h", cv=0.3)],
+                  dynamics=lambda t, x, p: {"A": -p.k * x.A})  # fmt: skip
+    both = Population.draw(plain, 3, seed=1).concat(Population.draw(plain, 2, seed=2))
+    assert both.kappas.shape == (5, both.n_occasions, 0)

@@ -78,7 +78,7 @@ def test_exposure_per_day_is_the_dose_per_day(built_in, regimen, part):
 def test_area_at_steady_state_is_dose_over_clearance(model, built_in):
     people = Population.draw(model, 40, seed=3)
     clearance = 9.61 * np.exp(people.etas[:, model.etas.index("CL")])
-    np.testing.assert_allclose(values(built_in, "AUC24", "100 mg daily"), 0.86 * 100 / clearance, rtol=5e-4)
+    np.testing.assert_allclose(values(built_in, "AUC24", "100 mg daily"), 0.86 * 100 / clearance, rtol=1e-3)
     np.testing.assert_allclose(values(built_in, "AUC24", "100 mg IV daily"), 100 / clearance, rtol=1e-3)
 
 
@@ -269,7 +269,7 @@ def test_a_target_stretches_the_window(marker):
 
 
 def test_subjects_that_cannot_be_solved_are_counted(marker):
-    people = Population.draw(marker, 4, parameters={"k": np.array([0.1, 0.1, -60.0, 0.1])}, seed=0)
+    people = Population.draw(marker, 4, parameters={"V": np.array([10.0, 10.0, 1e-310, 10.0])}, seed=0)
     found = compare(marker, {"a": "50 mg into central x2 q24h"}, population=people, measures=["AUC24"])
     assert np.isnan(values(found, "AUC24", "a")).tolist() == [False, False, True, False]
     assert "n=3/4" in found.table().loc["a"].item()

@@ -115,6 +115,24 @@ def test_scales_change_the_solved_states_and_not_the_outputs():
     np.testing.assert_allclose(a[:, 1], -9 * TIMES / (1 + 0.6 * TIMES) ** 2, rtol=1e-9)
 
 
+def test_states_that_an_input_does_not_reach_have_no_sensitivity():
+    def rhs(t, y, ka, k, kin, kout, other, gain):
+        return [-ka * y[0], ka * y[0] - k * y[1], kin * y[1] - kout * y[2], -other * y[3]]
+
+    names = ["ka", "k", "kin", "kout", "other", "gain"]
+    traced = equations(rhs, [0, 0, 1.0, "other"], names, lambda *a: [a[-1] * a[1][2], a[1][3]])
+    found = tangent(traced, traced.inputs)
+    labels = [s.name for s in found.states[4:]]
+    reached = {"ka": (0, 1, 2), "k": (1, 2), "kin": (2,), "kout": (2,), "other": (3,), "gain": ()}
+    assert labels == [f"y{i}|theta {n}" for n, states in reached.items() for i in states]
+    inputs, dose = [0.9, 0.2, 0.5, 0.3, 0.1, 2.0], {"time": 0.0, "amt": 10.0}
+    values = one(Kernel(found), TIMES, inputs, dose, **TIGHT).reshape(TIMES.size, 7, 2)
+    for q in range(6):
+        shifted = [np.array(inputs) + s * 1e-4 * np.eye(6)[q] for s in (1, -1)]
+        up, down = (one(Kernel(traced), TIMES, list(v), dose, **TIGHT) for v in shifted)
+        np.testing.assert_allclose(values[:, q + 1], (up - down) / 2e-4, rtol=1e-5, atol=1e-6)
+
+
 # --- doses ------------------------------------------------------------------------------------------------------------
 DOSES = {
     "bolus with F and lag, repeated": ({"F1P": 0.7, "LAG1": 0.4}, [{"AMT": 100, "II": 12, "ADDL": 2}]),

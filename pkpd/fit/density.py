@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pkpd.fit.data import Channel, FitData
-from pkpd.fit.tape import Tape
+from pkpd.fit.tape import Tape, tape
 from pkpd.graph.derivative import derivative
 from pkpd.graph.functions import exp
 from pkpd.graph.nodes import Node, const, symbol
@@ -17,7 +17,7 @@ from pkpd.graph.nodes import Node, const, symbol
 __all__ = ["Density", "Rows", "SigmaSpec"]
 
 FIRST = ("l", "l_f", "i")
-SECOND = ("l", "l_f", "l_ff", "b", "b_f", "c", "c_f", "l_g", "l_fg", "b_g")
+SECOND = ("l", "l_f", "l_ff", "b", "b_f", "c", "c_f", "l_g", "l_fg", "b_g", "i")
 BY_SIGMA = ("l", "l_f", "b", "c", "w")
 
 
@@ -39,9 +39,10 @@ class Rows:
 
     Attributes
     ----------
-    values : float array, (10, N)
+    values : float array, (11, N)
         Log-density l, its derivatives by the prediction l_f and l_ff; b, c and their derivatives; derivatives by the
-        prediction that the variance is taken at where that is another one: l_g, l_fg, b_g.
+        prediction that the variance is taken at where that is another one: l_g, l_fg, b_g;
+        expected information.
     sigma : float array, (5, s, N)
         Derivatives of l, l_f, b and c by the residual parameters on their scale, and the root of their information.
     """
@@ -149,11 +150,11 @@ class _Channel:
         inputs = [self.f, self.g, self.y, *self.z]
         by_f = [derivative([e], self.f)[0] for e in (self.b, self.c)]
         by_g = [derivative([e], self.g)[0] for e in (self.l, self.l_f, self.b)]
-        second: list[Node] = [self.l, self.l_f, self.l_ff, self.b, by_f[0], self.c, by_f[1], *by_g]
+        second: list[Node] = [self.l, self.l_f, self.l_ff, self.b, by_f[0], self.c, by_f[1], *by_g, self.info]
         for z in self.z:
             moved = derivative([self.l, self.l_f, self.b, self.c], z)
             # the information of a normal datum on its sd is 2 (d log sd)^2
             root = moved[0] if self.root is None else math.sqrt(2.0) * derivative([self.root], z)[0]
             second += [*moved, root]
-        return Tape(inputs, [self.l, self.l_f, self.info]), Tape(inputs, second), self.curved
+        return tape(inputs, [self.l, self.l_f, self.info]), tape(inputs, second), self.curved
 

@@ -21,12 +21,12 @@ from pkpd.graph.nodes import Node, const, symbol, symbols_of
 from pkpd.model.trace import base_value
 from pkpd.model.variability import individual_value
 from pkpd.simulation.kernels import equations_for, quantities
-from pkpd.solve.kernel import Equations
+from pkpd.solve.kernel import Equations, Kernel
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Chain", "Direction", "Links", "on_scale"]
+__all__ = ["Chain", "Direction", "Links", "links_of", "on_scale"]
 
 ZERO = const(0)
 
@@ -101,6 +101,9 @@ class Links:
     equations : Equations
         In terms of the directions.
     directions : tuple of Direction
+        Those that random effects reach come first.
+    n_random : int
+        How many these are.
     effects : tuple of Node
         Random effects: eta, then kappa of each occasion in turn.
     thetas : tuple of str
@@ -109,6 +112,8 @@ class Links:
         Covariates that the links depend on.
     pairs : list of (int, int)
         Pairs of directions that second derivatives are needed of.
+    kernels : dict
+        Machine code of the equations, kept by those who compile it.
     """
 
     def __init__(
@@ -128,12 +133,9 @@ class Links:
         roots = self._with_individual(self._with_bases(roots))
         self.directions = self._find(roots)
         self.equations = self._rebuilt(plain, roots, words)
-        self.pairs = [
-            (a, b)
-            for a in range(len(self.directions))
-            for b in range(a, len(self.directions))
-            if self.directions[a].random or self.directions[b].random
-        ]
+        self.n_random = sum(d.random for d in self.directions)
+        self.pairs = [(a, b) for a in range(self.n_random) for b in range(a, len(self.directions))]
+        self.kernels: dict[Any, Kernel] = {}
         names = [s.name for s in symbols_of([d.link for d in self.directions]) if s.kind == "covariate"]
         self.constant = tuple(names)
         self._prepare()
@@ -202,7 +204,7 @@ class Links:
             link = self._inside(known.get(s, s))
             if depends_on([link], self._estimated)[link]:
                 out.append(Direction(s, link, depends_on([link], lambda n: n.kind in ("eta", "kappa"))[link]))
-        return tuple(out)
+        return tuple(sorted(out, key=lambda d: not d.random))
 
     def _rebuilt(self, plain: Equations, roots: list[Node], words: list[tuple[int, str]]) -> Equations:
         n, k = len(plain.states), len(plain.outputs)
@@ -292,6 +294,27 @@ class Links:
             if same:
                 out[x.name] = x.name
         return out
+
+
+_KEPT: dict[Any, Links] = {}
+
+
+def links_of(
+    model: Model, outputs: Sequence[str], scales: Mapping[str, str], varying: set[str], occasions: int
+) -> Links:
+    """Return the links of a model, made once for all that have the same equations and fixed values."""
+    fixed = tuple((n, q.value) for n, q in model.parameters.items() if n not in scales)
+    bounds = tuple(q.bounds for q in model.parameters.values())
+    carry = tuple(c.carry for c in model.covariates.values())
+    key = (
+        model.fingerprint, fixed, bounds, carry, tuple(outputs), tuple(scales.items()), frozenset(varying), occasions,
+        tuple(q.scale for q in model.parameters.values()),
+    )  # fmt: skip
+    if key not in _KEPT:
+        if len(_KEPT) >= 32:
+            _KEPT.pop(next(iter(_KEPT)))
+        _KEPT[key] = Links(model, outputs, scales, varying, occasions)
+    return _KEPT[key]
 
 
 def _same(a: Node, b: Node, x: Node, eta: Node) -> bool:

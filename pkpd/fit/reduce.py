@@ -70,7 +70,7 @@ def _slopes(e, factor, i, A):
 
 
 @entry
-def inner_terms(starts, chosen, random, F, first, e, factor, u, extra, value, gradient, step, decrement, M):
+def inner_terms(starts, chosen, F, first, e, factor, u, extra, value, gradient, step, decrement, M):
     """Write value, gradient and Newton step of ``-l + u^T u / 2`` for some subjects.
 
     Parameters
@@ -79,10 +79,8 @@ def inner_terms(starts, chosen, random, F, first, e, factor, u, extra, value, gr
         Ranges of data.
     chosen : int array
         Subjects.
-    random : int array
-        Directions that random effects reach.
     F : float array, (1 + d, N)
-        Predictions and their derivatives by directions.
+        Predictions and their derivatives by the d directions that random effects reach.
     first : float array, (3, N)
         l, its derivative by the prediction, information.
     e : float array, (d, p, m)
@@ -101,12 +99,10 @@ def inner_terms(starts, chosen, random, F, first, e, factor, u, extra, value, gr
         M[i] = 0.0
         for j in range(starts[i], starts[i + 1]):
             l += first[0, j]
-            for a in random:
+            for a in range(d):
                 g[a] += first[1, j] * F[1 + a, j]
                 w = first[2, j] * F[1 + a, j]
-                for b in random:
-                    if b > a:
-                        break
+                for b in range(a + 1):
                     M[i, a, b] += w * F[1 + b, j]
         for a in range(d):
             for b in range(a):
@@ -116,7 +112,7 @@ def inner_terms(starts, chosen, random, F, first, e, factor, u, extra, value, gr
         for a in range(p):
             total += 0.5 * u[i, a] * u[i, a]
             s = u[i, a]
-            for k in random:
+            for k in range(d):
                 s -= A[k, a] * g[k]
             gradient[i, a] = s
         value[i] = total
@@ -153,7 +149,7 @@ def _curvature(A, M, H):
 
 
 @compiled
-def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, T, l_e, l_fe, M_e, w_e):
+def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e, w_e):
     """Sum the data of a subject; see :func:`outer_terms`. Return the log-density."""
     d, s, k0 = l_phi.size, sigma.shape[1], G0.shape[0]
     l = 0.0
@@ -167,6 +163,7 @@ def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, T, l_e
                 fab = S[pair[a, b], j] if pair[a, b] >= 0 else 0.0
                 L2[a, b] += v[2, j] * fa * fb + v[1, j] * fab
                 M[a, b] += v[3, j] * fa * fb + v[5, j] * fab
+                I[a, b] += v[10, j] * fa * fb
                 for k in range(d):
                     fk = F[1 + k, j]
                     fak = S[pair[a, k], j] if pair[a, k] >= 0 else 0.0
@@ -193,7 +190,7 @@ def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, T, l_e
                     M_e[s + z, a, b] += v[9, j] * g0 * F[1 + a, j] * F[1 + b, j]
     for a in range(d):
         for b in range(a):
-            L2[b, a], M[b, a] = L2[a, b], M[a, b]
+            L2[b, a], M[b, a], I[b, a] = L2[a, b], M[a, b], I[a, b]
             for k in range(d):
                 T[b, a, k] = T[a, b, k]
             for z in range(s + k0):
@@ -356,7 +353,7 @@ def _weights(A, M, T, Psi, V, W, tau):
 
 @entry
 def outer_terms(
-    starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, factor, at, size, u, information, linear, ofv, gradient,
+    starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, factor, at, size, u, linear, ofv, gradient,
     moved, exact, extra, fisher,
 ):  # fmt: skip
     """Write the objective and its exact gradient for each subject.
@@ -369,7 +366,7 @@ def outer_terms(
     pair : int array, (d, d)
         Row of S of each pair of directions, -1 where neither is random.
     third : float array, (d, pairs, N) or empty
-    v, sigma : float array, (10, N), (5, s, N)
+    v, sigma : float array, (11, N), (5, s, N)
         See :class:`pkpd.fit.density.Rows`.
     G0 : float array, (d, N) or (0, N)
         Without interaction, derivatives of the predictions that variances are taken at.
@@ -380,8 +377,6 @@ def outer_terms(
     at, size : int array, (w, copies, 2), float array, (w,)
         Entries of the factor that each estimated number of covariances moves, and by how much; -1 behind the last copy.
     u : float array, (m, p)
-    information : float array, (m, d, d)
-        Expected information by directions.
     linear : bool
         FO: the model is taken as linear in u at u = 0.
     ofv, gradient, moved, exact, extra, fisher : arrays
@@ -393,7 +388,7 @@ def outer_terms(
     n, ne = q + w + s, s + k0
     A, Auu = np.zeros((d, p)), np.zeros((d, p, p))
     X, Ux = np.zeros((d, q + w)), np.zeros((d, p, q + w))
-    l_phi, L2, M, T = np.zeros(d), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d, d))
+    l_phi, L2, M, I, T = np.zeros(d), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d, d))
     l_e, l_fe, M_e, w_e = np.zeros(ne), np.zeros((ne, d)), np.zeros((ne, d, d)), np.zeros((s, s))
     H, C, J, Psi = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
     V, W, tau = np.zeros((d, p)), np.zeros((d, d)), np.zeros(d)
@@ -404,11 +399,13 @@ def outer_terms(
         if starts[i + 1] == starts[i]:
             continue
         l_phi[:], l_e[:] = 0.0, 0.0
-        L2[:], M[:], w_e[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0
+        L2[:], M[:], I[:], w_e[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0, 0.0
         T[:], M_e[:] = 0.0, 0.0
-        l = _sum_data(starts[i], starts[i + 1], F, S, pair, third, v, sigma, G0, l_phi, L2, M, T, l_e, l_fe, M_e, w_e)
+        l = _sum_data(
+            starts[i], starts[i + 1], F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e, w_e
+        )
         _effects(e, x, ee, ex, factor, at, size, u[i], i, A, Auu, X, Ux)
-        _add_fisher(e, i, A, X, information[i], factor, at, size, q, w_e, Psi, fisher)
+        _add_fisher(e, i, A, X, I, factor, at, size, q, w_e, Psi, fisher)
         for a in range(p):
             b[a] = 0.0
             for k in range(d):
@@ -433,7 +430,7 @@ def outer_terms(
         else:
             _weights(A, M, T, Psi, V, W, tau)
             _exact_curvature(A, Auu, L2, l_phi, J)
-            _curvature(A, information[i], H)
+            _curvature(A, I, H)
             for a in range(p):
                 ofv[i] += u[i, a] ** 2
                 for c in range(p):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from pkpd.graph.nodes import Node, const, symbol
 from pkpd.solve.kernel import Equations, Kernel
 from pkpd.solve.run import prepare
 
-__all__ = ["Tape"]
+__all__ = ["Tape", "tape"]
 
 _NOBODY = symbol("nothing", "state")
 
@@ -45,3 +46,13 @@ class Tape:
         for r, value in self._constants:
             out[r] = value
         return out
+
+
+@functools.lru_cache(maxsize=512)
+def _kept(inputs: tuple[Node, ...], roots: tuple[Node, ...]) -> Tape:
+    return Tape(inputs, roots)
+
+
+def tape(inputs: Sequence[Node], roots: Sequence[Node]) -> Tape:
+    """Return the machine code of some expressions, made once: equal expressions are one object."""
+    return _kept(tuple(inputs), tuple(roots))

@@ -1,1 +1,1 @@
-"""How probable what was reported of subjects is under a model: the log-likelihood and its gradient, for any estimator."""
+"""How probable what was reported of subjects is under a model: log-likelihood and gradient, for any estimator."""

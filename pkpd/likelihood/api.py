@@ -11,7 +11,7 @@ import numpy as np
 from pkpd.errors import DataError, nearest
 from pkpd.graph.nodes import Node, const, symbol
 from pkpd.likelihood.kernel import sum_terms
-from pkpd.likelihood.packing import Cells, lay_out, pack_inputs, pack_terms
+from pkpd.likelihood.packing import lay_out, pack_inputs, pack_terms
 from pkpd.likelihood.term import Subject, check
 from pkpd.simulation.kernels import equations_for, quantities
 from pkpd.solve.block import Fault, Settings
@@ -88,7 +88,7 @@ class Likelihood:
     every : float
         A window is taken as measured at its ends and this far apart, from its beginning on.
     method : str
-        As for :func:`pkpd.simulate`.
+        As for :func:`pkpd.simulate`; ``auto`` prefers chains, see ``pkpd.solve.chain``.
 
     Attributes
     ----------
@@ -113,6 +113,7 @@ class Likelihood:
     --------
     >>> import numpy as np
     >>> import pkpd
+    >>> from pkpd.likelihood.term import Subject, Term
     >>> model = pkpd.load_model("pk1_oral")
     >>> dose = pkpd.Regimen.parse("100 mg", cmt="depot")
     >>> ann = Subject("Ann", dose, terms=(Term("4 h", "density", "Cc", 4.0, 1.5),))
@@ -131,7 +132,6 @@ class Likelihood:
         if not (np.isfinite(every) and every > 0):
             raise DataError(f"likelihood: every must be a time > 0, got {every}")
         self.every = float(every)
-        self.settings = Settings(method, rtol, atol, max_steps, explicit="tsit5")
         self._layout = lay_out(model, self.subjects, self.every)
         self.terms, self.cells = self._layout.terms, self._layout.cells
         self._wrt = [_symbol(n) for n in self.free]
@@ -140,6 +140,9 @@ class Likelihood:
         self._plain = equations_for(model, chosen)
         self._moved = tangent(self._plain, self._wrt, sizes)
         self._kernels: dict[bool, Kernel] = {}
+        # a chain is the fastest where it fits, and hands what it cannot solve to the explicit method
+        fits = method == "auto" and self._kernel(False).chain is not None
+        self.settings = Settings("chain" if fits else method, rtol, atol, max_steps, explicit="tsit5")
         self._inputs, self._rows = pack_inputs(self._kernel(False).inputs, model, self.subjects, self.free)
         self.start = np.ascontiguousarray(self._inputs[self._rows].T)
         self.packed = pack_terms(self._layout, model, self.scaled, self._reach())
@@ -187,7 +190,7 @@ class Likelihood:
 
     def _solve(self, values: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return outputs in all rows, (outputs, rows), and the status of each subject."""
-        inputs, m = self._inputs, len(self.subjects)
+        inputs, m = self._inputs.copy(), len(self.subjects)
         given = np.broadcast_to(np.asarray(values, np.float64), (m, len(self.free)))
         bad = np.zeros(m, np.int64)
         if not np.isfinite(given.sum()):

@@ -144,6 +144,36 @@ def _add(p, y, n_out, o, row, subject, slope, gradient):
         gradient[subject, k] += slope * y[n_out * (k + 1) + o, row]
 
 
+@compiled
+def _term(p, t, y, s, slopes, gradient):
+    """Return the log-probability of a term and its derivative by s; add to the gradient of its subject."""
+    n_out, kind, first, who, o = p.family.size, p.kind[t], p.first[t], p.subject[t], p.output[t]
+    family, a, b, reading = p.family[o], p.a[o], p.b[o], p.reading[t]
+    if kind == GRADE:
+        total, by_m, by_s = _grade(p.low[t], p.high[t], y[o, p.row[first]], s)
+        if slopes:
+            _add(p, y, n_out, o, p.row[first], who, by_m, gradient)
+        return total, by_s
+    if kind >= RATIO:
+        before, after = p.row[first], p.row[first + 1]
+        total, by_0, by_1, by_s = _ratio(kind, family, a, b, y[o, before], y[o, after], s, reading, p.value[t])
+        if slopes:
+            _add(p, y, n_out, o, before, who, by_0, gradient)
+            _add(p, y, n_out, o, after, who, by_1, gradient)
+        return total, by_s
+    total, by_s = 0.0, 0.0
+    for c in range(first, p.last[t]):
+        each = kind
+        if kind >= PEAK:  # the first cell is that of the extreme
+            each = DENSITY if c == first else BELOW if kind == PEAK else ABOVE
+        value, by_m, more = _cell(each, family, a, b, y[o, p.row[c]], s, reading, p.value[t])
+        total += value
+        by_s += more
+        if slopes:
+            _add(p, y, n_out, o, p.row[c], who, by_m, gradient)
+    return total, by_s
+
+
 @entry
 def sum_terms(p, y, scales, status, slopes, loglik, gradient, gradient_scales, terms):
     """Write the log-likelihood of each subject, its gradient, and the log-probability of each term.
@@ -156,43 +186,20 @@ def sum_terms(p, y, scales, status, slopes, loglik, gradient, gradient_scales, t
     scales : float array, (subjects or 1, scaled outputs)
     status : int array, (subjects,)
         Not 0 where there are no predictions; OUTSIDE is written where data are impossible.
-    loglik, gradient, gradient_scales, terms : float arrays, (subjects,), (subjects, inputs), (subjects, scaled), (terms,)
-        Written.
+    loglik, gradient, gradient_scales, terms : float arrays
+        Written: (subjects,), (subjects, inputs), (subjects, scaled outputs), (terms,).
     """
-    n_out = p.family.size
     loglik[:] = 0.0
     gradient[:] = 0.0
     gradient_scales[:] = 0.0
     for t in range(p.kind.size):
-        who, kind, first = p.subject[t], p.kind[t], p.first[t]
-        o = p.output[t]
+        who, e = p.subject[t], p.scaled[p.output[t]]
         terms[t] = -np.inf
         if status[who]:
             continue
-        e = p.scaled[o]
         s = scales[min(who, scales.shape[0] - 1), e] if e >= 0 else 1.0
-        family, a, b, reading, total, by_s = p.family[o], p.a[o], p.b[o], p.reading[t], 0.0, 0.0
-        if kind == GRADE:
-            total, by_m, by_s = _grade(p.low[t], p.high[t], y[o, p.row[first]], s)
-            if slopes:
-                _add(p, y, n_out, o, p.row[first], who, by_m, gradient)
-        elif kind >= RATIO:
-            before, after = p.row[first], p.row[first + 1]
-            total, by_0, by_1, by_s = _ratio(kind, family, a, b, y[o, before], y[o, after], s, reading, p.value[t])
-            if slopes:
-                _add(p, y, n_out, o, before, who, by_0, gradient)
-                _add(p, y, n_out, o, after, who, by_1, gradient)
-        else:
-            for c in range(first, p.last[t]):
-                each = kind
-                if kind >= PEAK:  # the first cell is that of the extreme
-                    each = DENSITY if c == first else BELOW if kind == PEAK else ABOVE
-                value, by_m, more = _cell(each, family, a, b, y[o, p.row[c]], s, reading, p.value[t])
-                total += value
-                by_s += more
-                if slopes:
-                    _add(p, y, n_out, o, p.row[c], who, by_m, gradient)
-        if not total < np.inf or total == -np.inf:
+        total, by_s = _term(p, t, y, s, slopes, gradient)
+        if not -np.inf < total < np.inf:
             status[who] = OUTSIDE
             continue
         terms[t] = total
@@ -200,7 +207,7 @@ def sum_terms(p, y, scales, status, slopes, loglik, gradient, gradient_scales, t
         if e >= 0:
             gradient_scales[who, e] += by_s
     for i in range(loglik.size):
-        if status[i] == 0 and not math.isfinite(np.sum(gradient[i])):
+        if status[i] == 0 and not math.isfinite(np.sum(gradient[i]) + np.sum(gradient_scales[i])):
             status[i] = OUTSIDE
         if status[i]:
             loglik[i] = -np.inf

@@ -26,8 +26,8 @@ class Replicates:
     ----------
     statistic : float array, (terms,) or (n, terms)
         ``density``: the value; ``peak``, ``nadir``: the extreme of the window; ``below``, ``above``: the share of the
-        measurements that are; ``ratio``: the ratio; ``ratio_below``, ``ratio_above``: 1 if it is, else 0; ``grade``: the
-        grade. NaN where a subject could not be solved.
+        measurements that are; ``ratio``: the ratio; ``ratio_below``, ``ratio_above``: 1 if it is, else 0; ``grade``:
+        the grade. NaN where a subject could not be solved.
     observed : float array, (terms,)
         The same of what was reported; for a grade the lowest of its range.
     """

@@ -107,7 +107,7 @@ def faults_of(term: Term, outputs: Mapping[str, str | None], grades: Mapping[str
         return
     error = outputs[term.output]
     if error is None:
-        yield f"output '{term.output}' declares no residual error; write error=... (Exact() with a reading_sd) in the model"
+        yield f"output '{term.output}' declares no residual error; give it one in the model (Exact() with reading_sd)"
         return
     yield from _numbers(term)
     yield from _times(term, start)

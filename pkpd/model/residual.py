@@ -5,6 +5,7 @@ All ``sigma``-like numbers are standard deviations, not variances.
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -232,7 +233,7 @@ class Ordinal(ResidualError):
             raise ModelError(f"Ordinal: cuts must be numbers, one for each grade from 1 on, got {cuts!r}") from None
         if not given or not all(math.isfinite(c) for c in given):
             raise ModelError(f"Ordinal: cuts must be finite numbers, at least one, got {given}")
-        if any(low >= high for low, high in zip(given, given[1:], strict=False)):
+        if any(low >= high for low, high in itertools.pairwise(given)):
             raise ModelError(f"Ordinal: cuts must rise from grade to grade, got {given}")
         object.__setattr__(self, "cuts", given)
 

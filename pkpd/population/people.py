@@ -245,6 +245,8 @@ class Population:
         from scipy.special import ndtri
 
         width = len(self.iov_names)
+        if width == 0:
+            return np.zeros((self.n, self.n_occasions, 0))
         scores = ndtri(uniforms_at(self.seed, self.index, self.n_occasions * width, KAPPAS)).reshape(-1, width)
         return correlate(scores, self.iov_factor).reshape(self.n, self.n_occasions, width)
 

@@ -31,7 +31,7 @@ _FINE = 0.25
 """Longest step within the last dosing interval, h: keeps the error of a trapezoidal area below 0.1%."""
 
 _AFTER = (1e-6, 0.05, 0.15, 0.3, 0.5, 0.75, 1.5)
-"""Hours after each dose that are observed beside the regular times: the value behind a bolus and its fast fall."""
+"""Hours after each dose and each end of an infusion that are observed as well: behind a bolus, and its fast fall."""
 
 
 @dataclass(frozen=True)
@@ -262,10 +262,11 @@ def _clock(task: _Task, plan: Plan) -> tuple[tuple[float, float] | None, tuple[f
         treated = (float(plan.doses[0]), min(plan.stop, high))
         # The interval that is measured is seen more closely than the window of the markers.
         step = min((interval[1] - interval[0]) / 50, _FINE)
-        marks += [*np.arange(interval[0], interval[1], step), *interval, *treated]
-        near = plan.doses[plan.doses < high]
-        after = (near[:, None] + np.array(_AFTER)).ravel()
-        marks += [*near, *after[after < high], *plan.ends[plan.ends < high]]
+        start = interval[0] + np.arange(0.0, min(1.0, interval[1] - interval[0]), _FINE / 5)
+        marks += [*np.arange(interval[0], interval[1], step), *start, *interval, *treated]
+        turns = np.concatenate([plan.doses, plan.ends])
+        after = (turns[:, None] + np.array((0.0, *_AFTER))).ravel()
+        marks += [*after[(after > low) & (after < high)]]
     else:
         interval = None
     regular = task.times[(task.times >= low) & (task.times <= high)]

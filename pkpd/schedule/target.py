@@ -87,7 +87,7 @@ class Target:
         PkpdError
             If the text is not of this form.
         """
-        form = _FORM.fullmatch(text)
+        form = _FORM.fullmatch(" ".join(text.split()))
         tail = None if form is None else _WHEN.fullmatch(form["rest"])
         value = np.nan
         try:

@@ -10,7 +10,7 @@ from numba.np.arrayobj import make_array
 
 from pkpd.machine.jit import spliced
 
-__all__ = ["call_method", "call_observe", "call_panel", "call_prepare"]
+__all__ = ["call_method", "call_observe", "call_panel", "call_prepare", "unowned"]
 
 _I64 = ir.IntType(64)
 _BYTE = ir.IntType(8).as_pointer()
@@ -72,3 +72,19 @@ def call_panel(
 ) -> Any:
     """Call ``panel`` of a cascade."""
     return types.void(address, clock, x, p, sets, which, new, info), _invoke
+
+
+@spliced
+def unowned(typingctx: Any, array: Any) -> Any:
+    """Return the same array without its count of references, whose upkeep costs more than short calls do.
+
+    Who owns it must use it once more after the last use of what is returned.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out = make_array(signature.return_type)(context, builder, args[0])
+        out.meminfo = ir.Constant(out.meminfo.type, None)
+        out.parent = ir.Constant(out.parent.type, None)
+        return out._getvalue()
+
+    return array(array), generate

@@ -41,13 +41,16 @@ import math
 import numpy as np
 
 from pkpd.machine.jit import compiled, entry, inlined
-from pkpd.solve.call import call_panel
-from pkpd.solve.linear import KEPT, find, solve_for, steady
+from pkpd.solve.call import call_panel, unowned
+from pkpd.solve.linear import KEPT as LINEAR_KEPT
+from pkpd.solve.linear import find, solve_for, steady
 from pkpd.solve.sets import (
+    AFTER,
     DOWN,
     DRIVEN,
     H_MAX,
     HOPE,
+    KEPT,
     LATEST,
     LENGTH,
     LEVEL,
@@ -61,15 +64,15 @@ from pkpd.solve.sets import (
     VERSION,
     WHICH,
     begin_row,
+    borrow,
     make,
-    pattern_of,
     supply,
 )
 from pkpd.solve.shadows import AT_START, DURING, add_shadows
-from pkpd.solve.timeline import BOLUS, REPLACE, ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
 from pkpd.solve.walk import change, leave_blank, leave_cycle, record, start, turn
 
-__all__ = ["pattern_of", "solve_cascade"]
+__all__ = ["solve_cascade"]
 
 REACH = 16.0
 HALVINGS = 40
@@ -77,25 +80,25 @@ NEEDS_SET = -1
 
 
 @compiled
-def _set_constants(b, r, c, count):
+def _set_constants(at, b, r, c, count):
     """Note that constants or infusion rates are others now; the first ones need sets with integrals."""
-    driven = False
+    driven, chain = False, at.groups.size > 0
     for i in range(b.size):
         c[i] = b[i] + r[i]
-        driven |= c[i] != 0.0
+        driven |= c[i] != 0.0 and (at.upstream[i] or not chain)
     count[VERSION] += 1
     if driven and not count[DRIVEN]:
         count[DRIVEN], count[USED] = 1, 0
 
 
 @inlined
-def _begin_stretch(clock, pace):
-    """Note that an event has changed what the panels will see."""
-    pace[HOPE], pace[SINCE] = np.inf, clock[TIME]
+def _begin_stretch(state, clock, pace, usual):
+    """Note that an event has changed what the panels will see; begin as after the last one of the same state."""
+    pace[HOPE], pace[SINCE], pace[AFTER] = usual[state], clock[TIME], state
 
 
 @inlined
-def _carry(address, start, target, clock, x, new, p, info, pace, count, lengths, version, stored):
+def _carry(address, start, target, clock, x, new, p, info, pace, usual, count, lengths, version, stored):
     """Move the subject on from start to the target by panels.
 
     Returns
@@ -135,6 +138,10 @@ def _carry(address, start, target, clock, x, new, p, info, pace, count, lengths,
             position += 1
             # the estimate grows with the eleventh power of h or faster
             pace[HOPE] = h * (1.0 if square > 1e-6 else 2.0 if square > 1e-14 else 4.0 if square > 1e-28 else 16.0)
+            if pace[AFTER] >= 0.0:  # the first one after an event; one cut short by the next stop tells little
+                state = int(pace[AFTER])
+                usual[state] = 2.0 * pace[HOPE] if level > 0 else max(usual[state], 2.0 * pace[HOPE])
+                pace[AFTER] = -1.0
         else:
             pace[HOPE] = 0.5 * h
     count[LEVEL], count[POSITION] = 0, 0
@@ -158,6 +165,7 @@ def _carry_on(address, at, sets, me, target):
             me.p,
             me.info,
             me.pace,
+            me.usual,
             me.count,
             sets.lengths,
             sets.version,
@@ -193,8 +201,8 @@ def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
     add_shadows(r, ss, row, DURING, ongoing)
     code = 0
     for stage in range(3):
-        _set_constants(b, r, me.c, me.count)
-        _begin_stretch(me.clock, me.pace)
+        _set_constants(at, b, r, me.c, me.count)
+        _begin_stretch(state, me.clock, me.pace, me.usual)
         code = _carry_on(
             address, at, sets, me, begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end
         )
@@ -240,7 +248,7 @@ def _settle(address, at, sets, me, A, b, r, ss, row, kind, state, value, accumul
 
 @entry
 def solve_cascade(
-    address, at, matrix_places, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind,
+    address, at, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind,
     ev_state, ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of,
     place_first, rtol, atol, max_steps, h_max, status, when, steps,
 ):  # fmt: skip
@@ -249,37 +257,55 @@ def solve_cascade(
     address : int
         Of the machine code of a panel, see ``pkpd.solve.panel``.
     at : Pattern
-    matrix_places : int array, (n, n + 1)
-        Places of A and, in the last column, of the constant part; -1 where zero.
     """
     n = initial_places.size
-    sets, me = make(at, n, P.shape[0], rtol, atol, max_steps, h_max)
-    A, b, r, kept, kept_r, base = np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    many = KEPT if ss.shape[0] else 0
+    own_sets, own_me = make(at, n, P.shape[0], rtol, atol, max_steps, h_max)
+    own = np.zeros((n, n)), np.zeros((5, n))
+    at, sets, me = borrow(at, own_sets, own_me)
+    A, b, r = unowned(own[0]), unowned(own[1][0]), unowned(own[1][1])
+    kept, kept_r, base = unowned(own[1][2]), unowned(own[1][3]), unowned(own[1][4])
+    P, initial_places, out = unowned(P), unowned(initial_places), unowned(out)
+    many, room = (LINEAR_KEPT, n) if ss.shape[0] else (0, 0)
     lin = (
-        np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(KEPT), np.zeros(1, np.int64), np.zeros((many, n, n)),
-        np.zeros((many, n, n)), np.zeros((3, n, n)), np.zeros(n, np.bool_), np.zeros(n),
+        np.zeros((room, n)), np.zeros(n), np.zeros(n), np.zeros(LINEAR_KEPT), np.zeros(1, np.int64),
+        np.zeros((many, n, n)), np.zeros((many, n, n)), np.zeros((3, room, n)), np.zeros(n, np.bool_), np.zeros(n),
     )  # fmt: skip
-    clock, x, new, p, c, info, pace, count = me
+    clock, x, new, p, c, info, pace, usual, count = me
     lengths, version, stored = sets.lengths, sets.version, sets.stored
     ordered = obs_order.size > 0
     for who in subjects:
-        column, code = first_row[who], 0
+        column = first_row[who]
         clock[TIME], count[STEPS], count[DRIVEN], count[LEVEL], count[POSITION] = origin[who], 0, 0, 0, 0
-        begin_row(at, sets, me, A, b, P, column, matrix_places)
+        code = 0 if begin_row(at, sets, me, A, b, P, column) else 3
         start(P, initial_places, column, x, r)
-        _set_constants(b, r, c, count)
-        _begin_stretch(clock, pace)
+        _set_constants(at, b, r, c, count)
+        usual[:] = np.inf
+        _begin_stretch(n, clock, pace, usual)
         e, o = ev_start[who], obs_first[who]
-        while o < obs_last[who]:
+        while code == 0 and o < obs_last[who]:
             e_time = ev_time[e] if e < ev_start[who + 1] else np.inf
             observe = obs_order[o] <= e - ev_start[who] if ordered else obs_time[o] <= e_time
             target, since = obs_time[o] if observe else e_time, clock[TIME]
             if target > since:
-                code = _carry(address, since, target, clock, x, new, p, info, pace, count, lengths, version, stored)
+                code = _carry(
+                    address,
+                    since,
+                    target,
+                    clock,
+                    x,
+                    new,
+                    p,
+                    info,
+                    pace,
+                    usual,
+                    count,
+                    lengths,
+                    version,
+                    stored,
+                )
                 if code == NEEDS_SET:
                     supply(at, sets, me)
-                    clock[TIME] = since
+                    clock[TIME], code = since, 0
                     continue
                 if code:
                     break
@@ -295,7 +321,9 @@ def solve_cascade(
             kind, state, value = ev_kind[e], ev_state[e], ev_value[e]
             if kind == ROW:
                 column = ev_row[e]
-                begin_row(at, sets, me, A, b, P, column, matrix_places)
+                if not begin_row(at, sets, me, A, b, P, column):
+                    code = 3
+                    break
             elif kind >= SS_FIRST:
                 plain, additive = SS_FIRST + (kind - SS_FIRST) % SS_ADD, kind >= SS_FIRST + SS_ADD
                 for i in range(n):
@@ -307,8 +335,9 @@ def solve_cascade(
             else:
                 change(kind, state, value, column, P, initial_places, x, r)
             if kind != BOLUS and kind != REPLACE and kind != STOP:
-                _set_constants(b, r, c, count)
-            _begin_stretch(clock, pace)
+                _set_constants(at, b, r, c, count)
+            _begin_stretch(state if kind in (BOLUS, RATE) else n, clock, pace, usual)
             e += 1
         status[who], when[who], steps[who] = code, clock[TIME], count[STEPS]
         leave_blank(n, out, out_first[who] + o - obs_first[who], obs_last[who] - o, out_stride)
+    return own[0].size + own[1].size + own_sets.lengths.size + own_me.x.size  # which keeps what was borrowed

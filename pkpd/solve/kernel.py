@@ -18,11 +18,13 @@ from pkpd.machine.emitter import F64, Emitter, Frame
 from pkpd.machine.jit import software
 from pkpd.machine.split import TIME, Slots, is_dynamic, rearrange, switch_times
 from pkpd.machine.target import MachineCode, compile_ir, lanes
+from pkpd.solve.chain import emit_chain, lay_out_chain
 from pkpd.solve.explicit import emit_explicit, rows_of_stages
-from pkpd.solve.panel import Layout, emit_panel, lay_out
+from pkpd.solve.panel import emit_panel, lay_out
 from pkpd.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
+from pkpd.solve.sets import Pattern, pattern_of
 from pkpd.solve.shadows import Shadows, place_shadows
-from pkpd.solve.structure import Structure, analyse
+from pkpd.solve.structure import Structure, analyse, analyse_chain
 from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 
 __all__ = ["METHODS", "Equations", "Kernel", "Method"]
@@ -123,6 +125,9 @@ class Kernel:
         Places of A and, in the last column, of b; -1 where zero or where there is no such form.
     cascade : bool
         Whether they have that form with a g.
+    chain : Chain or None
+        The equations as a chain that is not linear, see ``pkpd.solve.structure``; ``chain_places`` as
+        ``matrix_places``.
     """
 
     def __init__(self, equations: Equations, width: int | None = None) -> None:
@@ -148,13 +153,16 @@ class Kernel:
         for i, entries in equations.dosing.items():
             for word, node in entries.items():
                 self.dosing_places[i, DOSING.index(word)] = slots.place(self._constant(node, f"a {word} of a dose"))
-        self.shadow_places = place_shadows(equations.shadows, slots, DOSING)
+        self.shadow_places = place_shadows(equations.shadows, slots, DOSING, self.n)
         slots.place_leaves(self.outputs)
         self.accumulates = np.array([all(row[j] is const(0) for row in self.jacobian) for j in range(self.n)])
         self.structure = analyse(self.derivatives, self.states)
         self.linear = self.structure is not None and not self.structure.forcing
         self.cascade = self.structure is not None and bool(self.structure.forcing)
         self.matrix_places = self._place_structure(slots, self.structure)
+        self.shadows = equations.shadows
+        self.chain = None if self.linear else analyse_chain(self.derivatives, self.states, self._leaders())
+        self.chain_places = self._place_structure(slots, self.chain)
         self.slots = slots
         self.n_places = len(slots.nodes)
 
@@ -177,6 +185,15 @@ class Kernel:
                     places[i, j] = slots.place(e)
         slots.place_leaves(structure.forcing.values())
         return places
+
+    def _leaders(self) -> list[int]:
+        """Return for each state the one whose rate of loss it shares: for a shadow the state whose it is."""
+        leaders = list(range(self.n))
+        for numbers in self.shadows.numbers:
+            for i, number in enumerate(numbers):
+                if number >= 0:
+                    leaders[number] = i
+        return leaders
 
     @functools.cached_property
     def base(self) -> MachineCode:
@@ -203,8 +220,8 @@ class Kernel:
         return compile_ir(f"{self._key}|{label}", source, names, unroll=self.n <= SHORT)
 
     @functools.cached_property
-    def panel(self) -> tuple[MachineCode, Layout]:
-        """Code of ``panel`` of a cascade, see ``pkpd.solve.panel``, and the layout of what it reads."""
+    def panel(self) -> tuple[MachineCode, Pattern]:
+        """Code of ``panel`` of a cascade, see ``pkpd.solve.panel``, and the pattern of what it reads."""
         if self.structure is None or not self.structure.forcing:
             raise ModelError(
                 "method 'cascade' needs linear equations driven by states that are linear by themselves; "
@@ -217,7 +234,24 @@ class Kernel:
             emit_panel(module, structure, layout, self.states, self.slots.nodes, self.lanes)
             return str(module)
 
-        return self._code("panel", source, ["panel"]), layout
+        return self._code("panel", source, ["panel"]), pattern_of(layout, self.matrix_places)
+
+    @functools.cached_property
+    def chain_panel(self) -> tuple[MachineCode, Pattern]:
+        """Code of ``panel`` of a chain, see ``pkpd.solve.chain``, and the pattern of what it reads."""
+        if self.chain is None:
+            raise ModelError("method 'chain' needs states that are linear in themselves; use method='auto'")
+        chain, layout = self.chain, lay_out_chain(self.chain, self.states, self.slots.index)
+        shadows = self.shadows
+        proper = shadows.states or self.n
+        driven = [*range(proper), *(shadows.numbers[q][c] for q, c, _ in shadows.partials)]
+
+        def source() -> str:
+            module = ir.Module(name="panel")
+            emit_chain(module, chain, layout, self.states, self.slots.nodes, self.lanes, proper, driven)
+            return str(module)
+
+        return self._code("chain", source, ["panel"]), pattern_of(layout, self.chain_places)
 
     def method(self, name: str) -> Method:
         """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""

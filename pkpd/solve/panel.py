@@ -17,7 +17,7 @@ from pkpd.machine.emitter import F64, I64, Emitter, Frame
 from pkpd.machine.split import TIME
 from pkpd.solve.structure import Structure
 
-__all__ = ["NODES", "Layout", "emit_panel", "lay_out", "lobatto"]
+__all__ = ["NODES", "Layout", "Panel", "emit_panel", "lay_out", "lobatto"]
 
 NODES = 8
 ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
@@ -65,6 +65,8 @@ class Layout:
         Doubles in a set.
     timed : bool
         Whether the forcing depends on time itself.
+    groups : int array, (groups, 3) or (0, 3)
+        Of chains: downstream states with one rate, see ``pkpd.solve.weights``.
     """
 
     entries: np.ndarray
@@ -76,6 +78,7 @@ class Layout:
     forced: np.ndarray
     size: int
     timed: bool
+    groups: np.ndarray
 
 
 def lay_out(structure: Structure, states: Sequence[Node]) -> Layout:
@@ -102,11 +105,11 @@ def lay_out(structure: Structure, states: Sequence[Node]) -> Layout:
 
     return Layout(
         numbers(entries, 2), numbers(products, 3), numbers(watched), numbers(reads), numbers(pairs), numbers(affected),
-        numbers(forced), size, TIME in symbols,
+        numbers(forced), size, TIME in symbols, numbers([], 3),
     )  # fmt: skip
 
 
-class _Panel:
+class Panel:
     """The function under construction."""
 
     def __init__(
@@ -133,6 +136,7 @@ class _Panel:
         return self.f.builder.load(place, align=8, typ=F64)
 
     def put(self, value: Value, base: str, index: int) -> None:
+        """Keep one double in an argument."""
         place = self.f.builder.gep(self.f.arg[base], [ir.Constant(I64, index)], source_etype=F64)
         self.f.builder.store(value, place, align=8)
 
@@ -140,8 +144,13 @@ class _Panel:
         """Return the v-th vector of a constant row."""
         return ir.Constant(self.f.vector, [float(c) for c in row[v * self.lanes : (v + 1) * self.lanes]])
 
-    def forcing(self, known: dict[Node, Value], v: int) -> dict[int, Value]:
-        """Return the forcing at the v-th nodes."""
+    def known(self) -> dict[Node, Value]:
+        """Return the places that the forcing reads."""
+        below = symbols_and_places(self.structure.forcing.values(), self.places)
+        return {node: self.f.splat(self.number("p", k)) for k, node in enumerate(self.places) if node in below}
+
+    def watched(self, known: dict[Node, Value], v: int) -> dict[Node, Value]:
+        """Return the known values with time and upstream states at the v-th nodes."""
         f, at = self.f, self.layout
         offset = self.fixed(lobatto()[0], v)
         time = f.math.add(f.splat(self.number("clock", 0)), f.math.mul(f.splat(self.step), offset))
@@ -153,14 +162,17 @@ class _Panel:
                     term = f.math.mul(f.load(f.arg["set"], q * self.vectors + v), f.splat(self.state[at.entries[e, 1]]))
                     total = f.math.add(total, term)
             values[self.states[i]] = total
+        return values
+
+    def forcing(self, known: dict[Node, Value], v: int) -> dict[int, Value]:
+        """Return the forcing at the v-th nodes."""
         roots = self.structure.forcing
-        return dict(zip(roots, Emitter(f, values)(list(roots.values())), strict=True))
+        return dict(zip(roots, Emitter(self.f, self.watched(known, v))(list(roots.values())), strict=True))
 
     def integrands(self) -> dict[int, list[Value]]:
         """Return for each affected state the forcing carried to the end of the panel, at all nodes."""
         f, at = self.f, self.layout
-        below = symbols_and_places(self.structure.forcing.values(), self.places)
-        known = {node: f.splat(self.number("p", k)) for k, node in enumerate(self.places) if node in below}
+        known = self.known()
         first = len(at.reads) + len(at.watched)
         out: dict[int, list[Value]] = {}
         for v in range(self.vectors):
@@ -176,10 +188,15 @@ class _Panel:
 
     def dot(self, values: Sequence[Value], row: np.ndarray) -> Value:
         """Return the scalar product of the values at the nodes and a constant row."""
+        m = self.f.math
+        return self.total([m.mul(value, self.fixed(row, v)) for v, value in enumerate(values)])
+
+    def total(self, values: Sequence[Value]) -> Value:
+        """Return the sum of numbers at the nodes."""
         m, b = self.f.math, self.f.builder
-        total: Any = m.mul(values[0], self.fixed(row, 0))
-        for v in range(1, self.vectors):
-            total = m.add(total, m.mul(values[v], self.fixed(row, v)))
+        total: Any = values[0]
+        for value in values[1:]:
+            total = m.add(total, value)
         width = self.lanes
         while width > 1:
             width //= 2
@@ -208,11 +225,13 @@ class _Panel:
 
     @property
     def magnitude(self) -> ir.Function:
+        """LLVM's function for the magnitude of a number."""
         module = self.f.builder.module
         known = module.globals.get("llvm.fabs.f64")
         return known or ir.Function(module, ir.FunctionType(F64, [F64]), name="llvm.fabs.f64")
 
     def emit(self) -> None:
+        """Write the function."""
         b, at = self.f.builder, self.layout
         integrands, new = self.integrands(), self.linear()
         rows = lobatto()[1]
@@ -254,4 +273,4 @@ def emit_panel(
     number of the one to use. ``new`` (n) receives the states at the end and ``info`` the mean squares, over affected
     states, of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand over the error allowed.
     """
-    _Panel(module, structure, layout, states, places, lanes).emit()
+    Panel(module, structure, layout, states, places, lanes).emit()

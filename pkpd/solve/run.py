@@ -9,7 +9,7 @@ import numpy as np
 from pkpd.machine.jit import entry
 from pkpd.solve.block import CASCADE_ROWS, Block, Result, Settings, Target
 from pkpd.solve.call import call_prepare
-from pkpd.solve.cascade import pattern_of, solve_cascade
+from pkpd.solve.cascade import solve_cascade
 from pkpd.solve.expand import timeline
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.linear import solve_linear
@@ -83,8 +83,13 @@ def solve_block(
         b.column, b.origin, ends, ev.time, ev.kind, ev.state, ev.value, ev.row, ss, b.obs_first, b.obs_last, b.obs_time,
         order, states, first, stride, place_of, place_first,
     )  # fmt: skip
-    method = settings.method
-    subjects = np.arange(m)
+    method, subjects = settings.method, np.arange(m)
+    free = method in ("auto", "chain")  # to hand over subjects that one method cannot solve
+    if method == "chain":
+        method = settings.explicit
+        if not ss.shape[0]:
+            _chain(kernel, P, subjects, tail, settings, status, when, steps)
+            subjects = np.flatnonzero(status)
     if method == "auto":
         method = "linear" if kernel.linear else settings.explicit
         if kernel.cascade:
@@ -98,19 +103,27 @@ def solve_block(
     elif method == "cascade":
         _cascade(kernel, P, subjects, tail, settings, status, when, steps)
     elif subjects.size:
-        _lanes(kernel, method, settings.method == "auto", P, subjects, tail, settings, status, when, steps)
+        _lanes(kernel, method, free, P, subjects, tail, settings, status, when, steps)
         stiff = np.flatnonzero(status == Status.STIFF)
-        if stiff.size and settings.method == "auto":
+        if stiff.size and free:
             _lanes(kernel, "rodas5p", False, P, stiff, tail, settings, status, when, steps)
     columns = place_of if tracked else b.obs_column
     return Result(outputs_of(kernel, b, P, states, first, stride, columns, target), status, when, steps)
 
 
 def _cascade(kernel: Kernel, P: np.ndarray, subjects: np.ndarray, tail: tuple, s: Settings, *fate: np.ndarray) -> None:
-    code, layout = kernel.panel
+    code, pattern = kernel.panel
     solve_cascade(
-        code["panel"], pattern_of(layout, kernel.n), kernel.matrix_places, P, kernel.initial_places, kernel.accumulates,
-        subjects, *tail, s.rtol, s.atol, s.max_steps, s.h_max, *fate,
+        code["panel"], pattern, P, kernel.initial_places, kernel.accumulates, subjects, *tail, s.rtol, s.atol,
+        s.max_steps, s.h_max, *fate,
+    )  # fmt: skip
+
+
+def _chain(kernel: Kernel, P: np.ndarray, subjects: np.ndarray, tail: tuple, s: Settings, *fate: np.ndarray) -> None:
+    code, pattern = kernel.chain_panel
+    solve_cascade(
+        code["panel"], pattern, P, kernel.initial_places, kernel.accumulates, subjects, *tail, s.rtol, s.atol,
+        s.max_steps, s.h_max, *fate,
     )  # fmt: skip
 
 

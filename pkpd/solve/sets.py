@@ -12,35 +12,43 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.machine.jit import compiled
-from pkpd.solve.linear import KEPT, ORDER
+from pkpd.solve.call import unowned
+from pkpd.solve.linear import ORDER
 from pkpd.solve.panel import NODES, Layout, lobatto
 from pkpd.solve.rows import copy_row, multiply_add, polynomial
-from pkpd.solve.walk import read_matrix
+from pkpd.solve.weights import ROWS, TERMS, add_weights, weight_table
 
 __all__ = [
-    "ATOL", "DOWN", "DRIVEN", "HOPE", "H_MAX", "LATEST", "LENGTH", "LEVEL", "MAX_STEPS", "POSITION", "RTOL", "SINCE",
-    "STEPS", "TIME", "UP", "USED", "VERSION", "WHICH", "Pattern", "Sets", "Subject", "begin_row", "make", "pattern_of",
-    "supply",
+    "AFTER", "ATOL", "DOWN", "DRIVEN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LEVEL", "MAX_STEPS", "POSITION",
+    "RTOL", "SINCE", "STEPS", "TIME", "UP", "USED", "VERSION", "WHICH", "Pattern", "Sets", "Subject", "begin_row",
+    "borrow", "make", "pattern_of", "supply",
 ]  # fmt: skip
 
-#: arrays of ``pkpd.solve.panel.Layout`` with the nodes, and which states are upstream
-Pattern = namedtuple("Pattern", "entries products watched reads pairs nodes upstream size timed")
-#: Taylor series of exp(A s) and of its integral; both at the nodes; what is remembered for each length of a panel
-Sets = namedtuple("Sets", "series integral E G X nodes lengths version stored G_nodes terms factors")
-#: states now and at the panel's end, places, constants and infusions, and arrays of the numbers that are listed below
-Subject = namedtuple("Subject", "clock x new p c info pace count")
+#: arrays of ``pkpd.solve.panel.Layout`` with the nodes, which states are upstream, places of what is not zero in A and
+#: b (row, column or n, place), and what chains need, see ``pkpd.solve.chain``
+Pattern = namedtuple("Pattern", "entries products watched reads pairs nodes upstream size timed matrix groups table")
+#: Taylor series of exp(A s) and of its integral; both at the nodes; what is remembered for each length of a panel; room
+#: for the weights of chains
+Sets = namedtuple("Sets", "series integral E G X nodes lengths version stored G_nodes terms factors weights powers")
+#: states now and at the panel's end, places, constants and infusions, arrays of the numbers that are listed below, and
+#: the length hoped for after an event of each state (or of none, at last)
+Subject = namedtuple("Subject", "clock x new p c info pace usual count")
+KEPT = 24  # lengths of panels whose sets are remembered
 TIME, LENGTH, ATOL, RTOL, LATEST = range(5)  # of clock: panel's start and length, tolerances, end of its last piece
-HOPE, SINCE, UP, DOWN, H_MAX, NORM = range(6)  # of pace: length hoped for, last event, fastest rates, bound, norm of A
+#: of pace: length hoped for, last event, fastest rates, bound, norm of A, state of an event without panel so far or -1
+HOPE, SINCE, UP, DOWN, H_MAX, NORM, AFTER = range(7)
 STEPS, MAX_STEPS, VERSION, DRIVEN, USED, LEVEL, POSITION, WHICH = range(8)  # of count
 
 
-def pattern_of(layout: Layout, n: int) -> Pattern:
-    """Return what the compiled loop needs to know of a layout."""
-    upstream = np.ones(n, bool)
+def pattern_of(layout: Layout, places: np.ndarray) -> Pattern:
+    """Return what the compiled loop needs to know of a layout; places of A and b as in ``Kernel.matrix_places``."""
+    upstream = np.ones(len(places), bool)
     upstream[layout.affected] = False
+    rows, columns = np.nonzero(places >= 0)
+    matrix = np.column_stack([rows, columns, places[rows, columns]]).astype(np.int64)
     return Pattern(
         layout.entries, layout.products, layout.watched, layout.reads, layout.pairs, lobatto()[0], upstream,
-        layout.size, layout.timed,
+        layout.size, layout.timed, matrix, layout.groups, weight_table(),
     )  # fmt: skip
 
 
@@ -51,7 +59,8 @@ def make(at, n, places, rtol, atol, max_steps, h_max):
     sets = Sets(
         np.zeros((m, ORDER + 1)), np.zeros((m, ORDER + 1)), np.zeros((m, NODES)), np.zeros((m, NODES)),
         np.zeros((m, NODES)), np.zeros(NODES), np.zeros(KEPT), np.zeros(KEPT, np.int64), np.zeros((KEPT, at.size)),
-        np.zeros((KEPT, m, NODES)), np.zeros((q, 2), np.int64), np.zeros(q),
+        np.zeros((KEPT, m, NODES)), np.zeros((q, 2), np.int64), np.zeros(q), np.zeros((ROWS, NODES)),
+        np.zeros((TERMS, NODES)),
     )  # fmt: skip
     me = Subject(
         np.zeros(5),
@@ -60,7 +69,8 @@ def make(at, n, places, rtol, atol, max_steps, h_max):
         np.zeros(places),
         np.zeros(n),
         np.zeros(2),
-        np.zeros(6),
+        np.zeros(7),
+        np.full(n + 1, np.inf),
         np.zeros(8, np.int64),
     )
     me.clock[ATOL], me.clock[RTOL] = atol, rtol
@@ -69,22 +79,59 @@ def make(at, n, places, rtol, atol, max_steps, h_max):
 
 
 @compiled
-def begin_row(at, sets, me, A, b, P, column, matrix_places):
-    """Take over another column of P: matrix, Taylor series and the rates that bound the panels; forget all sets."""
-    read_matrix(P, matrix_places, column, A, b)
+def borrow(at, sets, me):
+    """Return the same without counts of references, see :func:`pkpd.solve.call.unowned`."""
+    return (
+        Pattern(
+            unowned(at.entries), unowned(at.products), unowned(at.watched), unowned(at.reads), unowned(at.pairs),
+            unowned(at.nodes), unowned(at.upstream), at.size, at.timed, unowned(at.matrix), unowned(at.groups),
+            unowned(at.table),
+        ),
+        Sets(
+            unowned(sets.series), unowned(sets.integral), unowned(sets.E), unowned(sets.G), unowned(sets.X),
+            unowned(sets.nodes), unowned(sets.lengths), unowned(sets.version), unowned(sets.stored),
+            unowned(sets.G_nodes), unowned(sets.terms), unowned(sets.factors), unowned(sets.weights),
+            unowned(sets.powers),
+        ),
+        Subject(
+            unowned(me.clock), unowned(me.x), unowned(me.new), unowned(me.p), unowned(me.c), unowned(me.info),
+            unowned(me.pace), unowned(me.usual), unowned(me.count),
+        ),
+    )  # fmt: skip
+
+
+@compiled
+def begin_row(at, sets, me, A, b, P, column):
+    """Take over another column of P: matrix, Taylor series and the rates that bound the panels; forget all sets.
+
+    Returns
+    -------
+    bool
+        Whether this can be solved: states of chains must not grow by themselves.
+    """
     for k in range(me.p.size):
         me.p[k] = P[k, column]
-    pace = me.pace
+    pace, row, total = me.pace, -1, 0.0
     pace[UP], pace[DOWN], pace[NORM] = 0.0, 0.0, 0.0
-    for i in range(b.size):
-        side = UP if at.upstream[i] else DOWN
-        pace[side] = max(pace[side], abs(A[i, i]))
-        total = 0.0
-        for k in range(b.size):
-            total += abs(A[i, k])
-        pace[NORM] = max(pace[NORM], total)
+    for k in range(at.matrix.shape[0]):
+        i, j, value = at.matrix[k, 0], at.matrix[k, 1], me.p[at.matrix[k, 2]]
+        if j == b.size:
+            b[i] = value
+            continue
+        A[i, j] = value
+        if i == j:
+            side = UP if at.upstream[i] else DOWN
+            pace[side] = max(pace[side], abs(value))
+        total = abs(value) + (total if i == row else 0.0)
+        row = i
+        if at.upstream[i] or not at.groups.size:  # of chains, exp(A h) is taken upstream only
+            pace[NORM] = max(pace[NORM], total)
     _expand(at.entries, at.products, A, sets.series, sets.integral, sets.terms, sets.factors)
     me.count[USED] = 0
+    growing = False
+    for k in range(at.groups.shape[0]):
+        growing |= at.groups[k, 0] >= 0 and not me.p[at.groups[k, 0]] <= 0.0
+    return not growing
 
 
 @compiled
@@ -164,6 +211,8 @@ def supply(at, sets, me):
             sets.X,
         )
         _store(at.reads, at.pairs, at.watched.size, E, sets.stored, q)
+        if at.groups.size:
+            add_weights(at.groups, at.table, me.p, me.clock[LENGTH], sets.weights, sets.powers, sets.stored, q)
         if driven:
             for e in range(G.shape[0]):
                 for j in range(NODES):
@@ -171,6 +220,11 @@ def supply(at, sets, me):
     sets.version[q] = me.count[VERSION]
     if driven:
         _drive(at.entries, at.reads, at.watched, at.pairs.size, sets.G_nodes, me.c, sets.stored, q)
+    if at.groups.size:  # downstream states of chains take what is added to their forcing
+        first = (at.reads.size + at.watched.size) * NODES + at.entries.shape[0]
+        for i in range(me.c.size):
+            if not at.upstream[i]:
+                sets.stored[q, first + i] = me.c[i]
 
 
 @compiled

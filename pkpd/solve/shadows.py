@@ -25,9 +25,9 @@ __all__ = [
     "place_shadows", "shadow_effects",
 ]  # fmt: skip
 
-#: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n), -1 where zero; numbers
-#: of the shadow states, (inputs, n), -1 where there is none
-ShadowPlaces = namedtuple("ShadowPlaces", "partials columns numbers")
+#: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n), -1 where zero;
+#: numbers of the shadow states, (inputs, n), -1 where there is none; whether doses into a state act on shadows, (n,)
+ShadowPlaces = namedtuple("ShadowPlaces", "partials columns numbers dosed")
 #: instead of a place in ``columns``: what this state contributes is not constant between events
 NOT_CONSTANT = -2
 # rows of effects, and the order of their blocks in the array of steady states
@@ -58,8 +58,8 @@ class Shadows:
     columns: Mapping[int, Mapping[int, Node] | None] = field(default_factory=dict)
 
 
-def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...]) -> ShadowPlaces:
-    """Give places to the nodes; ``words`` in the order of ``Kernel.dosing_places``."""
+def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...], n: int) -> ShadowPlaces:
+    """Give places to the nodes; ``words`` in the order of ``Kernel.dosing_places``, n states with all shadows."""
     partials = np.full((shadows.inputs, shadows.states, len(words)), -1, np.int64)
     columns = np.full((shadows.states, shadows.states), -1, np.int64)
     for (q, c, word), node in shadows.partials.items():
@@ -71,7 +71,10 @@ def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...]) -> Shado
             for i, node in column.items():
                 columns[i, c] = slots.place(node)
     numbers = np.array(shadows.numbers, np.int64).reshape(shadows.inputs, shadows.states)
-    return ShadowPlaces(partials, columns, numbers)
+    dosed = np.zeros(n, bool)
+    for _, c, _ in shadows.partials:
+        dosed[c] = True
+    return ShadowPlaces(partials, columns, numbers, dosed)
 
 
 @compiled

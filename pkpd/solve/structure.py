@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pkpd.graph.derivative import depends_on
-from pkpd.graph.nodes import Node, const, make, walk
+from pkpd.graph.nodes import Node, const, make, symbols_of, walk
 from pkpd.machine.split import is_dynamic
 
-__all__ = ["Structure", "affine_parts", "analyse"]
+__all__ = ["Chain", "Structure", "affine_parts", "analyse", "analyse_chain"]
 
 #: coefficient of each unknown, and what is left where all unknowns are zero
 Affine = tuple[dict[Node, Node], Node]
@@ -33,6 +33,27 @@ class Structure:
     matrix: list[list[Node]]
     constant: list[Node]
     forcing: dict[int, Node]
+
+
+@dataclass(frozen=True)
+class Chain(Structure):
+    """Equations of which each state's, beside upstream states, is driven by itself and by states before it only.
+
+    ``x_i' = a_i x_i + g_i`` with a_i constant between events on the diagonal of the matrix, and g_i of time, upstream
+    states and downstream states that come earlier in ``order``; those of ``curved`` also of x_i, with a_i = 0.
+
+    Attributes
+    ----------
+    order : tuple of int
+        Downstream states.
+    leaders : tuple of int
+        For each state another one with the same a_i: for a shadow the state whose it is.
+    curved : frozenset of int
+    """
+
+    order: tuple[int, ...]
+    leaders: tuple[int, ...]
+    curved: frozenset[int]
 
 
 def _map(parts: Sequence[Affine], combine: Callable[..., Node]) -> Affine:
@@ -113,3 +134,31 @@ def analyse(derivatives: Sequence[Node], states: Sequence[Node]) -> Structure | 
         matrix.append([coefficients.get(s, ZERO) for s in states])
         constant.append(rest if fixed else ZERO)
     return Structure(matrix, constant, forcing)
+
+
+def analyse_chain(derivatives: Sequence[Node], states: Sequence[Node], leaders: Sequence[int]) -> Chain | None:
+    """Return the equations as a :class:`Chain`, or None if they have not that form."""
+    upstream = _upstream(affine_parts(derivatives, set(states)), states)
+    n, index = len(states), {s: i for i, s in enumerate(states)}
+    matrix, constant, forcing = [[ZERO] * n for _ in range(n)], [ZERO] * n, {}
+    below: dict[int, set[int]] = {}
+    curved: set[int] = set()
+    for i, (state, root) in enumerate(zip(states, derivatives, strict=True)):
+        parts = affine_parts([root], upstream if state in upstream else {state})[0]
+        if parts is None or not _static(parts[0].values()) or leaders[i] in curved:
+            parts = {}, root
+            curved.add(i)
+        for s, coefficient in parts[0].items():
+            matrix[i][index[s]] = coefficient
+        if state in upstream:
+            constant[i] = parts[1]
+        else:
+            forcing[i] = parts[1]
+            below[i] = {index[s] for s in symbols_of([parts[1]]) if s in index and s not in upstream} - {i}
+    order: list[int] = []
+    while len(order) < len(below):
+        ready = [i for i in below if i not in order and below[i].issubset(order)]
+        if not ready:
+            return None
+        order += ready
+    return Chain(matrix, constant, forcing, tuple(order), tuple(leaders), frozenset(curved)) if order else None

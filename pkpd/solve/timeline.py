@@ -119,6 +119,8 @@ def count_events(
 def _count_shadows(shadows, state, code):
     """Return an upper bound of the events that one dose makes on shadow states, and a fault code."""
     count = 0
+    if not shadows.dosed[state]:
+        return count, 0
     for q in range(shadows.partials.shape[0]):
         count += 4
         if code == 0.0 and shadows.partials[q, state, 1] >= 0:
@@ -174,7 +176,7 @@ def _shadow_end(ev, m, time, effects):
 def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows):
     """Add one administration of record k that begins at start."""
     state = rec.cmt[k]
-    if shadows.partials.size:
+    if shadows.dosed[state]:
         m = _shadow_start(
             ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows
         )
@@ -257,7 +259,7 @@ def expand_events(
         if rec.amt[k] > 0.0:
             own_rank = LAGGED if lag > 0.0 else rank + AFTER_OWN_ROW
             fixed = seg_last == seg_first or lag > 0.0
-            if rate == 0.0 and fixed and not shadows.partials.size:  # the plain case, kept short
+            if rate == 0.0 and fixed and not shadows.dosed[rec.cmt[k]]:  # the plain case, kept short
                 for a in range(rec.addl[k] + 1):
                     when_rank = own_rank if a == 0 else LAGGED if lag > 0.0 else ADDITIONAL
                     m = _put(ev, m, time + lag + a * rec.ii[k], when_rank, BOLUS, rec.cmt[k], F * rec.amt[k], -1)

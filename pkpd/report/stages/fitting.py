@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate", "predicted_facts", "taught"]
 
+_FEW = 5
 _KIND = {
     "density": "value", "peak": "highest value", "nadir": "lowest value", "below": "below", "above": "above",
     "ratio": "ratio", "ratio_below": "fell by at least", "ratio_above": "rose by at least", "grade": "grade",
@@ -83,6 +84,8 @@ def _quality(job: Job, summary: pd.DataFrame) -> None:
 
 def predicted_facts(job: Job) -> None:
     """Compare every fact with what the calibrated model predicts, and name those outside."""
+    from pkpd.plot.diagnosis import predicted as draw
+
     facts = job.fit.facts()
     job.found["facts"] = facts
     job.keep_table("facts_predicted", facts)
@@ -104,6 +107,16 @@ def predicted_facts(job: Job) -> None:
             for row in outside.to_dict("records")
         ]
         section.add(Text(f"Outside {'lies' if len(items) == 1 else 'lie'}:"), Items(items))
+    if len(facts) > _FEW:
+        section.add(
+            job.picture(
+                "facts_predicted",
+                draw(job.fit),
+                "Left: sorted probabilities of less than was reported, along a diagonal. Right: probabilities of reported "
+                "bounds and grades. The table of Appendix A holds the numbers.",
+                "**How probable the reported facts are in the calibrated model.** Left: values; right: bounds and grades.",
+            )
+        )
     _appendix(job, facts)
 
 
@@ -128,6 +141,8 @@ def _appendix(job: Job, facts: pd.DataFrame) -> None:
 
 def taught(job: Job) -> None:
     """Say in words what the reports narrowed, and what they left as it was."""
+    from pkpd.plot.calibration import densities
+
     table = job.fit.contraction()
     job.found["contraction"] = table
     job.keep_table("contraction", table.rename_axis("name").reset_index())
@@ -151,6 +166,16 @@ def taught(job: Job) -> None:
         [str(name), _meaning(job, str(name)), percent(max(row["contraction"], 0.0)), round(float(row["shift"]), 2), learned(row["verdict"])]
         for name, row in shared.iterrows()
     ]
+    wanted = [v.name for v in job.fit.variables if v.kind != "patient"]
+    if wanted:
+        section.add(
+            job.picture(
+                "taught",
+                densities(job.fit, wanted),
+                "One panel for each quantity: the density before the reports in grey, after them as a line.",
+                "**Before and after.** Grey: what was believed before the reports; lines: after them.",
+            )
+        )
     section.add(
         Table(
             "What the reports taught about quantities in common",

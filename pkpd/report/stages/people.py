@@ -61,17 +61,24 @@ def _is_share(job: Job) -> bool:
 
 
 def _draw_share(job: Job, section: Any) -> None:
-    from pkpd.report.forest import forest
+    from pkpd.plot.calibration import forest
 
-    figure = forest(job.fit, job.focus, job.focus_name)
+    outcomes = {
+        f"{each.name}/{fact.patient}": bool(fact.value)
+        for each in job.study.problem.evidence
+        for fact in each.facts
+        if fact.marker == "response" and fact.patient and fact.value is not None
+    }
+    filled = " Filled: patients who responded, open: the others." if outcomes else ""
     section.add(
         job.picture(
             "share",
-            figure,
+            forest(job.fit, job.focus, outcomes=outcomes or None, width=130),
             f"Horizontal intervals of the {job.focus_name} of every patient, in colour, over the prior in grey. The "
             "table below holds the same numbers.",
-            f"**{job.focus_name} by patient.** Point: middle; thick line: central half; thin line: 95%. Grey: what was "
-            "believed before the reports.",
+            f"**{job.focus_name} by patient.** Point: middle; thick line: central half; thin line: 95%. Grey: 95% of what "
+            f"was believed before the reports.{filled}",
+            wide=False,
         )
     )
 
@@ -118,14 +125,15 @@ def patients(job: Job) -> None:
         Text(
             "Each figure shows what the calibrated model says of one patient (line: middle; bands: half and 95% of what "
             "is possible) and what was reported (marks). A band says how well the course is known, not how much the "
-            "marker scatters from day to day."
+            "marker scatters from day to day. Grades are shown as the probability of each, with the reported ones above."
         )
     )
     facts = job.found["facts"]
     for i, patient in enumerate(job.fit.patients):
         part = job.subsection("patients", patient.replace("/", "-"), _title(job, patient))
         part.add(Text(_sentence(job, i, patient, facts)))
-        _draw_patient(job, part, patient)
+        if (facts["patient"] == patient).any():
+            _draw_patient(job, part, patient)
 
 
 def _title(job: Job, patient: str) -> str:
@@ -159,13 +167,13 @@ def _sentence(job: Job, i: int, patient: str, facts: Any) -> str:
 
 
 def _draw_patient(job: Job, part: Any, patient: str) -> None:
-    from pkpd.plot.calibration import patient as draw
+    from pkpd.plot.courses import course
 
     part.add(
         job.picture(
             f"patient_{patient.replace('/', '_')}",
-            draw(job.fit, patient),
-            f"Curves of the markers of {patient} with bands, reported facts as marks, doses above.",
-            f"**{patient}.** Reported facts over what the calibrated model says.",
+            course(job.fit, patient, draws=400 if job.full else 150, seed=job.seed),
+            f"Curves of the markers of {patient} with bands, reported facts as marks, doses of each drug below.",
+            f"**{patient}.** Reported facts over what the calibrated model says; doses at the foot.",
         )
     )

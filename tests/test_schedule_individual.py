@@ -1,0 +1,210 @@
+"""A new patient and a recommendation: posteriors with a known answer, weights, honesty, errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import DataError, PkpdError
+from pkpd.likelihood.term import Term
+from pkpd.model.declare import Covariate, Output, Parameter, State
+from pkpd.model.model import Model
+from pkpd.model.residual import LogNormal
+from pkpd.population.distributions import lognormal
+from pkpd.population.people import Population
+from pkpd.schedule import compare, individual, recommend
+
+SD, SIGMA, K = 0.4, 0.3, 0.05
+
+
+@pytest.fixture(scope="module")
+def model():
+    """One compartment whose logarithm of concentration is linear in the only random effect: all is normal."""
+    return Model(
+        "bolus",
+        states=[State("central", "mg")],
+        parameters=[Parameter("k", K, "1/h"), Parameter("V", 10.0, "L", sd=SD)],
+        covariates=[Covariate("WT", "kg", 70)],
+        outputs=[Output("Cc", "mg/L", error=LogNormal(SIGMA))],
+        dynamics=lambda t, x, p: {"central": -p.k * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+
+
+DOSE = Regimen(amt=100, cmt="central", time=0.0)
+
+
+def observed(eta, times):
+    return [("Cc", t, 10.0 * math.exp(-K * t - eta)) for t in times]
+
+
+def posterior(etas_seen):
+    """Return mean and standard deviation of the random effect, given what each observation says it is."""
+    precision = 1 / SD**2 + len(etas_seen) / SIGMA**2
+    return sum(etas_seen) / SIGMA**2 / precision, precision**-0.5
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, -1.0])
+def test_posterior_is_the_conjugate_one(model, eta):
+    found = individual(model, DOSE, observed(eta, [1.0, 12.0, 30.0]), draws=8000, seed=4)
+    mean, sd = posterior([eta] * 3)
+    etas = found.draws.etas[:, 0]
+    estimate = found.weights @ etas
+    spread = math.sqrt(found.weights @ (etas - estimate) ** 2)
+    assert estimate == pytest.approx(mean, abs=4 * sd / math.sqrt(found.ess))
+    assert spread == pytest.approx(sd, rel=0.08)
+    assert found.table().loc["eta_V", "contraction"] == pytest.approx(1 - (sd / SD) ** 2, abs=0.03)
+    assert found.learned() == ["eta_V"]
+
+
+def test_far_patient_is_found_by_adapting(model):
+    eta = 1.6  # four standard deviations out: hardly any draw of the prior is there
+    found = individual(model, DOSE, observed(eta, np.linspace(1, 40, 12)), draws=1000, minimum_ess=400, seed=1)
+    mean, sd = posterior([eta] * 12)
+    etas = found.draws.etas[:, 0]
+    assert found.draws.n > 1000
+    assert found.ess >= 400
+    assert found.weights @ etas == pytest.approx(mean, abs=5 * sd / math.sqrt(found.ess))
+    # The draws are no longer those of the prior; their weights without the observations make them so again.
+    assert found.before @ etas == pytest.approx(0.0, abs=0.05)
+    assert math.sqrt(found.before @ etas**2) == pytest.approx(SD, rel=0.1)
+
+
+def test_uncertain_parameters_of_a_calibration_are_weighted(model):
+    class Calibration:
+        name = "two cohorts"
+
+        def __init__(self):
+            self.model = model
+
+        def population(self, n, *, cohort, seed=0):
+            assert cohort == "adults"
+            people = Population.draw(
+                model, n, parameters={"V": lognormal(10.0, math.sqrt(math.expm1(SD**2)))}, seed=seed
+            )
+            return Population.from_table(model, {"ID": people.labels, "V": people.parameters["V"]}, seed=seed)
+
+    found = individual(Calibration(), DOSE, observed(0.5, [1.0, 12.0, 30.0]), cohort="adults", draws=4000, most=8000)
+    mean, sd = posterior([0.5] * 3)
+    logs = np.log(found.draws.parameters["V"] / 10.0)
+    assert found.weights @ logs == pytest.approx(mean, abs=4 * sd / math.sqrt(found.ess))
+    assert "new patients of cohort adults (two cohorts)" in repr(found)
+    more = individual(Calibration(), DOSE, observed(0.5, [1.0]), cohort="adults", draws=500, minimum_ess=900)
+    assert more.draws.n > 500
+    assert len(np.unique(more.draws.parameters["V"])) == more.draws.n
+
+
+def test_bounds_and_terms(model):
+    low = individual(model, DOSE, [("Cc", 1.0, "<9")], draws=6000)
+    high = individual(model, DOSE, [Term("high", "above", "Cc", 1.0, 9.0)], draws=6000)
+    total = low.weights @ low.draws.etas[:, 0], high.weights @ high.draws.etas[:, 0]
+    assert total[0] > 0.05 > -0.05 > total[1]
+    assert low.now == 1.0
+
+
+def test_resampling_keeps_the_posterior_and_gives_every_copy_a_place(model):
+    found = individual(model, DOSE, observed(0.5, [1.0, 12.0]), draws=5000)
+    people = found.population(2000, seed=1)
+    assert people.etas.mean() == pytest.approx(found.weights @ found.draws.etas[:, 0], abs=0.02)
+    assert len(set(people.labels.tolist())) == 2000
+    assert len(set(people.index.tolist())) == 2000
+    before = found.population(2000, observed=False)
+    assert before.etas.std() == pytest.approx(SD, rel=0.05)
+
+
+def test_same_seed_same_patient(model):
+    one, two = (individual(model, DOSE, observed(0.5, [1.0]), draws=500, seed=7) for _ in range(2))
+    np.testing.assert_array_equal(one.weights, two.weights)
+
+
+def test_covariates_are_the_patients(model):
+    found = individual(model, DOSE, [], {"WT": 55.0}, draws=300)
+    assert found.covariates == {"WT": 55.0}
+    assert found.ess == pytest.approx(300)
+
+
+def test_an_individual_can_be_compared_and_simulated(model):
+    found = individual(model, DOSE, observed(0.5, [1.0]), draws=600, name="Ann")
+    result = compare(found, {"a": "100 mg into central q24h x2"}, n=50, measures=["Cmax"])
+    assert result.about == "50 draws of Ann"
+    assert found.simulate([0.0, 5.0], n=20).sizes == {"subject": 20, "time": 2}
+
+
+def test_recommendation_is_the_normal_probability(model):
+    """P(trough > limit) of a dose is Phi((mean log trough - log limit) / sd), from the conjugate posterior."""
+    from scipy.stats import norm
+
+    seen = [0.4] * 4
+    patient = individual(model, DOSE, observed(0.4, [1.0, 5.0, 9.0, 20.0]), draws=20_000, seed=2)
+    arms = {f"{amt} mg": Regimen(amt=amt, cmt="central", ii=24, addl=9) for amt in (50, 100, 150, 200)}
+    found = recommend(patient, arms, "Cc > 4 at trough", now=500.0, n=4000, wanted=0.8, seed=3)
+    mean, sd = posterior(seen)
+    gain = math.exp(-K * 24) / (1 - math.exp(-K * 24)) * (1 - math.exp(-K * 240))
+    for name in arms:
+        row = found.table.loc[name].to_dict()
+        level = math.log(float(name.split()[0]) / 10.0 * gain / 4.0)
+        assert row["probability"] == pytest.approx(norm.cdf((level - mean) / sd), abs=0.03)
+        assert row["before"] == pytest.approx(norm.cdf(level / SD), abs=0.03)
+    assert found.table.index.tolist() == ["200 mg", "150 mg", "100 mg", "50 mg"]
+    assert found.table["mg_per_day"].tolist() == [200.0, 150.0, 100.0, 50.0]
+
+
+def test_lightest_schedule_that_reaches_the_target_is_named(model):
+    patient = individual(model, None, [], draws=500)
+    arms = {f"{amt} mg": Regimen(amt=amt, cmt="central", ii=24, addl=4) for amt in (10, 300, 600)}
+    found = recommend(patient, arms, "Cc > 1 at trough", n=300)
+    assert "'300 mg' is the lightest schedule" in found.statement
+    assert "There are no observations of the patient" in found.statement
+    assert "cannot tell '300 mg' apart from '600 mg'" in found.statement
+    none = recommend(patient, arms, {"Cc": (">", 1e6, "at trough")}, n=300)
+    assert "No schedule meets the target" in none.statement
+    assert "not medical advice" in repr(none)
+
+
+def test_statement_says_when_the_prior_answers(model):
+    patient = individual(model, DOSE, observed(0.0, [1.0]), draws=3000)
+    arms = {"a": Regimen(amt=100, cmt="central", ii=24, addl=4)}
+    assert "mostly reflects" in recommend(patient, arms, "Cc > 0.01 at trough", n=200).statement
+    moved = individual(model, DOSE, observed(0.8, [1.0, 2.0, 3.0]), draws=3000)
+    assert "The observations moved a probability by" in recommend(moved, arms, "Cc > 4 at trough", n=500).statement
+
+
+def test_past_doses_count_and_planned_ones_are_dropped(model):
+    given = Regimen(amt=100, cmt="central", ii=24, addl=9)
+    patient = individual(model, given, observed(0.0, [1.0]), draws=400)
+    arms = {"small": Regimen(amt=1, cmt="central")}
+    kept = recommend(patient, arms, "Cc > 0.5 by day 0", now=25.0, n=50, measures=["Cmax"])
+    stopped = recommend(patient, arms, "Cc > 0.5 by day 6", now=25.0, n=50)
+    assert kept.table.loc["small", "probability"] > 0.9
+    assert stopped.table.loc["small", "probability"] < 0.1
+    other = recommend(patient, arms, "Cc > 0.5 by day 6", now=25.0, n=50, also=given.shift(30.0))
+    assert other.table.loc["small", "probability"] > 0.9
+    assert "Cmax" in kept.comparison.measures
+
+
+def test_impossible_observations_are_refused_with_the_culprit(model):
+    with pytest.raises(DataError, match=r"(?s)individual 'Bob': .*effective of 2000 draws.*are needed; hardest to "
+                       r"believe: 'Cc at 2 h'.*Check values, units and times.*calibrate"):  # fmt: skip
+        individual(model, DOSE, [("Cc", 1.0, 9.5), ("Cc", 2.0, 9e5)], draws=1000, most=2000, name="Bob")
+
+
+def test_all_wrong_observations_are_named(model):
+    with pytest.raises(DataError, match=r"2 of 3 observations are neither .*number 1: \('Cc', 1\.0\); number 3: "):
+        individual(model, DOSE, [("Cc", 1.0), ("Cc", 1.0, 9.0), ("Cc", 1.0, "low")])
+
+
+def test_errors_of_individual_and_recommend(model):
+    with pytest.raises(PkpdError, match=r"draws must be from 1 to most=10, got 20"):
+        individual(model, DOSE, [], draws=20, most=10)
+    patient = individual(model, None, [], draws=300)
+    with pytest.raises(PkpdError, match=r"there is no target; give one, such as 'blockade > 0.9 at trough'"):
+        recommend(patient, {"a": DOSE}, None)
+    with pytest.raises(PkpdError, match="wanted must be between 0 and 1, got 90"):
+        recommend(patient, {"a": DOSE}, "Cc > 1 at trough", wanted=90)
+    with pytest.raises(PkpdError, match="n must be at least 1, got 0"):
+        patient.population(0)
+    with pytest.raises(DataError, match="Ccc"):
+        individual(model, DOSE, [("Ccc", 1.0, 2.0)])

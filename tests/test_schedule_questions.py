@@ -1,0 +1,185 @@
+"""The authors' questions: answers made from numbers, honesty about the prior, figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from pkpd.errors import DataError
+from pkpd.library import load_model
+from pkpd.plot.schedule import comparison
+from pkpd.population.distributions import normal
+from pkpd.population.people import Population
+from pkpd.schedule import compare, questions
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def kinetics():
+    return {answer.name: answer for answer in questions(load_model("anakinra"), n=150, seed=1)}
+
+
+class Calibration:
+    """What the questions need of a calibration, with a known truth: IL-1 carries all of it, or nothing."""
+
+    method = "map"
+
+    def __init__(self, phi, contraction=0.9, patients=None):
+        self.model = load_model("anakinra_inflammation")
+        self.name, self.phi, self.patients = "truth", phi, patients
+        self.taught = contraction
+
+    def population(self, n, *, patient, seed=0):
+        assert patient.startswith(("strati2020/", "naviglio2021/"))
+        late = {"strati2020/p2": 41, "strati2020/p6": 31, "strati2020/p8": 14}.get(patient, 90)
+        drive = {"tone.phi": self.phi, "tone.Imax": 0.1, "tone.t_off": 24.0 * (late + 40), "neuro.N50": 0.4}
+        times = {"tone.t_on": normal(120.0, 6.0), "w_csf": 0.0}
+        people = Population.draw(self.model, n, parameters={**drive, **times}, seed=seed)
+        return replace(people, etas=np.zeros_like(people.etas))
+
+    def draws(self, name):
+        if name != "IC50":
+            raise KeyError(name)
+        return np.full(50, 0.01)
+
+    def contraction(self):
+        names = [f"tone.phi[{p}]" for p in ("strati2020/p2", "strati2020/p6", "strati2020/p8", "naviglio2021/p1")]
+        return pd.DataFrame({"contraction": self.taught}, index=names)
+
+
+def test_every_other_day(kinetics):
+    answer = kinetics["every_other_day"]
+    found = answer.comparisons["renal function"]
+    ratio = np.median(found.samples("AUC24", "every other day, CLcr < 30", "daily, normal", ratio=True))
+    # Half the dose at 10^(0.62 * 0.8) of the clearance: 100 against 20 mL/min.
+    assert ratio == pytest.approx(0.5 * 10 ** (0.62 * 0.8), rel=0.05)
+    assert answer.answer.startswith("No: every other day gives")
+    assert f"{ratio:.3g} times" in answer.answer
+    assert answer.answered
+    assert any("Yang 2003" in caveat for caveat in answer.caveats)
+
+
+def test_cerebrospinal_fluid(kinetics):
+    answer = kinetics["csf"]
+    found = answer.comparisons["model's ratio"]
+    mean = float(np.median(found.samples("Ccsf_mean", "100 mg SC daily")))
+    assert mean == pytest.approx(0.86 * 100 / 9.61 / 24 * 0.019, rel=0.12)
+    target = "Ccsf > 0.1 at peak"
+    assert found.samples(target, "100 mg SC daily").mean() == 0.0
+    assert found.samples(target, "500 mg IV, 10 mg/kg/h for 24 h").mean() == 1.0
+    assert answer.answer.startswith("Hardly, up to 400 mg SC BID")
+    tight = answer.comparisons["monkeys' ratio"]
+    lower = np.median(tight.samples("Ccsf_mean", "100 mg SC daily") / 1.0)
+    assert lower / mean == pytest.approx(0.0028 / 0.019, rel=0.1)
+
+
+def test_csf_needs_a_compartment():
+    answer = questions(load_model("pk1_oral"), ["csf"], n=5)[0]
+    assert not answer.answered
+    assert answer.answer == "Not answered: model 'pk1_oral' has no cerebrospinal fluid."
+    assert answer.figures() == {}
+
+
+def test_calibrated_ic50_reaches_the_kinetic_answers():
+    answer = questions(Calibration(0.9), ["every_other_day"], n=60)[0]
+    found = answer.comparisons["renal function"]
+    trough = found.samples("Ctrough", "daily, normal")
+    np.testing.assert_allclose(found.samples("blockade_trough", "daily, normal"), trough / (trough + 0.01), rtol=1e-6)
+    assert any("drawn from the posterior" in caveat for caveat in answer.caveats)
+
+
+def test_late_starters_gain_where_il1_carries_the_disease():
+    answer = questions(Calibration(0.95), ["early_start"], n=15)[0]
+    assert set(answer.comparisons) == {"P2", "P6", "P8"}
+    assert "goes on to the real end: P2, P6, P8" in answer.answer
+    assert "P3 got anakinra on the day on which treatment of the toxicity began" in answer.answer
+    assert "reflects the prior" not in answer.answer
+    assert any("normal approximation at the mode" in c for c in answer.caveats)
+    assert answer.table is not None
+    assert answer.table.loc[("P2", "early, continued", "ICANS_grade_days"), "P(better)"] == 1.0
+    # P8 had HLH, no grades: activity is what is judged.
+    assert "P8, day 7 instead of 14, change of activity area [d]" in answer.answer
+
+
+def test_late_starters_gain_nothing_without_il1_and_the_prior_is_named():
+    answer = questions(Calibration(1e-6, contraction=0.05), ["early_start"], n=15)[0]
+    assert "course begun early: nobody; from an early course that goes on to the real end: nobody" in answer.answer
+    assert "For P2, P6, P8 this mostly reflects the prior" in answer.answer
+    assert any("tone.phi[strati2020/p2] 5%; the answer mostly reflects the prior" in c for c in answer.caveats)
+
+
+def test_twice_daily_doses():
+    yes = questions(Calibration(0.99), ["twice_daily"], n=15)[0]
+    assert yes.answer.startswith("Yes, by the model. Blockade at trough: 0.63")
+    found = next(iter(yes.comparisons.values()))
+    assert found.regimens == ("as given", "daily throughout", "BID throughout")
+    table = found.ratios(to="daily throughout")
+    assert table.loc[("BID throughout", "activity_area"), "ratio"] < table.loc[("as given", "activity_area"), "ratio"]
+    no = questions(Calibration(1e-6, contraction=0.1), ["twice_daily"], n=15)[0]
+    assert no.answer.startswith("It hardly mattered, or the reports cannot tell.")
+    assert no.answer.endswith("This mostly reflects the prior: the report taught little about IL-1's share.")
+
+
+def test_missing_patients_are_said():
+    answer = questions(Calibration(0.5, patients=("strati2020/p2",)), ["early_start"], n=5)[0]
+    assert answer.answer.startswith("Not answered: the calibration has no strati2020/p3, strati2020/p6, strati2020/p8")
+
+
+def test_figures_of_answers(kinetics):
+    for answer in kinetics.values():
+        for axes in answer.figures().values():
+            assert len(axes) >= 4
+            axes[0].figure.canvas.draw()
+
+
+@pytest.fixture(scope="module")
+def found():
+    arms = ["100 mg daily", "100 mg BID", "100 mg IV daily"]
+    return compare(load_model("anakinra"), arms, n=80, IC50=0.027, targets="blockade > 0.9 at trough")
+
+
+def test_figure_shows_medians_and_names(found):
+    axes = comparison(found, ["AUC24", "Ctrough", "blockade > 0.9 at trough"], log=["Ctrough"])
+    medians = [line.get_xdata()[0] for line in axes[0].lines if line.get_label() == "_median"]
+    np.testing.assert_allclose(medians, np.median(found.dataset["AUC24"].values, axis=1))
+    names = [text.get_text() for text in axes[0].get_yticklabels()]
+    assert names == ["100 mg daily", "100 mg BID", "100 mg IV daily"]
+    assert axes[0].get_xlabel() == "mg/L·h"
+    assert axes[1].get_xscale() == "log"
+    assert [line for line in axes[1].lines if line.get_label() == "_beyond"]  # the trough of the IV doses is far below
+    assert axes[2].get_xlabel() == "probability"
+
+
+def test_figure_of_ratios(found):
+    axes = comparison(found, ["AUC24"], ratios_to="100 mg daily")
+    medians = [line.get_xdata()[0] for line in axes[0].lines if line.get_label() == "_median"]
+    np.testing.assert_allclose(medians, found.ratios(to="100 mg daily", measures=["AUC24"])["ratio"])
+    assert axes[0].get_xlabel() == "ratio"
+    assert plt.rcParams["font.size"] == 10.0  # nothing global changes
+
+
+def test_figure_marks_thresholds(found):
+    axes = comparison(found, ["Cmax"], thresholds={"Cmax": 3.0})
+    marks = [line for line in axes[0].lines if line.get_label() == "_threshold"]
+    assert marks[0].get_xdata()[0] == 3.0
+
+
+def test_errors_of_the_figure(found):
+    with pytest.raises(DataError, match=r"no measure 'AUC' .*it has AUC24|no measure 'AUC'; it has AUC24"):
+        comparison(found, ["AUC"])
+    with pytest.raises(DataError, match="no regimen 'x'; it has 100 mg daily"):
+        comparison(found, ratios_to="x")
+    with pytest.raises(DataError, match="name at least one measure"):
+        comparison(found, [])
+    alone = compare(load_model("anakinra"), ["100 mg daily"], n=2)
+    with pytest.raises(DataError, match="no other regimen to compare with '100 mg daily'"):
+        comparison(alone, ratios_to="100 mg daily")
