@@ -374,5 +374,5 @@ def test_representation_names_what_differs(model: Model) -> None:
 def test_people_of_two_draws_stand_together_without_occasions() -> None:
     plain = Model("plain", states=[State("A", "mg")], parameters=[Parameter("k", 0.1, "1/h", cv=0.3)],
                   dynamics=lambda t, x, p: {"A": -p.k * x.A})  # fmt: skip
-    both = Population.draw(plain, 3, seed=1).concat(Population.draw(plain, 2, seed=2))
+    both = Population.draw(plain, 3, seed=1).concat(Population.draw(plain, 2, seed=2), labels=range(5))
     assert both.kappas.shape == (5, both.n_occasions, 0)
