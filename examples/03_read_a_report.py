@@ -18,7 +18,11 @@ print(f"\nWho: {report.cohorts}")
 facts = report.fact_table
 first = facts[(facts["patient"] == "p1") & (facts["use"] == "fit")]
 print("\nWhat is said of patient p1 and can inform a model:")
-print(first[["marker", "kind", "time", "time_to", "printed", "printed_unit", "value", "unit", "known"]].to_string(index=False))
+print(
+    first[["marker", "kind", "time", "time_to", "printed", "printed_unit", "value", "unit", "known"]].to_string(
+        index=False
+    )
+)
 
 # Doses are usable in simulate as they are; time 0 h is the report's start_day.
 model = pkpd.load_model("anakinra")

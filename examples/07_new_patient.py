@@ -15,7 +15,12 @@ given = pkpd.Regimen.parse("100 mg SC daily x3", cmt="depot")
 
 # Plasma concentrations in mg/L at hours after the first dose; "<0.03" is a value below the limit of quantification.
 patient = individual(
-    model, given, [("Cc", 5.0, 0.71), ("Cc", 24.0, 0.021), ("Cc", 48.0, "<0.03")], {"WT": 82, "CRCL": 110}, draws=4000, seed=1
+    model,
+    given,
+    [("Cc", 5.0, 0.71), ("Cc", 24.0, 0.021), ("Cc", 48.0, "<0.03")],
+    {"WT": 82, "CRCL": 110},
+    draws=4000,
+    seed=1,
 )
 print(patient)
 print(patient.table().round(3).to_string())

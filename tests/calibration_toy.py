@@ -38,8 +38,8 @@ class Gaussian:
         if by_scale.shape[1]:
             by_scale[:, 0] = ((z * z - 1) / s).sum(axis=1)
         return SimpleNamespace(
-            loglik=terms.sum(axis=1), gradient=z / (self.sd * s) / values, gradient_scales=by_scale, terms=terms.ravel(),
-            status=np.zeros(len(values), int),
+            loglik=terms.sum(axis=1), gradient=z / (self.sd * s) / values, gradient_scales=by_scale,
+            terms=terms.ravel(), status=np.zeros(len(values), int),
         )  # fmt: skip
 
 
@@ -108,9 +108,7 @@ def evidence(name: str = "toy", people: tuple[str, ...] = ("p1", "p2", "p3")) ->
     """Patients who get 100 mg into the vein on day 0 and 1; the third is of another cohort."""
     source = Source(name, "nobody", "", "invented", (), "first dose", 0.0, {"A": "", "B": ""})
     empty = ("", "", "", "read", "here", "")
-    quantities = [
-        Quantity(p, "B" if p == "p3" else "A", "WT", "80", "kg", 80.0, "kg", *empty[3:]) for p in people
-    ]
+    quantities = [Quantity(p, "B" if p == "p3" else "A", "WT", "80", "kg", 80.0, "kg", *empty[3:]) for p in people]
     doses = [Given(p, "anakinra", "", 100.0, "mg", "IV", 0.0, 24.0, 2, None, "read", "here", "") for p in people]
     return Evidence(source, tuple(quantities), tuple(doses), tuple(f for p in people for f in facts_of(p)), Path())
 

@@ -52,7 +52,7 @@ study = Study(
     evidence=[HERE / "report"],
     free=[
         Free("CL", (5.0, 0.3), source="a guess"),
-        Free("phi", {"*": (0.5, 1.5)}, scale="logit", level="patient", pooling="cohort", spread=0.5, source="no opinion"),
+        Free("phi", {"*": (0.5, 1.5)}, scale="logit", level="patient", pooling="cohort", spread=0.5),
     ],
     drugs=["anakinra"],
     title="The share in two patients",
@@ -79,7 +79,8 @@ a,anakinra,100 mg daily,100,mg,SC,0,24,3,,read,text,
 b,anakinra,100 mg daily,100,mg,SC,0,24,3,,read,text,
 """
 
-FACTS = """fact,patient,marker,kind,time,time_to,at,op,printed,printed_unit,value,value_to,unit,reading_sd,use,known,where,reason
+_COLUMNS = "fact,patient,marker,kind,time,time_to,at,op,printed,printed_unit,value,value_to,unit,reading_sd,use,known"
+FACTS = f"""{_COLUMNS},where,reason
 a_crp,a,CRP,value,0.25,,,,30,mg/L,30,,mg/L,,fit,read,text,
 a_low,a,CRP,below,1.1,,,,<90,mg/L,90,,mg/L,,fit,read,text,
 b_crp,b,CRP,value,0.25,,,,80,mg/L,80,,mg/L,,fit,read,text,

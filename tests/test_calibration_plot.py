@@ -90,7 +90,7 @@ def test_a_course_has_a_panel_for_each_output_with_its_facts(fitted):
     assert sorted(at) == pytest.approx([0.04, 0.25])
     assert len(lines(axes[0], "_ratio")) == 1
     assert {line.get_color() for line in lines(axes[0], "_bound")} == {"#222222", "#D55E00"}
-    assert [t.get_text() for t in axes[1].texts][0] == "0-1"
+    assert next(t.get_text() for t in axes[1].texts) == "0-1"
     low = course(fitted, "p1", ["activity"], days=(0.0, 1.0), draws=10, width="single")[0]
     assert low.get_xlim() == (0.0, 1.0)
 

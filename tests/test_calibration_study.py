@@ -1,4 +1,4 @@
-"""Studies: what is refused, how they change, how facts become terms, what moves the fingerprint, where they are found."""
+"""Studies: what is refused, how they change, how facts become terms, the fingerprint, where studies are found."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_bad_name_is_refused():
         ({"evidence": [evidence(), evidence()]}, "the seed 'toy' is given twice"),
         ({"exclude": ["toy/*"]}, "no fact is left to fit"),
         ({"fixed": {"V": {"C": 1.0}}, "free": [CL]}, "fixed 'V': 'C' is neither a patient nor a cohort"),
-        ({"free": [Free("CL", {"A": (1.0, 0.1)}, level="patient")]}, "no location for 1 patients (first: toy/p3); add '*'"),
+        ({"free": [Free("CL", {"A": (1.0, 0.1)}, level="patient")]}, "for 1 patients (first: toy/p3); add '*'"),
         (
             {"free": [Free("CL", {"C": (1.0, 0.1), "*": (1.0, 0.1)}, level="patient")]},
             "free 'CL': 'C' is neither a patient nor a cohort",
@@ -146,8 +146,8 @@ def test_with_merges_mappings_and_moves_parameters_between_free_and_fixed():
 def test_the_fingerprint_moves_with_all_that_the_posterior_depends_on():
     study = small_study()
     changes = [
-        {"fixed": {"shift": 0.5}}, {"reinterpret": {("toy", "Cc"): 2.0}}, {"exclude": ["toy/p1_grade"]}, {"every": 12.0},
-        {"rtol": 1e-7}, {"cohorts": {"toy/p2": "B"}}, {"covariates": {"toy/p1": {"WT": 60.0}}},
+        {"fixed": {"shift": 0.5}}, {"reinterpret": {("toy", "Cc"): 2.0}}, {"exclude": ["toy/p1_grade"]},
+        {"every": 12.0}, {"rtol": 1e-7}, {"cohorts": {"toy/p2": "B"}}, {"covariates": {"toy/p1": {"WT": 60.0}}},
         {"errors": {"Cc": ErrorScale(1.0, 0.3)}}, {"free": {"V": Free("V", (10.0, 0.3))}},
         {"model": drug_model().with_values(shift=0.1)},
     ]  # fmt: skip

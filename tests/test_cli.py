@@ -58,7 +58,9 @@ def test_help_imports_nothing_heavy():
 
 
 def test_module_and_exit_status_of_the_process():
-    done = subprocess.run([sys.executable, "-m", "pkpd", "models", "anakira"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pkpd", "models", "anakira"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert done.stdout == ""
     assert "did you mean 'anakinra'?" in done.stderr
@@ -82,7 +84,11 @@ def test_main_returns_the_status():
         (["simulate", "anakinra", "-d", "100 mg", "--cmt", "deppot"], 2, "did you mean 'depot'?"),
         (["simulate", "anakinra", "-d", "100 mg evry day"], 1, "evry"),
         (["simulate", "anakinra", "-d", "a=100 mg", "-d", "a=50 mg"], 2, "two regimens are called 'a'"),
-        (["simulate", "anakinra", "-d", "100 mg", "--times", "0:x"], 2, "'0:x' is neither a number nor START:STOP:STEP"),
+        (
+            ["simulate", "anakinra", "-d", "100 mg", "--times", "0:x"],
+            2,
+            "'0:x' is neither a number nor START:STOP:STEP",
+        ),
         (["simulate", "anakinra", "-d", "100 mg", "--times", "5:1"], 2, "START < STOP"),
         (["simulate", "anakinra", "-d", "100 mg", "--times", "0:1:1:1"], 2, "has 4 numbers"),
         (["simulate", "anakinra", "-d", "100 mg", "--out", "x.txt"], 2, "must be one of .csv, .nc"),

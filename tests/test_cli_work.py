@@ -31,13 +31,13 @@ def test_simulate_writes_what_simulate_returns(here: Path):
     wanted = simulate(
         load_model("anakinra"), Regimen.parse("100 mg q24h x3", cmt="depot"), times=[*hours(0, 72, 6), 80.0]
     )
-    np.testing.assert_allclose(found["time"].unique(), wanted["time"])
+    np.testing.assert_allclose(found["time"].to_numpy(float), wanted["time"].values)
     np.testing.assert_allclose(found["Cc"], wanted["Cc"], rtol=1e-6, atol=1e-12)
 
 
 def test_simulate_people_routes_and_settings(here: Path):
-    run("simulate", "anakinra", "-d", "vein=100 mg IV", "-d", "skin=100 mg SC", "--n", "5", "--seed", "3", "--set", "CL=5",
-        "--covariate", "CRCL=20", "--times", "0:24", "--out", "sims.nc", "--figure", "sims.png")  # fmt: skip
+    run("simulate", "anakinra", "-d", "vein=100 mg IV", "-d", "skin=100 mg SC", "--n", "5", "--seed", "3", "--set",
+        "CL=5", "--covariate", "CRCL=20", "--times", "0:24", "--out", "sims.nc", "--figure", "sims.png")  # fmt: skip
     model = load_model("anakinra")
     people = Population.draw(model, 5, covariates={"CRCL": 20.0}, parameters={"CL": 5.0}, seed=3)
     doses = {"vein": Regimen(amt=100, cmt="central"), "skin": Regimen(amt=100, cmt="depot")}
@@ -83,7 +83,9 @@ def test_validate_says_what_is_right_and_exits_3_on_faults(here: Path):
     facts = Path("mine/report/facts.csv")
     facts.write_text(facts.read_text(encoding="utf-8").replace("fit,read", "fti,read"), encoding="utf-8")
     own = Path("mine/own.py")
-    own.write_text(own.read_text(encoding="utf-8").replace('"mg/L", "half effect"', '"mg", "half effect"'), encoding="utf-8")
+    own.write_text(
+        own.read_text(encoding="utf-8").replace('"mg/L", "half effect"', '"mg", "half effect"'), encoding="utf-8"
+    )
     text = run("validate", "mine/report", "mine/own.py", code=3)
     assert "3 faults in 1 file" in text
     assert "did you mean 'fit'?" in text
@@ -107,23 +109,27 @@ def test_calibrate_ones_own_study(here: Path):
     assert "phi[report/a]" in text
     assert "of 3 facts inside" in text
     assert Path("fit.nc").stat().st_size > 1000
-    text = run("compare", "fit.nc", "--study", "mine/study.py", "--patient", "report/a", "-d", "daily=100 mg SC daily x3",
-               "-d", "BID=100 mg SC BID x3d", "--n", "20", "--out", "c.csv")  # fmt: skip
+    text = run("compare", "fit.nc", "--study", "mine/study.py", "--patient", "report/a",
+               "-d", "daily=100 mg SC daily x3", "-d", "BID=100 mg SC BID x3d", "--n", "20",
+               "--out", "c.csv")  # fmt: skip
     assert "posterior draws of patient report/a" in text
     assert Path("c.csv").is_file()
 
 
 def test_compare_shifts_doses_and_reads_targets(here: Path):
     text = run("compare", "anakinra", "--schedule", "100 mg daily", "-d", "half=50 mg SC BID x14d", "--ic50", "0.027",
-               "--n", "10", "--start", "48", "--target", "blockade > 0.5 at trough", "--out", "c.nc", "--figure", "c.png")  # fmt: skip
-    assert "blockade > 0.5 at trough" in text
+               "--n", "10", "--start", "48", "--target", "blockade > 0.5 at trough", "--out", "c.nc",
+               "--figure", "c.png")  # fmt: skip
+    assert "10 virtual subjects of 'anakinra'" in text
     with xr.open_dataset("c.nc", engine="h5netcdf") as found:
+        assert 0 <= found["blockade > 0.5 at trough"].mean() <= 1
+        assert found.attrs["window"].tolist() == [0.0, 384.0]
         assert found["regimen"].values.tolist() == ["half", "100 mg daily"]
 
 
 def test_sensitivity_writes_indices(here: Path):
-    run("sensitivity", "pk1_oral", "-d", "100 mg x1", "--times", "0:24", "--of", "Cc.last", "--vary", "CL", "--vary", "V",
-        "--n", "64", "--out", "s.csv", "--figure", "s.png")  # fmt: skip
+    run("sensitivity", "pk1_oral", "-d", "100 mg x1", "--times", "0:24", "--of", "Cc.last", "--vary", "CL",
+        "--vary", "V", "--n", "64", "--out", "s.csv", "--figure", "s.png")  # fmt: skip
     found = pd.read_csv("s.csv")
     assert found["parameter"].tolist() == ["CL", "V"]
     assert "elasticity" in run("sensitivity", "pk1_oral", "-d", "100 mg x1", "--of", "Cc.last", "--method", "local")

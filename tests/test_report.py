@@ -70,7 +70,13 @@ def test_equations_of_every_group_are_typeset():
     from pkpd.library import load_model
 
     found = equations_of(load_model("pk2_oral_irm1"))
-    assert [group.title for group in found] == ["Individual parameters", "Initial state", "Dosing", "Dynamics", "Outputs"]
+    assert [group.title for group in found] == [
+        "Individual parameters",
+        "Initial state",
+        "Dosing",
+        "Dynamics",
+        "Outputs",
+    ]
     assert all(line.startswith("<math") for group in found for line in group.lines)
     assert not any("merror" in line or "\\" in line for group in found for line in group.lines)
 

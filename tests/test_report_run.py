@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -23,7 +26,9 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mine")
     study = write_study(folder / "study")
     told: list[str] = []
-    run_study(study, folder / "results", seed=1, listener=lambda title, seconds: told.append(title) if seconds else None)
+    run_study(
+        study, folder / "results", seed=1, listener=lambda title, seconds: told.append(title) if seconds else None
+    )
     assert told == [stage.title for stage in STAGES if not stage.full]
     return folder
 
@@ -122,6 +127,24 @@ def test_interrupted_command_leaves_the_old_results(tmp_path: Path, monkeypatch:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["results", "study"]
 
 
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_signalled_process_cleans_up(tmp_path: Path, sign: signal.Signals):
+    study = write_study(tmp_path / "study")
+    with results_folder(tmp_path / "results", {"study": "old"}) as folder:
+        (folder / "report.html").write_text("old", encoding="utf-8")
+    command = [sys.executable, "-m", "pkpd", "run", str(study), "--out", str(tmp_path / "results")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "validate and draw the evidence" in running.stderr.readline()
+        running.send_signal(sign)
+        said = running.stderr.read()
+    assert running.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert (tmp_path / "results" / "report.html").read_text(encoding="utf-8") == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["results", "study"]
+
+
 def test_somebody_elses_folder_is_refused_before_any_work(tmp_path: Path):
     study = write_study(tmp_path / "study")
     (tmp_path / "papers").mkdir()
@@ -141,14 +164,16 @@ def test_a_file_added_to_results_is_not_deleted(tmp_path: Path):
     with pytest.raises(PkpdError, match=r"1 files that pkpd run did not make \(first: notes.txt\)"):
         check_place(out)
     (out / "notes.txt").unlink()
-    with pytest.raises(PkpdError, match=r"first: late.txt"), results_folder(out, {}):  # noqa: PT012
+    with pytest.raises(PkpdError, match=r"first: late.txt"), results_folder(out, {}):
         (out / "late.txt").write_text("mine", encoding="utf-8")
     assert (out / "late.txt").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["results"]
 
 
 def test_engine_must_be_known(tmp_path: Path):
-    with pytest.raises(PkpdError, match=r"engine must be one of map, nuts, shipped, got 'nut' \(did you mean 'nuts'\?\)"):
+    with pytest.raises(
+        PkpdError, match=r"engine must be one of map, nuts, shipped, got 'nut' \(did you mean 'nuts'\?\)"
+    ):
         run_study(write_study(tmp_path / "s"), tmp_path / "r", engine="nut")
 
 

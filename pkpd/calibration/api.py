@@ -79,6 +79,14 @@ def calibrate(
     ------
     PkpdError
         If the study does not fit its model or evidence, or nothing can be computed.
+
+    Examples
+    --------
+    >>> from pkpd.calibration.loading import load_study
+    >>> one = load_study("anakinra_reports").with_(patients=["naviglio2021/*"])
+    >>> found = calibrate(one, "map", draws=50, starts=1, predictive=5)
+    >>> found.posterior.sizes["draw"], "tone.phi" in found.posterior
+    (50, True)
     """
     if method not in _METHODS:
         raise PkpdError(f"calibrate: method must be 'map' or 'nuts', got {method!r}{nearest(str(method), _METHODS)}")

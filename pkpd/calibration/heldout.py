@@ -65,7 +65,7 @@ class HeldOut:
     scores : DataFrame
         Index model, base rate, cohort base rate; brier (mean squared error) and log (mean of -log of the probability
         of what happened), both better if smaller; concordance (share of pairs in which the responder had the higher
-        probability).
+        probability); gain (by how much the model's mean squared error is less) and its standard error over patients.
     """
 
     patients: pd.DataFrame
@@ -195,6 +195,7 @@ def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
     import pandas as pd
 
     y = table["responded"].to_numpy(float)
+    own = (table["predicted"].to_numpy(float) - y) ** 2
     rows = {}
     for name, column in (("model", "predicted"), ("base rate", "base"), ("cohort base rate", "cohort_base")):
         # a share of draws is known to about one part in their number, so it is never quite 0 or 1
@@ -202,5 +203,9 @@ def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
         log = -(y * np.log(p) + (1 - y) * np.log(1 - p))
         gap = p[y == 1][:, None] - p[y == 0][None, :]
         pairs = float(((gap > 0) + 0.5 * (gap == 0)).mean()) if gap.size else float("nan")
-        rows[name] = {"brier": float(((p - y) ** 2).mean()), "log": float(log.mean()), "concordance": pairs}
+        error = (table[column].to_numpy(float) - y) ** 2
+        gain = error - own
+        se = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else float("nan")
+        rows[name] = {"brier": float(error.mean()), "log": float(log.mean()), "concordance": pairs}
+        rows[name] |= {"gain": float(gain.mean()), "gain_se": se}
     return pd.DataFrame.from_dict(rows, orient="index")

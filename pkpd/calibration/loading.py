@@ -69,6 +69,11 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
     ------
     LibraryError
         If it does not exist, or does not assign one Study to the global name ``study``.
+
+    Examples
+    --------
+    >>> load_study("anakinra_reports").name
+    'anakinra_reports'
     """
     given = Path(os.fspath(name_or_path)).expanduser()
     path = given.resolve() if given.suffix == ".py" else study_folder(name_or_path) / "study.py"

@@ -125,8 +125,8 @@ class Calibration:
     def trouble(self) -> tuple[str, ...]:
         """Return what speaks against trusting the draws, in sentences; empty if nothing does.
 
-        For the sampler: divergences, R-hat above 1.01, effective sizes below 400. For the normal approximation: curvatures
-        that had to be repaired, draws without a density, a Pareto k above 0.7.
+        For the sampler: divergences, R-hat above 1.01, effective sizes below 400. For the normal approximation:
+        curvatures that had to be repaired, draws without a density, a Pareto k above 0.7.
         """
         from pkpd.calibration.tables import trouble
 

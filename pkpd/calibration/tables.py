@@ -120,7 +120,9 @@ def _sampler(calibration: Calibration) -> tuple[str, ...]:
     few = [n for n in low if low[n] < _ESS]
     if few:
         worst = min(few, key=lambda n: low[n])
-        out.append(f"effective sizes are below {_ESS} for {len(few)} of {len(found)} (lowest: {worst}, {low[worst]:.0f})")
+        out.append(
+            f"effective sizes are below {_ESS} for {len(few)} of {len(found)} (lowest: {worst}, {low[worst]:.0f})"
+        )
     return tuple(out)
 
 

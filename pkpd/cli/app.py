@@ -61,4 +61,6 @@ def _options(
 
 
 for _module in (run, simulate, calibrate, compare, sensitivity, validate, models, seeds):
-    app.command(_module.__name__.rpartition(".")[2], help=_module.HELP, no_args_is_help=_module.NEEDS_ARGUMENTS)(_module.command)
+    app.command(_module.__name__.rpartition(".")[2], help=_module.HELP, no_args_is_help=_module.NEEDS_ARGUMENTS)(
+        _module.command
+    )

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pkpd.population.people import Population
 
 __all__ = [
-    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "last_time", "looks_like_path",
+    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "last_time",
+    "looks_like_path",
     "one_of", "people_of", "regimens_of", "times_of",
 ]  # fmt: skip
 
@@ -48,13 +49,16 @@ Times = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Another value of a parameter, in the model's unit; may be repeated."),
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Another value of a parameter, in the model's unit; may be repeated."
+    ),
 ]
 Covariates = Annotated[
     list[str] | None,
     typer.Option("--covariate", metavar="NAME=VALUE", help="A covariate, e.g. WT=82 or CRCL=20; may be repeated."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
 
 def looks_like_path(text: str) -> bool:
     """Tell whether a text is a path: it ends in a suffix of ours or holds a folder separator."""
@@ -143,10 +147,10 @@ def regimens_of(
         name, sign, words = text.partition("=")
         name, words = (name.strip(), words.strip()) if sign else (text.strip(), text.strip())
         if name in found:
-            raise typer.BadParameter(f"--dose: two regimens are called '{name}'; give them names: --dose 'NAME={words}'")
-        found[name] = Regimen.parse(
-            words, cmt=cmt, routes=routes, weight=weight, time_unit=model.time_unit, name=name
-        )
+            raise typer.BadParameter(
+                f"--dose: two regimens are called '{name}'; give them names: --dose 'NAME={words}'"
+            )
+        found[name] = Regimen.parse(words, cmt=cmt, routes=routes, weight=weight, time_unit=model.time_unit, name=name)
     return found
 
 

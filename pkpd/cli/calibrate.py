@@ -71,19 +71,22 @@ def command(
 
 
 def _show(fit: Calibration) -> None:
+    from pkpd.report.words import records
+
     summary, facts = fit.summary(), fit.facts()
-    rows = [
-        [name, row["50%"], row["2.5%"], row["97.5%"], row.get("rhat"), row.get("ess_bulk")]
-        for name, row in summary.iterrows()
-    ]
+    table = summary.rename_axis("name").reset_index()
+    rows = [[row.get(key) for key in ("name", "50%", "2.5%", "97.5%", "rhat", "ess_bulk")] for row in records(table)]
     heads = ["parameter", "middle", "2.5%", "97.5%", "R-hat", "effective draws"]
     print_table(repr(fit), heads, rows)
-    inside = int(facts["inside"].sum())
-    console().print(f"{inside} of {len(facts)} facts inside the 95% interval of their prediction", markup=False)
-    outside = facts[~facts["inside"]]
-    if len(outside):
+    predicted = records(facts)
+    outside = [row for row in predicted if not row["inside"]]
+    console().print(
+        f"{len(predicted) - len(outside)} of {len(predicted)} facts inside the 95% interval of their prediction",
+        markup=False,
+    )
+    if outside:
         columns = ["patient", "marker", "text", "observed", "2.5%", "97.5%"]
-        print_table("Facts outside", columns, outside[columns].itertuples(index=False, name=None))
+        print_table("Facts outside", columns, ([row[key] for key in columns] for row in outside))
     if fit.method == "map":
         k = float(fit.attrs.get("pareto_k", float("nan")))
         quality = "good" if k < 0.7 else "rough in the tails; --engine nuts samples the posterior itself"

@@ -39,7 +39,8 @@ def command(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL_OR_FIT", help="A model (name or .py file), a fitted study (name), or a calibration (.nc file)."
+            metavar="MODEL_OR_FIT",
+            help="A model (name or .py file), a fitted study (name), or a calibration (.nc file).",
         ),
     ],
     dose: given.Doses = None,
@@ -55,13 +56,16 @@ def command(
     start: Annotated[float, typer.Option(help="Hours by which all doses are shifted.")] = 0.0,
     target: Annotated[
         list[str] | None,
-        typer.Option(metavar="TARGET", help="e.g. 'CRP < 10 mg/L by day 5' or 'blockade > 0.9 at trough'; may be repeated."),
+        typer.Option(
+            metavar="TARGET", help="e.g. 'CRP < 10 mg/L by day 5' or 'blockade > 0.9 at trough'; may be repeated."
+        ),
     ] = None,
     measure: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A measure, or all; the main ones by default.")
     ] = None,
     ic50: Annotated[
-        float | None, typer.Option("--ic50", help="Concentration that halves the IL-1 signal, where the model has none.")
+        float | None,
+        typer.Option("--ic50", help="Concentration that halves the IL-1 signal, where the model has none."),
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="People, or draws of a calibration.")] = 300,
     seed: given.Seed = 0,
@@ -84,7 +88,12 @@ def command(
     )  # fmt: skip
     table = found.table().reset_index()
     rows = [[str(value).replace(" [", "\n[") for value in row] for row in table.itertuples(index=False, name=None)]
-    print_table(found.about, [str(c).replace("*", "·") for c in table.columns], rows, "median [5-95%]; probabilities are averages")
+    print_table(
+        found.about,
+        [str(c).replace("*", "·") for c in table.columns],
+        rows,
+        "median [5-95%]; probabilities are averages",
+    )
     console().print("Research software: a simulation, not medical advice.", style="bold")
     if out:
         if out.suffix == ".csv":

@@ -63,7 +63,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     from rich.table import Table
 
     rows = [list(row) for row in rows]
-    shown = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left", caption=escape(note) or None, caption_justify="left")
+    shown = Table(
+        box=box.SIMPLE_HEAD,
+        title=escape(title),
+        title_justify="left",
+        caption=escape(note) or None,
+        caption_justify="left",
+    )
     for k, name in enumerate(columns):
         right = any(isinstance(row[k], (int, float)) for row in rows)
         shown.add_column(escape(name), justify="right" if right else "left", overflow="fold")

@@ -61,7 +61,9 @@ def save_dataset(data: xr.Dataset, path: Path) -> None:
         if path.suffix == ".csv":
             data.to_dataframe().reset_index().to_csv(target, index=False, float_format="%.8g")
         else:
-            packed: dict[Any, Any] = {n: {"zlib": True, "shuffle": True} for n, v in data.items() if v.dtype.kind == "f"}
+            packed: dict[Any, Any] = {
+                n: {"zlib": True, "shuffle": True} for n, v in data.items() if v.dtype.kind == "f"
+            }
             data.to_netcdf(target, engine="h5netcdf", encoding=packed)
 
     write_whole(path, save)

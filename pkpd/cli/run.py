@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,7 +49,7 @@ def command(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="map (mode and normal approximation), nuts (sampler), or shipped (the fit that lies beside the study). "
+            help="map (mode and normal approximation), nuts (sampler), or shipped (the fit beside the study). "
             "By default nuts with --full, else map."
         ),
     ] = None,
@@ -61,6 +62,8 @@ def command(
         given.one_of(engine, ENGINES, "engine")
     said = ["pkpd", "run", study, *(["--full"] if full else []), *(["--engine", engine] if engine else [])]
     text = shlex.join([*said, "--seed", str(seed)])
+    # A run that is told to end cleans up behind it, as one that is interrupted by its user.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run_study(study, out, full=full, seed=seed, engine=engine, command=text, listener=_listener())
     wrote(*(out / name for name in ("report.html", "calibration.nc", "tables/", "figures/")))
     console().print("Research software, not medical advice.", style="bold")

@@ -30,9 +30,7 @@ HELP = """List the clinical reports, show one, or draw it.
 @guarded
 def command(
     name: Annotated[str | None, typer.Argument(metavar="[SEED]", help="A report of the library, or a folder.")] = None,
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw an overview: .png, .svg or .pdf.")
-    ] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw an overview: .png, .svg or .pdf.")] = None,
     debug: Debug = False,
 ) -> None:
     """List, show or draw reports; see ``pkpd seeds --help``."""
@@ -69,7 +67,15 @@ def _show(evidence: Evidence) -> None:
     columns = ["patient", "drug", "printed", "understood", "start day", "every h", "number"]
     print_table("Doses", columns, doses)
     facts = [
-        [f.patient or "all", f.marker, f.kind, f.time, f.time_to, f.text or f"{f.printed} {f.printed_unit}".strip(), f.use]
+        [
+            f.patient or "all",
+            f.marker,
+            f.kind,
+            f.time,
+            f.time_to,
+            f.text or f"{f.printed} {f.printed_unit}".strip(),
+            f.use,
+        ]
         for f in evidence.facts
     ]
     print_table("Facts", ["patient", "marker", "kind", "day", "to day", "reported", "use"], facts)

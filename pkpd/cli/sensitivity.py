@@ -38,7 +38,9 @@ An answer is OUTPUT (over time), or OUTPUT.auc, .mean, .max, .min, .last, .tmax,
 
 @guarded
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the library, or the path of one's own file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model of the library, or the path of one's own file.")
+    ],
     dose: given.Doses = None,
     cmt: given.Cmt = None,
     times: given.Times = None,
@@ -53,7 +55,9 @@ def command(
         ),
     ] = None,
     method: Annotated[str, typer.Option(help="sobol, local, morris or variance.")] = "sobol",
-    n: Annotated[int | None, typer.Option("--n", min=2, help="Base rows of sobol and variance, paths of morris.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", min=2, help="Base rows of sobol and variance, paths of morris.")
+    ] = None,
     spread: Annotated[float, typer.Option(min=0.001, help="Half width of a range that is not given, as a part.")] = 0.2,
     settings: given.Settings = None,
     covariate: given.Covariates = None,
@@ -117,7 +121,9 @@ def _ranges(texts: list[str] | None, model: Model, method: str) -> Any:
     if len(named) == len(found) or method == "local":
         return list(found)
     if named:
-        raise typer.BadParameter(f"--vary: {', '.join(named)} without a range beside others with one; give LOW:HIGH to all")
+        raise typer.BadParameter(
+            f"--vary: {', '.join(named)} without a range beside others with one; give LOW:HIGH to all"
+        )
     return found
 
 

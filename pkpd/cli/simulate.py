@@ -40,7 +40,9 @@ A model and a data set of one's own:
 
 @guarded
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the library, or the path of one's own file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model of the library, or the path of one's own file.")
+    ],
     dose: given.Doses = None,
     cmt: given.Cmt = None,
     events: Annotated[

@@ -129,7 +129,9 @@ def _compare_published(model: Model) -> bool:
         return True
     rows = [[row[0], row[1], row[2], row[3], row[7], row[9]] for row in found.lines()]
     if rows:
-        print_table("Published against simulated", ["what", "in whom", "unit", "published", "simulated", "result"], rows)
+        print_table(
+            "Published against simulated", ["what", "in whom", "unit", "published", "simulated", "result"], rows
+        )
     for row in found.unexplained:
         console().print(f"  no explanation for {row.row.what}: {row.verdict}", markup=False, soft_wrap=True)
     return not found.unexplained

@@ -78,7 +78,9 @@ class Density:
         self.curved = False
         for channel in data.channels:
             own = [k for k, s in enumerate(self.sigmas) if s.output == channel.observed]
-            first, second, curved = _Channel(channel, [self.sigmas[k] for k in own], values, interaction, laplace).tapes()
+            first, second, curved = _Channel(
+                channel, [self.sigmas[k] for k in own], values, interaction, laplace
+            ).tapes()
             self._first.append(first)
             self._second.append((second, own))
             self.curved = self.curved or curved
@@ -104,8 +106,8 @@ class Density:
             Estimated residual parameters on their scale.
         """
         out = np.empty((3, self.n))
-        for channel, tape, (_, own) in zip(self.data.channels, self._first, self._second, strict=True):
-            found = tape(self._inputs(channel.rows, f, g, z, own))
+        for channel, code, (_, own) in zip(self.data.channels, self._first, self._second, strict=True):
+            found = code(self._inputs(channel.rows, f, g, z, own))
             if self._single:
                 return found
             out[:, channel.rows] = found
@@ -114,8 +116,8 @@ class Density:
     def second(self, f: np.ndarray, g: np.ndarray, z: np.ndarray) -> Rows:
         """Return all that the outer problem needs; arguments as for :meth:`first`."""
         values, sigma = np.zeros((len(SECOND), self.n)), np.zeros((len(BY_SIGMA), self.s, self.n))
-        for channel, (tape, own) in zip(self.data.channels, self._second, strict=True):
-            found = tape(self._inputs(channel.rows, f, g, z, own))
+        for channel, (code, own) in zip(self.data.channels, self._second, strict=True):
+            found = code(self._inputs(channel.rows, f, g, z, own))
             values[:, channel.rows] = found[: len(SECOND)]
             for j, k in enumerate(own):
                 at = len(SECOND) + j * len(BY_SIGMA)
@@ -157,4 +159,3 @@ class _Channel:
             root = moved[0] if self.root is None else math.sqrt(2.0) * derivative([self.root], z)[0]
             second += [*moved, root]
         return tape(inputs, [self.l, self.l_f, self.info]), tape(inputs, second), self.curved
-

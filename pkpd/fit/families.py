@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pkpd.errors import DataError
 from pkpd.graph.derivative import derivative
@@ -152,7 +153,10 @@ class LogScale(Family):
 
 
 class Below(Family):
-    """A datum known to lie below a limit, M3 of Beal (J Pharmacokinet Pharmacodyn 2001;28:481-504); above with sign -1."""
+    """A datum known to lie below a limit; above with sign -1.
+
+    Source: M3 of Beal SL. J Pharmacokinet Pharmacodyn 2001;28:481-504.
+    """
 
     def __init__(self, base: Normal | LogScale, sign: float = 1.0) -> None:
         self.base, self.residuals, self.sign = base, base.residuals, sign
@@ -202,7 +206,7 @@ class Graded(Family):
     def density(self, f: Node, g: Node, y: Node, s: F) -> Node:
         cuts = self._cuts(s)
         logs = [-_softplus(f - cuts[0])]
-        for low, high in zip(cuts, cuts[1:], strict=False):
+        for low, high in pairwise(cuts):
             logs.append(log(1 - exp(low - high)) - _softplus(low - f) - _softplus(f - high))
         logs.append(-_softplus(cuts[-1] - f))
         out = logs[-1]

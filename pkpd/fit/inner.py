@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.fit.reduce import inner_terms
-
 __all__ = ["Modes", "State", "find_modes"]
 
 #: decrement (gradient times Newton step) at which a subject has converged, and steps at most

@@ -102,10 +102,10 @@ class _Second:
             }
             total = [_sum([d, *(rows[i][r] * s for i, s in shadows.items())]) for r, d in enumerate(direct)]
             # outputs are unscaled: their direct part carries 1/size_a already
-            g = [
-                _sum([direct[self.n + r] / self.sizes[b], *(self._per(rows[i][self.n + r] * s, a, b) for i, s in shadows.items())])
-                for r in range(self.k)
-            ]
+            g = []
+            for q in range(self.n, self.n + self.k):
+                through = (self._per(rows[i][q] * s, a, b) for i, s in shadows.items())
+                g.append(_sum([direct[q] / self.sizes[b], *through]))
             states += shadows.values()
             derivatives += [total[i] for i in reached]
             initial += [start[i] for i in reached]

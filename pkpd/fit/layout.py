@@ -138,7 +138,9 @@ class Layout:
         self.factor0 = np.linalg.cholesky(_scaled(model.omega, self.etas, start, "omega_"))
         self.factor_iov0 = np.linalg.cholesky(_scaled(model.omega_iov, self.kappas, start, "omega_iov_"))
         used = _used(model)
-        thetas = [self._theta(n, q) for n, q in model.parameters.items() if not q.fixed and n not in fixed and n in used]
+        thetas = [
+            self._theta(n, q) for n, q in model.parameters.items() if not q.fixed and n not in fixed and n in used
+        ]
         self.unused = tuple(n for n, q in model.parameters.items() if not q.fixed and n not in used)
         omegas = [
             *_entries("omega", self.etas, self.factor0, {n for n in self.etas if f"omega_{n}" in fixed}),
@@ -237,9 +239,11 @@ class Layout:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the estimated quantities: thetas, variances and covariances of random effects, residual parameters."""
+        """Names of the estimated quantities: thetas, (co)variances of random effects, residual parameters."""
         return tuple(
-            e.name if e.kind in ("theta", "sigma") else _covariance_name(e, self.etas if e.kind == "omega" else self.kappas)
+            e.name
+            if e.kind in ("theta", "sigma")
+            else _covariance_name(e, self.etas if e.kind == "omega" else self.kappas)
             for e in self.entries
         )
 
@@ -291,7 +295,9 @@ def _used(model: Model) -> set[str]:
 def _scaled(omega: np.ndarray, names: Sequence[str], start: Mapping[str, float], prefix: str) -> np.ndarray:
     """Return the covariance with other variances and the same correlations."""
     sd = np.sqrt(np.diag(omega))
-    factor = np.array([math.sqrt(start[prefix + n]) / s if prefix + n in start else 1.0 for n, s in zip(names, sd, strict=True)])
+    factor = np.array(
+        [math.sqrt(start[prefix + n]) / s if prefix + n in start else 1.0 for n, s in zip(names, sd, strict=True)]
+    )
     return omega * np.outer(factor, factor)
 
 

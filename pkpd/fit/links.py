@@ -215,7 +215,8 @@ class Links:
         others = [s for s in symbols_of(roots) if s.kind not in ("time", "state") and s not in chosen]
         others += [s for s in plain.sloping if s not in others]
         return replace(
-            plain, derivatives=tuple(roots[:n]), initial=tuple(roots[n : 2 * n]), outputs=tuple(roots[2 * n : 2 * n + k]),
+            plain, derivatives=tuple(roots[:n]), initial=tuple(roots[n : 2 * n]),
+            outputs=tuple(roots[2 * n : 2 * n + k]),
             dosing=dosing, inputs=(*(d.symbol for d in self.directions), *others),
         )  # fmt: skip
 

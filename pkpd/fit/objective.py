@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pkpd.fit.density import Density
 from pkpd.fit.inner import Modes, State, find_modes
+from pkpd.fit.inner_terms import inner_terms
 from pkpd.fit.layout import Layout, Natural
+from pkpd.fit.outer_terms import outer_terms
 from pkpd.fit.predictor import Predictor
-from pkpd.fit.reduce import inner_terms, outer_terms
 
 __all__ = ["METHODS", "Objective", "Outcome", "factor_of"]
 
@@ -21,15 +22,17 @@ class Method:
     """How the likelihood of a subject is approximated."""
 
     interaction: bool
-    laplace: bool
-    linear: bool
+    laplace: bool = False
+    linear: bool = False
+    frozen: bool = False
 
 
 METHODS = {
-    "fo": Method(interaction=False, laplace=False, linear=True),
-    "foce": Method(interaction=False, laplace=False, linear=False),
-    "focei": Method(interaction=True, laplace=False, linear=False),
-    "laplace": Method(interaction=True, laplace=True, linear=False),
+    "fo": Method(interaction=False, linear=True),
+    "foce": Method(interaction=False),
+    "focei": Method(interaction=True),
+    "laplace": Method(interaction=True, laplace=True),
+    "nlme": Method(interaction=False, frozen=True),
 }
 
 
@@ -78,7 +81,7 @@ class Objective:
     ----------
     layout : Layout
     predictor : Predictor
-    method : {"fo", "foce", "focei", "laplace"}
+    method : {"fo", "foce", "focei", "laplace", "nlme"}
 
     Attributes
     ----------
@@ -97,9 +100,8 @@ class Objective:
         self._extra = np.zeros((self.m, self.p, self.p))
         self._at = self._moves()
         self.calls = self.solutions = 0
-        natural = layout.natural(layout.start)
+        self._fitted: np.ndarray | None = None
         predictor.scale(predictor.chain(layout.start[: layout.q], np.zeros((self.m, self.p))).phi)
-        _ = natural
 
     def _moves(self) -> np.ndarray:
         """Return the entries of the whole factor that each estimated one stands for, (w, copies, 2)."""
@@ -153,6 +155,8 @@ class Objective:
         """Return the predictions that residual variances are taken at, without interaction."""
         if self.method.interaction:
             return None
+        if self.method.frozen and self._fitted is not None:
+            return self._fitted
         chain = self.predictor.chain(theta, np.zeros((self.m, self.p)))
         return self.predictor.solve(chain.phi, "plain")[0]
 
@@ -179,7 +183,7 @@ class Objective:
 
     def outer(self, x: np.ndarray, u: np.ndarray, converged: np.ndarray) -> Outcome:
         """Return objective and gradient at given random effects, which must be the most probable ones."""
-        lay, d = self.layout, len(self.links.directions)
+        lay = self.layout
         theta, factor, size, z = self.unpack(x)
         chain = self.predictor.chain(theta, u @ factor.T, second=True)
         F, S, third = self.predictor.second(chain.phi, self.density.curved)
@@ -187,6 +191,10 @@ class Objective:
         G0, g0x, g = np.empty((0, 0)), np.empty((0, 0, 0)), F[0]
         if self.method.linear:
             G0, g0x = F[1:], chain.x
+        elif self.method.frozen:
+            # Lindstrom and Bates: what was linearised, and where variances are taken, is held while the rest moves
+            S, self._fitted = np.zeros_like(S), F[0].copy()
+            chain = replace(chain, ee=np.zeros_like(chain.ee), ex=np.zeros_like(chain.ex))
         elif not self.method.interaction:
             at0 = self.predictor.chain(theta, np.zeros((self.m, self.p)))
             without = self.predictor.solve(at0.phi, "first")
@@ -201,7 +209,6 @@ class Objective:
             self.method.linear, ofv_i, gradient, moved, exact, extra, fisher,
         )  # fmt: skip
         ofv = float(ofv_i.sum())
-        _ = d
         if not np.isfinite(ofv) or not np.isfinite(gradient).all():
             return Outcome(math.inf, np.full(n, np.nan), ofv_i, gradient, 2.0 * fisher, u, converged & exact)
         self._last, self._extra, self.u = (x.copy(), u, moved), extra, u

@@ -11,7 +11,7 @@ import numpy as np
 
 from pkpd.fit.objective import Outcome
 
-__all__ = ["Search", "Step", "minimise"]
+__all__ = ["Search", "Step", "minimise", "settle"]
 
 #: longest step of a number on a logarithmic scale
 LONGEST = 1.0
@@ -198,3 +198,43 @@ def _line(
         if length * promised < 1e-9:
             break
     return None
+
+
+def settle(
+    objective: Callable[[np.ndarray], Outcome], x: np.ndarray, low: np.ndarray, high: np.ndarray, logs: np.ndarray,
+    *, limit: int = 200, decrease: float = DECREASE, watch: Callable[[Step, Outcome], Any] | None = None,
+) -> Search:  # fmt: skip
+    """Find where a gradient vanishes that is not exactly that of the objective, by scoring steps.
+
+    Arguments and result as for :func:`minimise`. Steps are halved while the promised decrease grows.
+    """
+    outcome = objective(x)
+    state = _State(x.copy(), outcome, low, high, logs)
+    search = Search(state.x, outcome, False, f"stopped after {limit} iterations; raise max_iterations", evaluations=1)
+    length, last = 1.0, math.inf
+    try:
+        for iteration in range(limit + 1):
+            state.B = regular(state.outcome.fisher)
+            step, promised = state.direction()
+            found = Step(iteration, state.outcome.ofv, state.x.copy(), promised)
+            search.steps.append(found)
+            if watch is not None:
+                watch(found, state.outcome)
+            if promised < decrease or not math.isfinite(promised):
+                search.converged = promised < decrease
+                search.message = f"converged: the predicted decrease is {promised:.1e}"
+                break
+            length = max(0.5 * length, 0.05) if promised > last else min(1.0, 1.5 * length)
+            last = promised
+            trial = np.clip(state.x + length * state.longest(step) * step, low, high)
+            outcome = objective(trial)
+            search.evaluations += 1
+            while not math.isfinite(outcome.ofv) and search.evaluations < 5 * limit:
+                trial = 0.5 * (trial + state.x)
+                outcome = objective(trial)
+                search.evaluations += 1
+            state.x, state.outcome = trial, outcome
+    except KeyboardInterrupt:
+        search.message = f"interrupted after {len(search.steps)} iterations"
+    search.x, search.outcome, search.hessian = state.x, state.outcome, state.B
+    return search

@@ -16,7 +16,7 @@ from pkpd.model.residual import ResidualError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Event", "NegativeBinomial", "Poisson", "Survival", "TimeToEvent"]
+__all__ = ["NegativeBinomial", "Poisson", "TimeToEvent"]
 
 
 @dataclass(frozen=True, slots=True)

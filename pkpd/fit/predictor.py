@@ -59,7 +59,9 @@ class Predictor:
         self.n, self.m, self.d = data.y.size, data.n_subjects, len(links.directions)
         self._k = len(outputs)
         records = in_units(self.model, data.table, data.table.records(tuple(self.model.states)))
-        infused = frozenset(np.unique(records["cmt"][(records["rate"] != 0) & np.isin(records["evid"], (1, 4))]).tolist())
+        infused = frozenset(
+            np.unique(records["cmt"][(records["rate"] != 0) & np.isin(records["evid"], (1, 4))]).tolist()
+        )
         self._wrt = [d.symbol for d in links.directions]
         self.exact_second = second_order_is_exact(links.equations, self._wrt, infused)
         self._column_output = np.empty(self.n, np.int64)
@@ -84,7 +86,9 @@ class Predictor:
         self._courses: Courses | None = None
         columns = constant_columns(self.m)
         if names or self.links.occasions:
-            values = np.column_stack([table.frame[n].to_numpy(np.float64) for n in names] or [np.empty((len(table), 0))])
+            values = np.column_stack(
+                [table.frame[n].to_numpy(np.float64) for n in names] or [np.empty((len(table), 0))]
+            )
             self._courses = Courses(names, clock, values, data.occasion, owner)
             columns = self._courses.columns(self.model, starts, grid=False)
         self._columns: Columns = columns
@@ -110,7 +114,7 @@ class Predictor:
         if not b.seg_time.size:
             return replace(b, **per_subject, seg_first=np.zeros(chosen.size + 1, np.int64))
         sizes = np.diff(b.seg_first)[chosen]
-        take = np.concatenate([np.arange(b.seg_first[i], b.seg_first[i + 1]) for i in chosen] or [np.empty(0, np.int64)])
+        take = _ranges(b.seg_first[chosen], b.seg_first[chosen + 1])
         segments = {f: getattr(b, f)[take] for f in ("seg_time", "seg_rank", "seg_column")}
         return replace(b, **per_subject, **segments, seg_first=np.concatenate([[0], np.cumsum(sizes)]))
 
@@ -174,8 +178,7 @@ class Predictor:
 
     def rows(self, chosen: np.ndarray) -> np.ndarray:
         """Return the numbers of the observations of some subjects."""
-        s = self.data.starts
-        return np.concatenate([np.arange(s[i], s[i + 1]) for i in chosen] or [np.empty(0, np.int64)])
+        return _ranges(self.data.starts[chosen], self.data.starts[chosen + 1])
 
     def solve(self, phi: np.ndarray, kind: str, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return predictions and derivatives of each observation.
@@ -259,3 +262,10 @@ class Predictor:
         up[k] += h
         down[k] -= h
         return up, down, h
+
+
+def _ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return the numbers from each first to before each last, one range after the other."""
+    sizes = last - first
+    ends = np.cumsum(sizes)
+    return np.arange(int(ends[-1]) if ends.size else 0) + np.repeat(first - (ends - sizes), sizes)

@@ -119,7 +119,9 @@ def pose(
         With all that is wrong with data, names and start values.
     """
     if not isinstance(table, EventTable):
-        raise DataError(f"fit: data must be an EventTable, from read_events(path or data frame), got {type(table).__name__}")
+        raise DataError(
+            f"fit: data must be an EventTable, from read_events(path or data frame), got {type(table).__name__}"
+        )
     data = bind(model, table, bloq)
     given = {n: float(v) for n, v in (start or {}).items() if n in model.parameters}
     layout = Layout(model, data, fixed, start)
@@ -134,5 +136,3 @@ def pose(
         "threads": threads,
     }  # fmt: skip
     return Problem(model, data, layout, settings, messages)
-
-

@@ -96,7 +96,10 @@ def _edge(box: Mapping[str, Any], other: Mapping[str, Any], arrow: Mapping[str, 
     half_width, half_height = box["width"] / 2, box.get("height", _HEIGHT) / 2
     if arrow.get("square"):  # leaves the nearer side at a right angle, where the boxes overlap in x or y
         if abs(dx) < half_width:
-            return (other["x"] if other["width"] < box["width"] else box["x"], box["y"] + half_height * (1 if dy > 0 else -1))
+            return (
+                other["x"] if other["width"] < box["width"] else box["x"],
+                box["y"] + half_height * (1 if dy > 0 else -1),
+            )
         return box["x"] + half_width * (1 if dx > 0 else -1), box["y"]
     reach = min(half_width / abs(dx) if dx else 9e9, half_height / abs(dy) if dy else 9e9)
     return box["x"] + dx * reach, box["y"] + dy * reach

@@ -21,7 +21,7 @@ SECTIONS = {
     "asked": "What was asked",
     "reported": "What was reported",
     "model": "The model in words",
-    "share": "How much of the inflammation it was",
+    "share": "The answer",
     "patients": "Patient by patient",
     "schedules": "What other schedules would have done",
     "drivers": "What drives the answer",
@@ -63,6 +63,8 @@ class Job:
     calibration : Calibration or None
     found : dict
         Results that later stages use.
+    said : list of (int, str)
+        Sentences of the summary and their ranks.
     """
 
     study: Study
@@ -78,6 +80,11 @@ class Job:
     parts: dict[str, Section] = field(default_factory=dict)
     calibration: Calibration | None = None
     found: dict[str, Any] = field(default_factory=dict)
+    said: list[tuple[int, str]] = field(default_factory=list)
+
+    def say(self, rank: int, text: str) -> None:
+        """Put a sentence into the summary; those of a lower rank come first."""
+        self.said.append((rank, text))
 
     @property
     def fit(self) -> Calibration:
@@ -100,8 +107,9 @@ class Job:
         return str(self.words.get("focus_name", self.focus))
 
     def section(self, key: str) -> Section:
-        """Return a section of the report."""
-        return self.parts.setdefault(key, Section(key, SECTIONS[key]))
+        """Return a section of the report, under the study's own title where it gives one."""
+        title = self.words.get("titles", {}).get(key, SECTIONS[key])
+        return self.parts.setdefault(key, Section(key, str(title)))
 
     def subsection(self, parent: str, key: str, title: str) -> Section:
         """Return a part of a section."""
@@ -136,14 +144,13 @@ class Job:
         """
         from matplotlib import pyplot as plt
 
-        from pkpd.report.figures import data_address, figure_of, save_figure
+        from pkpd.report.figures import figure_of, save_figure
 
         figure = figure_of(drawn)
         folder = self.folder / "figures"
         folder.mkdir(exist_ok=True)
         try:
-            save_figure(figure, folder, name)
-            return Picture(data_address(figure), alt, caption, wide)
+            return Picture(save_figure(figure, folder, name), alt, caption, wide)
         finally:
             plt.close(figure)
 

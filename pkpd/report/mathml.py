@@ -32,7 +32,9 @@ def equations_of(model: Model) -> list[Equations]:
 
     found = []
     for title, body in re.findall(
-        r"^## ([^\n]+)\n\n\$\$\n\\begin\{aligned\}\n(.*?)\n\\end\{aligned\}\n\$\$", to_markdown(model), re.DOTALL | re.MULTILINE
+        r"^## ([^\n]+)\n\n\$\$\n\\begin\{aligned\}\n(.*?)\n\\end\{aligned\}\n\$\$",
+        to_markdown(model),
+        re.DOTALL | re.MULTILINE,
     ):
         lines = [line.replace("&=", "=") for line in body.split(" \\\\\n")]
         found.append(Equations(title, [mathml(line) for line in lines]))

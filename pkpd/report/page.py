@@ -1,4 +1,4 @@
-"""A report as a value: sections of paragraphs, figures, tables and answers; rendered to one self-contained HTML file."""
+"""A report as a value: sections of paragraphs, figures and tables; rendered to one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -44,10 +44,11 @@ class Items:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question and its answer."""
+    """A question, its answer, and what the answer rests on."""
 
     question: str
     answer: str
+    caveats: Sequence[str] = ()
     kind: str = field(default="answer", init=False)
 
 

@@ -54,7 +54,7 @@ def run_study(
         The setting of record, with all checks.
     seed : int
     engine : {"map", "nuts", "shipped"}, optional
-        ``nuts`` for the setting of record by default, else ``map``; ``shipped`` takes the fit that lies beside the study.
+        ``nuts`` for the setting of record by default, else ``map``; ``shipped`` takes the fit beside the study.
     command : str
         Said in the report under how to reproduce.
     progress : bool, optional

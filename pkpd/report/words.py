@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["chance", "interval", "learned", "listing", "number", "percent", "plural", "quantiles"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["chance", "interval", "learned", "listing", "number", "percent", "plural", "quantiles", "records"]
 
 _TAUGHT = {
     "taught": "the reports narrowed it clearly",
@@ -86,6 +89,12 @@ def interval(draws: Any, unit: str = "") -> str:
 def learned(verdict: str) -> str:
     """Return the words for a verdict of ``Calibration.contraction``."""
     return _TAUGHT.get(verdict, verdict)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as mappings of column to value."""
+    columns = [frame[name].tolist() for name in frame.columns]
+    return [dict(zip(map(str, frame.columns), row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

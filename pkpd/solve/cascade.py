@@ -26,7 +26,8 @@ fastest upstream state.
 Panels
 ------
 Events and observations end panels. What lies between two of them is halved until the estimate allows it, so that the
-same few lengths return again and again and the matrices for them are remembered.
+same few lengths return again and again and the matrices for them are remembered. After a dose into a state, what was
+right after the last one into it is tried first.
 
 Steady state
 ------------
@@ -140,10 +141,12 @@ def _carry(address, start, target, clock, x, new, p, info, pace, usual, count, l
             pace[HOPE] = h * (1.0 if square > 1e-6 else 2.0 if square > 1e-14 else 4.0 if square > 1e-28 else 16.0)
             if pace[AFTER] >= 0.0:  # the first one after an event; one cut short by the next stop tells little
                 state = int(pace[AFTER])
-                usual[state] = 2.0 * pace[HOPE] if level > 0 else max(usual[state], 2.0 * pace[HOPE])
+                if state < x.size:
+                    usual[state] = 2.0 * pace[HOPE] if level > 0 else max(usual[state], 2.0 * pace[HOPE])
                 pace[AFTER] = -1.0
-        else:
-            pace[HOPE] = 0.5 * h
+        else:  # the farther the coefficients are from falling, the more is to be cut
+            steep = info[1] / info[0]
+            pace[HOPE] = h * (0.0625 if steep > 1.0 else 0.125 if steep > 0.36 else 0.25 if steep > 0.16 else 0.5)
     count[LEVEL], count[POSITION] = 0, 0
     clock[TIME] = target
     return 0
@@ -336,7 +339,8 @@ def solve_cascade(
                 change(kind, state, value, column, P, initial_places, x, r)
             if kind != BOLUS and kind != REPLACE and kind != STOP:
                 _set_constants(at, b, r, c, count)
-            _begin_stretch(state if kind in (BOLUS, RATE) else n, clock, pace, usual)
+            begins = kind == BOLUS or (kind == RATE and value > 0.0)
+            _begin_stretch(state if begins else n, clock, pace, usual)
             e += 1
         status[who], when[who], steps[who] = code, clock[TIME], count[STEPS]
         leave_blank(n, out, out_first[who] + o - obs_first[who], obs_last[who] - o, out_stride)

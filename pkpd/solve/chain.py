@@ -55,7 +55,7 @@ def lay_out_chain(chain: Chain, states: Sequence[Node], places: Mapping[Node, in
     for i in dict.fromkeys(chain.leaders[i] for i in chain.order):
         rate = chain.matrix[i][i]
         groups.append((places[rate] if rate is not zero else -1, size, int(i in inner)))
-        size += NODES * (ROWS if i in inner else 1) + 2
+        size += NODES * (ROWS if i in inner else 1) + NODES
     return replace(
         base, entries=base.entries[keep], products=products, watched=watched, reads=reads, pairs=np.empty(0, np.int64),
         affected=np.array(sorted(chain.order), np.int64), size=size, groups=np.array(groups, np.int64).reshape(-1, 3),

@@ -10,7 +10,7 @@ from numba.np.arrayobj import make_array
 
 from pkpd.machine.jit import spliced
 
-__all__ = ["ROW", "copy_row", "multiply_add", "polynomial"]
+__all__ = ["ROW", "copy_row", "multiply_add", "polynomial", "row_series"]
 
 ROW = 8
 _F64, _I64 = ir.DoubleType(), ir.IntType(64)
@@ -94,3 +94,36 @@ def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: An
         return context.get_dummy_value()
 
     return types.void(out, row, coefficients, degree, s), generate
+
+
+@spliced
+def row_series(
+    typingctx: Any, out: Any, place: Any, table: Any, row: Any, stride: Any, degree: Any, s: Any, factor: Any
+) -> Any:
+    """Write factor sum_m T[m] s^m to eight doubles of out from ``place`` on; T[m] is row ``row + m stride`` of table.
+
+    Degree is a literal.
+    """
+    if not isinstance(degree, types.IntegerLiteral):
+        return None
+    highest = degree.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature, args)
+        one = ir.Constant(_I64, ROW)
+        first = builder.mul(rows.values[3], one)
+        step = builder.mul(rows.values[4], one)
+        power, scale = (rows.splat(context.cast(builder, args[k], signature.args[k], types.float64)) for k in (6, 7))
+
+        def coefficients(m: int) -> Any:
+            place = builder.gep(rows.values[2], [builder.add(first, builder.mul(step, ir.Constant(_I64, m)))])
+            return builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=8)
+
+        total = coefficients(highest)
+        for m in range(highest - 1, -1, -1):
+            total = builder.fadd(builder.fmul(total, power, flags=FUSE), coefficients(m), flags=FUSE)
+        target = builder.bitcast(builder.gep(rows.values[0], [rows.values[1]]), _VECTOR.as_pointer())
+        builder.store(builder.fmul(total, scale), target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(out, place, table, row, stride, degree, s, factor), generate

@@ -16,7 +16,7 @@ from pkpd.solve.call import unowned
 from pkpd.solve.linear import ORDER
 from pkpd.solve.panel import NODES, Layout, lobatto
 from pkpd.solve.rows import copy_row, multiply_add, polynomial
-from pkpd.solve.weights import ROWS, TERMS, add_weights, weight_table
+from pkpd.solve.weights import add_weights, weight_table
 
 __all__ = [
     "AFTER", "ATOL", "DOWN", "DRIVEN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LEVEL", "MAX_STEPS", "POSITION",
@@ -27,9 +27,8 @@ __all__ = [
 #: arrays of ``pkpd.solve.panel.Layout`` with the nodes, which states are upstream, places of what is not zero in A and
 #: b (row, column or n, place), and what chains need, see ``pkpd.solve.chain``
 Pattern = namedtuple("Pattern", "entries products watched reads pairs nodes upstream size timed matrix groups table")
-#: Taylor series of exp(A s) and of its integral; both at the nodes; what is remembered for each length of a panel; room
-#: for the weights of chains
-Sets = namedtuple("Sets", "series integral E G X nodes lengths version stored G_nodes terms factors weights powers")
+#: Taylor series of exp(A s) and of its integral; both at the nodes; what is remembered for each length of a panel
+Sets = namedtuple("Sets", "series integral E G X nodes lengths version stored G_nodes terms factors")
 #: states now and at the panel's end, places, constants and infusions, arrays of the numbers that are listed below, and
 #: the length hoped for after an event of each state (or of none, at last)
 Subject = namedtuple("Subject", "clock x new p c info pace usual count")
@@ -59,8 +58,7 @@ def make(at, n, places, rtol, atol, max_steps, h_max):
     sets = Sets(
         np.zeros((m, ORDER + 1)), np.zeros((m, ORDER + 1)), np.zeros((m, NODES)), np.zeros((m, NODES)),
         np.zeros((m, NODES)), np.zeros(NODES), np.zeros(KEPT), np.zeros(KEPT, np.int64), np.zeros((KEPT, at.size)),
-        np.zeros((KEPT, m, NODES)), np.zeros((q, 2), np.int64), np.zeros(q), np.zeros((ROWS, NODES)),
-        np.zeros((TERMS, NODES)),
+        np.zeros((KEPT, m, NODES)), np.zeros((q, 2), np.int64), np.zeros(q),
     )  # fmt: skip
     me = Subject(
         np.zeros(5),
@@ -90,8 +88,7 @@ def borrow(at, sets, me):
         Sets(
             unowned(sets.series), unowned(sets.integral), unowned(sets.E), unowned(sets.G), unowned(sets.X),
             unowned(sets.nodes), unowned(sets.lengths), unowned(sets.version), unowned(sets.stored),
-            unowned(sets.G_nodes), unowned(sets.terms), unowned(sets.factors), unowned(sets.weights),
-            unowned(sets.powers),
+            unowned(sets.G_nodes), unowned(sets.terms), unowned(sets.factors),
         ),
         Subject(
             unowned(me.clock), unowned(me.x), unowned(me.new), unowned(me.p), unowned(me.c), unowned(me.info),
@@ -128,6 +125,8 @@ def begin_row(at, sets, me, A, b, P, column):
             pace[NORM] = max(pace[NORM], total)
     _expand(at.entries, at.products, A, sets.series, sets.integral, sets.terms, sets.factors)
     me.count[USED] = 0
+    if at.groups.size:  # exact weights and no matrix of the whole: panels may be twice as long
+        pace[UP], pace[DOWN] = 0.5 * pace[UP], 0.5 * pace[DOWN]
     growing = False
     for k in range(at.groups.shape[0]):
         growing |= at.groups[k, 0] >= 0 and not me.p[at.groups[k, 0]] <= 0.0
@@ -212,7 +211,7 @@ def supply(at, sets, me):
         )
         _store(at.reads, at.pairs, at.watched.size, E, sets.stored, q)
         if at.groups.size:
-            add_weights(at.groups, at.table, me.p, me.clock[LENGTH], sets.weights, sets.powers, sets.stored, q)
+            add_weights(at.groups, at.table, me.p, me.clock[LENGTH], sets.stored, q)
         if driven:
             for e in range(G.shape[0]):
                 for j in range(NODES):

@@ -5,7 +5,7 @@ With l_i the polynomial of degree 7 that is 1 at node i and 0 at the others, and
     x(c_j h) = exp(z c_j) x(0) + h sum_i W_ji(z) g_i,    W_ji(z) = int_0^c_j exp(z (c_j - s)) l_i(s) ds
 
 Source: the integrals of exponential collocation, Hochbruck M, Ostermann A. Acta Numerica 2010;19:209-286, section 2.2.
-They are read from polynomials in z on pieces of -16 <= z <= 0, which err by less than 1e-12.
+They are read from polynomials in z on pieces of -32 <= z <= 0, which err by less than 1e-12.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import numpy as np
 
 from pkpd.machine.jit import compiled
 from pkpd.solve.panel import NODES, lobatto
-from pkpd.solve.rows import multiply_add
+from pkpd.solve.rows import row_series
 
 __all__ = ["LONGEST", "ROWS", "TERMS", "add_weights", "weight_table"]
 
-LONGEST = 16.0  # largest -z
-PIECES, TERMS = 8, 12
+LONGEST = 32.0  # largest -z
+PIECES, DEGREE = 16, 11
+TERMS = DEGREE + 1
 #: rows of the table and of a group with inner states: columns of W, its last row, exp(z c) at the nodes
 LAST, DECAY = NODES, NODES + 1
 ROWS = NODES + 2
@@ -63,41 +64,31 @@ def _monomials(c: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def add_weights(groups, table, p, h, weights, powers, stored, q):
+def add_weights(groups, table, p, h, stored, q):
     """Write to set q, for each group, h W and the decay of its rate.
 
     Parameters
     ----------
     groups : int array, (groups, 3)
         Place of the rate a (-1: zero), first double in the set, 1 if states of the group drive others.
-    weights, powers : float arrays, (ROWS, NODES) and (TERMS, NODES)
-        Room.
     """
     for k in range(groups.shape[0]):
         z = -p[groups[k, 0]] * h if groups[k, 0] >= 0 else 0.0  # a > 0 is refused when the row of P begins
         piece = min(int(z * (PIECES / LONGEST)), PIECES - 1)
-        t, power = z * (2.0 * PIECES / LONGEST) - 2.0 * piece - 1.0, 1.0
-        for m in range(TERMS):
-            for j in range(NODES):
-                powers[m, j] = power
-            power *= t
-        inner, first = groups[k, 2] == 1, groups[k, 1]
-        begin = 0 if inner else LAST
-        for r in range(begin, ROWS):
-            for j in range(NODES):
-                weights[r, j] = 0.0
-        for m in range(TERMS):
-            for r in range(begin, ROWS):
-                multiply_add(weights, r, powers, m, table, (piece * TERMS + m) * ROWS + r)
-        for r in range(begin, ROWS):
-            if r != DECAY:
-                for j in range(NODES):
-                    weights[r, j] *= h
-            if inner or r == LAST:
-                for j in range(NODES):
-                    stored[q, first + j] = weights[r, j]
-                first += NODES
+        t = z * (2.0 * PIECES / LONGEST) - 2.0 * piece - 1.0
+        row, place = piece * TERMS * ROWS, q * stored.shape[1] + groups[k, 1]
+        if groups[k, 2] == 1:
+            for r in range(LAST):
+                row_series(stored, place + r * NODES, table, row + r, ROWS, DEGREE, t, h)
+            place += LAST * NODES
+        row_series(stored, place, table, row + LAST, ROWS, DEGREE, t, h)
+        place -= q * stored.shape[1]
         total = 0.0
         for j in range(NODES):
-            total += weights[LAST, j]
-        stored[q, first], stored[q, first + 1] = weights[DECAY, NODES - 1], total
+            total += stored[q, place + j]
+        place += NODES
+        row_series(stored, q * stored.shape[1] + place, table, row + DECAY, ROWS, DEGREE, t, 1.0)
+        end = stored[q, place + NODES - 1]
+        if groups[k, 2] == 1:
+            place += NODES
+        stored[q, place], stored[q, place + 1] = end, total

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pkpd.report.stages.fitting import calibrate, predicted_facts, taught
-from pkpd.report.stages.close import limits, reproduce, write
 from pkpd.report.stages.assumptions import held_out, other_assumptions
+from pkpd.report.stages.close import limits, reproduce, write
 from pkpd.report.stages.driving import drivers
 from pkpd.report.stages.evidence import asked, reported
+from pkpd.report.stages.fitting import calibrate, predicted_facts, taught
 from pkpd.report.stages.modelling import assumed, model
-from pkpd.report.stages.schedules import answered, exposures, other_courses
 from pkpd.report.stages.people import patients, share
+from pkpd.report.stages.schedules import answered, exposures, other_courses
 from pkpd.report.stages.validation import published
 
 if TYPE_CHECKING:

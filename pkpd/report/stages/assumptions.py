@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.report.page import Table, Text
-from pkpd.report.words import number, percent
+from pkpd.report.words import number, percent, records
 
 if TYPE_CHECKING:
     from pkpd.calibration.study import Study
@@ -32,8 +32,9 @@ def held_out(job: Job) -> None:
     job.keep_table("left_out_patients", found.patients.rename_axis("patient").reset_index())
     job.keep_table("left_out_scores", found.scores.rename_axis("by").reset_index())
     rows = [
-        [str(name), "yes" if row["responded"] else "no", percent(row["predicted"]), percent(row["base"]), percent(row["cohort_base"])]
-        for name, row in found.patients.iterrows()
+        [str(row["patient"]), "yes" if row["responded"] else "no"]
+        + [percent(row[name]) for name in ("predicted", "base", "cohort_base")]
+        for row in records(found.patients.rename_axis("patient").reset_index())
     ]
     scores = found.scores
     model, base = (float(scores.loc[name, "brier"]) for name in ("model", "base rate"))
@@ -46,7 +47,13 @@ def held_out(job: Job) -> None:
         ),
         Table(
             "Response predicted from the other patients",
-            ["patient", "responded", "by the model", "share of responders among all others", "among those of the report"],
+            [
+                "patient",
+                "responded",
+                "by the model",
+                "share of responders among all others",
+                "among those of the report",
+            ],
             rows,
         ),
     )
@@ -66,11 +73,13 @@ def other_assumptions(job: Job) -> None:
     wide = found.pivot(index="patient", columns="variant", values="50%").loc[patients]
     columns = [BASE, *variants]
     rows = [[str(p), *(float(v) for v in row)] for p, row in zip(wide.index, wide[columns].to_numpy(), strict=True)]
-    most = found[found["variant"] != BASE].sort_values("shift", key=abs).iloc[-1]
+    most = max((r for r in records(found) if r["variant"] != BASE), key=lambda r: abs(r["shift"]))
     job.section("uncertain").add(
         Text(
-            f"**Other assumptions.** The study was calibrated again with other assumptions; the table shows the middle of "
-            f"the {job.focus_name} under each. The largest change is that of {most['patient']} with '{most['variant']}': "
+            "**Other assumptions.** The study was calibrated again with other assumptions; the table shows the "
+            "middle of "
+            f"the {job.focus_name} under each. The largest change is that of {most['patient']} with "
+            f"'{most['variant']}': "
             f"by {number(abs(float(most['shift'])))} standard deviations of what is known of it."
         ),
         Table(f"{job.focus_name} under other assumptions (middle)", ["patient", *columns], rows),
@@ -85,8 +94,8 @@ def read_variant(study: Study, label: str, changes: Mapping[str, Any]) -> Study:
     study : Study
     label : str
     changes : mapping
-        ``fixed`` (parameter to number), ``reinterpret`` ("seed/marker" to factor), ``exclude`` (list of facts), ``free``
-        (parameter to a table with location, spread, ...).
+        ``fixed`` (parameter to number), ``reinterpret`` ("seed/marker" to factor), ``exclude`` (list of facts),
+        ``free`` (parameter to a table with location, spread, ...).
 
     Raises
     ------

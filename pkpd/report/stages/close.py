@@ -40,12 +40,16 @@ def reproduce(job: Job) -> None:
         ["model", f"{problem.model.name}, fingerprint {problem.model.fingerprint}"],
         ["reports", ", ".join(each.name for each in problem.evidence)],
         ["seed", str(job.seed)],
-        ["engine", f"{job.engine}, {'setting of record' if job.full else 'quick setting'}; {job.fit.attrs['settings']}"],
+        [
+            "engine",
+            f"{job.engine}, {'setting of record' if job.full else 'quick setting'}; {job.fit.attrs['settings']}",
+        ],
     ]
     job.section("reproduce").add(
         Text(
             "The same command with the same versions gives the same numbers. All tables are in tables/, all figures in "
-            "figures/ (PNG and SVG), the calibration with its draws in calibration.nc (NetCDF, readable with xarray and "
+            "figures/ (PNG and SVG), the calibration with its draws in calibration.nc (NetCDF, readable with xarray "
+            "and "
             "ArviZ); run.json holds a fingerprint of each file."
         ),
         Table("What this report was made with", ["what", "which"], rows),
@@ -53,7 +57,7 @@ def reproduce(job: Job) -> None:
     job.found["about"] |= {
         "fingerprint": problem.fingerprint,
         "model_fingerprint": problem.model.fingerprint,
-        "versions": {name: value for name, value in rows[1:9]},
+        "versions": dict(rows[1:9]),
     }
 
 
@@ -61,5 +65,6 @@ def write(job: Job) -> None:
     """Write ``report.html``."""
     job.page.title = str(job.words.get("title", job.study.title or f"Study {job.study.name}"))
     job.page.subtitle = str(job.words.get("subtitle", job.study.title))
+    job.page.summary = [text for _, text in sorted(job.said, key=lambda pair: pair[0])]
     job.page.sections = job.sections()
     (job.folder / "report.html").write_text(render(job.page), encoding="utf-8")

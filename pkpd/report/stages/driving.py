@@ -46,7 +46,9 @@ def drivers(job: Job) -> None:
     job.keep_table("drivers", table)
     first = table.head(_MOST)
     meaning = {name: model.parameters[name].meaning for name in first["parameter"] if name in model.parameters}
-    main = [f"{meaning.get(r['parameter'], r['parameter'])} ({percent(r['ST'])})" for r in first.head(3).to_dict("records")]
+    main = [
+        f"{meaning.get(r['parameter'], r['parameter'])} ({percent(r['ST'])})" for r in first.head(3).to_dict("records")
+    ]
     job.section("drivers").add(
         Text(
             "How far anakinra lowers the inflammatory activity depends on quantities that are not known exactly. Each "
@@ -59,7 +61,8 @@ def drivers(job: Job) -> None:
             "drivers",
             tornado(found, most=_MOST, width=125),
             "Bars of the shares of variance by parameter, largest at the top; the table holds the numbers.",
-            "**What decides how far anakinra lowers the activity.** Share of the variance by each quantity alone, and with its interactions.",
+            "**What decides how far anakinra lowers the activity.** Share of the variance by each quantity alone, "
+            "and with its interactions.",
             wide=False,
         ),
         Table(

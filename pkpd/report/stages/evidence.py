@@ -18,7 +18,7 @@ __all__ = ["asked", "reported"]
 
 def asked(job: Job) -> None:
     """Write what was asked, in the words of the study."""
-    paragraphs = job.words.get("asked") or job.study.description.strip().split("\n\n")
+    paragraphs = job.words.get("asked") or (job.study.description or job.study.title).strip().split("\n\n")
     job.section("asked").add(*(Text(" ".join(p.split())) for p in paragraphs if p.strip()))
 
 
@@ -59,7 +59,9 @@ def _counts(evidence: Any) -> Table:
         uses = Counter(fact.use for fact in each.facts)
         read = sum(fact.known == "read" for fact in each.facts)
         drugs = listing(list(each.drugs))
-        rows.append([each.name, len(each.patients), drugs, len(each.facts), read, uses["fit"], uses["check"], uses["no"]])
+        rows.append(
+            [each.name, len(each.patients), drugs, len(each.facts), read, uses["fit"], uses["check"], uses["no"]]
+        )
     columns = ["report", "patients", "drugs", "facts", "read as printed", "inform the model", "check it", "not used"]
     return Table("The reports and what was taken from them", columns, rows)
 
@@ -75,7 +77,8 @@ def _one(job: Job, evidence: Evidence) -> None:
         job.picture(
             f"evidence_{evidence.name}",
             draw(evidence, width="double"),
-            f"Strips of {plural(len(evidence.patients), 'patient')} of {evidence.name}: doses of {listing(list(evidence.drugs))}, "
+            f"Strips of {plural(len(evidence.patients), 'patient')} of {evidence.name}: doses of "
+            f"{listing(list(evidence.drugs))}, "
             "reported values and events by day. The tables of the appendix hold the same numbers.",
             f"**{evidence.name}.** Doses, reported facts and events by day. {source.citation}.{address}",
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pkpd.report.page import Items, Note, Table, Text
-from pkpd.report.words import learned, listing, number, percent, plural
+from pkpd.report.words import learned, number, percent, plural, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "predicted_facts", "taught"]
 
 _FEW = 5
+_REGIONS = ("below", "above", "ratio_below", "ratio_above")
 _KIND = {
     "density": "value", "peak": "highest value", "nadir": "lowest value", "below": "below", "above": "above",
     "ratio": "ratio", "ratio_below": "fell by at least", "ratio_above": "rose by at least", "grade": "grade",
@@ -44,15 +45,19 @@ def _quality(job: Job, summary: pd.DataFrame) -> None:
     """Say whether the computation itself can be relied upon."""
     section = job.section("checks")
     if job.fit.method == "nuts":
-        worst, least = float(summary["rhat"].max()), float(summary[["ess_bulk", "ess_tail"]].min().min())
+        table = records(summary)
+        worst = max(row["rhat"] for row in table)
+        least = min(min(row["ess_bulk"], row["ess_tail"]) for row in table)
         diverged = int(summary.attrs["divergences"])
         good = worst < 1.01 and least > 400 and diverged == 0
         sizes = job.fit.posterior.sizes
         section.add(
             Text(
                 f"**The computation.** The posterior was sampled with {plural(sizes['chain'], 'chain')} of "
-                f"{sizes['draw']} draws (NUTS). The largest R-hat is {worst:.3f} (below 1.01 is required), the smallest "
-                f"effective sample size {least:.0f} (above 400), and there were {plural(diverged, 'divergence')} (none)."
+                f"{sizes['draw']} draws (NUTS). The largest R-hat is {worst:.3f} (below 1.01 is required), the "
+                "smallest "
+                f"effective sample size {least:.0f} (above 400), and there were {plural(diverged, 'divergence')} "
+                "(none)."
             )
         )
         if not good:
@@ -69,7 +74,8 @@ def _quality(job: Job, summary: pd.DataFrame) -> None:
     section.add(
         Text(
             "**The computation.** For speed the posterior was approximated by a normal distribution around its highest "
-            f"point (MAP and Laplace). How well that fits is measured by Pareto's k: {k:.2f} here, where below 0.7 is good."
+            f"point (MAP and Laplace). How well that fits is measured by Pareto's k: {k:.2f} here, where below 0.7 "
+            "is good."
         )
     )
     if not k < 0.7:
@@ -89,22 +95,24 @@ def predicted_facts(job: Job) -> None:
     facts = job.fit.facts()
     job.found["facts"] = facts
     job.keep_table("facts_predicted", facts)
-    inside = float(facts["inside"].mean())
+    table = records(facts)
+    outside = [row for row in table if not row["inside"]]
     section = job.section("checks")
     section.add(
         Text(
-            f"**The facts.** {percent(inside)} of the {len(facts)} facts lie inside the 95% interval of what the "
+            f"**The facts.** {len(table) - len(outside)} of the {len(table)} facts lie inside the 95% interval of "
+            "what the "
             "calibrated model predicts for them (about 95% would be expected if the model were exactly right and "
             "knew nothing of the facts; it was calibrated to them, so this shows that it can describe them, not that "
             "it is true)."
         )
     )
-    outside = facts[~facts["inside"]]
-    if len(outside):
+    if outside:
         items = [
             f"**{row['patient']}, {row['marker']}**: {row['text'] or _KIND.get(row['kind'], row['kind'])}; reported "
-            f"{number(row['observed'])}, predicted {number(row['50%'])} ({number(row['2.5%'])} to {number(row['97.5%'])})"
-            for row in outside.to_dict("records")
+            f"{number(row['observed'])}, predicted {number(row['50%'])} ({number(row['2.5%'])} to "
+            f"{number(row['97.5%'])})"
+            for row in outside
         ]
         section.add(Text(f"Outside {'lies' if len(items) == 1 else 'lie'}:"), Items(items))
     if len(facts) > _FEW:
@@ -112,9 +120,11 @@ def predicted_facts(job: Job) -> None:
             job.picture(
                 "facts_predicted",
                 draw(job.fit),
-                "Left: sorted probabilities of less than was reported, along a diagonal. Right: probabilities of reported "
+                "Left: sorted probabilities of less than was reported, along a diagonal. Right: probabilities of "
+                "reported "
                 "bounds and grades. The table of Appendix A holds the numbers.",
-                "**How probable the reported facts are in the calibrated model.** Left: values; right: bounds and grades.",
+                "**How probable the reported facts are in the calibrated model.** Left: values; right: bounds and "
+                "grades.",
             )
         )
     _appendix(job, facts)
@@ -122,10 +132,20 @@ def predicted_facts(job: Job) -> None:
 
 def _appendix(job: Job, facts: pd.DataFrame) -> None:
     rows = []
-    for row in facts.to_dict("records"):
+    for row in records(facts):
         reported = row["text"] or f"{_KIND.get(row['kind'], row['kind'])} {number(row['observed'])}"
-        between = f"{number(row['50%'])} ({number(row['2.5%'])} to {number(row['97.5%'])})"
-        rows.append([row["patient"], row["marker"], reported, between, percent(row["probability"]) if row["probability"] == row["probability"] else "", bool(row["inside"])])
+        region = row["kind"] in _REGIONS
+        between = "" if region else f"{number(row['50%'])} ({number(row['2.5%'])} to {number(row['97.5%'])})"
+        rows.append(
+            [
+                row["patient"],
+                row["marker"],
+                reported,
+                between,
+                percent(row["probability"]) if row["probability"] == row["probability"] else "",
+                bool(row["inside"]),
+            ]
+        )
     job.section("facts").add(
         Text(
             "Facts that inform the model. For a bound, a direction or a grade, the probability is the one that the "
@@ -147,8 +167,10 @@ def taught(job: Job) -> None:
     job.found["contraction"] = table
     job.keep_table("contraction", table.rename_axis("name").reset_index())
     section = job.section("uncertain")
-    shared = table[[not str(name).endswith("]") for name in table.index]]
-    words = {verdict: [str(n) for n in shared.index[shared["verdict"] == verdict]] for verdict in shared["verdict"].unique()}
+    shared = [row for row in records(table.rename_axis("name").reset_index()) if "/" not in str(row["name"])]
+    words: dict[str, list[str]] = {}
+    for row in shared:
+        words.setdefault(str(row["verdict"]), []).append(_meaning(job, str(row["name"])))
     section.add(
         Text(
             "A belief that was already narrow before the reports, or that stays as wide as it was, has learned nothing "
@@ -156,15 +178,19 @@ def taught(job: Job) -> None:
             "share. Where nothing was learned, the answers of this report rest on what was assumed (Appendix B)."
         )
     )
-    least = [_meaning(job, name) for name in words.get("not taught", [])]
-    if least:
-        job.page.summary.append(f"**What the reports cannot tell:** {listing(least[:4])}{' and more' if len(least) > 4 else ''}.")
     for verdict in ("taught", "taught a little", "moved, not narrowed", "not taught"):
         if words.get(verdict):
-            section.add(Text(f"**{learned(verdict)[:1].upper()}{learned(verdict)[1:]}:** {listing([_meaning(job, name) for name in words[verdict]])}."))
+            heading = learned(verdict)
+            section.add(Text(f"**{heading[:1].upper()}{heading[1:]}:** {'; '.join(words[verdict])}."))
     rows = [
-        [str(name), _meaning(job, str(name)), percent(max(row["contraction"], 0.0)), round(float(row["shift"]), 2), learned(row["verdict"])]
-        for name, row in shared.iterrows()
+        [
+            str(row["name"]),
+            _meaning(job, str(row["name"])),
+            percent(max(row["contraction"], 0.0)),
+            round(row["shift"], 2),
+            learned(row["verdict"]),
+        ]
+        for row in shared
     ]
     wanted = [v.name for v in job.fit.variables if v.kind != "patient"]
     if wanted:
@@ -188,8 +214,9 @@ def taught(job: Job) -> None:
 
 
 def _meaning(job: Job, name: str) -> str:
-    base = name.partition("[")[0]
-    for suffix, text in (("_location", "middle of the patients: "), ("_spread", "spread between patients: ")):
+    base, _, group = name.removesuffix("]").partition("[")
+    of = f" of {group}" if group else ""
+    for suffix, text in (("_location", f"middle of the patients{of}: "), ("_spread", "spread between patients: ")):
         if base.endswith(suffix):
             return text + _declared(job, base.removesuffix(suffix))
     return _declared(job, base)

@@ -31,15 +31,19 @@ def model(job: Job) -> None:
                 "model",
                 figure,
                 f"Boxes and arrows: {names}.",
-                "**The model.** Arrows drive, bars hold back. Blue: drugs; orange: the disease; green: what was measured.",
+                "**The model.** Arrows drive, bars hold back. Blue: drugs; orange: the disease; green: what was "
+                "measured.",
             )
         )
     section.add(*(Text(" ".join(p.split())) for p in words if p.strip()))
     appendix = job.section("equations")
     appendix.add(
         Text(
-            f"The model '{used.name}' as it was computed; θ are typical values, η a patient's deviations. Its parts are "
-            f"files of the library; `pkpd models {used.name}` prints all parameters with their sources.".replace("`", "")
+            f"The model '{used.name}' as it was computed; θ are typical values, η a patient's deviations. Its parts "
+            "are "
+            f"files of the library; `pkpd models {used.name}` prints all parameters with their sources.".replace(
+                "`", ""
+            )
         ),
         *equations_of(used),
     )
@@ -52,7 +56,9 @@ def assumed(job: Job) -> None:
     rows = []
     for free in job.study.free:
         declared = parameters[free.name]
-        rows.append([free.name, declared.meaning, _prior(free), declared.unit or "", _level(free), free.known, free.source])
+        rows.append(
+            [free.name, declared.meaning, _prior(free), declared.unit or "", _level(free), free.known, free.source]
+        )
     section.add(
         Text(
             "What was believed of each quantity before any of the reports was used: the middle, and the central 95% of "

@@ -40,7 +40,8 @@ def share(job: Job) -> None:
         heads.insert(5, "chance that it is above half")
     section.add(
         Text(
-            f"The question of this report is the {_what(job)}: 0 means none of it, 1 all of it. Each patient has an own "
+            f"The question of this report is the {_what(job)}: 0 means none of it, 1 all of it. Each patient has an "
+            "own "
             "value; patients of one report are taken to be alike to a degree that the reports themselves decide. The "
             "wider an interval, the less the report could tell; an interval as wide as before the report tells nothing."
         )
@@ -48,6 +49,14 @@ def share(job: Job) -> None:
     _draw_share(job, section)
     section.add(Table(f"{job.focus_name} by patient", heads, rows))
     _summary(job, after)
+    silent = sum(row[-1] in (learned("not taught"), learned("moved, not narrowed")) for row in rows)
+    if silent:
+        people = plural(len(rows), "patient")
+        job.say(
+            2,
+            f"**What cannot be told:** for {silent} of {people} the report did not narrow the {job.focus_name}; what "
+            "is said of them rests on the others and on what was assumed.",
+        )
     _groups(job, section)
 
 
@@ -76,7 +85,8 @@ def _draw_share(job: Job, section: Any) -> None:
             forest(job.fit, job.focus, outcomes=outcomes or None, width=130),
             f"Horizontal intervals of the {job.focus_name} of every patient, in colour, over the prior in grey. The "
             "table below holds the same numbers.",
-            f"**{job.focus_name} by patient.** Point: middle; thick line: central half; thin line: 95%. Grey: 95% of what "
+            f"**{job.focus_name} by patient.** Point: middle; thick line: central half; thin line: 95%. Grey: 95% of "
+            "what "
             f"was believed before the reports.{filled}",
             wide=False,
         )
@@ -96,7 +106,8 @@ def _groups(job: Job, section: Any) -> None:
     if spread in posterior:
         section.add(
             Text(
-                f"Patients of one report differ from each other by a standard deviation of {interval(job.fit.draws(spread))} "
+                "Patients of one report differ from each other by a standard deviation of "
+                f"{interval(job.fit.draws(spread))} "
                 "on the scale of the prior."
             )
         )
@@ -113,9 +124,11 @@ def _summary(job: Job, after: np.ndarray) -> None:
         wide = high - low > 0.5 and _is_share(job)
         label = job.words.get("cohorts", {}).get(cohort, cohort)
         average = " on average" if len(columns) > 1 else ""
-        job.page.summary.append(
+        job.say(
+            1,
             f"**{label}** ({plural(len(columns), 'patient')}): the {_what(job)} was {number(middle)}{average} "
-            f"(95% interval {number(low)} to {number(high)}).{' That is wide: the report tells little.' if wide else ''}"
+            f"(95% interval {number(low)} to "
+            f"{number(high)}).{' That is wide: the report tells little.' if wide else ''}",
         )
 
 
@@ -123,9 +136,11 @@ def patients(job: Job) -> None:
     """Show each patient: reported facts over the curves of the posterior, and a sentence made of numbers."""
     job.section("patients").add(
         Text(
-            "Each figure shows what the calibrated model says of one patient (line: middle; bands: half and 95% of what "
+            "Each figure shows what the calibrated model says of one patient (line: middle; bands: half and 95% of "
+            "what "
             "is possible) and what was reported (marks). A band says how well the course is known, not how much the "
-            "marker scatters from day to day. Grades are shown as the probability of each, with the reported ones above."
+            "marker scatters from day to day. Grades are shown as the probability of each, with the reported ones "
+            "above."
         )
     )
     facts = job.found["facts"]
@@ -156,11 +171,13 @@ def _sentence(job: Job, i: int, patient: str, facts: Any) -> str:
     own = facts[facts["patient"] == patient]
     if not len(own):
         own = facts[facts["patient"] == patient.partition("/")[2]]
-    said = f"{plural(len(own), 'fact')} of this patient inform the model; {int(own['inside'].sum())} of them lie inside its 95% interval."
+    count, inside = plural(len(own), "fact"), int(own["inside"].sum())
+    said = f"{count} of this patient inform the model; {inside} of them lie inside its 95% interval."
     if after.ndim == 1 or np.ptp(after[:, i]) == 0:
         return said
     verdict = learned(str(job.found["verdicts"].get(f"{name}[{patient}]", "not taught")))
-    text = f"The {job.focus_name} is {interval(after[:, i])}; before the report it was {interval(before[:, i])}: {verdict}."
+    text = f"The {job.focus_name} is {interval(after[:, i])}; before the report it was {interval(before[:, i])}: "
+    text += f"{verdict}."
     if _is_share(job):
         text += f" That it is more than half is {chance(float(np.mean(after[:, i] > 0.5)))}."
     return f"{text} {said}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.report.page import Answer, Items, Table, Text
+from pkpd.report.page import Answer, Table, Text
 from pkpd.report.words import percent
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def exposures(job: Job) -> None:
     section = job.section("schedules")
     section.add(
         Text(
-            "**Exposure and blockade.** The schedules below were simulated in new patients with what is known about the "
+            "**Exposure and blockade.** The schedules below were simulated in new patients with what is known about "
+            "the "
             "drug after the reports. 'Blocked' is the part of the IL-1 signal that anakinra holds back; the trough is "
             "the moment before the next dose, when least is blocked. CLcr 20 stands for a creatinine clearance of "
             "20 mL/min, everything else for 100."
@@ -65,7 +66,8 @@ def exposures(job: Job) -> None:
         job.picture(
             "schedules_exposure",
             draw(found, log=["AUC24", "Cmax", "Ctrough"]),
-            "One panel for each measure, one row for each schedule: median, central half and central 90% of the patients.",
+            "One panel for each measure, one row for each schedule: median, central half and central 90% of the "
+            "patients.",
             "**Schedules of anakinra in new patients.** Dot: median; thick line: central half; thin line: central 90%.",
         ),
         _exposure_table(found),
@@ -76,7 +78,7 @@ def exposures(job: Job) -> None:
         f"patient with normal kidneys, 100 mg twice a day {percent(twice)}."
     )
     section.add(Text(text[:1].upper() + text[1:]))
-    job.page.summary.append(f"**Schedules:** {text}")
+    job.say(3, f"**Schedules:** {text}")
 
 
 def _exposure_table(found: Any) -> Table:
@@ -112,10 +114,7 @@ def other_courses(job: Job) -> None:
             job.fit, arms, patient=patient, n=_draws(job), background=background, window=window,
             measures=_measures(model), seed=job.seed,
         )  # fmt: skip
-        row: list[Any] = [patient]
-        for name in ("given", "twice", "early"):
-            row.append(_change(found, name, _NONE) if name in arms else "")
-        rows.append(row)
+        rows.append([patient, *(_change(found, n, _NONE) if n in arms else "" for n in ("given", "twice", "early"))])
         kept.append(found.ratios(to="given").reset_index().assign(patient=patient))
     if not rows:
         return
@@ -124,7 +123,8 @@ def other_courses(job: Job) -> None:
         Text(
             "**The same patients under other doses.** For each patient, the model was run again with the patient's own "
             "course and other drugs, but other doses of anakinra: none at all, those that were given, twice as many of "
-            "them, and the same begun three days earlier. The table says how much lower the inflammatory activity would "
+            "them, and the same begun three days earlier. The table says how much lower the inflammatory activity "
+            "would "
             "have been, summed over two weeks from three days before the start, than without anakinra."
         ),
         Table(
@@ -179,10 +179,9 @@ def answered(job: Job) -> None:
     section = job.section("schedules")
     section.add(Text("**Questions that the authors raise.**"))
     for answer in questions(job.fit, n=500 if job.full else 100, seed=job.seed):
-        section.add(Answer(answer.question, answer.answer))
-        if answer.caveats:
-            section.add(Items([f"{caveat}" for caveat in answer.caveats]))
+        section.add(Answer(answer.question, answer.answer, answer.caveats))
         if answer.answered:
-            job.keep_table(f"question_{answer.name}", _flat(answer.table.reset_index()))
+            if answer.table is not None:
+                job.keep_table(f"question_{answer.name}", _flat(answer.table.reset_index()))
             for name, axes in answer.figures().items():
                 job.picture(f"question_{answer.name}_{name}".replace("/", "_").replace(" ", "_"), axes, "", "")

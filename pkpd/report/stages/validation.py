@@ -27,7 +27,7 @@ def published(job: Job) -> None:
     effects = found.effect_table()
     section = job.section("checks")
     good = sum(row.within for row in found.rows)
-    odd = f" The others stand below with the reason, as far as one is known." if found.outside else ""
+    odd = " The others stand below with the reason, as far as one is known." if found.outside else ""
     section.add(
         Text(
             f"**The drugs.** {good} of {plural(len(found.rows), 'published number')} on how the body handles the drugs "

@@ -1,4 +1,4 @@
-"""From data to subjects, and from directions to the estimated vector: the compiled loops of the objective.
+"""From data to subjects, and from directions to the estimated vector: the compiled loop of the objective.
 
 Random effects are ``eta = L u`` with ``omega = L L^T`` and u standard normal, so that a variance may go to 0 and omega
 is never inverted. With d directions phi(u, x), the log-density l of a subject's data, the curvature M(phi) and
@@ -18,138 +18,14 @@ import math
 
 import numpy as np
 
+from pkpd.fit.dense import cholesky, curvature, inverse, slopes, solve
 from pkpd.machine.jit import compiled, entry
 
-__all__ = ["inner_terms", "outer_terms"]
+__all__ = ["outer_terms"]
 
 
 @compiled
-def _cholesky(H, L):
-    """Write the lower factor of H; return the logarithm of the determinant, NaN if H is not positive definite."""
-    n = H.shape[0]
-    total = 0.0
-    for i in range(n):
-        for j in range(i + 1):
-            s = H[i, j]
-            for k in range(j):
-                s -= L[i, k] * L[j, k]
-            if i == j:
-                if not s > 0.0:
-                    return np.nan
-                L[i, i] = math.sqrt(s)
-                total += 2.0 * math.log(L[i, i])
-            else:
-                L[i, j] = s / L[j, j]
-    return total
-
-
-@compiled
-def _solve(L, b):
-    """Solve L L^T x = b in place."""
-    n = b.size
-    for i in range(n):
-        for k in range(i):
-            b[i] -= L[i, k] * b[k]
-        b[i] /= L[i, i]
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            b[i] -= L[k, i] * b[k]
-        b[i] /= L[i, i]
-
-
-@compiled
-def _slopes(e, factor, i, A):
-    """Write A = dphi/deta L of subject i."""
-    d, p = e.shape[0], e.shape[1]
-    for k in range(d):
-        for b in range(p):
-            s = 0.0
-            for a in range(b, p):
-                s += e[k, a, i] * factor[a, b]
-            A[k, b] = s
-
-
-@entry
-def inner_terms(starts, chosen, F, first, e, factor, u, extra, value, gradient, step, decrement, M):
-    """Write value, gradient and Newton step of ``-l + u^T u / 2`` for some subjects.
-
-    Parameters
-    ----------
-    starts : int array, (m + 1,)
-        Ranges of data.
-    chosen : int array
-        Subjects.
-    F : float array, (1 + d, N)
-        Predictions and their derivatives by the d directions that random effects reach.
-    first : float array, (3, N)
-        l, its derivative by the prediction, information.
-    e : float array, (d, p, m)
-    factor : float array, (p, p)
-    u : float array, (m, p)
-    extra : float array, (m, p, p)
-        What the exact second derivative adds to the one from M; used where the sum is positive definite.
-    value, gradient, step, decrement, M : float arrays, (m,), (m, p), (m, p), (m,), (m, d, d)
-        Written; the decrement is the product of gradient and step.
-    """
-    d, p = e.shape[0], e.shape[1]
-    g, A, H, C = np.zeros(d), np.zeros((d, p)), np.zeros((p, p)), np.zeros((p, p))
-    for i in chosen:
-        l = 0.0
-        g[:] = 0.0
-        M[i] = 0.0
-        for j in range(starts[i], starts[i + 1]):
-            l += first[0, j]
-            for a in range(d):
-                g[a] += first[1, j] * F[1 + a, j]
-                w = first[2, j] * F[1 + a, j]
-                for b in range(a + 1):
-                    M[i, a, b] += w * F[1 + b, j]
-        for a in range(d):
-            for b in range(a):
-                M[i, b, a] = M[i, a, b]
-        _slopes(e, factor, i, A)
-        total = -l
-        for a in range(p):
-            total += 0.5 * u[i, a] * u[i, a]
-            s = u[i, a]
-            for k in range(d):
-                s -= A[k, a] * g[k]
-            gradient[i, a] = s
-        value[i] = total
-        _curvature(A, M[i], H)
-        for a in range(p):
-            for b in range(p):
-                C[a, b] = H[a, b] + extra[i, a, b]
-        logdet = _cholesky(C, C)
-        if logdet != logdet:
-            logdet = _cholesky(H, C)
-        for a in range(p):
-            step[i, a] = -gradient[i, a]
-        if logdet == logdet:
-            _solve(C, step[i])
-        decrement[i] = 0.0
-        for a in range(p):
-            decrement[i] -= gradient[i, a] * step[i, a]
-
-
-@compiled
-def _curvature(A, M, H):
-    """Write H = I + A^T M A."""
-    d, p = A.shape
-    for a in range(p):
-        for b in range(a + 1):
-            s = 1.0 if a == b else 0.0
-            for k in range(d):
-                t = 0.0
-                for c in range(d):
-                    t += M[k, c] * A[c, b]
-                s += A[k, a] * t
-            H[a, b] = s
-            H[b, a] = s
-
-
-@compiled
-def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e, w_e):
+def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e, w_e):  # noqa: C901
     """Sum the data of a subject; see :func:`outer_terms`. Return the log-density."""
     d, s, k0 = l_phi.size, sigma.shape[1], G0.shape[0]
     l = 0.0
@@ -199,13 +75,13 @@ def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, 
 
 
 @compiled
-def _effects(e, x, ee, ex, factor, at, size, u, i, A, Auu, X, Ux):
+def _effects(e, x, ee, ex, factor, at, size, u, i, A, Auu, X, Ux):  # noqa: C901
     """Write the derivatives of phi by u and by thetas and covariances of subject i.
 
     A (d, p), Auu (d, p, p), X (d, q + w), Ux (d, p, q + w).
     """
     d, p, q, w = e.shape[0], e.shape[1], x.shape[1], at.shape[0]
-    _slopes(e, factor, i, A)
+    slopes(e, factor, i, A)
     delta = np.zeros(p)
     half = np.zeros((p, p))
     for k in range(d):
@@ -247,18 +123,9 @@ def _effects(e, x, ee, ex, factor, at, size, u, i, A, Auu, X, Ux):
 
 
 @compiled
-def _inverse(C, Q):
-    """Write the inverse of L L^T, L in C."""
-    for a in range(Q.shape[0]):
-        Q[a] = 0.0
-        Q[a, a] = 1.0
-        _solve(C, Q[a])
-
-
-@compiled
 def _exact_curvature(A, Auu, L2, g, J):
     """Write the second derivative by u of ``-l + u^T u / 2``."""
-    _curvature(A, L2, J)
+    curvature(A, L2, J)
     d, p = A.shape
     for a in range(p):
         for b in range(p):
@@ -269,15 +136,15 @@ def _exact_curvature(A, Auu, L2, g, J):
 
 
 @compiled
-def _add_fisher(e, i, A, X, M, factor, at, size, q, w_e, Q, fisher):
+def _add_fisher(e, i, A, X, M, factor, at, size, q, w_e, Q, fisher):  # noqa: C901
     """Add the expected information of a subject, of data linear in the random effects around where they are."""
     d, p = A.shape
     w, s = at.shape[0], w_e.shape[0]
     H, P, B = np.zeros((p, p)), np.zeros((d, d)), np.zeros((d, p))
-    _curvature(A, M, H)
-    if math.isnan(_cholesky(H, H)):
+    curvature(A, M, H)
+    if math.isnan(cholesky(H, H)):
         return
-    _inverse(H, Q)
+    inverse(H, Q)
     for k in range(d):
         for a in range(p):
             for c in range(d):
@@ -352,7 +219,7 @@ def _weights(A, M, T, Psi, V, W, tau):
 
 
 @entry
-def outer_terms(
+def outer_terms(  # noqa: C901, PLR0915
     starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, factor, at, size, u, linear, ofv, gradient,
     moved, exact, extra, fisher,
 ):  # fmt: skip
@@ -410,17 +277,17 @@ def outer_terms(
             b[a] = 0.0
             for k in range(d):
                 b[a] += A[k, a] * l_phi[k]
-        _curvature(A, M, H)
-        logdet = _cholesky(H, C)
+        curvature(A, M, H)
+        logdet = cholesky(H, C)
         if logdet != logdet:
             exact[i], ofv[i] = False, np.inf
             continue
-        _inverse(C, Psi)
+        inverse(C, Psi)
         ofv[i] = logdet - 2.0 * l
         if linear:
             for a in range(p):
                 vec[a] = b[a]
-            _solve(C, vec)
+            solve(C, vec)
             for a in range(p):
                 ofv[i] -= b[a] * vec[a]
                 lam[a] = -2.0 * vec[a]
@@ -430,7 +297,7 @@ def outer_terms(
         else:
             _weights(A, M, T, Psi, V, W, tau)
             _exact_curvature(A, Auu, L2, l_phi, J)
-            _curvature(A, I, H)
+            curvature(A, I, H)
             for a in range(p):
                 ofv[i] += u[i, a] ** 2
                 for c in range(p):
@@ -440,10 +307,10 @@ def outer_terms(
                     lam[a] += tau[k] * A[k, a]
                     for c in range(p):
                         lam[a] += 2.0 * V[k, c] * Auu[k, c, a]
-            if math.isnan(_cholesky(J, J)):
+            if math.isnan(cholesky(J, J)):
                 exact[i] = False
-                _curvature(A, M, J)
-                _cholesky(J, J)
+                curvature(A, M, J)
+                cholesky(J, J)
             # what a Newton step would still change, to first order in the log determinant
             decrement = 0.0
             for a in range(p):
@@ -451,11 +318,11 @@ def outer_terms(
             for a in range(p):
                 shift_a = vec[a]
                 decrement += shift_a * shift_a
-            _solve(J, vec)
+            solve(J, vec)
             if decrement < 1e-6:
                 for a in range(p):
                     ofv[i] += (lam[a] - (b[a] - u[i, a])) * vec[a]
-            _solve(J, lam)
+            solve(J, lam)
         for z in range(ne):
             t = -2.0 * l_e[z]
             for k in range(d):
@@ -491,6 +358,6 @@ def outer_terms(
                 total += lam[a] * vec[a]
             gradient[i, t] = total
             if not linear:
-                _solve(J, vec)
+                solve(J, vec)
                 for a in range(p):
                     moved[i, a, t] = vec[a]

@@ -1,0 +1,161 @@
+"""The verb: fit a model to data."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pkpd.errors import PkpdError, nearest
+from pkpd.fit.problem import pose
+from pkpd.simulation.arguments import threads_from
+
+if TYPE_CHECKING:
+    from pkpd.dosing.events import EventTable
+    from pkpd.fit.result import Fit
+    from pkpd.model.model import Model
+
+__all__ = ["METHODS", "fit", "register"]
+
+Runner = Callable[..., "Fit"]
+
+#: method -> where it is: "module:function", a function of (problem, method, **options) that returns a Fit
+METHODS: dict[str, str | Runner] = {
+    "fo": "pkpd.fit.focei:estimate",
+    "foce": "pkpd.fit.focei:estimate",
+    "focei": "pkpd.fit.focei:estimate",
+    "laplace": "pkpd.fit.focei:estimate",
+    "nlme": "pkpd.fit.focei:estimate",
+    "saem": "pkpd.fit.saem:estimate",
+    "importance": "pkpd.fit.importance:estimate",
+    "nuts": "pkpd.fit.bayes:estimate",
+    "map": "pkpd.fit.pooled:estimate_map",
+    "naive_pooled": "pkpd.fit.pooled:estimate_pooled",
+    "two_stage": "pkpd.fit.pooled:estimate_two_stage",
+}
+#: subjects from which on threads are used without being asked for
+THREADED = 64
+
+
+def register(name: str, runner: str | Runner) -> None:
+    """Add a method: a function of (problem, name, **options) that returns a Fit, or ``"module:function"``."""
+    METHODS[name] = runner
+
+
+def fit(
+    model: Model,
+    data: EventTable,
+    method: str = "focei",
+    *,
+    start: Mapping[str, float] | None = None,
+    fixed: Collection[str] = (),
+    bloq: str = "m3",
+    covariance: str | None = "R",
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    solver: str = "auto",
+    threads: int | None = None,
+    **options: Any,
+) -> Fit:
+    """Estimate the parameters of a model from data of a population.
+
+    Typical values, covariances of random effects and residual errors that the model declares are start values. A
+    covariance is estimated where the model has one, so ``Omega`` blocks are full. ``fixed`` and
+    ``Parameter(fixed=True)`` keep a value.
+
+    Parameters
+    ----------
+    model : Model
+    data : EventTable
+        From :func:`pkpd.read_events`. See :func:`pkpd.fit.data.bind` for DVID, CENS, LLOQ and OCC.
+    method : str
+        ``fo``, ``foce`` (no interaction), ``focei``, ``laplace``; ``nlme``, the method of Lindstrom and Bates as R's
+        nlme has it; ``saem``, ``importance``, ``nuts``, ``map``, ``naive_pooled``, ``two_stage``.
+    start : mapping, optional
+        Other start values: parameters, ``omega_<parameter>`` (variances), residual parameters (``sigma_prop``; with
+        several outputs ``sigma_prop_<output>``).
+    fixed : collection of str
+        What is not estimated, by the same names.
+    bloq : {"m3", "m4", "m1"}
+        What is done with censored data.
+    covariance : {"R", "S", "RS"} or None
+        Which covariance of the estimates is computed, see :meth:`pkpd.fit.result.Fit.covariance_step`.
+    rtol, atol, solver : float, float, str
+        As for :func:`pkpd.simulate`.
+    threads : int, optional
+        Estimates do not depend on it.
+    **options
+        Of the method. Of FO to nlme: ``restarts``, ``seed``, ``max_iterations``, ``decrease``, ``checkpoint``,
+        ``progress``, see :func:`pkpd.fit.focei.estimate`.
+
+    Returns
+    -------
+    Fit
+        ``print(fit)`` shows the estimates. Ctrl-C ends the search; the fit then has the best values so far and
+        ``converged`` is False.
+
+    Raises
+    ------
+    DataError
+        With all that is wrong with the data, with rows.
+
+    Notes
+    -----
+    Sources: Sheiner LB, Rosenberg B, Melmon KL. Comput Biomed Res 1972;5:441-459 (FO); Lindstrom MJ, Bates DM.
+    Biometrics 1990;46:673-687 (FOCE); Wang Y. J Pharmacokinet Pharmacodyn 2007;34:575-593 (FOCEI, Laplace);
+    Almquist J, Leander J, Jirstrand M. J Pharmacokinet Pharmacodyn 2015;42:191-209 (gradients).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pkpd
+    >>> model = pkpd.Model(
+    ...     "bolus",
+    ...     states=[pkpd.State("central", "mg")],
+    ...     parameters=[pkpd.Parameter("k", 0.1, "1/h", sd=0.3), pkpd.Parameter("V", 10.0, "L", sd=0.2)],
+    ...     outputs=[pkpd.Output("Cc", "mg/L", error=pkpd.Proportional(0.1))],
+    ...     dynamics=lambda t, x, p: {"central": -p.k * x.central},
+    ...     calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    ... )
+    >>> table = pkpd.EventTable.from_regimen([pkpd.Regimen(amt=100)] * 8, [1.0, 4.0, 12.0, 24.0])
+    >>> people = pkpd.Population.draw(model, 8, seed=1)
+    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    >>> found = fit(model, pkpd.read_events(table.frame.drop(columns="MDV")))
+    >>> found.converged, sorted(found.estimates)
+    (True, ['V', 'k', 'omega_V', 'omega_k', 'sigma_prop'])
+    """
+    run = _runner(method)
+    problem = pose(
+        model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
+        threads=_threads(threads, data),
+    )  # fmt: skip
+    found = run(problem, method, **options)
+    if covariance is not None and found.uncertainty is None and method not in ("nuts", "naive_pooled", "two_stage"):
+        if found.converged:
+            found.covariance_step(covariance)
+        else:
+            found.covariance_message = "not computed: the search has not converged"
+    return found
+
+
+def _threads(threads: int | None, data: Any) -> int:
+    if threads is None and getattr(data, "n_subjects", 0) < THREADED:
+        return 1
+    return threads_from(threads)
+
+
+def _runner(method: str) -> Runner:
+    """Return the function of a method.
+
+    Raises
+    ------
+    PkpdError
+        If there is none.
+    """
+    where = METHODS.get(method) if isinstance(method, str) else None
+    if where is None:
+        raise PkpdError(f"fit: method must be {', '.join(METHODS)}, got {method!r}{nearest(str(method), METHODS)}")
+    if callable(where):
+        return where
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)

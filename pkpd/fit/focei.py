@@ -1,0 +1,220 @@
+"""Estimation by FO, FOCE, FOCEI, Laplace, and Lindstrom and Bates' method."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pkpd.errors import DataError, PkpdError
+from pkpd.fit.layout import SMALLEST_SD, Layout
+from pkpd.fit.objective import Objective, Outcome
+from pkpd.fit.optimise import Search, Step, minimise, settle
+from pkpd.fit.problem import Problem
+from pkpd.fit.result import Fit
+
+__all__ = ["estimate"]
+
+#: mean square of standardised random effects at the start from which on it is taken as poor
+POOR = 4.0
+#: standard deviation of the perturbation of restarts, on the scale of the vector
+SPREAD = 0.3
+
+
+def estimate(
+    problem: Problem, method: str, *, restarts: int = 0, seed: int = 0, max_iterations: int = 200,
+    decrease: float = 2e-6, checkpoint: str | os.PathLike[str] | None = None,
+    progress: Callable[[Step], Any] | None = None,
+) -> Fit:  # fmt: skip
+    """Estimate by one of the approximations of the likelihood.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : {"fo", "foce", "focei", "laplace", "nlme"}
+    restarts : int
+        Further searches from perturbed start values; the best of all is kept.
+    seed : int
+        Of the perturbations.
+    max_iterations : int
+    decrease : float
+        Predicted decrease of the objective at which a search ends.
+    checkpoint : path, optional
+        File that the best values are written to after each iteration, and read from if it is there.
+    progress : callable, optional
+        Called with each step of the search.
+
+    Raises
+    ------
+    DataError
+        If data are impossible at the start values.
+    """
+    begun = time.perf_counter()
+    layout, messages = problem.layout, list(problem.messages)
+    objective = problem.objective(method)
+    problem.check_start(objective)
+    keeper = _Keeper(layout, method, None if checkpoint is None else Path(checkpoint), progress)
+    start = keeper.resumed(messages)
+    x0 = layout.start if start is None else start
+    logs = np.array([e.scale in ("log", "logit") for e in layout.entries])
+    if start is None and method != "fo":
+        x0 = _better_start(problem, objective, x0, logs, messages)
+    search_of = settle if method == "nlme" else minimise
+
+    def search(x: np.ndarray, watch: Callable[[Step, Outcome], Any]) -> Search:
+        return search_of(
+            objective, x, layout.low, layout.high, logs, limit=max_iterations, decrease=decrease, watch=watch
+        )
+
+    best = search(x0, keeper)
+    if restarts and not best.message.startswith("interrupted"):
+        best = _restarted(problem, method, best, search, restarts, seed, layout, messages)
+    return _finished(problem, objective, method, best, messages, begun)
+
+
+def _better_start(
+    problem: Problem, objective: Objective, x: np.ndarray, logs: np.ndarray, messages: list[str]
+) -> np.ndarray:
+    """Return start values improved by a few iterations of FO where subjects lie far from the given ones."""
+    here = objective(x)
+    observed = np.diff(objective.data.starts) > 0
+    size = float(np.mean(here.u[observed] ** 2)) if here.u.size else 0.0
+    if np.isfinite(here.ofv) and size < POOR and here.converged.all():
+        return x
+    layout = problem.layout
+    first = minimise(problem.objective("fo"), x, layout.low, layout.high, logs, limit=15)
+    objective.u = np.zeros_like(objective.u)
+    there = objective(first.x)
+    if np.isfinite(there.ofv) and (not np.isfinite(here.ofv) or there.ofv < here.ofv):
+        messages.append("the start values were far from the data; they were improved by a few iterations of FO")
+        return first.x
+    if not np.isfinite(here.ofv):
+        raise DataError(
+            f"fit: the objective of {objective.name.upper()} cannot be computed at the start values; give better ones "
+            "with start={...}, or estimate with method='fo' first"
+        )
+    objective.u = here.u
+    return x
+
+
+def _restarted(
+    problem: Problem, method: str, best: Search, search: Callable[..., Search], restarts: int, seed: int,
+    layout: Layout, messages: list[str],
+) -> Search:  # fmt: skip
+    """Return the best of searches from perturbed start values and the one there is."""
+    rng = np.random.default_rng(seed)
+    found = [best.outcome.ofv]
+    for _ in range(restarts):
+        x = np.clip(layout.start + SPREAD * rng.standard_normal(layout.size), layout.low, layout.high)
+        try:
+            again = search(x, lambda step, outcome: None)
+        except (PkpdError, np.linalg.LinAlgError):
+            continue
+        if not np.isfinite(again.outcome.ofv):
+            continue
+        found.append(again.outcome.ofv)
+        better = again.outcome.ofv < best.outcome.ofv - 1e-6
+        best = again if better or (again.converged and not best.converged) else best
+        if again.message.startswith("interrupted"):
+            break
+    low = sum(v < min(found) + 0.1 for v in found)
+    messages.append(
+        f"{len(found)} searches from perturbed start values: {low} ended within 0.1 of the lowest objective, "
+        f"the highest at {max(found):.3f}"
+    )
+    return best
+
+
+def _finished(
+    problem: Problem, objective: Objective, method: str, search: Search, messages: list[str], begun: float
+) -> Fit:
+    """Return the fit of a search, with what is to be said of it."""
+    layout = problem.layout
+    _, factor, _, _ = objective.unpack(search.x)
+    u = search.outcome.u
+    if method == "fo":  # FO has no random effects of its own: those that are most probable are added
+        u = problem.objective("foce").modes(search.x).state.u
+    if not search.converged:
+        messages.append(search.message)
+    messages += _bounds(layout, search.x)
+    lost = np.flatnonzero(~search.outcome.converged)
+    if lost.size:
+        who = ", ".join(str(v) for v in problem.data.labels[lost[:5]])
+        messages.append(f"the most probable random effects of {lost.size} subjects were not found exactly: ID {who}")
+    labels = layout.labels
+    trace = [
+        {"iteration": s.iteration, "ofv": s.ofv, **dict(zip(labels, layout.quantities(s.x).tolist(), strict=True))}
+        for s in search.steps
+    ]
+    return Fit(
+        problem, search.x, u @ factor.T, search.outcome.ofv, method, search.converged, messages, trace,
+        time.perf_counter() - begun,
+        extra={"evaluations": search.evaluations, "solutions": objective.solutions, "ended": search.message},
+    )  # fmt: skip
+
+
+def _bounds(layout: Layout, x: np.ndarray) -> list[str]:
+    """Return what is to be said of estimates at bounds and of variances that have vanished."""
+    out = []
+    for k, e in enumerate(layout.entries):
+        label = layout.labels[k]
+        if e.kind in ("omega", "iov"):
+            if e.scale == "log" and x[k] <= layout.low[k] + np.log(10.0):
+                out.append(_vanished(layout, k, x))
+        elif x[k] <= layout.low[k] + 1e-6 or x[k] >= layout.high[k] - 1e-6:
+            value = layout.quantities(x)[k]
+            out.append(f"{label} is at its bound ({value:.4g}): the estimate is not a maximum of the likelihood")
+    return out
+
+
+def _vanished(layout: Layout, k: int, x: np.ndarray) -> str:
+    """Return what is to be said of an entry of the diagonal of a factor that has fallen to its least value."""
+    e, label = layout.entries[k], layout.labels[k]
+    natural = layout.natural(x)
+    omega = natural.omega if e.kind == "omega" else natural.omega_iov
+    if omega[e.at] > 1e2 * SMALLEST_SD**2:
+        names = layout.etas if e.kind == "omega" else layout.kappas
+        others = ", ".join(n for j, n in enumerate(names) if j != e.at[0] and omega[e.at[0], j] != 0.0)
+        return (
+            f"the covariance of random effects has become singular: that of {names[e.at[0]]} is a sum of those of "
+            f"{others}; the data do not tell them apart, take a correlation or an effect out"
+        )
+    return (
+        f"{label} has fallen to 0 (sd {np.sqrt(omega[e.at]):.1g}; {SMALLEST_SD:g} is the least that is tried): the "
+        "data do not need this variability; leave it out"
+    )
+
+
+class _Keeper:
+    """Tells of progress and keeps the best values in a file."""
+
+    def __init__(self, layout: Layout, method: str, path: Path | None, progress: Callable[[Step], Any] | None) -> None:
+        self.layout, self.method, self.path, self.progress = layout, method, path, progress
+        self.best = np.inf
+
+    def resumed(self, messages: list[str]) -> np.ndarray | None:
+        """Return the values of the file, None without one."""
+        if self.path is None or not self.path.exists():
+            return None
+        held = json.loads(self.path.read_text(encoding="utf-8"))
+        if held.get("labels") != list(self.layout.labels):
+            raise PkpdError(f"fit: checkpoint {self.path} is of other estimates ({', '.join(held.get('labels', []))})")
+        messages.append(f"went on from checkpoint {self.path} (OFV {held['ofv']:.3f})")
+        self.best = held["ofv"] if held["method"] == self.method else np.inf
+        return np.array(held["x"], np.float64)
+
+    def __call__(self, step: Step, outcome: Outcome) -> None:
+        if self.progress is not None:
+            self.progress(step)
+        if self.path is None or not step.ofv <= self.best:
+            return
+        self.best = step.ofv
+        held = {"method": self.method, "labels": list(self.layout.labels), "ofv": step.ofv, "x": step.x.tolist()}
+        temporary = self.path.with_suffix(self.path.suffix + ".part")
+        temporary.write_text(json.dumps(held), encoding="utf-8")
+        temporary.replace(self.path)

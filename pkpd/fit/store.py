@@ -1,0 +1,95 @@
+"""Fits on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import PkpdError
+from pkpd.fit.covariance import Covariance
+from pkpd.fit.problem import pose
+from pkpd.fit.result import Fit
+
+if TYPE_CHECKING:
+    from pkpd.dosing.events import EventTable
+    from pkpd.model.model import Model
+
+__all__ = ["load_fit", "save_fit"]
+
+FORMAT = 1
+_POSED = ("fixed", "start", "bloq", "rtol", "atol", "solver", "threads")
+_MATRICES = ("matrix", "scaled", "R", "S")
+
+
+def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
+    """Write what was estimated as JSON; model and data are not in it, but a hash of the equations is."""
+    u = fit.uncertainty
+    held: dict[str, Any] = {
+        "format": FORMAT, "model": fit.layout.model.name, "fingerprint": fit.layout.model.fingerprint,
+        "data": fit.table.name, "subjects": [str(v) for v in fit.data.labels], "labels": list(fit.layout.labels),
+        "estimates": fit.estimates, "x": fit.x, "effects": fit.effects, "ofv": fit.ofv, "method": fit.method,
+        "converged": bool(fit.converged), "messages": fit.messages, "trace": fit.trace, "seconds": fit.seconds,
+        "settings": {k: fit.settings[k] for k in _POSED}, "covariance_message": fit.covariance_message,
+        "extra": {k: v for k, v in fit.extra.items() if isinstance(v, (str, int, float, list, dict))},
+        "uncertainty": None if u is None else {
+            "kind": u.kind, "held": list(u.held), "condition_number": u.condition_number,
+            **{k: getattr(u, k) for k in _MATRICES},
+        },
+    }  # fmt: skip
+    Path(path).write_text(json.dumps(held, indent=1, default=_plain), encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not stored")
+
+
+def load_fit(path: str | os.PathLike[str], model: Model, data: EventTable) -> Fit:
+    """Read a fit that was saved, with the model and the data that it was made with.
+
+    Parameters
+    ----------
+    path : path
+    model : Model
+        With the start values, as given to ``fit``.
+    data : EventTable
+
+    Raises
+    ------
+    PkpdError
+        If the file is no fit, or of other equations, subjects or estimates.
+    """
+    try:
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PkpdError(f"load_fit: {path} cannot be read: {error}") from None
+    if not isinstance(held, dict) or held.get("format") != FORMAT:
+        raise PkpdError(f"load_fit: {path} is no fit of format {FORMAT}")
+    if held["fingerprint"] != model.fingerprint:
+        raise PkpdError(
+            f"load_fit: {path} is of model '{held['model']}' with other equations than '{model.name}' has now"
+        )
+    problem = pose(model, data, **held["settings"])
+    for what, own in (("labels", problem.layout.labels), ("subjects", [str(v) for v in data.labels])):
+        if held[what] != list(own):
+            raise PkpdError(f"load_fit: {path} has other {what} than model and data give: {', '.join(held[what][:8])}")
+    u = held["uncertainty"]
+    known = None
+    if u is not None:
+        matrices = {k: np.array(u[k], np.float64) for k in _MATRICES}
+        known = Covariance(
+            kind=u["kind"], labels=tuple(held["labels"]), condition_number=u["condition_number"], held=tuple(u["held"]),
+            **matrices,
+        )  # fmt: skip
+    return Fit(
+        problem, np.array(held["x"], np.float64), np.array(held["effects"], np.float64), held["ofv"], held["method"],
+        held["converged"], held["messages"], held["trace"], held["seconds"], known, held["covariance_message"],
+        held["extra"],
+    )  # fmt: skip

@@ -1,0 +1,282 @@
+"""Objectives: exact gradients against differences, and the approximations against what they approximate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fit_data import bolus_model, simulated
+
+import pkpd
+from pkpd import Additive, Combined, Covariate, LogNormal, Model, Omega, Ordinal, Output, Parameter, Proportional, State
+from pkpd.fit.objective import Objective
+from pkpd.fit.outcomes import NegativeBinomial, Poisson, TimeToEvent
+from pkpd.fit.problem import pose
+
+
+def objective(model: Model, frame: pd.DataFrame, method: str, **more: Any) -> Objective:
+    return pose(model, pkpd.read_events(frame), **more).objective(method)
+
+
+def check_gradient(o: Objective, x: np.ndarray, h: float = 1e-3, tolerance: float = 1e-5) -> None:
+    """Compare with differences of fourth order."""
+    gradient = o(x).gradient
+    differences = np.empty_like(x)
+    for k in range(x.size):
+        e = np.zeros_like(x)
+        e[k] = h
+        near, far = o(x + e).ofv - o(x - e).ofv, o(x + 2 * e).ofv - o(x - 2 * e).ofv
+        differences[k] = (8 * near - far) / (12 * h)
+    scale = np.maximum(np.abs(differences), 0.05 * np.abs(differences).max() + 0.1)
+    np.testing.assert_allclose(gradient / scale, differences / scale, atol=tolerance)
+
+
+def moved(o: Objective) -> np.ndarray:
+    """Return a vector off the start, where no derivative vanishes."""
+    return o.layout.start + 0.1 * np.cos(1.0 + np.arange(o.layout.size))
+
+
+def _oral(**more: Any) -> Model:
+    return Model(
+        "oral",
+        states=[State("depot", "mg"), State("central", "mg")],
+        outputs=[Output("Cc", "mg/L", error=Combined(0.02, 0.15))],
+        dynamics=lambda t, x, p: {"depot": -p.ka * x.depot, "central": p.ka * x.depot - p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+        **more,
+    )
+
+
+def _oral_parameters(**sd: float) -> list[Parameter]:
+    values = {"CL": (2.0, "L/h"), "V": (20.0, "L"), "ka": (1.0, "1/h")}
+    return [Parameter(n, v, u, sd=sd.get(n)) for n, (v, u) in values.items()]
+
+
+@pytest.mark.parametrize("method", ["fo", "foce", "focei", "laplace"])
+@pytest.mark.parametrize(
+    "error",
+    [Additive(0.3), Proportional(0.1), Combined(0.05, 0.1), Combined(0.05, 0.1, "sd"), LogNormal(0.2)],
+    ids=lambda e: f"{type(e).__name__}{getattr(e, 'convention', '')}",
+)
+def test_gradient_is_that_of_the_objective(error: Any, method: str) -> None:
+    model = bolus_model(error)
+    o = objective(model, simulated(model, 5), method)
+    check_gradient(o, moved(o))
+
+
+@pytest.mark.parametrize("method", ["focei", "fo"])
+def test_gradient_with_full_covariance_covariates_and_parameters_without_effects(method: str) -> None:
+    parameters = [*_oral_parameters(CL=0.3, V=0.2), Parameter("b", 0.6, "", scale="additive")]
+    model = _oral(
+        parameters=parameters,
+        omega=[Omega(("CL", "V"), [[0.09, 0.03], [0.03, 0.04]])],
+        covariates=[Covariate("WT", "kg", 70)],
+        individual=lambda p, cov: {"CL": p.CL * (cov.WT / 70) ** p.b, "V": p.V * (cov.WT / 70)},
+    )
+    weights = np.linspace(50, 100, 5)
+    o = objective(model, simulated(model, 5, covariates={"WT": weights}), method)
+    assert len(o.links.directions) == 3  # the exponent costs no sensitivity
+    check_gradient(o, moved(o))
+
+
+def test_gradient_where_covariates_change_in_time() -> None:
+    parameters = [*_oral_parameters(CL=0.3, V=0.2), Parameter("b", 0.6, "", scale="additive")]
+    model = _oral(
+        parameters=parameters,
+        covariates=[Covariate("WT", "kg", 70, carry="linear")],
+        individual=lambda p, cov: {"CL": p.CL * (cov.WT / 70) ** p.b},
+    )
+    frame = simulated(model, 4, extra={"WT": lambda f: 60.0 + f["TIME"] + f["ID"]})
+    o = objective(model, frame, "focei")
+    assert o.data.varying == {"WT"}
+    check_gradient(o, moved(o))
+
+
+def test_gradient_with_variability_between_occasions() -> None:
+    model = Model(
+        "iov",
+        states=[State("central", "mg")],
+        parameters=[Parameter("CL", 2.0, "L/h", sd=0.3, iov_sd=0.2), Parameter("V", 20.0, "L", sd=0.2)],
+        outputs=[Output("Cc", "mg/L", error=Proportional(0.1))],
+        dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+    regimen = pkpd.Regimen(amt=100, ii=24, addl=1)
+    extra = {"OCC": lambda f: 1 + (f["TIME"] >= 24)}
+    frame = simulated(model, 5, (1.0, 6.0, 20.0, 25.0, 30.0, 44.0), extra=extra, regimen=regimen)
+    o = objective(model, frame, "focei")
+    assert (o.p, o.layout.w) == (4, 3)
+    check_gradient(o, moved(o))
+
+
+def test_gradient_where_doses_depend_on_what_is_estimated() -> None:
+    parameters = [
+        *_oral_parameters(CL=0.3, V=0.2),
+        Parameter("tlag", 0.3, "h", sd=0.3),
+        Parameter("F", 0.7, "", scale="logit", bounds=(0, 1), sd=0.5),
+    ]
+    model = _oral(parameters=parameters, dosing=lambda p: {"depot": {"F": p.F, "tlag": p.tlag}})
+    frame = simulated(model, 5, (0.4, 1.0, 2.0, 6.0, 12.0, 24.0))
+    o = objective(model, frame, "focei")
+    assert not o.predictor.exact_second
+    check_gradient(o, moved(o), tolerance=3e-5)
+
+
+def test_gradient_with_bioavailability_of_boluses_is_exact_without_differences() -> None:
+    model = _oral(
+        parameters=[*_oral_parameters(CL=0.3), Parameter("F", 0.7, "", scale="logit", bounds=(0, 1), sd=0.5)],
+        dosing=lambda p: {"depot": {"F": p.F}},
+    )
+    o = objective(model, simulated(model, 5), "focei")
+    assert o.predictor.exact_second
+    check_gradient(o, moved(o))
+
+
+def test_gradient_of_a_model_that_is_not_linear() -> None:
+    model = Model(
+        "saturable",
+        states=[State("central", "mg")],
+        parameters=[
+            Parameter("Vmax", 8.0, "mg/h", sd=0.3),
+            Parameter("Km", 1.5, "mg/L"),
+            Parameter("V", 20.0, "L", sd=0.2),
+        ],
+        outputs=[Output("Cc", "mg/L", error=Proportional(0.1))],
+        dynamics=lambda t, x, p: {"central": -p.Vmax * x.central / (p.Km * p.V + x.central)},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+    o = objective(model, simulated(model, 5), "focei")
+    check_gradient(o, moved(o))
+
+
+@pytest.mark.parametrize("bloq", ["m3", "m4"])
+def test_gradient_with_censored_data(bloq: str) -> None:
+    model = bolus_model(Combined(0.1, 0.1))
+    frame = simulated(model, 6)
+    low = (frame["EVID"] == 0) & (frame["DV"] < 1.0)
+    frame["CENS"] = low.astype(int)
+    frame["DV"] = np.where(low, 1.0, frame["DV"])
+    o = objective(model, frame, "focei", bloq=bloq)
+    assert np.sum(low) > 3
+    assert sum(c.rows.size for c in o.data.channels) == np.sum(frame["EVID"] == 0)
+    check_gradient(o, moved(o), tolerance=3e-5)
+
+
+def test_gradient_with_two_outputs() -> None:
+    model = Model(
+        "two",
+        states=[State("central", "mg"), State("effect", "")],
+        parameters=[
+            *_oral_parameters(CL=0.3, V=0.2)[:2],
+            Parameter("kout", 0.2, "1/h", sd=0.2),
+            Parameter("slope", 0.5, "L/mg"),
+        ],
+        outputs=[Output("Cc", "mg/L", error=Proportional(0.1)), Output("E", "", error=Additive(0.1))],
+        initial=lambda p: {"effect": 1.0},
+        dynamics=lambda t, x, p: {
+            "central": -p.CL / p.V * x.central,
+            "effect": p.kout * (1 + p.slope * x.central / p.V - x.effect),
+        },
+        calculate=lambda t, x, p: {"Cc": x.central / p.V, "E": x.effect},
+    )
+    o = objective(model, simulated(model, 5), "focei")
+    assert [s.name for s in o.layout.sigmas] == ["sigma_prop_Cc", "sigma_add_E"]
+    check_gradient(o, moved(o))
+
+
+def _latent(error: Any) -> Model:
+    def calculate(t: Any, x: Any, p: Any) -> dict[str, Any]:
+        if isinstance(error, Ordinal):
+            return {"Y": p.base + p.slope * x.central / 20}
+        return {"Y": pkpd.exp(p.base + p.slope * x.central / 60)}
+
+    return Model(
+        "outcome",
+        states=[State("central", "mg")],
+        parameters=[
+            Parameter("base", 0.5, "", sd=0.6, scale="additive"),
+            Parameter("slope", 0.8, "L/mg", scale="additive"),
+            Parameter("k", 0.1, "1/h", fixed=True),
+        ],
+        outputs=[Output("Y", "", error=error)],
+        dynamics=lambda t, x, p: {"central": -p.k * x.central},
+        calculate=calculate,
+        check_units=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [Ordinal((0.0, 1.5, 3.0)), Poisson(), NegativeBinomial(0.5)], ids=lambda e: type(e).__name__
+)
+def test_gradient_of_grades_and_counts(error: Any) -> None:
+    model = _latent(error)
+    o = objective(model, simulated(model, 12, tuple(np.arange(1.0, 25.0, 3.0))), "focei")
+    assert o.density.curved
+    check_gradient(o, moved(o), tolerance=3e-5)
+
+
+def test_gradient_of_times_to_events() -> None:
+    model = Model(
+        "event",
+        states=[State("H", "")],
+        parameters=[Parameter("h0", 0.05, "1/h", sd=0.5), Parameter("shape", 1.3, "", bounds=(0.1, 10))],
+        outputs=[Output("risk", "", error=TimeToEvent("hazard")), Output("hazard", "1/h")],
+        dynamics=lambda t, x, p: {"H": p.h0 * p.shape * (p.h0 * (t + 0.01)) ** (p.shape - 1)},
+        calculate=lambda t, x, p: {"risk": x.H, "hazard": p.h0 * p.shape * (p.h0 * (t + 0.01)) ** (p.shape - 1)},
+        check_units=False,
+    )
+    rng = np.random.default_rng(0)
+    times = np.minimum(rng.exponential(20, 12), 40)
+    frame = pd.DataFrame({"ID": np.arange(12), "TIME": times, "DV": (times < 40).astype(float), "EVID": 0})
+    frame = pd.concat([frame.assign(TIME=0.0, EVID=2, DV=np.nan), frame]).sort_values(["ID", "TIME"], kind="stable")
+    o = objective(model, frame, "laplace")
+    check_gradient(o, moved(o), tolerance=3e-5)
+
+
+def test_laplace_is_near_the_integral() -> None:
+    """One random effect, so that the likelihood of a subject is an integral over a line."""
+    model = Model(
+        "one",
+        states=[State("central", "mg")],
+        parameters=[Parameter("CL", 2.0, "L/h", sd=0.02), Parameter("V", 20.0, "L")],
+        outputs=[Output("Cc", "mg/L", error=Proportional(0.15))],
+        dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+    frame = simulated(model, 6)
+    o = objective(model, frame, "laplace")
+    found = o(o.layout.start)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    times = np.array([0.5, 2.0, 6.0, 12.0, 24.0])
+    for i in range(6):
+        y = o.data.y[o.data.starts[i] : o.data.starts[i + 1]]
+        log_f = np.log(5.0) - 2.0 * np.exp(0.02 * np.clip(nodes, -8, 8))[:, None] / 20 * times
+        f = np.exp(log_f)
+        logs = -np.sum(np.log(0.15) + log_f + 0.5 * ((y - f) / (0.15 * f)) ** 2, axis=1)
+        exact = -2 * np.log(np.sum(weights * np.exp(logs - logs.max())) / np.sqrt(2 * np.pi)) - 2 * logs.max()
+        assert abs(found.ofv_i[i] - exact) < 0.012
+
+
+def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:
+    """y = base + eta + error: the marginal likelihood is normal, and FO, FOCE, FOCEI and Laplace are exact."""
+    model = Model(
+        "mean",
+        states=[State("nothing", "")],
+        parameters=[Parameter("base", 3.0, "", scale="additive", sd=0.8)],
+        outputs=[Output("Y", "", error=Additive(0.5))],
+        dynamics=lambda t, x, p: {"nothing": 0.0 * x.nothing},
+        calculate=lambda t, x, p: {"Y": p.base + x.nothing},
+    )
+    rng = np.random.default_rng(3)
+    y = 3.2 + 0.8 * rng.standard_normal((7, 1)) + 0.5 * rng.standard_normal((7, 4))
+    frame = pd.DataFrame(
+        {"ID": np.repeat(np.arange(7), 4), "TIME": np.tile(np.arange(4.0), 7), "DV": y.ravel(), "EVID": 0}
+    )
+    V = 0.64 * np.ones((4, 4)) + 0.25 * np.eye(4)
+    r = y - 3.0
+    exact = 7 * np.linalg.slogdet(V)[1] + np.einsum("ia,ab,ib->", r, np.linalg.inv(V), r)
+    for method in ("fo", "foce", "focei", "laplace"):
+        o = objective(model, frame, method)
+        np.testing.assert_allclose(o(o.layout.start).ofv, exact, rtol=1e-9)
