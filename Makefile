@@ -15,7 +15,7 @@ INPUTS := pyproject.toml constraints.txt
 .PHONY: help venv run test test-all lint format bench clean
 
 help:
-	@echo "make run       simulate the three schedules of anakinra into results/"
+	@echo "make run       calibrate anakinra to the three reports; results/report.html; ARGS=--full for the record"
 	@echo "make test      daily tests; MARK='slow and not stats' chooses others"
 	@echo "make test-all  all tests, the slow ones too"
 	@echo "make lint      ruff, pyright, import-linter"
@@ -25,7 +25,7 @@ help:
 	@echo "make clean     remove what the commands above made, .venv included"
 
 run: $(STAMP)-run
-	$(BIN)/python -m pkpd.schedules --out results $(ARGS)
+	$(BIN)/pkpd run anakinra_reports --out results $(ARGS)
 
 test: $(STAMP)-test
 	$(BIN)/python -m pytest -m "$(MARK)" $(ARGS)
@@ -50,7 +50,7 @@ venv: $(STAMP)-dev
 
 clean:
 	rm -rf $(VENV) results build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find pkpd models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find pkpd models calibration tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info[:2] < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, %s is %s; say make PYTHON=/path/to/one" % (sys.executable, sys.version.split()[0]))'

@@ -14,9 +14,13 @@ from pkpd.version import __version__ as __version__
 
 _EXPORTS = {
     "pkpd.calibration.api": "calibrate",
+    "pkpd.calibration.assumptions": "assumptions",
     "pkpd.calibration.files": "load_calibration",
+    "pkpd.calibration.heldout": "Response leave_one_patient_out",
     "pkpd.calibration.loading": "list_studies load_study",
     "pkpd.calibration.priors": "ErrorScale Free HalfNormal",
+    "pkpd.calibration.result": "Calibration",
+    "pkpd.calibration.sbc": "simulation_based_calibration",
     "pkpd.calibration.study": "Study",
     "pkpd.dosing.dose": "Dose",
     "pkpd.dosing.events": "EventTable read_events",
@@ -63,12 +67,17 @@ __all__ = [*_MODULE_OF, *_SUBMODULES]  # noqa: PLE0604  # pyright: ignore[report
 if TYPE_CHECKING:
     from pkpd import plot as plot
     from pkpd.calibration.api import calibrate as calibrate
+    from pkpd.calibration.assumptions import assumptions as assumptions
     from pkpd.calibration.files import load_calibration as load_calibration
+    from pkpd.calibration.heldout import Response as Response
+    from pkpd.calibration.heldout import leave_one_patient_out as leave_one_patient_out
     from pkpd.calibration.loading import list_studies as list_studies
     from pkpd.calibration.loading import load_study as load_study
     from pkpd.calibration.priors import ErrorScale as ErrorScale
     from pkpd.calibration.priors import Free as Free
     from pkpd.calibration.priors import HalfNormal as HalfNormal
+    from pkpd.calibration.result import Calibration as Calibration
+    from pkpd.calibration.sbc import simulation_based_calibration as simulation_based_calibration
     from pkpd.calibration.study import Study as Study
     from pkpd.dosing.dose import Dose as Dose
     from pkpd.dosing.events import EventTable as EventTable

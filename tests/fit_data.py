@@ -78,18 +78,18 @@ def theophylline_model(kind: str = "full") -> Model:
     )
 
 
-def phenobarbital_model(weight: bool) -> Model:
-    """Return one compartment with boluses; ``weight``: linear effects of weight on the log parameters."""
+def phenobarbital_model(*, effects: bool) -> Model:
+    """Return one compartment with boluses; ``effects``: weight on both log parameters, Apgar score on that of V."""
     parameters = [Parameter("CL", 0.006, "L/h", sd=0.4), Parameter("V", 1.4, "L", sd=0.4)]
     more: dict[str, Any] = {}
-    if weight:
-        parameters[0] = Parameter("CL", 0.0025, "L/h", sd=0.4)
-        parameters[1] = Parameter("V", 0.6, "L", sd=0.4)
+    if effects:
+        parameters = [Parameter("CL", 0.0025, "L/h", sd=0.4), Parameter("V", 0.6, "L", sd=0.4)]
         parameters += [Parameter(n, 0.5, "1/kg", scale="additive") for n in ("WT_CL", "WT_V")]
-        more["covariates"] = [Covariate("WT", "kg", 1.5)]
+        parameters += [Parameter("APGAR_V", 0.0, "", scale="additive")]
+        more["covariates"] = [Covariate("WT", "kg", 1.5), Covariate("APGAR", "", 1.0)]
         more["individual"] = lambda p, cov: {
             "CL": p.CL * pkpd.exp(p.WT_CL * cov.WT),
-            "V": p.V * pkpd.exp(p.WT_V * cov.WT),
+            "V": p.V * pkpd.exp(p.WT_V * cov.WT + p.APGAR_V * cov.APGAR),
         }
     return Model(
         "phenobarbital",

@@ -76,9 +76,7 @@ def test_unused_columns_are_told() -> None:
 
 def test_zero_concentrations_with_log_error_are_refused() -> None:
     frame = frame_of([(0.0, 0.0), *GOOD], [*GOOD, (24.0, -0.1)])
-    with pytest.raises(
-        DataError, match=r"DV is not above 0 but .* log-normal in 2 rows \(first: row \d, ID 1, TIME 0.0"
-    ):
+    with pytest.raises(DataError, match=r"DV is not above 0 but .* log-normal in 2 rows \(first: row \d, ID 1"):
         bound(frame, bolus_model(LogNormal(0.2)))
 
 
@@ -90,9 +88,7 @@ def test_a_zero_prediction_with_proportional_error_is_refused_with_rows() -> Non
 
 def test_a_wrong_compartment_is_refused() -> None:
     frame = frame_of(GOOD).assign(CMT=[1, 1, 1, 3])
-    with pytest.raises(
-        DataError, match=r"CMT of an observation is not in the model in 1 row \(first: row 4.*1 central"
-    ):
+    with pytest.raises(DataError, match=r"CMT of an observation is not in the model in 1 row .*row 4.*1 central"):
         bound(frame)
 
 
@@ -132,9 +128,7 @@ def test_covariates_missing_in_column_or_row() -> None:
         individual=lambda p, cov: {"CL": p.CL * (cov.WT / 70) * (cov.AGE / 40)},
     )
     data = bound(frame_of(GOOD).assign(WT=[60.0, 60.0, 60.0, 61.0], age=1), model)
-    assert said(
-        data, r"covariate AGE is not in the data: its reference 40 a is taken for everyone \(did you mean 'age'\?\)"
-    )
+    assert said(data, r"covariate AGE is not in the data: its reference 40 a .* \(did you mean 'age'\?\)")
     assert data.varying == {"WT"}
     with pytest.raises(DataError, match=r"covariate WT is missing in 1 row \(first: row 3"):
         bound(frame_of(GOOD).assign(WT=[60.0, 60.0, np.nan, 61.0], AGE=1), model)
@@ -177,9 +171,7 @@ def test_grades_must_be_grades() -> None:
         calculate=lambda t, x, p: {"G": p.base},
         check_units=False,
     )
-    with pytest.raises(
-        DataError, match=r"DV is no datum of Ordinal error in 2 rows .*'G' takes whole numbers from 0 to 2"
-    ):
+    with pytest.raises(DataError, match=r"DV is no datum of Ordinal error in 2 rows .*whole numbers from 0 to 2"):
         bound(frame_of([(1.0, 0.0), (2.0, 3.0), (3.0, 0.5)]), model)
 
 
@@ -190,7 +182,7 @@ def test_words_of_the_verb_are_checked() -> None:
         fit(model, table, "foci")
     with pytest.raises(DataError, match=r"bloq must be m3, m4, m1, got 'm5'"):
         fit(model, table, bloq="m5")
-    with pytest.raises(DataError, match=r"fixed names 'Cl' .*did you mean 'CL'"):
+    with pytest.raises(DataError, match=r"fixed names 'Cl', which .*did you mean 'CL'"):
         fit(model, table, fixed=["Cl"])
     with pytest.raises(DataError, match=r"start of omega_CL must be a finite number > 0, got -1"):
         fit(model, table, start={"omega_CL": -1.0})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from fit_data import bolus_model, simulated, simulated_table
 
@@ -65,7 +66,7 @@ def test_standard_errors_of_a_mean_are_those_of_theory(kind: str) -> None:
     y = 3.0 + 0.8 * rng.standard_normal((n, 1)) + 0.5 * rng.standard_normal((n, k))
     times = np.tile(np.arange(float(k)), n)
     frame = {"ID": np.repeat(np.arange(n), k), "TIME": times, "DV": y.ravel(), "EVID": np.zeros(n * k)}
-    f = fit(model, pkpd.read_events(__import__("pandas").DataFrame(frame)), covariance=kind)
+    f = fit(model, pkpd.read_events(pd.DataFrame(frame)), covariance=kind)
     expected = math.sqrt((f.omega[0, 0] + f.sigma["sigma_add"] ** 2 / k) / n)
     # R is exact; S and the sandwich agree as far as 400 subjects let them
     assert f.se["base"] == pytest.approx(expected, rel=1e-4 if kind == "R" else 0.1)

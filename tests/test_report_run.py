@@ -27,7 +27,11 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = write_study(folder / "study")
     told: list[str] = []
     run_study(
-        study, folder / "results", seed=1, listener=lambda title, seconds: told.append(title) if seconds else None
+        study,
+        folder / "results",
+        seed=1,
+        engine="map",
+        listener=lambda title, seconds: told.append(title) if seconds else None,
     )
     assert told == [stage.title for stage in STAGES if not stage.full]
     return folder
@@ -182,3 +186,26 @@ def test_words_that_cannot_be_read_are_named(tmp_path: Path):
     (tmp_path / "s" / "report.toml").write_text("title = ", encoding="utf-8")
     with pytest.raises(PkpdError, match=r"words of the report, .*report.toml"):
         run_study(study, tmp_path / "r")
+
+
+def test_checks_that_take_refits(tmp_path: Path):
+    """The setting of record leaves out each patient and changes the assumptions; here by the quick engine."""
+    study = write_study(tmp_path / "s")
+    facts = tmp_path / "s" / "report" / "facts.csv"
+    events = "".join(f"{p}_r,{p},response,event,2,,,,{v},,{v},,,,no,read,text,said\n" for p, v in (("a", 1), ("b", 0)))
+    facts.write_text(facts.read_text(encoding="utf-8") + events, encoding="utf-8")
+    words = '[variants."V half as large"]\nfixed = { V = 25.0 }\n'
+    (tmp_path / "s" / "report.toml").write_text(words, encoding="utf-8")
+    own = tmp_path / "s" / "own.py"
+    text = own.read_text(encoding="utf-8").replace('"Cc": C,', '"activity": p.IC50 / (p.IC50 + C), "Cc": C,')
+    own.write_text(text.replace("outputs=[", 'outputs=[Output("activity", ""), ', 1), encoding="utf-8")
+    chosen = [s for s in STAGES if s.title != "draw the patients"]
+    run_study(study, tmp_path / "r", full=True, engine="map", stages=chosen)
+    page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    for said in (
+        "Could it have been known beforehand?",
+        "Response predicted from the other patients",
+        "V half as large",
+    ):
+        assert said in page
+    assert {"left_out_patients.csv", "assumptions.csv"} <= {p.name for p in (tmp_path / "r" / "tables").iterdir()}

@@ -25,7 +25,7 @@ from pkpd.randomness import check_seed
 __all__ = ["calibrate"]
 
 _METHODS = ("map", "nuts")
-_QUICK = {"chains": 2, "tune": 300, "draws": 250, "target_accept": 0.85}
+_QUICK = {"chains": 2, "tune": 250, "draws": 250, "target_accept": 0.85}
 
 
 def calibrate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -96,6 +97,8 @@ class ChainProgress:
 
 def _divergences(sampler: Any) -> int:
     """Return the divergences so far of a chain at work, after tuning."""
-    trace = sampler.inspect()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="More chains")  # there are no draws yet while a chain is tuned
+        trace = sampler.inspect()
     stats = getattr(trace, "sample_stats", None)
     return 0 if stats is None or "diverging" not in stats else int(stats["diverging"].sum())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,26 +50,37 @@ def command(
     full: Annotated[bool, typer.Option("--full", help="The setting of record, with all checks; takes long.")] = False,
     seed: given.Seed = 0,
     engine: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="map (mode and normal approximation), nuts (sampler), or shipped (the fit beside the study). "
-            "By default nuts with --full, else map."
+            help="nuts (sampler; short chains without --full), map (mode and normal approximation), or shipped (the fit "
+            "beside the study)."
         ),
-    ] = None,
+    ] = "nuts",
     debug: Debug = False,
 ) -> None:
     """Run a study; see ``pkpd run --help``."""
     from pkpd.report.run import ENGINES, run_study
 
-    if engine is not None:
-        given.one_of(engine, ENGINES, "engine")
-    said = ["pkpd", "run", study, *(["--full"] if full else []), *(["--engine", engine] if engine else [])]
+    given.one_of(engine, ENGINES, "engine")
+    said = ["pkpd", "run", study, *(["--full"] if full else []), *(["--engine", engine] if engine != "nuts" else [])]
     text = shlex.join([*said, "--seed", str(seed)])
-    # A run that is told to end cleans up behind it, as one that is interrupted by its user.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    run_study(study, out, full=full, seed=seed, engine=engine, command=text, listener=_listener())
+    with _ended_as_interrupted():
+        run_study(study, out, full=full, seed=seed, engine=engine, command=text, listener=_listener())
     wrote(*(out / name for name in ("report.html", "calibration.nc", "tables/", "figures/")))
     console().print("Research software, not medical advice.", style="bold")
+
+
+@contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """Let a run that is told to end clean up behind it, as one that its user interrupts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listener() -> Listener:

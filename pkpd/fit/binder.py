@@ -218,12 +218,9 @@ class Binder:
                 continue
             with np.errstate(invalid="ignore"):
                 wrong = observed & (output == k) & ~((y == np.rint(y)) & (y >= 0) & (y <= top))
-            what = (
-                f"grades of '{name}' are whole numbers from 0 to {top}"
-                if top < np.inf
-                else f"'{name}' counts: 0, 1, ..."
-            )
-            self.problems.add(wrong, f"DV is no datum of {type(error).__name__} error", what, ["DV"])
+            allowed = f"whole numbers from 0{f' to {top}' if top < np.inf else ''}"
+            told = f"DV is no datum of {type(error).__name__} error"
+            self.problems.add(wrong, told, f"'{name}' takes {allowed}", ["DV"])
 
     def _subjects(self, observed: np.ndarray) -> None:
         count = np.bincount(self.owner[observed], minlength=self.table.n_subjects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,9 @@ def bin_edges(x: np.ndarray, bins: int | Sequence[float]) -> np.ndarray:
     middle = 0.5 * (values[1:] + values[:-1])
     if values.size > bins:
         share = np.cumsum(counts)[:-1] / x.size
-        middle = middle[np.unique([np.argmin(np.abs(share - k / bins)) for k in range(1, bins)])] if bins > 1 else middle[:0]
+        middle = (
+            middle[np.unique([np.argmin(np.abs(share - k / bins)) for k in range(1, bins)])] if bins > 1 else middle[:0]
+        )
     return np.concatenate([values[:1], middle, values[-1:]])
 
 
@@ -137,8 +140,8 @@ def strata_of(fitted: Fitted, stratify: str | Mapping[str, Sequence[float]] | No
         levels = sorted(set(values.tolist()), key=lambda v: (str(type(v)), v))
         if len(levels) > STRATA:
             raise DataError(
-                f"stratify: column '{stratify}' has {len(levels)} different values, {STRATA} at most make strata; cut it, "
-                f"as in stratify={{'{stratify}': [{np.median(np.asarray(levels, np.float64)):g}]}}"
+                f"stratify: column '{stratify}' has {len(levels)} different values, {STRATA} at most make strata; "
+                f"cut it, as in stratify={{'{stratify}': [{np.median(np.asarray(levels, np.float64)):g}]}}"
             )
         number = {v: k for k, v in enumerate(levels)}
         return [f"{stratify} {_short(v)}" for v in levels], np.array([number[v] for v in values.tolist()])
@@ -149,7 +152,7 @@ def strata_of(fitted: Fitted, stratify: str | Mapping[str, Sequence[float]] | No
     if not cuts.size or not (np.diff(cuts) > 0).all():
         raise DataError(f"stratify: cuts of '{name}' must be rising numbers, got {given!r}")
     values = np.asarray(column_of(fitted, name, "stratify"), np.float64)
-    texts = [f"{name} < {cuts[0]:g}", *(f"{name} {a:g} to {b:g}" for a, b in zip(cuts, cuts[1:], strict=False))]
+    texts = [f"{name} < {cuts[0]:g}", *(f"{name} {a:g} to {b:g}" for a, b in itertools.pairwise(cuts))]
     texts.append(f"{name} ≥ {cuts[-1]:g}")
     return texts, np.searchsorted(cuts, values, side="right")
 

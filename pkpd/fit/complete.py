@@ -99,8 +99,8 @@ class Complete:
         total = self.sum(self.rows(f, z))
         return np.where(np.isfinite(total), total, -np.inf)
 
-    def slopes(self, x: np.ndarray, eta: np.ndarray, z: np.ndarray) -> Slopes:
-        """Return log-likelihoods and derivatives by everything."""
+    def slopes(self, x: np.ndarray, eta: np.ndarray, z: np.ndarray, information: bool = True) -> Slopes:
+        """Return log-likelihoods and derivatives by everything; without ``information`` the curvature is empty."""
         chain = self.predictor.chain(x, eta)
         F = self.predictor.solve(chain.phi, "first")
         self.solutions += 1
@@ -114,10 +114,11 @@ class Complete:
         lost = ~np.isfinite(l)
         if lost.any():
             l[lost] = -np.inf
-        return Slopes(
-            F[0], l, np.einsum("kpi,ki->ip", chain.e, g), np.einsum("kqi,ki->iq", chain.x, g), by_z,
-            self._curvature(F, chain.x, rows.values[SECOND.index("i")], rows.sigma[4]),
-        )  # fmt: skip
+        curvature = np.empty((0, 0))
+        if information:
+            curvature = self._curvature(F, chain.x, rows.values[SECOND.index("i")], rows.sigma[4])
+        by_eta, by_x = np.einsum("kpi,ki->ip", chain.e, g), np.einsum("kqi,ki->iq", chain.x, g)
+        return Slopes(F[0], l, by_eta, by_x, by_z, curvature)
 
     def residual_slopes(self, f: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return derivatives by (x, z) at predictions and their information, with zeros for x: nothing is solved."""

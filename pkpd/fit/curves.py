@@ -23,7 +23,9 @@ __all__ = ["curves", "dense"]
 _NOTHING = ("AMT", "RATE", "II", "ADDL", "SS")
 
 
-def curves(fit: Fit, points: int = 200, outputs: Sequence[str] | None = None, *, end: float | None = None) -> xr.Dataset:
+def curves(
+    fit: Fit, points: int = 200, outputs: Sequence[str] | None = None, *, end: float | None = None
+) -> xr.Dataset:
     """Return the population and the individual prediction of each subject from its first to its last row.
 
     Parameters
@@ -48,7 +50,8 @@ def curves(fit: Fit, points: int = 200, outputs: Sequence[str] | None = None, *,
 
     Notes
     -----
-    Between rows of the data set covariates are carried as the model declares it; the occasion is that of the row before.
+    Between rows of the data set covariates are carried as the model declares it; the occasion is the one of the row
+    before.
     """
     import xarray as xr
 
@@ -112,7 +115,9 @@ def dense(fit: Fit, points: int, end: float | None = None) -> FitData:
         new += [np.zeros(b - a, bool), np.ones(grid.size, bool)]
     owner = np.repeat(np.arange(data.n_subjects), [t.size + s.size for t, s in zip(time[::2], time[1::2], strict=True)])
     order = np.lexsort((np.concatenate(time), np.concatenate(place), owner))
-    return _assembled(fit, np.concatenate(source)[order], np.concatenate(time)[order], np.concatenate(new)[order], owner[order])
+    return _assembled(
+        fit, np.concatenate(source)[order], np.concatenate(time)[order], np.concatenate(new)[order], owner[order]
+    )
 
 
 def _grid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,8 @@ def diagnostics(
 
     Where the error is log-normal, WRES, IWRES and CWRES are those of log DV and log f, and CPRED is the exponential of
     its linear prediction. Counts have their own variance in S. Grades and events in time have predictions, and grades
-    NPD. Of censored data only NPD and NPDE are given; DV is the limit.
+    NPD. Of censored data only NPD and NPDE are given, and DV is the limit; where many are censored the
+    weighted residuals of the others lie above 0 even if the model is right, and NPDE is to be looked at.
 
     Parameters
     ----------
@@ -119,7 +121,8 @@ def _residuals(fitted: Fitted, root: str) -> dict[str, np.ndarray]:
         Y, F0, F = (np.where(log, np.log(v), v) for v in (y, pred, ipred))
         by_pred, by_ipred = (np.where(log, 1.0 / v, 1.0) for v in (pred, ipred))
         linear = F - at * by_ipred
-        cpred = np.where(log, np.exp(linear), linear)
+        cpred = linear.copy()
+        cpred[log] = np.exp(linear[log])
         iwres = (Y - F) / sd_ipred
     usual = np.isin(fitted.kind, ("normal", "log", "count"))
     out = {
@@ -152,7 +155,7 @@ def standardised(
     half = G @ fitted.factor
     usual = usual & np.isfinite(residual) & np.isfinite(half).all(axis=1) & np.isfinite(sd)
     starts = fitted.data.starts
-    for a, b in zip(starts[:-1], starts[1:], strict=True):
+    for a, b in itertools.pairwise(starts.tolist()):
         rows = a + np.flatnonzero(usual[a:b])
         if rows.size:
             C = half[rows] @ half[rows].T
@@ -171,6 +174,11 @@ _NAMES = {
     "CWRES": "conditional weighted residual", "NPDE": "normalised prediction distribution error",
     "NPD": "normalised prediction discrepancy",
 }  # fmt: skip
+
+_OWN = frozenset((
+    "row", "subject", "parameter", "observed", "unit", "output", "occasion", "EBE", "EBE_iov", "omega", "shrinkage",
+    "n_observations", "eps_shrinkage", "parameter_iov",
+))  # fmt: skip
 
 
 def _attributes(fitted: Fitted, name: str) -> dict[str, str]:
@@ -201,8 +209,23 @@ def _subject_coordinates(fit: Fit, fitted: Fitted) -> dict[str, Any]:
     observed = [n for n in fitted.data.outputs if f"eps_{n}" in fit.shrinkage]
     if observed:
         out["observed"] = observed
-    for name, values in fitted.data.constant.items():
-        out[name] = ("subject", np.asarray(values, np.float64), {"units": fit.model.covariates[name].unit or "1"})
+    return out | _covariates(fit, fitted)
+
+
+def _covariates(fit: Fit, fitted: Fitted) -> dict[str, Any]:
+    """Return the covariates of the model and other columns of numbers, first value of each subject, that differ."""
+    table = fitted.data.table
+    first = table.starts[:-1]
+    columns = {n: table.frame[n].to_numpy(np.float64)[first] for n in table.covariates} | dict(fitted.data.constant)
+    out: dict[str, Any] = {}
+    for name, values in columns.items():
+        if name in _NAMES or name in _OWN or (values == values[0]).all():
+            continue
+        declared = fit.model.covariates.get(name)
+        attrs = {"units": "1" if declared is None else declared.unit or "1"}
+        if declared is not None and declared.meaning:
+            attrs["long_name"] = declared.meaning
+        out[name] = ("subject", np.asarray(values, np.float64), attrs | {"covariate": 1})
     return out
 
 

@@ -51,23 +51,30 @@ class Fitted:
         problem = fit.problem
         self.model, self.layout = fit.model, fit.layout
         if data is None:
-            self.predictor = problem.predictor
+            self.predictor = self._ready(problem.predictor)
         else:
             s = fit.settings
             self.predictor = Predictor(
                 problem.links, data, problem.outputs, Settings(s["solver"], s["rtol"], s["atol"]), s["threads"]
             )
-        if (self.predictor._sizes == 1.0).all():  # nothing has been solved with it yet
-            zero = np.zeros((self.data.n_subjects, len(problem.links.effects)))
-            self.predictor.scale(self.predictor.chain(np.asarray(fit.x[: fit.layout.q]), zero).phi)
+            self.predictor._sizes = self._ready(problem.predictor)._sizes  # so that machine code is shared
         self.theta = np.asarray(fit.x[: fit.layout.q], np.float64)
         self.effects = np.asarray(fit.effects, np.float64)
         self.m, self.p, self.n = self.data.n_subjects, len(problem.links.effects), self.data.y.size
         self.factor = factor_of(fit.natural, problem.links.occasions)
+        if fit.method == "naive_pooled":  # residual errors hold the variability
+            self.factor = np.zeros_like(self.factor)
         self.output = self.data.output
         self.kind = np.empty(self.n, dtype="U6")
         for name in np.unique(self.output):
             self.kind[self.output == name] = kind_of(self.error(name))
+
+    def _ready(self, predictor: Predictor) -> Predictor:
+        """Return a predictor that knows the sizes of its directions."""
+        if (predictor._sizes == 1.0).all():  # nothing has been solved with it yet
+            zero = np.zeros((predictor.m, len(predictor.links.effects)))
+            predictor.scale(predictor.chain(np.asarray(self.fit.x[: self.fit.layout.q]), zero).phi)
+        return predictor
 
     def error(self, output: str) -> ResidualError:
         """Return the residual error of an output, as estimated."""
@@ -112,7 +119,7 @@ class Fitted:
         return found[0], np.einsum("dn,dpn->np", found[1 : 1 + r], chain.e[:r][:, :, self.subject])
 
     def sd(self, f: np.ndarray) -> np.ndarray:
-        """Return the residual standard deviation of each datum at predictions f; of the logarithm where that is normal."""
+        """Return the residual SD of each datum at predictions f; that of the logarithm for log-normal error."""
         out = np.full(self.n, np.nan)
         for name in np.unique(self.output):
             mine, error = self.output == name, self.error(name)
@@ -208,8 +215,8 @@ def row_limits(
                 limits[missing] = values[0]
             elif values.size > 1 and missing.any():
                 notes.append(
-                    f"the limit of quantification of {int(missing.sum())} rows of {name} is not known (censored rows have "
-                    f"{values.size} different ones): add a column LLOQ, or give lloq"
+                    f"the limit of quantification of {int(missing.sum())} rows of {name} is not known (censored rows "
+                    f"have {values.size} different ones): add a column LLOQ, or give lloq"
                 )
             limits[marked] = data.y[marked]
         if name in given:

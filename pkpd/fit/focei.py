@@ -72,6 +72,8 @@ def estimate(
         )
 
     best = search(x0, keeper)
+    if method != "fo":
+        best = _in_other_modes(objective, best, lambda x: search(x, keeper), messages)
     if restarts and not best.message.startswith("interrupted"):
         best = _restarted(problem, method, best, search, restarts, seed, layout, messages)
     return _finished(problem, objective, method, best, messages, begun)
@@ -100,6 +102,24 @@ def _better_start(
         )
     objective.u = here.u
     return x
+
+
+def _in_other_modes(
+    objective: Objective, best: Search, search: Callable[[np.ndarray], Search], messages: list[str]
+) -> Search:
+    """Search on where a subject has more probable random effects than those that were followed."""
+    for _ in range(2):
+        if not best.converged:
+            break
+        changed = np.flatnonzero(objective.other_modes(best.x, best.outcome.u))
+        if not changed.size:
+            break
+        who = ", ".join(str(v) for v in objective.data.labels[changed[:5]])
+        messages.append(f"more probable random effects were found for ID {who}; the search went on from them")
+        steps, evaluations = best.steps, best.evaluations
+        best = search(best.x)
+        best.steps, best.evaluations = steps + best.steps, evaluations + best.evaluations
+    return best
 
 
 def _restarted(
@@ -148,8 +168,8 @@ def _finished(
         messages.append(f"the most probable random effects of {lost.size} subjects were not found exactly: ID {who}")
     labels = layout.labels
     trace = [
-        {"iteration": s.iteration, "ofv": s.ofv, **dict(zip(labels, layout.quantities(s.x).tolist(), strict=True))}
-        for s in search.steps
+        {"iteration": k, "ofv": s.ofv, **dict(zip(labels, layout.quantities(s.x).tolist(), strict=True))}
+        for k, s in enumerate(search.steps)
     ]
     return Fit(
         problem, search.x, u @ factor.T, search.outcome.ofv, method, search.converged, messages, trace,

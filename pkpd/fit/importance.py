@@ -72,7 +72,13 @@ class Importance:
 
 
 def importance(
-    problem: Problem, x: np.ndarray, *, points: int = 1024, seed: int = 0, nu: float = 5.0, eta: np.ndarray | None = None
+    problem: Problem,
+    x: np.ndarray,
+    *,
+    points: int = 1024,
+    seed: int = 0,
+    nu: float = 5.0,
+    eta: np.ndarray | None = None,
 ) -> Importance:
     """Return the likelihood at an estimated vector by importance sampling.
 
@@ -96,7 +102,9 @@ def importance(
     """
     check_seed(seed)
     if points < 2 * REPLICATES or not nu > 0:
-        raise DataError(f"fit: importance sampling needs points >= {2 * REPLICATES} and nu > 0, got {points} and {nu:g}")
+        raise DataError(
+            f"fit: importance sampling needs points >= {2 * REPLICATES} and nu > 0, got {points} and {nu:g}"
+        )
     each = 2 ** math.ceil(math.log2(points / REPLICATES))
     m, p = problem.data.n_subjects, len(problem.links.effects)
     copies = min(each, max(1, SIDE_BY_SIDE // max(problem.data.y.size, 1)))

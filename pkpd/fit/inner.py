@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Modes", "State", "find_modes"]
+__all__ = ["Evaluate", "Modes", "State", "better_modes", "find_modes"]
 
 #: decrement (gradient times Newton step) at which a subject has converged, and steps at most
 CONVERGED, LIMIT = 1e-13, 60
@@ -113,6 +113,32 @@ def find_modes(evaluate: Evaluate, u: np.ndarray, d: int, limit: int = LIMIT) ->
         active[accepted] = now.decrement[accepted] > CONVERGED
     converged = np.isfinite(now.value) & (now.decrement <= SMALL) & ~stuck
     return Modes(now, converged, rounds)
+
+
+def better_modes(evaluate: Evaluate, found: Modes, d: int, tries: int = 2, seed: int = 0) -> tuple[Modes, np.ndarray]:
+    """Look for better random effects from zero and from drawn ones; return the best, and which subjects changed.
+
+    Parameters
+    ----------
+    evaluate, d
+        As for :func:`find_modes`.
+    found : Modes
+        What is there.
+    tries : int
+        Drawn starts beside zero.
+    """
+    rng = np.random.default_rng(seed)
+    best = found.state
+    changed, converged = np.zeros(best.u.shape[0], bool), found.converged.copy()
+    for k in range(tries + 1):
+        start = rng.standard_normal(best.u.shape) if k else np.zeros_like(best.u)
+        other = find_modes(evaluate, start, d)
+        with np.errstate(invalid="ignore"):
+            lower = other.converged & ((other.state.value < best.value - 1e-4) | ~converged)
+        best.take(other.state, np.flatnonzero(lower))
+        changed |= lower
+        converged |= other.converged
+    return Modes(best, converged, found.rounds), changed
 
 
 def _better(now: State, trial: State, chosen: np.ndarray, length: np.ndarray) -> np.ndarray:

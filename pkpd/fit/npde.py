@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,8 @@ def npde(
     Counts and grades share a rank at random; they have NPD only.
 
     Censored data are imputed as in Nguyen 2012: the rank of one below its limit is uniform from 0 to the simulated
-    fraction below, and the datum the quantile of that rank. Simulated data beyond the limit are imputed in the same way,
-    so that they stay comparable.
+    fraction below, and the datum the quantile of that rank. Simulated data beyond the limit are imputed in the same
+    way, so that they stay comparable.
 
     Parameters
     ----------
@@ -68,58 +69,26 @@ def npde(
     Sources: Brendel K, Comets E, Laffont C, Laveille C, Mentré F. Pharm Res 2006;23:2036-2049; Comets E, Brendel K,
     Mentré F. Comput Methods Programs Biomed 2008;90:154-166; Nguyen THT, Comets E, Mentré F. J Pharmacokinet
     Pharmacodyn 2012;39:499-518. A rank is (number of simulated data below + a uniform number) / (n + 1), which is
-    uniform exactly when datum and simulated data are exchangeable.
+    uniform exactly when datum and simulated data are exchangeable. So that decorrelation leaves them exchangeable, mean
+    and covariance are taken of the simulated data and the datum together; without it the many rows of rich subjects
+    would seem to vary too much (by about rows / n).
     """
     import xarray as xr
     from scipy.special import ndtri
 
     _check(n, decorrelation, bloq)
-    fitted = Fitted(fit)
-    low, high, notes = row_limits(fitted, lloq)
-    data = fitted.data
-    usable = fitted.kind != "event"
-    if bloq == "omit":
-        usable &= data.censored == 0
-        low, high = np.full(fitted.n, -np.inf), np.full(fitted.n, np.inf)
-    continuous = np.isin(fitted.kind, ("normal", "log"))
-    limited = continuous & (np.isfinite(low) | np.isfinite(high))
-    npd, scores = np.full(fitted.n, np.nan), np.full(fitted.n, np.nan)
-    lost = 0
-    draws = uniforms_at(check_seed(seed), np.arange(fitted.n), n + 3, RESAMPLING) if fitted.n * n <= MOST else None
-    for subjects, simulated in _by_subject(fitted, n, seed):
+    work = _Work(Fitted(fit), n, check_seed(seed), DECORRELATIONS[decorrelation], bloq, lloq)
+    for subjects, simulated in work.blocks():
+        first = int(work.data.starts[subjects[0]])
         for i in subjects:
-            a, b = int(data.starts[i]), int(data.starts[i + 1])
-            rows = a + np.flatnonzero(usable[a:b])
-            if not rows.size:
-                continue
-            sims = simulated[:, rows - int(data.starts[subjects[0]])]
-            complete = np.isfinite(sims).all(axis=1)
-            lost += int((~complete).sum())
-            sims = sims[complete]
-            if sims.shape[0] < 0.5 * n:
-                continue
-            u = uniforms_at(seed, rows, n + 3, RESAMPLING) if draws is None else draws[rows]
-            y, sims = data.y[rows].copy(), sims.copy()
-            part = limited[rows]
-            y[part], sims[:, part] = _imputed(
-                y[part], sims[:, part], data.censored[rows][part], low[rows][part], high[rows][part], u[part]
-            )
-            npd[rows] = _ranks(y, sims, u[:, -1])
-            inner = continuous[rows]
-            if decorrelation != "none" and inner.any():
-                root = DECORRELATIONS[decorrelation]
-                log = fitted.kind[rows][inner] == "log"
-                scores[rows[inner]] = _decorrelated(y[inner], sims[:, inner], log, root, u[inner, -2])
-    if lost:
-        notes = (*notes, f"{lost} simulated subjects could not be solved and are left out")
-    if bloq == "omit" and (data.censored != 0).any():
-        notes = (*notes, f"{int((data.censored != 0).sum())} censored data are left out")
+            work.subject(i, simulated, first)
     variables: dict[str, Any] = {
-        "NPD": ("row", ndtri(npd), {"long_name": "normalised prediction discrepancy", "units": "1"}),
-        "NPDE": ("row", ndtri(scores), {"long_name": "normalised prediction distribution error", "units": "1"}),
+        "NPD": ("row", ndtri(work.npd), {"long_name": "normalised prediction discrepancy", "units": "1"}),
+        "NPDE": ("row", ndtri(work.npde), {"long_name": "normalised prediction distribution error", "units": "1"}),
     }
-    attrs = {"n": n, "seed": seed, "decorrelation": decorrelation, "bloq": bloq, "notes": "\n".join(notes)}
-    return xr.Dataset(variables, {"output": ("row", fitted.output)}, attrs)
+    notes = "\n".join(work.notes())
+    attrs = {"n": n, "seed": seed, "decorrelation": decorrelation, "bloq": bloq, "notes": notes}
+    return xr.Dataset(variables, {"output": ("row", work.fitted.output)}, attrs)
 
 
 def _check(n: int, decorrelation: str, bloq: str) -> None:
@@ -130,19 +99,72 @@ def _check(n: int, decorrelation: str, bloq: str) -> None:
         raise PkpdError(f"npde: n must be 100 simulated data sets or more, got {n}")
 
 
-def _by_subject(fitted: Fitted, n: int, seed: int) -> Any:
-    """Yield subjects and their simulated data (n, rows of these), all subjects at once where memory allows."""
-    check_seed(seed)
-    if fitted.n * n <= MOST:
-        yield range(fitted.m), np.concatenate(list(fitted.simulate(n, seed)))
-        return
-    starts, first = fitted.data.starts, 0
-    most = MOST // n
-    while first < fitted.m:
-        last = max(int(np.searchsorted(starts, starts[first] + most, side="right")) - 1, first + 1)
-        a, b = int(starts[first]), int(starts[last])
-        yield range(first, last), np.concatenate([part[:, a:b] for part in fitted.simulate(n, seed)])
-        first = last
+class _Work:
+    """Ranks of all data, subject by subject."""
+
+    def __init__(self, fitted: Fitted, n: int, seed: int, root: str, bloq: str, lloq: Any) -> None:
+        self.fitted, self.data, self.n, self.seed, self.root = fitted, fitted.data, n, seed, root
+        self.npd, self.npde = np.full(fitted.n, np.nan), np.full(fitted.n, np.nan)
+        self.low, self.high, self._notes = row_limits(fitted, lloq)
+        self.usable = fitted.kind != "event"
+        self.left_out = self.lost = 0
+        if bloq == "omit":
+            self.left_out = int((self.data.censored != 0).sum())
+            self.usable &= self.data.censored == 0
+            self.low[:], self.high[:] = -np.inf, np.inf
+        self.continuous = np.isin(fitted.kind, ("normal", "log"))
+        self.limited = self.continuous & (np.isfinite(self.low) | np.isfinite(self.high))
+        self.ties = uniforms_at(seed, np.arange(fitted.n), 2, RESAMPLING)
+
+    def blocks(self) -> Iterator[tuple[range, np.ndarray]]:
+        """Yield subjects and their simulated data (n, rows of these), all subjects at once where memory allows."""
+        starts, first = self.data.starts, 0
+        while first < self.fitted.m:
+            last = int(np.searchsorted(starts, starts[first] + MOST // self.n, side="right")) - 1
+            last = min(max(last, first + 1), self.fitted.m)
+            a, b = int(starts[first]), int(starts[last])
+            yield range(first, last), np.concatenate([p[:, a:b] for p in self.fitted.simulate(self.n, self.seed)])
+            first = last
+
+    def subject(self, i: int, simulated: np.ndarray, first: int) -> None:
+        """Rank the data of one subject among simulated ones, whose first column is datum ``first``."""
+        a, b = int(self.data.starts[i]), int(self.data.starts[i + 1])
+        rows = a + np.flatnonzero(self.usable[a:b])
+        if not rows.size:
+            return
+        sims = simulated[:, rows - first]
+        complete = np.isfinite(sims).all(axis=1)
+        self.lost += int((~complete).sum())
+        sims, y = sims[complete], self.data.y[rows].copy()
+        if len(sims) < 0.5 * self.n:
+            return
+        part = self.limited[rows]
+        if part.any():
+            own = rows[part]
+            u = uniforms_at(self.seed, own, self.n + 3, RESAMPLING)[:, 2:]
+            y[part], sims[:, part] = _imputed(
+                y[part], sims[:, part], self.data.censored[own], self.low[own], self.high[own], u
+            )
+        self.npd[rows] = _ranks(y, sims, self.ties[rows, 0])
+        inner = self.continuous[rows]
+        if self.root != "none" and inner.any():
+            own = rows[inner]
+            log = self.fitted.kind[own] == "log"
+            self.npde[own] = _decorrelated(y[inner], sims[:, inner], log, self.root, self.ties[own, 1])
+
+    def notes(self) -> list[str]:
+        """Return what is to be said of the result."""
+        out = list(self._notes)
+        if self.lost:
+            out.append(f"{self.lost} simulated subjects could not be solved and are left out")
+        if self.left_out:
+            out.append(f"{self.left_out} censored data are left out")
+        ranked = self.continuous & np.isfinite(self.npd)
+        if self.root != "none" and (missing := int((ranked & ~np.isfinite(self.npde)).sum())):
+            out.append(
+                f"{missing} data have no NPDE: the covariance of the simulated data of their subject is singular"
+            )
+        return out
 
 
 def _imputed(
@@ -155,8 +177,8 @@ def _imputed(
     y, low, high : float array, (k,)
     sims : float array, (n, k)
     censored : int array, (k,)
-    u : float array, (k, n + 3)
-        Uniform numbers.
+    u : float array, (k, n + 1 or more)
+        Uniform numbers, the first for the data.
     """
     y, out = y.copy(), sims.copy()
     n = len(sims)
@@ -164,9 +186,9 @@ def _imputed(
         for beyond, sign, limit in ((sims[:, k] < low[k], 1, low[k]), (sims[:, k] > high[k], -1, high[k])):
             pool = np.sort(sims[beyond, k])
             if censored[k] == sign:
-                y[k] = pool[int(u[k, n] * pool.size)] if pool.size else limit
+                y[k] = pool[int(u[k, 0] * pool.size)] if pool.size else limit
             if pool.size:
-                out[beyond, k] = pool[(u[k, :n][beyond] * pool.size).astype(np.int64)]
+                out[beyond, k] = pool[(u[k, 1 : n + 1][beyond] * pool.size).astype(np.int64)]
     return y, out
 
 
@@ -181,11 +203,12 @@ def _decorrelated(y: np.ndarray, sims: np.ndarray, log: np.ndarray, root: str, u
     with np.errstate(divide="ignore", invalid="ignore"):
         y = np.where(log, np.log(y), y)
         sims = np.where(log, np.log(sims), sims)
-    mean = sims.mean(axis=0)
-    C = np.atleast_2d(np.cov(sims, rowvar=False))
-    if not np.isfinite(C).all() or not np.isfinite(y).all():
+    every = np.vstack([y, sims])
+    every -= every.mean(axis=0)
+    C = np.atleast_2d(every.T @ every) / (len(every) - 1)
+    if not np.isfinite(C).all():
         return np.full(y.size, np.nan)
-    every = whiten(C, np.vstack([y - mean, sims - mean]).T, root).T
+    every = whiten(C, every.T, root).T
     if not np.isfinite(every).all():
         return np.full(y.size, np.nan)
     return _ranks(every[0], every[1:], u)

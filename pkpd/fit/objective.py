@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pkpd.fit.density import Density
-from pkpd.fit.inner import Modes, State, find_modes
+from pkpd.fit.inner import Evaluate, Modes, State, better_modes, find_modes
 from pkpd.fit.inner_terms import inner_terms
 from pkpd.fit.layout import Layout, Natural
 from pkpd.fit.outer_terms import outer_terms
@@ -127,7 +127,24 @@ class Objective:
     # -- inner problem
 
     def modes(self, x: np.ndarray, u: np.ndarray | None = None) -> Modes:
-        """Return the most probable random effects at a vector, from those found last or given ones."""
+        """Return the most probable random effects at a vector, from those found last or given ones.
+
+        Where a subject has not converged, zero and drawn values are tried as well.
+        """
+        evaluate, r = self._evaluate(x), self.links.n_random
+        found = find_modes(evaluate, self._begin(x) if u is None else u, r)
+        return found if found.converged.all() else better_modes(evaluate, found, r)[0]
+
+    def other_modes(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Look for more probable random effects than given ones, keep them, and return which subjects changed."""
+        evaluate, r = self._evaluate(x), self.links.n_random
+        found, changed = better_modes(evaluate, find_modes(evaluate, u, r), r)
+        if changed.any():
+            self.u, self._last, self._extra = found.state.u, None, np.zeros_like(self._extra)
+        return changed
+
+    def _evaluate(self, x: np.ndarray) -> Evaluate:
+        """Return the function of the inner problem at a vector."""
         theta, factor, _, z = self.unpack(x)
         g = self._variance_predictions(theta)
         r, starts = self.links.n_random, self.data.starts
@@ -149,7 +166,7 @@ class Objective:
                 state.step, state.decrement, state.M,
             )  # fmt: skip
 
-        return find_modes(evaluate, self._begin(x) if u is None else u, r)
+        return evaluate
 
     def _variance_predictions(self, theta: np.ndarray) -> np.ndarray | None:
         """Return the predictions that residual variances are taken at, without interaction."""

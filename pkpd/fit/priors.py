@@ -87,9 +87,13 @@ class Priors:
         known, wrong = [*sorted(pairs), *sorted(scales), CORRELATION], []
         for name, value in self.given.items():
             if name not in known:
-                wrong.append(f"'{name}' is not estimated; what can have a prior: {', '.join(known)}{nearest(name, known)}")
+                wrong.append(
+                    f"'{name}' is not estimated; what can have a prior: {', '.join(known)}{nearest(name, known)}"
+                )
             elif name in pairs:
-                if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_number, value)) and value[1] > 0):
+                if not (
+                    isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_number, value)) and value[1] > 0
+                ):
                     wrong.append(f"{name} must be (value, sd on its scale) with sd > 0, got {value!r}")
                 elif not _inside(lay, name, float(value[0])):
                     wrong.append(f"{name}: its scale has no place for the value {value[0]:g}")
@@ -123,9 +127,7 @@ class Priors:
                 continue
             parameter = lay.model.parameters[names[i]]
             sd = float(np.linalg.norm(factor[i]))
-            scale = self._half(
-                _prefix(kind) + names[i], 1.0 if parameter.scale in ("log", "logit") else 2.5 * sd
-            )
+            scale = self._half(_prefix(kind) + names[i], 1.0 if parameter.scale in ("log", "logit") else 2.5 * sd)
             own = tuple(places[i, j] for j in columns)
             out.append(_Row(own, tuple(columns), kind, i, len(columns) - 1, block[i], scale))
         return out
@@ -155,11 +157,9 @@ class Priors:
         d, i = math.exp(v), row.number
         square = d * d + float(l @ l)
         log_r = 0.5 * math.log(square)
-        shape = (row.block - i - 1) + 2.0 * (self.shape - 1.0) if i and (self.full or self.shape != 1.0) else 0.0
-        if not self.full and i:
-            shape = 2.0 * (self.shape - 1.0)
         jacobian = float(self.full)
-        a = shape + (jacobian if i else 0.0)
+        # as a penalty, the density of the correlations themselves: det^(shape - 1)
+        a = (2.0 * (self.shape - 1.0) + jacobian * (row.block - i)) if i else 0.0
         total = -0.5 * square / row.scale**2 + a * (v - log_r) - jacobian * (i * log_r - v)
         common = -1.0 / row.scale**2 - (a + jacobian * i) / square
         g[off] += common * l

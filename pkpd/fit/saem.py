@@ -43,6 +43,7 @@ __all__ = ["Saem", "estimate", "trace_dataset"]
 #: standard errors that the averages of the last two quarters may be apart
 DRIFT = 0.25
 
+
 class Saem:
     """A run of the algorithm.
 
@@ -106,7 +107,9 @@ class Saem:
                 if watch is not None:
                     watch(k, self)
         except KeyboardInterrupt:
-            self.message = f"interrupted after {len(self.history)} of {self.total} iterations; the values are the best so far"
+            self.message = (
+                f"interrupted after {len(self.history)} of {self.total} iterations; the values are the best so far"
+            )
             if not self.history:
                 self._record()
         return self.estimate()
@@ -228,7 +231,9 @@ class Saem:
         step = gamma * np.linalg.solve(self.J + ridge * np.eye(len(g)), g)
         now = np.concatenate([self.x, self.z])[which]
         scales = [e.scale for e in (*lay.entries[:q], *lay.entries[q + lay.w :])]
-        reach = np.array([0.3 if scales[k] != "additive" else 0.3 * (1.0 + abs(v)) for k, v in zip(which, now, strict=True)])
+        reach = np.array(
+            [0.3 if scales[k] != "additive" else 0.3 * (1.0 + abs(v)) for k, v in zip(which, now, strict=True)]
+        )
         step *= min(1.0, 1.0 / max(float(np.max(np.abs(step) / reach)), 1e-300))
         if least:
             falls = np.array([k >= q and scales[k] == "log" for k in which])

@@ -68,7 +68,9 @@ def occasions_of(complete: Complete) -> np.ndarray:
     k, n = len(lay.kappas), len(lay.etas)
     if not k:
         return out
-    last = np.array([data.occasion[a:b].max(initial=0) for a, b in zip(data.table.starts[:-1], data.table.starts[1:], strict=True)])
+    last = np.array(
+        [data.occasion[a:b].max(initial=0) for a, b in zip(data.table.starts[:-1], data.table.starts[1:], strict=True)]
+    )
     for o in range(complete.links.occasions):
         out[:, n + o * k : n + (o + 1) * k] = (last >= o)[:, None]
     return out

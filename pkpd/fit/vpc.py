@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.errors import DataError, PkpdError, nearest
 from pkpd.fit.binning import bin_edges, bins_of, column_of, percentiles, strata_of
 from pkpd.fit.fitted import Fitted, row_limits
+from pkpd.model.residual import Ordinal
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def vpc(
     if prediction_corrected:
         work.correct()
     work.run(seed)
-    return work.dataset(x, {"n": n, "seed": seed, "level": level, "bloq": bloq, "x": x,
+    return work.dataset({"n": n, "seed": seed, "level": level, "bloq": bloq, "x": x,
                             "prediction_corrected": int(prediction_corrected)})  # fmt: skip
 
 
@@ -124,7 +125,9 @@ def _check(n: int, bloq: str, percentile: Sequence[float], level: float) -> None
     if not 0 < level < 1:
         raise PkpdError(f"vpc: level must lie between 0 and 1, got {level}")
     if not len(percentile) or not all(0 < p < 1 for p in percentile):
-        raise PkpdError(f"vpc: percentile must be numbers between 0 and 1, such as (0.05, 0.5, 0.95), got {percentile!r}")
+        raise PkpdError(
+            f"vpc: percentile must be numbers between 0 and 1, such as (0.05, 0.5, 0.95), got {percentile!r}"
+        )
 
 
 def _outputs(fitted: Fitted, output: str | None) -> list[str]:
@@ -148,7 +151,8 @@ class _Work:
         self.band = (0.5 - 0.5 * level, 0.5, 0.5 + 0.5 * level)
         self.y = fitted.data.y.astype(np.float64)
         self.factor = np.ones(fitted.n)
-        self.grades = {o: len(fitted.error(o).cuts) + 1 for o in outputs if fitted.kind[fitted.output == o][0] == "grade"}  # type: ignore[attr-defined]
+        errors = {o: fitted.error(o) for o in outputs}
+        self.grades = {o: len(e.cuts) + 1 for o, e in errors.items() if isinstance(e, Ordinal)}
         self.notes: list[str] = []
 
     # -- groups
@@ -159,7 +163,7 @@ class _Work:
         values = column_of(fitted, x, "x")
         if values.dtype.kind not in "biuf":
             raise DataError(f"x: column '{x}' holds text; name one of numbers")
-        self.x = values.astype(np.float64)
+        self.x, self.x_attributes = values.astype(np.float64), self._x_attributes(x)
         self.strata, self.stratum = strata_of(fitted, stratify)
         self.groups: list[_Group] = []
         self.edges: dict[tuple[int, int], np.ndarray] = {}
@@ -251,7 +255,7 @@ class _Work:
 
     # -- out
 
-    def dataset(self, x: str, attrs: dict[str, Any]) -> xr.Dataset:
+    def dataset(self, attrs: dict[str, Any]) -> xr.Dataset:
         """Return all of it with names and units."""
         import xarray as xr
 
@@ -261,22 +265,28 @@ class _Work:
         names = ("output", "stratum", "bin")
         data: dict[str, Any] = {}
         if set(self.outputs) - set(self.grades):
-            data["observed"] = (names + ("percentile",), self.observed, {"long_name": "percentile of the data"} | unit)
+            data["observed"] = ((*names, "percentile"), self.observed, {"long_name": "percentile of the data"} | unit)
             what = {"long_name": "percentile of simulated data sets"} | unit
-            data["simulated"] = (names + ("percentile", "edge"), self.simulated, what)
+            data["simulated"] = ((*names, "percentile", "edge"), self.simulated, what)
         if np.isfinite(self.low).any() or self.below.any():
             data["observed_below"] = (names, self.share, {"long_name": "fraction below the limit", "units": "1"})
-            data["simulated_below"] = (names + ("edge",), self.simulated_share, {"units": "1"})
+            data["simulated_below"] = ((*names, "edge"), self.simulated_share, {"units": "1"})
         if self.grades:
-            data["observed_share"] = (names + ("grade",), self.graded, {"long_name": "share of the grade", "units": "1"})
-            data["simulated_share"] = (names + ("grade", "edge"), self.simulated_graded, {"units": "1"})
-        data = {k: (v[0], v[1], v[2]) for k, v in data.items()} | self._bins(x) | self._rows(unit)
+            data["observed_share"] = (
+                (*names, "grade"),
+                self.graded,
+                {"long_name": "share of the grade", "units": "1"},
+            )
+            data["simulated_share"] = ((*names, "grade", "edge"), self.simulated_graded, {"units": "1"})
+        data = {k: (v[0], v[1], v[2]) for k, v in data.items()} | self._bins() | self._rows(unit)
         coords: dict[str, Any] = {
             "output": self.outputs, "stratum": self.strata, "percentile": list(self.levels), "edge": list(EDGES),
             "unit": ("output", [model.outputs[o].unit or "1" for o in self.outputs]),
             "meaning": ("output", [model.outputs[o].meaning or o for o in self.outputs]),
         }  # fmt: skip
         kept = {k for v in data.values() for k in ((v[0],) if isinstance(v[0], str) else v[0])}
+        if self.grades:
+            coords["grade"] = np.arange(max(self.grades.values()))
         coords = {k: v for k, v in coords.items() if k in kept or k in ("unit", "meaning")}
         out = xr.Dataset(data, coords, {"model": model.name, **attrs, "notes": "\n".join(self.notes)})
         order = [d for d in ("output", "stratum", "percentile", "grade", "bin", "edge") if d in out.dims]
@@ -288,13 +298,13 @@ class _Work:
         unit = self.fitted.model.time_unit if x in names else "1" if covariate is None else covariate.unit or "1"
         return {"long_name": names.get(x, x), "units": unit}
 
-    def _bins(self, x: str) -> dict[str, Any]:
+    def _bins(self) -> dict[str, Any]:
         left, right, middle = (np.full(self.shape, np.nan) for _ in range(3))
         for (o, s), edges in self.edges.items():
             left[o, s, : edges.size - 1], right[o, s, : edges.size - 1] = edges[:-1], edges[1:]
         for g in self.groups:
             middle[g.at] = np.median(self.x[g.rows])
-        dims, attrs = ("output", "stratum", "bin"), self._x_attributes(x)
+        dims, attrs = ("output", "stratum", "bin"), self.x_attributes
         return {
             "bin_left": (dims, left, attrs), "bin_right": (dims, right, attrs), "bin_middle": (dims, middle, attrs),
             "count": (dims, self.count, {"long_name": "observations", "units": "1"}),
@@ -303,11 +313,12 @@ class _Work:
     def _rows(self, unit: dict[str, str]) -> dict[str, Any]:
         rows = np.sort(np.concatenate([g.rows for g in self.groups]))
         strata = np.array(self.strata)[self.stratum[rows]]
+        limit = np.where(np.isfinite(self.low), self.low, np.nan)[rows]
         return {
             "DV": ("row", self.y[rows] * self.factor[rows], unit),
             "x": ("row", self.x[rows], self.x_attributes),
             "below": ("row", self.below[rows]), "row_output": ("row", self.fitted.output[rows]),
-            "row_stratum": ("row", strata), "LLOQ": ("row", np.where(np.isfinite(self.low), self.low, np.nan)[rows], unit),
+            "row_stratum": ("row", strata), "LLOQ": ("row", limit, unit),
         }  # fmt: skip
 
 

@@ -39,8 +39,7 @@ def check_place(out: Path) -> None:
     if known is None:
         raise PkpdError(
             f"results: the folder '{out}' holds {len(found)} files (first: {found[0]}) and no {MANIFEST}, so it was "
-            "not "
-            "made by pkpd run; give another folder with --out, or move the files away"
+            "not made by pkpd run; give another folder with --out, or move the files away"
         )
     foreign = [name for name in found if name not in {MANIFEST, *known["files"]}]
     if foreign:

@@ -33,7 +33,7 @@ def run_study(
     *,
     full: bool = False,
     seed: int = 0,
-    engine: str | None = None,
+    engine: str = "nuts",
     command: str = "",
     progress: bool | None = None,
     listener: Listener | None = None,
@@ -53,8 +53,9 @@ def run_study(
     full : bool
         The setting of record, with all checks.
     seed : int
-    engine : {"map", "nuts", "shipped"}, optional
-        ``nuts`` for the setting of record by default, else ``map``; ``shipped`` takes the fit beside the study.
+    engine : {"nuts", "map", "shipped"}
+        The sampler, with short chains unless ``full``; the mode with its normal approximation; or the fit that lies
+        beside the study.
     command : str
         Said in the report under how to reproduce.
     progress : bool, optional
@@ -77,17 +78,16 @@ def run_study(
     from pkpd.calibration.loading import as_study
     from pkpd.report.stages import STAGES
 
-    chosen = engine or ("nuts" if full else "map")
-    if chosen not in ENGINES:
-        raise PkpdError(f"run: engine must be one of {', '.join(ENGINES)}, got '{chosen}'{nearest(chosen, ENGINES)}")
+    if engine not in ENGINES:
+        raise PkpdError(f"run: engine must be one of {', '.join(ENGINES)}, got '{engine}'{nearest(engine, ENGINES)}")
     place = Path(out)
     check_place(place)
     loaded = as_study(study)
-    about: dict[str, Any] = {"study": loaded.name, "seed": seed, "engine": chosen, "full": full, "command": command}
+    about: dict[str, Any] = {"study": loaded.name, "seed": seed, "engine": engine, "full": full, "command": command}
     chains = place.resolve().parent / f".{place.resolve().name}-chains"
     begin = time.perf_counter()
     with results_folder(place, about) as folder:
-        job = Job(loaded, _words(study), folder, study, chosen, full, seed, chains, progress)
+        job = Job(loaded, _words(study), folder, study, engine, full, seed, chains, progress)
         job.found |= {"about": about, "command": command or f"run_study('{loaded.name}', full={full}, seed={seed})"}
         for stage in STAGES if stages is None else stages:
             if stage.full and not full:

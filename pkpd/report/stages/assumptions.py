@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.report.page import Table, Text
-from pkpd.report.words import number, percent, records
+from pkpd.report.words import number, percent, plural, records
 
 if TYPE_CHECKING:
     from pkpd.calibration.study import Study
@@ -19,12 +19,17 @@ __all__ = ["held_out", "other_assumptions", "read_variant"]
 _KEYS = ("fixed", "reinterpret", "exclude", "free")
 
 
+def _refits(job: Job) -> dict[str, Any]:
+    """Return how a study is fitted many times: by short chains, or by the mode where that was asked for."""
+    return {"method": "map"} if job.engine == "map" else {"method": "nuts", "quick": True, "progress": False}
+
+
 def held_out(job: Job) -> None:
     """Predict who responded from the other patients alone, and compare with how often anybody responds."""
     from pkpd.calibration.heldout import leave_one_patient_out
 
     try:
-        found = leave_one_patient_out(job.study, seed=job.seed)
+        found = leave_one_patient_out(job.study, seed=job.seed, **_refits(job))
     except PkpdError as error:
         if "no event" in str(error):  # the evidence names no responders
             return
@@ -37,13 +42,16 @@ def held_out(job: Job) -> None:
         for row in records(found.patients.rename_axis("patient").reset_index())
     ]
     scores = found.scores
-    model, base = (float(scores.loc[name, "brier"]) for name in ("model", "base rate"))
-    better = "better" if model < base else "no better"
+    model, base, mates = (float(scores.loc[name, "brier"]) for name in ("model", "base rate", "cohort base rate"))
+    gain, error = (float(scores.loc["cohort base rate", name]) for name in ("gain", "gain_se"))
+    verdict = "more than chance would give" if gain > 2 * error else "no more than chance can give"
     job.section("uncertain").add(
         Text(
             "**Could it have been known beforehand?** Each patient was left out in turn (but for what was known up to "
-            "the first dose), and the others predicted whether this one responds. Measured by the mean squared error, "
-            f"the model is {better} than the plain share of responders ({number(model)} against {number(base)})."
+            "the first dose), and the others predicted whether this one responds. The mean squared error of the model "
+            f"is {number(model)}, that of the plain share of responders {number(base)} among all others and "
+            f"{number(mates)} among those of the same report. The gain over the latter, {number(gain)} (standard error "
+            f"{number(error)}, {plural(len(rows), 'patient')}), is {verdict}."
         ),
         Table(
             "Response predicted from the other patients",
@@ -67,7 +75,7 @@ def other_assumptions(job: Job) -> None:
     if not given:
         return
     variants = {label: read_variant(job.study, label, changes) for label, changes in given.items()}
-    found = assumptions(job.study, variants, job.focus, seed=job.seed)
+    found = assumptions(job.study, variants, job.focus, seed=job.seed, **_refits(job))
     job.keep_table("assumptions", found)
     patients = [p for p in found["patient"].unique() if p]
     wide = found.pivot(index="patient", columns="variant", values="50%").loc[patients]
@@ -76,11 +84,9 @@ def other_assumptions(job: Job) -> None:
     most = max((r for r in records(found) if r["variant"] != BASE), key=lambda r: abs(r["shift"]))
     job.section("uncertain").add(
         Text(
-            "**Other assumptions.** The study was calibrated again with other assumptions; the table shows the "
-            "middle of "
-            f"the {job.focus_name} under each. The largest change is that of {most['patient']} with "
-            f"'{most['variant']}': "
-            f"by {number(abs(float(most['shift'])))} standard deviations of what is known of it."
+            "**Other assumptions.** The study was calibrated again with other assumptions; the table shows the middle "
+            f"of the {job.focus_name} under each. The largest change is that of {most['patient']} with "
+            f"'{most['variant']}': by {number(abs(float(most['shift'])))} standard deviations of what is known of it."
         ),
         Table(f"{job.focus_name} under other assumptions (middle)", ["patient", *columns], rows),
     )

@@ -47,10 +47,9 @@ def reproduce(job: Job) -> None:
     ]
     job.section("reproduce").add(
         Text(
-            "The same command with the same versions gives the same numbers. All tables are in tables/, all figures in "
-            "figures/ (PNG and SVG), the calibration with its draws in calibration.nc (NetCDF, readable with xarray "
-            "and "
-            "ArviZ); run.json holds a fingerprint of each file."
+            "The same command with the same versions gives the same numbers. All tables are in tables/, all figures "
+            "in figures/ (PNG and SVG), the calibration with its draws in calibration.nc (NetCDF, readable with "
+            "xarray and ArviZ); run.json holds a fingerprint of each file."
         ),
         Table("What this report was made with", ["what", "which"], rows),
     )

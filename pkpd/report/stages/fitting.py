@@ -55,9 +55,8 @@ def _quality(job: Job, summary: pd.DataFrame) -> None:
             Text(
                 f"**The computation.** The posterior was sampled with {plural(sizes['chain'], 'chain')} of "
                 f"{sizes['draw']} draws (NUTS). The largest R-hat is {worst:.3f} (below 1.01 is required), the "
-                "smallest "
-                f"effective sample size {least:.0f} (above 400), and there were {plural(diverged, 'divergence')} "
-                "(none)."
+                f"smallest effective sample size {least:.0f} (above 400), and there were "
+                f"{plural(diverged, 'divergence')} (none)."
             )
         )
         if not good:
@@ -100,9 +99,8 @@ def predicted_facts(job: Job) -> None:
     section = job.section("checks")
     section.add(
         Text(
-            f"**The facts.** {len(table) - len(outside)} of the {len(table)} facts lie inside the 95% interval of "
-            "what the "
-            "calibrated model predicts for them (about 95% would be expected if the model were exactly right and "
+            f"**The facts.** {len(table) - len(outside)} of the {len(table)} facts lie inside the 95% interval of what "
+            "the calibrated model predicts for them (about 95% would be expected if the model were exactly right and "
             "knew nothing of the facts; it was calibrated to them, so this shows that it can describe them, not that "
             "it is true)."
         )
@@ -121,8 +119,7 @@ def predicted_facts(job: Job) -> None:
                 "facts_predicted",
                 draw(job.fit),
                 "Left: sorted probabilities of less than was reported, along a diagonal. Right: probabilities of "
-                "reported "
-                "bounds and grades. The table of Appendix A holds the numbers.",
+                "reported bounds and grades. The table of Appendix A holds the numbers.",
                 "**How probable the reported facts are in the calibrated model.** Left: values; right: bounds and "
                 "grades.",
             )

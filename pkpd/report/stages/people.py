@@ -41,9 +41,9 @@ def share(job: Job) -> None:
     section.add(
         Text(
             f"The question of this report is the {_what(job)}: 0 means none of it, 1 all of it. Each patient has an "
-            "own "
-            "value; patients of one report are taken to be alike to a degree that the reports themselves decide. The "
-            "wider an interval, the less the report could tell; an interval as wide as before the report tells nothing."
+            "own value; patients of one report are taken to be alike to a degree that the reports themselves decide. "
+            "The wider an interval, the less the report could tell; an interval as wide as before the report tells "
+            "nothing."
         )
     )
     _draw_share(job, section)
@@ -86,8 +86,7 @@ def _draw_share(job: Job, section: Any) -> None:
             f"Horizontal intervals of the {job.focus_name} of every patient, in colour, over the prior in grey. The "
             "table below holds the same numbers.",
             f"**{job.focus_name} by patient.** Point: middle; thick line: central half; thin line: 95%. Grey: 95% of "
-            "what "
-            f"was believed before the reports.{filled}",
+            f"what was believed before the reports.{filled}",
             wide=False,
         )
     )
@@ -137,9 +136,8 @@ def patients(job: Job) -> None:
     job.section("patients").add(
         Text(
             "Each figure shows what the calibrated model says of one patient (line: middle; bands: half and 95% of "
-            "what "
-            "is possible) and what was reported (marks). A band says how well the course is known, not how much the "
-            "marker scatters from day to day. Grades are shown as the probability of each, with the reported ones "
+            "what is possible) and what was reported (marks). A band says how well the course is known, not how much "
+            "the marker scatters from day to day. Grades are shown as the probability of each, with the reported ones "
             "above."
         )
     )

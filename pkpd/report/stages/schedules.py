@@ -58,10 +58,9 @@ def exposures(job: Job) -> None:
     section.add(
         Text(
             "**Exposure and blockade.** The schedules below were simulated in new patients with what is known about "
-            "the "
-            "drug after the reports. 'Blocked' is the part of the IL-1 signal that anakinra holds back; the trough is "
-            "the moment before the next dose, when least is blocked. CLcr 20 stands for a creatinine clearance of "
-            "20 mL/min, everything else for 100."
+            "the drug after the reports. 'Blocked' is the part of the IL-1 signal that anakinra holds back; the "
+            "trough is the moment before the next dose, when least is blocked. CLcr 20 stands for a creatinine "
+            "clearance of 20 mL/min, everything else for 100."
         ),
         job.picture(
             "schedules_exposure",
@@ -121,11 +120,10 @@ def other_courses(job: Job) -> None:
     job.keep_table("schedules_patients", pd.concat(kept))
     job.section("schedules").add(
         Text(
-            "**The same patients under other doses.** For each patient, the model was run again with the patient's own "
-            "course and other drugs, but other doses of anakinra: none at all, those that were given, twice as many of "
-            "them, and the same begun three days earlier. The table says how much lower the inflammatory activity "
-            "would "
-            "have been, summed over two weeks from three days before the start, than without anakinra."
+            "**The same patients under other doses.** For each patient, the model was run again with the patient's "
+            "own course and other drugs, but other doses of anakinra: none at all, those that were given, twice as "
+            "many of them, and the same begun three days earlier. The table says how much lower the inflammatory "
+            "activity would have been, summed over two weeks from three days before the start, than without anakinra."
         ),
         Table(
             "Inflammatory activity over two weeks, change against no anakinra: median (95% of what is possible)",
