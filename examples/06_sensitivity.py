@@ -5,8 +5,6 @@ import tempfile
 from pathlib import Path
 
 import pkpd
-from pkpd.plot.sensitivity import tornado
-from pkpd.sensitivity import sensitivity
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
@@ -16,14 +14,16 @@ week = pkpd.Regimen.parse("100 mg SC q24h x7", cmt="depot")
 times = pkpd.hours(0, 168, 1)
 
 # Elasticity -2 means: 1% more of the parameter, 2% less of the answer.
-local = sensitivity(model, week, times=times, of="Cc.at(168)", method="local", parameters=["CL", "V", "ka", "F"])
+local = pkpd.sensitivity(model, week, times=times, of="Cc.at(168)", method="local", parameters=["CL", "V", "ka", "F"])
 print(local)
 
 # Half of the drug's clearance is the kidney's: what does not knowing the kidneys cost?
 ranges = {"CL": (6.7, 13.0), "ka": (0.10, 0.22), "F": (0.80, 0.95), "CRCL": (30, 120), "WT": (50, 100)}
-shares = sensitivity(model, week, times=times, of=["Cc.at(168)", "Cc.max"], parameters=ranges, method="sobol", n=512)
+shares = pkpd.sensitivity(
+    model, week, times=times, of=["Cc.at(168)", "Cc.max"], parameters=ranges, method="sobol", n=512
+)
 print(f"\n{shares}")
 
-ax = tornado(shares, "Cc.at(168)")
+ax = pkpd.plot.tornado(shares, "Cc.at(168)")
 ax.get_figure().savefig(out / "drivers.png")
 print(f"wrote {out / 'drivers.png'}")

@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 import pkpd
-from pkpd.schedule import individual, recommend
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
@@ -14,7 +13,7 @@ model = pkpd.load_model("anakinra")
 given = pkpd.Regimen.parse("100 mg SC daily x3", cmt="depot")
 
 # Plasma concentrations in mg/L at hours after the first dose; "<0.03" is a value below the limit of quantification.
-patient = individual(
+patient = pkpd.individual(
     model,
     given,
     [("Cc", 5.0, 0.71), ("Cc", 24.0, 0.021), ("Cc", 48.0, "<0.03")],
@@ -30,7 +29,7 @@ schedules = {
     "100 mg BID": "100 mg SC BID x7d",
     "200 mg daily": "200 mg SC daily x7",
 }
-advice = recommend(patient, schedules, "blockade > 0.8 at trough", IC50=0.027, n=500, seed=1)
+advice = pkpd.recommend(patient, schedules, "blockade > 0.8 at trough", IC50=0.027, n=500, seed=1)
 print(f"\n{advice}")
 advice.table.to_csv(out / "schedules.csv")
 print(f"wrote {out / 'schedules.csv'}")

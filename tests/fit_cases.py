@@ -17,16 +17,15 @@ from pkpd.population.people import Population
 from pkpd.simulation.api import simulate
 
 
-def bolus(error: ResidualError, **more: Any) -> Model:
+def bolus(error: ResidualError, iov: float | None = None) -> Model:
     """One compartment after a bolus."""
     return Model(
         "bolus",
         states=[State("central", "mg")],
-        parameters=[Parameter("k", 0.15, "1/h", sd=0.3), Parameter("V", 10.0, "L", sd=0.25)],
+        parameters=[Parameter("k", 0.15, "1/h", sd=0.3), Parameter("V", 10.0, "L", sd=0.25, iov_sd=iov)],
         outputs=[Output("Cc", "mg/L", "plasma concentration", error=error)],
         dynamics=lambda t, x, p: {"central": -p.k * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
-        **more,
     )
 
 
@@ -52,8 +51,9 @@ def drug_and_marker() -> Model:
         states=[State("central", "mg"), State("marker", "mg/L")],
         covariates=[Covariate("WT", "kg", 70, "body weight")],
         parameters=[
-            Parameter("CL", 2.0, "L/h", sd=0.3), Parameter("V", 20.0, "L", sd=0.2), Parameter("base", 30.0, "mg/L", sd=0.4),
-            Parameter("kout", 0.1, "1/h"), Parameter("IC50", 1.0, "mg/L", fixed=True),
+            Parameter("CL", 2.0, "L/h", sd=0.3), Parameter("V", 20.0, "L", sd=0.2),
+            Parameter("base", 30.0, "mg/L", sd=0.4), Parameter("kout", 0.1, "1/h"),
+            Parameter("IC50", 1.0, "mg/L", fixed=True),
             Parameter("shift", -1.0, "", bounds=(-9, 9)), Parameter("steep", 0.05, "L/mg", fixed=True),
         ],
         outputs=[

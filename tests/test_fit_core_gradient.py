@@ -11,6 +11,7 @@ from fit_data import bolus_model, simulated
 
 import pkpd
 from pkpd import Additive, Combined, Covariate, LogNormal, Model, Omega, Ordinal, Output, Parameter, Proportional, State
+from pkpd.errors import DataError
 from pkpd.fit.objective import Objective
 from pkpd.fit.outcomes import NegativeBinomial, Poisson, TimeToEvent
 from pkpd.fit.problem import pose
@@ -235,28 +236,54 @@ def test_gradient_of_times_to_events() -> None:
     check_gradient(o, moved(o), tolerance=3e-5)
 
 
-def test_laplace_is_near_the_integral() -> None:
-    """One random effect, so that the likelihood of a subject is an integral over a line."""
-    model = Model(
+TIMES = np.array([0.5, 2.0, 6.0, 12.0, 24.0])
+
+
+def _one_effect(sd: float) -> Model:
+    return Model(
         "one",
         states=[State("central", "mg")],
-        parameters=[Parameter("CL", 2.0, "L/h", sd=0.02), Parameter("V", 20.0, "L")],
+        parameters=[Parameter("CL", 2.0, "L/h", sd=sd), Parameter("V", 20.0, "L")],
         outputs=[Output("Cc", "mg/L", error=Proportional(0.15))],
         dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
     )
-    frame = simulated(model, 6)
-    o = objective(model, frame, "laplace")
+
+
+def _penalised(y: np.ndarray, eta: np.ndarray, sd: float) -> np.ndarray:
+    """Return minus the log-density of data and random effect, without constants; 100 mg as a bolus into 20 L."""
+    log_f = np.log(5.0) - 2.0 * np.exp(eta)[:, None] / 20 * TIMES
+    f = np.exp(log_f)
+    return np.sum(np.log(0.15) + log_f + 0.5 * ((y - f) / (0.15 * f)) ** 2, axis=1) + 0.5 * (eta / sd) ** 2
+
+
+def test_laplace_takes_the_second_derivative_by_eta() -> None:
+    sd, h = 0.3, 1e-3
+    o = objective(_one_effect(sd), simulated(_one_effect(sd), 6), "laplace")
     found = o(o.layout.start)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-    times = np.array([0.5, 2.0, 6.0, 12.0, 24.0])
     for i in range(6):
-        y = o.data.y[o.data.starts[i] : o.data.starts[i + 1]]
-        log_f = np.log(5.0) - 2.0 * np.exp(0.02 * np.clip(nodes, -8, 8))[:, None] / 20 * times
-        f = np.exp(log_f)
-        logs = -np.sum(np.log(0.15) + log_f + 0.5 * ((y - f) / (0.15 * f)) ** 2, axis=1)
-        exact = -2 * np.log(np.sum(weights * np.exp(logs - logs.max())) / np.sqrt(2 * np.pi)) - 2 * logs.max()
-        assert abs(found.ofv_i[i] - exact) < 0.012
+        y, eta = o.data.y[o.data.starts[i] : o.data.starts[i + 1]], sd * found.u[i, 0]
+        near = _penalised(y, eta + h * np.arange(-2.0, 3.0), sd)
+        assert near.argmin() == 2
+        curvature = (-near[0] + 16 * near[1] - 30 * near[2] + 16 * near[3] - near[4]) / (12 * h * h)
+        assert found.ofv_i[i] == pytest.approx(2 * near[2] + np.log(sd**2) + np.log(curvature), abs=1e-6)
+
+
+def test_laplace_is_near_the_integral() -> None:
+    sd = 0.02
+    o = objective(_one_effect(sd), simulated(_one_effect(sd), 6), "laplace")
+    found = o(o.layout.start)
+    eta = sd * np.linspace(-8, 8, 2001)
+    for i in range(6):
+        cost = _penalised(o.data.y[o.data.starts[i] : o.data.starts[i + 1]], eta, sd)
+        integral = np.trapezoid(np.exp(cost.min() - cost), eta) / np.sqrt(2 * np.pi * sd**2)
+        assert found.ofv_i[i] == pytest.approx(2 * cost.min() - 2 * np.log(integral), abs=0.005)
+
+
+def test_methods_for_normal_data_refuse_others() -> None:
+    model = _latent(Poisson())
+    with pytest.raises(DataError, match="method 'fo' is for normal data"):
+        objective(model, simulated(model, 3), "fo")
 
 
 def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:

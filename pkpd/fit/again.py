@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pkpd.fit.layout import Layout
     from pkpd.fit.result import Fit
 
-__all__ = ["at_estimates", "chosen_subjects", "objective_again", "problem_again", "smooth_method"]
+__all__ = ["at_estimates", "chosen_subjects", "objective_again", "problem_again", "restated", "smooth_method"]
 
 
 def smooth_method(fit: Fit) -> str:
@@ -33,6 +33,16 @@ def at_estimates(fit: Fit) -> Layout:
     layout.theta0, layout.sigma0 = dict(v.theta), dict(v.sigma)
     layout.factor0, layout.factor_iov0 = v.factor.copy(), v.factor_iov.copy()
     return layout
+
+
+def restated(fit: Fit) -> dict[str, Any]:
+    """Return how a fit was posed, for :func:`pkpd.fit.problem.pose` of its model with the estimates put in."""
+    settings: dict[str, Any] = {**fit.settings, "threads": 1}
+    now = {**fit.theta, **fit.sigma}
+    now |= {f"omega_{n}": float(v) for n, v in zip(fit.etas, np.diag(fit.omega), strict=True)}
+    now |= {f"omega_iov_{n}": float(v) for n, v in zip(fit.layout.kappas, np.diag(fit.omega_iov), strict=True)}
+    settings["start"] = {n: now[n] for n in fit.settings["start"]}
+    return settings
 
 
 def problem_again(fit: Fit, data: FitData | None = None) -> Problem:

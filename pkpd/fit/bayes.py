@@ -1,7 +1,7 @@
 """Full Bayes: the posterior of population and subjects by the No-U-Turn sampler.
 
-The density is that of the complete data, ``p(y | eta, x, sigma) p(eta | omega) p(x, omega, sigma)``, with exact gradients
-by forward sensitivities. Nothing is linearised and nothing integrated out.
+The density is that of the complete data, ``p(y | eta, x, sigma) p(eta | omega) p(x, omega, sigma)``, with exact
+gradients by forward sensitivities. Nothing is linearised and nothing integrated out.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ class Posterior:
         at = lay.q + lay.w
         with np.errstate(all="ignore"):
             found = self.complete.slopes(x[: lay.q], eta, x[at:], information=False)
+        if not (np.isfinite(found.l).all() and np.isfinite(found.eta).all() and np.isfinite(found.x).all()):
+            return nowhere
         prior, g = self.priors(x)
         total = float(found.l.sum()) + prior - 0.5 * float((u * u).sum())
         g[: lay.q] += found.x.sum(axis=0)

@@ -14,6 +14,7 @@ import numpy as np
 from pkpd.errors import PkpdError, nearest
 from pkpd.fit.again import chosen_subjects, problem_again
 from pkpd.fit.api import _runner as runner_of
+from pkpd.fit.api import _threads as threads_for
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.sampled import Sampled
 from pkpd.randomness import check_seed
@@ -78,7 +79,8 @@ def bootstrap(
         Column of the data (its first value of each subject); each of its groups keeps its number of subjects.
     seed : int
     threads : int, optional
-        Replicates side by side; all cores by default. Results do not depend on it.
+        Replicates side by side; by default all cores, but one for small data sets, where threads cost more than they
+        give. Results do not depend on it.
     progress : bool, optional
     checkpoint : path, optional
         File to which each finished replicate is added. If it is there, the replicates in it are not done again.
@@ -117,7 +119,7 @@ def bootstrap(
 
     work = {str(k): piece(k) for k in range(n)}
     done = run_pieces(
-        work, text=f"bootstrap of {fit.layout.model.name}", head=head, threads=threads, progress=progress,
+        work, text=f"bootstrap of {fit.layout.model.name}", head=head, threads=threads_for(threads, fit.data), progress=progress,
         checkpoint=checkpoint,
     )  # fmt: skip
     return _collected(fit, {int(k): r for k, r in done.records.items()}, done.messages(n, checkpoint))

@@ -55,7 +55,7 @@ def curves(
     """
     import xarray as xr
 
-    known = fit.problem.outputs
+    known = [o for o in fit.model.outputs if o in fit.problem.outputs]
     chosen = list(known) if outputs is None else list(outputs)
     if strange := [o for o in chosen if o not in known]:
         hints = ", ".join(f"'{o}'{nearest(o, known)}" for o in strange)

@@ -22,8 +22,8 @@ __all__ = ["estimate"]
 
 #: mean square of standardised random effects at the start from which on it is taken as poor
 POOR = 4.0
-#: standard deviation of the perturbation of restarts, on the scale of the vector
-SPREAD = 0.3
+#: standard deviation of the perturbation of the first restart, on the scale of the vector, and to what it grows
+SPREAD, WIDEST = 0.3, 1.5
 
 
 def estimate(
@@ -129,8 +129,9 @@ def _restarted(
     """Return the best of searches from perturbed start values and the one there is."""
     rng = np.random.default_rng(seed)
     found = [best.outcome.ofv]
-    for _ in range(restarts):
-        x = np.clip(layout.start + SPREAD * rng.standard_normal(layout.size), layout.low, layout.high)
+    for k in range(restarts):
+        spread = min(SPREAD * (k + 1), WIDEST)
+        x = np.clip(layout.start + spread * rng.standard_normal(layout.size), layout.low, layout.high)
         try:
             again = search(x, lambda step, outcome: None)
         except (PkpdError, np.linalg.LinAlgError):

@@ -11,6 +11,7 @@ Patterson TNL. SIAM J Numer Anal 1976;13:904-914 (random shifts).
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,13 +21,14 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.fit.complete import Complete
 from pkpd.fit.objective import factor_of
+from pkpd.fit.result import Fit
 from pkpd.fit.saem_chains import approximation, occasions_of
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
     from pkpd.fit.problem import Problem
 
-__all__ = ["Importance", "importance"]
+__all__ = ["Importance", "estimate", "importance"]
 
 #: random shifts of the sequence, from which the standard error is told
 REPLICATES = 8
@@ -190,3 +192,31 @@ def _summary(problem: Problem, log_w: np.ndarray, draws: np.ndarray) -> Importan
     return Importance(
         float(ofv_i.sum()), float(np.sqrt((se_i**2).sum())), ofv_i, se_i, ess, replicates * each, centre, covariance
     )
+
+
+def estimate(
+    problem: Problem, method: str = "importance", *, points: int = 2048, seed: int = 0, nu: float = 5.0
+) -> Fit:
+    """Compute the likelihood at the start values by importance sampling; nothing is moved.
+
+    To have it at the estimates of another method, pass the fitted model: ``fit(found.model, data, "importance")``.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : {"importance"}
+    points, seed, nu : int, int, float
+        See :func:`importance`.
+    """
+    begun = time.perf_counter()
+    objective = problem.objective("focei")
+    problem.check_start(objective)
+    x = problem.layout.start
+    found = importance(problem, x, points=points, seed=seed, nu=nu)
+    messages = [
+        *problem.messages,
+        str(found),
+        "method importance: the values are the start values, nothing is estimated",
+    ]
+    extra = {"importance": str(found), "ofv_se": found.se, "ess": found.ess.tolist()}
+    return Fit(problem, x, found.mean, found.ofv, method, True, messages, [], time.perf_counter() - begun, extra=extra)

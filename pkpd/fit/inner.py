@@ -72,7 +72,7 @@ class Modes:
 Evaluate = Callable[[State, np.ndarray], None]
 
 
-def find_modes(evaluate: Evaluate, u: np.ndarray, d: int, limit: int = LIMIT) -> Modes:
+def find_modes(evaluate: Evaluate, u: np.ndarray, d: int, limit: int = LIMIT, who: np.ndarray | None = None) -> Modes:
     """Minimise ``-l + u^T u / 2`` of each subject by Newton's method with expected curvature and halved steps.
 
     Parameters
@@ -82,12 +82,19 @@ def find_modes(evaluate: Evaluate, u: np.ndarray, d: int, limit: int = LIMIT) ->
         Where to begin.
     d : int
         Number of random directions.
+    limit : int
+        Most solutions of the equations.
+    who : int array, optional
+        Subjects; others are left as not converged.
     """
     m = u.shape[0]
     now, trial = State.at(u.copy(), d), State.at(u.copy(), d)
-    everyone = np.arange(m)
-    evaluate(now, everyone)
+    if who is not None:
+        now.value[:] = np.inf
+    evaluate(now, np.arange(m) if who is None else who)
     lost = ~np.isfinite(now.value)
+    if who is not None:
+        lost[np.setdiff1d(np.arange(m), who)] = False
     if lost.any():  # begin again where nothing can be computed
         now.u[lost] = 0.0
         evaluate(now, np.flatnonzero(lost))
@@ -115,7 +122,9 @@ def find_modes(evaluate: Evaluate, u: np.ndarray, d: int, limit: int = LIMIT) ->
     return Modes(now, converged, rounds)
 
 
-def better_modes(evaluate: Evaluate, found: Modes, d: int, tries: int = 2, seed: int = 0) -> tuple[Modes, np.ndarray]:
+def better_modes(
+    evaluate: Evaluate, found: Modes, d: int, *, lost_only: bool = False, tries: int = 2, seed: int = 0
+) -> tuple[Modes, np.ndarray]:
     """Look for better random effects from zero and from drawn ones; return the best, and which subjects changed.
 
     Parameters
@@ -124,6 +133,8 @@ def better_modes(evaluate: Evaluate, found: Modes, d: int, tries: int = 2, seed:
         As for :func:`find_modes`.
     found : Modes
         What is there.
+    lost_only : bool
+        Only subjects that have not converged.
     tries : int
         Drawn starts beside zero.
     """
@@ -132,7 +143,10 @@ def better_modes(evaluate: Evaluate, found: Modes, d: int, tries: int = 2, seed:
     changed, converged = np.zeros(best.u.shape[0], bool), found.converged.copy()
     for k in range(tries + 1):
         start = rng.standard_normal(best.u.shape) if k else np.zeros_like(best.u)
-        other = find_modes(evaluate, start, d)
+        who = np.flatnonzero(~converged) if lost_only else None
+        if who is not None and not who.size:
+            break
+        other = find_modes(evaluate, start, d, LIMIT // 2, who)
         with np.errstate(invalid="ignore"):
             lower = other.converged & ((other.state.value < best.value - 1e-4) | ~converged)
         best.take(other.state, np.flatnonzero(lower))

@@ -61,6 +61,8 @@ class Chain:
         First derivatives by random effects and thetas.
     ee, ex : float array, (d, p, p, m), (d, p, q, m)
         Second ones; empty where not asked for.
+    eee, eex : float array, (d, p, p, p, m), (d, p, p, q, m)
+        Third ones; empty where not asked for.
     """
 
     phi: np.ndarray
@@ -68,6 +70,8 @@ class Chain:
     x: np.ndarray
     ee: np.ndarray
     ex: np.ndarray
+    eee: np.ndarray
+    eex: np.ndarray
 
 
 def on_scale(model: Model, name: str, scale: str) -> Node:
@@ -223,60 +227,58 @@ class Links:
     # -- the chain rule
 
     def _prepare(self) -> None:
-        """Compile the links and their derivatives."""
+        """Differentiate the links, up to what is asked for first, and compile them."""
         links = [d.link for d in self.directions]
         d, p, q = len(links), len(self.effects), len(self.x)
+        self._shapes = [((d, p), (d, q)), ((d, p, p), (d, p, q)), ((d, p, p, p), (d, p, p, q))]
         covariates = [symbol(n, "covariate") for n in self.constant]
-        inputs = (*self.x, *self.effects, *covariates)
-        by_e = [derivative(links, s) for s in self.effects]
-        by_x = [derivative(links, s) for s in self.x]
-        first = [(k * p + a, by_e[a][k]) for k in range(d) for a in range(p)]
-        first += [(d * p + k * q + t, by_x[t][k]) for k in range(d) for t in range(q)]
-        second = [
-            (k * p * p + a * p + b, node)
-            for a in range(p)
-            for b in range(p)
-            for k, node in enumerate(derivative(by_e[a], self.effects[b]))
-        ]
-        second += [
-            (d * p * p + k * p * q + a * q + t, node)
-            for a in range(p)
-            for t in range(q)
-            for k, node in enumerate(derivative(by_e[a], self.x[t]))
-        ]
-        first = [(i, n) for i, n in first if n is not ZERO]
-        second = [(i, n) for i, n in second if n is not ZERO]
-        self._at = [np.array([i for i, _ in part], np.int64) for part in (first, second)]
-        self._tapes = [
-            Tape(inputs, [*links, *(n for _, n in first)]),
-            Tape(inputs, [*links, *(n for _, n in first), *(n for _, n in second)]),
-        ]
+        self._inputs = (*self.x, *self.effects, *covariates)
+        self._last = [links]  # derivatives of the highest order by random effects so far, entry by entry
+        self._nodes: list[Node] = list(links)
+        self._at: list[np.ndarray] = []
+        self._tapes: list[Tape] = []
 
-    def chain(self, inputs: np.ndarray, second: bool) -> Chain:
+    def _differentiate(self) -> None:
+        """Compile derivatives of one order more."""
+        by_e = [[part for s in self.effects for part in [derivative(f, s)]] for f in self._last]
+        by_x = [[part for s in self.x for part in [derivative(f, s)]] for f in self._last]
+        # entries in the order direction, effects so far, the new one
+        entries: list[Node] = []
+        for parts in (by_e, by_x):
+            for k in range(len(self.directions)):
+                entries += [part[k] for own in parts for part in own]
+        kept = [(i, n) for i, n in enumerate(entries) if n is not ZERO]
+        self._at.append(np.array([i for i, _ in kept], np.int64))
+        self._nodes += [n for _, n in kept]
+        self._tapes.append(Tape(self._inputs, self._nodes))
+        self._last = [part for own in by_e for part in own]
+
+    def chain(self, inputs: np.ndarray, order: int) -> Chain:
         """Return the directions of subjects and their derivatives.
 
         Parameters
         ----------
         inputs : float array, (q + p + covariates, m)
             Estimated thetas on their scale, random effects, covariates in the order of ``constant``.
-        second : bool
+        order : {1, 2, 3}
+            Highest derivative.
         """
-        d, p, q, m = len(self.directions), len(self.effects), len(self.x), inputs.shape[1]
-        values = self._tapes[int(second)](inputs)
-        n = d + self._at[0].size
-        first = np.zeros((d * (p + q), m))
-        first[self._at[0]] = values[d:n]
-        more = np.zeros((d * p * (p + q) if second else 0, m))
-        if second:
-            more[self._at[1]] = values[n:]
-        cut = d * p * p if second else 0
-        return Chain(
-            values[:d],
-            first[: d * p].reshape(d, p, m),
-            first[d * p :].reshape(d, q, m),
-            more[:cut].reshape((d, p, p, m) if second else (0, 0, 0, m)),
-            more[cut:].reshape((d, p, q, m) if second else (0, 0, 0, m)),
-        )
+        while len(self._tapes) < order:
+            self._differentiate()
+        m, first = inputs.shape[1], len(self.directions)
+        values = self._tapes[order - 1](inputs)
+        phi, out = values[:first], []
+        for k, (by_e, by_x) in enumerate(self._shapes):
+            if k >= order:
+                out += [np.zeros((*(0 for _ in by_e), m)), np.zeros((*(0 for _ in by_x), m))]
+                continue
+            cut = int(np.prod(by_e))
+            flat = np.zeros((cut + int(np.prod(by_x)), m))
+            last = first + self._at[k].size
+            flat[self._at[k]] = values[first:last]
+            out += [flat[:cut].reshape(*by_e, m), flat[cut:].reshape(*by_x, m)]
+            first = last
+        return Chain(phi, *out)
 
     def mu_referenced(self) -> dict[str, str]:
         """Return the thetas that act as the mean of their random effect: {theta: random effect}.

@@ -205,7 +205,7 @@ def _decorrelated(y: np.ndarray, sims: np.ndarray, log: np.ndarray, root: str, u
         sims = np.where(log, np.log(sims), sims)
     every = np.vstack([y, sims])
     every -= every.mean(axis=0)
-    C = np.atleast_2d(every.T @ every) / (len(every) - 1)
+    C = np.einsum("ni,nj->ij", every, every) / (len(every) - 1)  # threads of a matrix product cost more than they save
     if not np.isfinite(C).all():
         return np.full(y.size, np.nan)
     every = whiten(C, every.T, root).T

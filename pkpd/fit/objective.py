@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pkpd.errors import DataError
 from pkpd.fit.density import Density
 from pkpd.fit.inner import Evaluate, Modes, State, better_modes, find_modes
 from pkpd.fit.inner_terms import inner_terms
@@ -94,6 +95,11 @@ class Objective:
         self.links, self.data = predictor.links, predictor.data
         values = {(s.output, s.number): layout.sigma0[s.name] for s in layout.sigma_specs}
         self.density = Density(self.data, layout.sigmas, values, self.method.interaction, self.method.laplace)
+        if self.density.curved and (self.method.linear or self.method.frozen):
+            raise DataError(
+                f"fit: method '{method}' is for normal data that are not censored; use 'focei' or 'laplace', in which "
+                "grades, counts, events and censored data have their own curvature"
+            )
         self.m, self.p = self.data.n_subjects, len(self.links.effects)
         self.u = np.zeros((self.m, self.p))
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -133,7 +139,7 @@ class Objective:
         """
         evaluate, r = self._evaluate(x), self.links.n_random
         found = find_modes(evaluate, self._begin(x) if u is None else u, r)
-        return found if found.converged.all() else better_modes(evaluate, found, r)[0]
+        return found if found.converged.all() else better_modes(evaluate, found, r, lost_only=True)[0]
 
     def other_modes(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Look for more probable random effects than given ones, keep them, and return which subjects changed."""
@@ -202,7 +208,7 @@ class Objective:
         """Return objective and gradient at given random effects, which must be the most probable ones."""
         lay = self.layout
         theta, factor, size, z = self.unpack(x)
-        chain = self.predictor.chain(theta, u @ factor.T, second=True)
+        chain = self.predictor.chain(theta, u @ factor.T, 3 if self.density.curved else 2)
         F, S, third = self.predictor.second(chain.phi, self.density.curved)
         self.solutions += 1
         G0, g0x, g = np.empty((0, 0)), np.empty((0, 0, 0)), F[0]
@@ -222,8 +228,8 @@ class Objective:
         exact, extra, fisher = np.empty(m, np.bool_), np.empty((m, p, p)), np.empty((n, n))
         outer_terms(
             self.data.starts, F, S, self.predictor.pair, third, rows.values, rows.sigma, np.ascontiguousarray(G0),
-            np.ascontiguousarray(g0x), chain.e, chain.x, chain.ee, chain.ex, factor, self._at, size, u,
-            self.method.linear, ofv_i, gradient, moved, exact, extra, fisher,
+            np.ascontiguousarray(g0x), chain.e, chain.x, chain.ee, chain.ex, chain.eee, chain.eex, factor, self._at,
+            size, u, self.method.linear, ofv_i, gradient, moved, exact, extra, fisher,
         )  # fmt: skip
         ofv = float(ofv_i.sum())
         if not np.isfinite(ofv) or not np.isfinite(gradient).all():

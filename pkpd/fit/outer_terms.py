@@ -136,6 +136,68 @@ def _exact_curvature(A, Auu, L2, g, J):
 
 
 @compiled
+def _sum_bends(first, last, F, S, pair, v, sigma, B, N, B_e):
+    """Sum what the bends of phi(u) add to the curvature of a subject's own data: ``B_k d2phi_k/du2``.
+
+    B (d,), its derivatives N by directions (d, d) and B_e by residual parameters (s, d).
+    """
+    d, s = B.size, B_e.shape[0]
+    for j in range(first, last):
+        for k in range(d):
+            B[k] += v[5, j] * F[1 + k, j]
+            for m in range(d):
+                fkm = S[pair[k, m], j] if pair[k, m] >= 0 else 0.0
+                N[k, m] += v[6, j] * F[1 + m, j] * F[1 + k, j] + v[5, j] * fkm
+            for z in range(s):
+                B_e[z, k] += sigma[3, z, j] * F[1 + k, j]
+
+
+@compiled
+def _bends(i, factor, at, size, u, ee, eee, eex, Psi, B, N, B_e, tau, by_u, by_x, by_e):  # noqa: C901
+    """Add what the bends contribute to derivatives of the log determinant: to tau, and by u, by x and by sigma."""
+    d, p, q, w = B.size, u.size, eex.shape[3], at.shape[0]
+    P, half = np.zeros((p, p)), np.zeros((p, p))
+    for a in range(p):
+        for b in range(p):
+            for c in range(b + 1):
+                half[a, b] += Psi[a, c] * factor[b, c]
+    for a in range(p):
+        for b in range(p):
+            for c in range(a + 1):
+                P[a, b] += factor[a, c] * half[c, b]
+    by_eta = np.zeros(p)
+    for k in range(d):
+        total = 0.0
+        for a in range(p):
+            for b in range(p):
+                total += P[a, b] * ee[k, a, b, i]
+                for c in range(p):
+                    by_eta[c] += B[k] * P[a, b] * eee[k, a, b, c, i]
+                for t in range(q):
+                    by_x[t] += B[k] * P[a, b] * eex[k, a, b, t, i]
+        for m in range(d):
+            tau[m] += N[k, m] * total
+        for z in range(by_e.size):
+            by_e[z] += B_e[z, k] * total
+        for t in range(w):  # d(L^T phi'' L) = dL^T phi'' L + L^T phi'' dL, dL of few entries
+            for o in range(at.shape[1]):
+                r, c = at[t, o, 0], at[t, o, 1]
+                if r < 0:
+                    break
+                for a in range(p):
+                    by_x[q + t] += 2.0 * B[k] * size[t] * half[c, a] * ee[k, a, r, i]
+    for c in range(p):
+        for b in range(c + 1):
+            by_u[b] += by_eta[c] * factor[c, b]
+    for t in range(w):
+        for o in range(at.shape[1]):
+            r, c = at[t, o, 0], at[t, o, 1]
+            if r < 0:
+                break
+            by_x[q + t] += by_eta[r] * size[t] * u[c]
+
+
+@compiled
 def _add_fisher(e, i, A, X, M, factor, at, size, q, w_e, Q, fisher):  # noqa: C901
     """Add the expected information of a subject, of data linear in the random effects around where they are."""
     d, p = A.shape
@@ -220,8 +282,8 @@ def _weights(A, M, T, Psi, V, W, tau):
 
 @entry
 def outer_terms(  # noqa: C901, PLR0915
-    starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, factor, at, size, u, linear, ofv, gradient,
-    moved, exact, extra, fisher,
+    starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, eee, eex, factor, at, size, u, linear, ofv,
+    gradient, moved, exact, extra, fisher,
 ):  # fmt: skip
     """Write the objective and its exact gradient for each subject.
 
@@ -239,7 +301,8 @@ def outer_terms(  # noqa: C901, PLR0915
         Without interaction, derivatives of the predictions that variances are taken at.
     g0x : float array, (d, q, m)
         Derivatives by thetas of the directions without random effects.
-    e, x, ee, ex : see :class:`pkpd.fit.links.Chain`
+    e, x, ee, ex, eee, eex : see :class:`pkpd.fit.links.Chain`
+        The last two are empty where no datum's own curvature counts.
     factor : float array, (p, p)
     at, size : int array, (w, copies, 2), float array, (w,)
         Entries of the factor that each estimated number of covariances moves, and by how much; -1 behind the last copy.
@@ -260,6 +323,9 @@ def outer_terms(  # noqa: C901, PLR0915
     H, C, J, Psi = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
     V, W, tau = np.zeros((d, p)), np.zeros((d, d)), np.zeros(d)
     b, vec, lam, by_e, shift = np.zeros(p), np.zeros(p), np.zeros(p), np.zeros(ne), np.zeros(d)
+    curved = eee.size > 0
+    B, N, B_e = np.zeros(d), np.zeros((d, d)), np.zeros((s, d))
+    bend_u, bend_x, bend_e = np.zeros(p), np.zeros(q + w), np.zeros(s)
     fisher[:] = 0.0
     for i in range(m):
         gradient[i], moved[i], extra[i], exact[i], ofv[i] = 0.0, 0.0, 0.0, True, 0.0
@@ -278,6 +344,12 @@ def outer_terms(  # noqa: C901, PLR0915
             for k in range(d):
                 b[a] += A[k, a] * l_phi[k]
         curvature(A, M, H)
+        if curved:
+            B[:], bend_u[:], bend_x[:], bend_e[:] = 0.0, 0.0, 0.0, 0.0
+            N[:], B_e[:] = 0.0, 0.0
+            _sum_bends(starts[i], starts[i + 1], F, S, pair, v, sigma, B, N, B_e)
+            for k in range(d):
+                H += B[k] * Auu[k]
         logdet = cholesky(H, C)
         if logdet != logdet:
             exact[i], ofv[i] = False, np.inf
@@ -296,13 +368,15 @@ def outer_terms(  # noqa: C901, PLR0915
             _weights(A, M, T, Psi, V, W, tau)
         else:
             _weights(A, M, T, Psi, V, W, tau)
+            if curved:
+                _bends(i, factor, at, size, u[i], ee, eee, eex, Psi, B, N, B_e, tau, bend_u, bend_x, bend_e)
             _exact_curvature(A, Auu, L2, l_phi, J)
             curvature(A, I, H)
             for a in range(p):
                 ofv[i] += u[i, a] ** 2
                 for c in range(p):
                     extra[i, a, c] = J[a, c] - H[a, c]
-                lam[a] = 0.0
+                lam[a] = bend_u[a]
                 for k in range(d):
                     lam[a] += tau[k] * A[k, a]
                     for c in range(p):
@@ -315,16 +389,14 @@ def outer_terms(  # noqa: C901, PLR0915
             decrement = 0.0
             for a in range(p):
                 vec[a] = b[a] - u[i, a]
-            for a in range(p):
-                shift_a = vec[a]
-                decrement += shift_a * shift_a
+                decrement += vec[a] * vec[a]
             solve(J, vec)
             if decrement < 1e-6:
                 for a in range(p):
                     ofv[i] += (lam[a] - (b[a] - u[i, a])) * vec[a]
             solve(J, lam)
         for z in range(ne):
-            t = -2.0 * l_e[z]
+            t = -2.0 * l_e[z] + (bend_e[z] if z < s else 0.0)
             for k in range(d):
                 for c in range(d):
                     t += W[k, c] * M_e[z, k, c]
@@ -335,6 +407,7 @@ def outer_terms(  # noqa: C901, PLR0915
                 vec[a] = 0.0
             shift[:] = 0.0
             if t < q + w:
+                total += bend_x[t]
                 for k in range(d):
                     total += (tau[k] - 2.0 * l_phi[k]) * X[k, t]
                     for c in range(d):

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from pkpd.errors import PkpdError
-from pkpd.simulation.arguments import threads_from
 from pkpd.simulation.progress import Progress
 
 __all__ = ["FAULTS", "Pieces", "attempt", "run_pieces"]
@@ -61,7 +60,7 @@ def attempt(work: Callable[[], Record]) -> Record:
 
 
 def run_pieces(
-    work: Mapping[str, Callable[[], Record]], *, text: str, head: Record, threads: int | None = None,
+    work: Mapping[str, Callable[[], Record]], *, text: str, head: Record, threads: int = 1,
     progress: bool | None = None, checkpoint: str | os.PathLike[str] | None = None,
 ) -> Pieces:  # fmt: skip
     """Do all pieces of work that are not in the file yet.
@@ -74,8 +73,8 @@ def run_pieces(
         What the bar says.
     head : dict
         What the records are of: a file of something else is refused.
-    threads : int, optional
-        All cores by default. Records do not depend on it.
+    threads : int
+        Records do not depend on it.
     progress : bool, optional
     checkpoint : path, optional
 
@@ -94,9 +93,9 @@ def run_pieces(
     with Progress(progress) as bar:
         bar.start(len(work), text)
         bar.advance(resumed)
-        pool = ThreadPoolExecutor(threads_from(threads))
+        pool = ThreadPoolExecutor(threads)
         try:
-            for key, record in _finished(pool, ((k, work[k]) for k in left), threads_from(threads)):
+            for key, record in _finished(pool, ((k, work[k]) for k in left), threads):
                 done[key] = record
                 if path is not None:
                     with path.open("a", encoding="utf-8") as file:

@@ -15,7 +15,7 @@ from pkpd.fit.complete import Complete
 from pkpd.fit.covariance import covariance_of
 from pkpd.fit.focei import _finished as finished
 from pkpd.fit.objective import METHODS, Objective, Outcome
-from pkpd.fit.optimise import Search, Step, minimise
+from pkpd.fit.optimise import DECREASE, Search, Step, minimise
 from pkpd.fit.priors import Priors
 from pkpd.fit.problem import Problem, pose
 from pkpd.fit.result import Fit
@@ -34,7 +34,7 @@ Progress = Callable[[Step], Any]
 
 
 def _minimise(
-    objective: Callable[[np.ndarray], Outcome], problem: Problem, limit: int, progress: Progress | None
+    objective: Callable[[np.ndarray], Outcome], problem: Problem, limit: int, decrease: float, progress: Progress | None
 ) -> Search:
     lay = problem.layout
     logs = np.array([e.scale in ("log", "logit") for e in lay.entries])
@@ -43,18 +43,17 @@ def _minimise(
         if progress is not None:
             progress(step)
 
-    return minimise(objective, lay.start, lay.low, lay.high, logs, limit=limit, watch=watch)
+    return minimise(objective, lay.start, lay.low, lay.high, logs, limit=limit, decrease=decrease, watch=watch)
 
 
 def _without_omegas(problem: Problem, widen: float = 1.0) -> Problem:
     """Return the problem with covariances that are not estimated, wider ones if wanted."""
-    s, model, given = problem.settings, problem.model, dict(problem.settings["start"])
+    s, model, lay = problem.settings, problem.model, problem.layout
     fixed = {*s["fixed"], *(f"omega_{n}" for n in model.etas), *(f"omega_iov_{n}" for n in model.iov_etas)}
-    given = {n: v for n, v in given.items() if not n.startswith("omega_")} | {
-        f"omega_{n}": float(v) * widen**2
-        for n, v in zip(model.etas, np.diag(problem.layout.natural(problem.layout.start).omega), strict=True)
-    }
-    return pose(problem.model, problem.table, fixed=fixed, start=given, **{k: s[k] for k in _POSED})
+    start = {n: v for n, v in s["start"].items() if not n.startswith("omega_")}
+    variances = np.diag(lay.natural(lay.start).omega) * widen**2
+    start |= {f"omega_{n}": float(v) for n, v in zip(model.etas, variances, strict=True)}
+    return pose(model, problem.table, fixed=fixed, start=start, **{k: s[k] for k in _POSED})
 
 
 # -- naive pooled
@@ -99,11 +98,9 @@ def estimate_pooled(
     """
     begun = time.perf_counter()
     alone = _without_omegas(problem)
-    if not alone.layout.size:
-        raise DataError("fit: nothing is estimated: all but the variances of random effects is fixed")
     alone.check_start(alone.objective("focei"))
     objective = _Pooled(alone)
-    search = _minimise(objective, alone, max_iterations, progress)
+    search = _minimise(objective, alone, max_iterations, 1e-9, progress)
     messages = [*alone.messages]
     if alone.links.effects:
         messages.append(
@@ -178,7 +175,7 @@ def estimate_map(
     base = problem.objective(objective)
     problem.check_start(base)
     penalised = _Penalised(base, believed)
-    search = _minimise(penalised, problem, max_iterations, progress)
+    search = _minimise(penalised, problem, max_iterations, DECREASE, progress)
     penalty = -2.0 * believed(search.x)[0]
     search.outcome = replace(search.outcome, ofv=search.outcome.ofv - penalty)
     fit = finished(problem, base, method, search, list(problem.messages), begun)

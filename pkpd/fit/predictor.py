@@ -166,15 +166,18 @@ class Predictor:
         # powers of ten, so that fits of one model share their machine code
         self._sizes = 10.0 ** np.round(np.log10(np.where(typical > 0, typical, 1.0)))
 
-    def chain(self, theta: np.ndarray, eta: np.ndarray, second: bool = False) -> Chain:
-        """Return the directions of all subjects for estimated thetas on their scale and random effects (m, p)."""
+    def chain(self, theta: np.ndarray, eta: np.ndarray, order: int = 1) -> Chain:
+        """Return the directions of all subjects for estimated thetas on their scale and random effects (m, p).
+
+        ``order`` is that of the highest derivative, 1 to 3.
+        """
         q = theta.size
         inputs = np.empty((q + eta.shape[1] + len(self.links.constant), self.m))
         inputs[:q] = theta[:, None]
         inputs[q : q + eta.shape[1]] = eta.T
         for r, name in enumerate(self.links.constant, start=q + eta.shape[1]):
             inputs[r] = self.data.constant[name]
-        return self.links.chain(inputs, second)
+        return self.links.chain(inputs, order)
 
     def rows(self, chosen: np.ndarray) -> np.ndarray:
         """Return the numbers of the observations of some subjects."""

@@ -23,7 +23,7 @@ Given = Mapping[str, float | tuple[float, float]]
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of a Cholesky factor: places of its entries in the vector (-1 where fixed), factor, row, size of its block."""
+    """A row of a Cholesky factor: places of its entries in the vector, its number there and in its block."""
 
     places: tuple[int, ...]
     columns: tuple[int, ...]

@@ -42,6 +42,8 @@ __all__ = ["Saem", "estimate", "trace_dataset"]
 
 #: standard errors that the averages of the last two quarters may be apart
 DRIFT = 0.25
+#: uses of the kernel of the population after which it is left out where less than this share is accepted
+TRIED, SELDOM = 20, 0.02
 
 
 class Saem:
@@ -137,11 +139,16 @@ class Saem:
         if k % s.refresh == 0:
             self._refresh()
         for kernel, uses in s.kernels.items():
-            for _ in range(uses if burning or kernel != "prior" else 0):
+            for _ in range(uses if kernel != "prior" or (burning and self._wanders()) else 0):
                 self.chains.step(kernel, self.near)
         self._statistics(gamma)
         self._maximise(gamma, least)
         self._record()
+
+    def _wanders(self) -> bool:
+        """Tell whether draws from the population are still accepted now and then: with rich data soon none is."""
+        seen = self.chains.accepted.get("prior", [])
+        return len(seen) < TRIED or float(np.mean(seen[-TRIED:])) > SELDOM
 
     def _record(self) -> None:
         self.history.append(self.vector())
@@ -283,7 +290,8 @@ def estimate(
     converged, said = _settled(run, outcome.fisher)
     messages += [m for m in (run.message, said) if m]
     extra: dict[str, Any] = {
-        "copies": run.copies, "burn_in": run.settings.burn_in, "solutions": run.complete.solutions, "focei": outcome.ofv,
+        "copies": run.copies, "burn_in": run.settings.burn_in, "solutions": run.complete.solutions,
+        "focei": outcome.ofv,
         "accepted": {k: float(np.mean(v[-100:])) for k, v in run.chains.accepted.items()},
         "mu_referenced": [problem.layout.entries[t].name for t in run.means.thetas],
     }  # fmt: skip

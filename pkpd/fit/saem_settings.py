@@ -80,7 +80,6 @@ class SaemSettings:
         wrong = [n for n in given if n not in known]
         if wrong:
             names = ", ".join(f"'{n}'" for n in wrong)
-            raise DataError(
-                f"fit, method saem: no option {names}; it has points, progress, {', '.join(known)}{nearest(wrong[0], known)}"
-            )
+            has = ", ".join(["points", "progress", "checkpoint", *known])
+            raise DataError(f"fit, method saem: no option {names}; it has {has}{nearest(wrong[0], known)}")
         return cls(**given)

@@ -36,10 +36,7 @@ class Residual:
     def statistic(self, y: np.ndarray, f: np.ndarray) -> float:
         """Return the mean square of the standardised residuals."""
         y, f = y[self.rows], f[self.rows]
-        if self.kind == "log":
-            e = np.log(y) - np.log(f)
-        else:
-            e = y - f if self.kind == "add" else (y - f) / f
+        e = np.log(y) - np.log(f) if self.kind == "log" else y - f if self.kind == "add" else (y - f) / f
         return float(np.mean(e * e))
 
 

@@ -97,7 +97,13 @@ def _gof_key(figure: Any, censored: bool) -> None:
         Line2D([], [], color=GREY, linewidth=0.6, linestyle=(0, (4, 2.5)), label="±1.96"),
     ]
     if censored:
-        caret: dict[str, Any] = {"linewidth": 0, "marker": 11, "markersize": 4, "markeredgewidth": 0, "color": COLOURS[3]}
+        caret: dict[str, Any] = {
+            "linewidth": 0,
+            "marker": 11,
+            "markersize": 4,
+            "markeredgewidth": 0,
+            "color": COLOURS[3],
+        }
         handles.insert(1, Line2D([], [], label="below the limit", **caret))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
 
@@ -266,6 +272,9 @@ def smooth(x: np.ndarray, y: np.ndarray, share: float = 0.6, points: int = 60) -
 def convergence(fit: Fit, names: Sequence[str] | None = None, *, width: str | float = "double") -> Any:
     """Draw how the objective and the estimates moved from iteration to iteration.
 
+    Of SAEM the vertical line is where the smoothing begins, and the objective is that given the random effects of the
+    chains. Dashed lines are the last values.
+
     Parameters
     ----------
     fit : Fit
@@ -294,6 +303,7 @@ def convergence(fit: Fit, names: Sequence[str] | None = None, *, width: str | fl
 
     at = np.array([step.get("iteration", k) for k, step in enumerate(trace)], float)
     phases = [float(v) for v in np.atleast_1d(fit.extra.get("burn_in", []))]
+    objective = "-2 log L given effects" if phases else "OFV"
     with house_style():
         frame = new_frame(len(chosen), width, None, 0, share_x=False)
         for i, (ax, name) in enumerate(zip(frame.axes, chosen, strict=True)):
@@ -304,7 +314,7 @@ def convergence(fit: Fit, names: Sequence[str] | None = None, *, width: str | fl
                 ax.axvline(start, color=GREY, linewidth=0.5, zorder=1, label="_phase")
             parameter = fit.model.parameters.get(name)
             unit = "" if parameter is None or not parameter.unit else f" [{parameter.unit.replace('*', '·')}]"
-            ax.set_title(("OFV" if name == "ofv" else name) + unit, fontsize=7, pad=2)
+            ax.set_title((objective if name == "ofv" else name) + unit, fontsize=7, pad=2)
             ax.margins(x=0.02)
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             if frame.last_row(i):

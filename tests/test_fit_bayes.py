@@ -1,0 +1,123 @@
+"""Full Bayes: the density, its gradient, and draws against a posterior that is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fit_sampling_tools as tools
+import numpy as np
+import pytest
+
+from pkpd.errors import DataError
+from pkpd.fit.api import fit
+from pkpd.fit.bayes import Posterior, _begin
+from pkpd.fit.priors import Priors
+from pkpd.fit.problem import pose
+from pkpd.model.residual import Combined
+
+QUICK: dict[str, Any] = {"chains": 2, "tune": 120, "draws": 150, "progress": False}
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_posterior_gradient_is_a_derivative(centred: bool) -> None:
+    model = tools.bolus(Combined(0.2, 0.1), block=True, weight=True)
+    problem = pose(model, tools.draw(4, 5, limit=1.5))
+    priors = Priors(problem.layout, {"omega_k": 0.4})
+    posterior = Posterior(problem, priors, centred, _begin(problem, priors)[0])
+    q = 0.5 * np.random.default_rng(0).standard_normal(posterior.dim)
+    assert posterior.dim == problem.layout.size + 8 == len(posterior.names)
+    wide = [
+        (posterior.logp_grad(q + e)[0] - posterior.logp_grad(q - e)[0]) / 2e-5 for e in 1e-5 * np.eye(posterior.dim)
+    ]
+    assert posterior.logp_grad(q)[1] == pytest.approx(wide, rel=1e-4, abs=1e-4)
+
+
+def test_both_forms_are_one_density() -> None:
+    """The same values have densities that differ by the Jacobian of eta = L u alone."""
+    problem = pose(tools.bolus(block=True), tools.draw(4, 5))
+    priors = Priors(problem.layout)
+    frame, _ = _begin(problem, priors)
+    rng, apart = np.random.default_rng(1), []
+    for _ in range(3):
+        values = []
+        q = 0.5 * rng.standard_normal(problem.layout.size + 8)
+        centred = Posterior(problem, priors, True, frame)
+        x, v = centred.split(q)
+        _, u, factor = centred.effects(x, v)
+        other = Posterior(problem, priors, False, frame)
+        own = np.linalg.solve(other.v_root, (u - other.v0)[:, :, None])[:, :, 0]
+        q_other = np.concatenate([q[: problem.layout.size], own.ravel()])
+        values = [p.logp_grad(at)[0] for p, at in ((centred, q), (other, q_other))]
+        apart.append(values[0] - values[1] + 4 * np.log(np.diag(factor)).sum())
+    assert apart == pytest.approx([0.0] * 3, abs=1e-8)
+
+
+def test_draws_follow_a_posterior_known_by_quadrature() -> None:
+    """One free theta, all else fixed: its posterior is the prior times the product of the subjects' integrals."""
+    table = tools.draw(5, 3, sd=(0.3, 0.0))
+    found = fit(
+        tools.bolus(sd_V=None), table, method="nuts", fixed=["V", "omega_k", "sigma_prop"], priors={"k": (0.2, 0.2)},
+        **QUICK,
+    )  # fmt: skip
+    x = np.linspace(-0.8, 0.8, 161)
+    log_p = -0.5 * (x / 0.2) ** 2
+    log_p += [tools.marginal(table, k=0.2 * np.exp(a), V=10.0, sd=0.3, prop=0.15, n=801).sum() for a in x]
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    mean = float(p @ x)
+    sd = float(np.sqrt(p @ (x - mean) ** 2))
+    draws = np.log(found.extra["idata"].posterior["k"].values / 0.2)
+    assert found.extra["ess"] > 80
+    assert draws.mean() == pytest.approx(mean, abs=4 * sd / np.sqrt(found.extra["ess"]))
+    assert draws.std() == pytest.approx(sd, rel=0.2)
+
+
+@pytest.fixture(scope="module")
+def sampled() -> Any:
+    return fit(tools.bolus(), tools.draw(12, 11), method="nuts", seed=4, **QUICK)
+
+
+def test_result_of_sampling(sampled: Any) -> None:
+    posterior = sampled.extra["idata"].posterior
+    assert posterior["eta"].sizes == {"chain": 2, "draw": 150, "subject": 12, "effect": 2}
+    assert set(posterior.data_vars) == {"k", "V", "omega_k", "omega_V", "sigma_prop", "eta"}
+    assert sampled.se["k"] == pytest.approx(float(posterior["k"].std(ddof=1)), rel=1e-6)
+    assert sampled.effects[:, 0] == pytest.approx(posterior["eta"].mean(("chain", "draw")).values[:, 0])
+    low, high = sampled.extra["intervals"]["k"]
+    assert low < sampled.theta["k"] < high
+    assert sampled.extra["priors"]["omega_k"] == "half-normal(1) of the standard deviation"
+    assert any("posterior means" in m for m in sampled.messages)
+    assert "NUTS" in str(sampled)
+
+
+def test_sampling_is_reproducible(sampled: Any, tmp_path: Path) -> None:
+    again = fit(tools.bolus(), tools.draw(12, 11), method="nuts", seed=4, cores=1, out=tmp_path, **QUICK)
+    np.testing.assert_array_equal(again.x, sampled.x)
+    resumed = fit(tools.bolus(), tools.draw(12, 11), method="nuts", seed=4, out=tmp_path, **QUICK)
+    assert resumed.extra["resumed"] == [0, 1]
+    np.testing.assert_array_equal(resumed.x, sampled.x)
+    other = fit(tools.bolus(), tools.draw(12, 12), method="nuts", seed=4, out=tmp_path, **QUICK)
+    assert other.extra["resumed"] == []
+
+
+def test_few_draws_are_said_to_be_few() -> None:
+    found = fit(tools.bolus(), tools.draw(4, 11), method="nuts", chains=1, tune=20, draws=10, progress=False)
+    assert not found.converged
+    assert any("largest R-hat inf" in m and "raise draws or tune" in m for m in found.messages)
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(DataError, match=r"tune must be a whole number >= 10, got 2; draws .* got 1.5; target_accept"):
+        fit(tools.bolus(), tools.draw(4, 11), method="nuts", tune=2, draws=1.5, target_accept=1.0)
+
+
+@pytest.mark.slow
+def test_posterior_means_lie_near_maximum_likelihood() -> None:
+    table = tools.draw(40, 17)
+    other = fit(tools.bolus(block=True), table)
+    found = fit(tools.bolus(block=True), table, method="nuts", chains=2, tune=400, draws=800, progress=False)
+    assert found.converged
+    for name in ("k", "V", "sigma_prop"):
+        assert found.estimates[name] == pytest.approx(other.estimates[name], abs=0.5 * other.se[name])
+        assert found.se[name] == pytest.approx(other.se[name], rel=0.3)

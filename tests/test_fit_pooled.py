@@ -1,0 +1,195 @@
+"""Naive pooled data, two-stage and MAP: against direct calculation and FOCEI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fit_sampling_tools as tools
+import numpy as np
+import pytest
+
+from pkpd.errors import DataError
+from pkpd.fit.api import fit
+from pkpd.fit.pooled import _Pooled, _without_omegas
+from pkpd.fit.priors import Priors
+from pkpd.fit.problem import pose
+from pkpd.model.residual import Additive, Combined, Proportional
+
+
+def of_rows(table: Any) -> tuple[np.ndarray, np.ndarray]:
+    own = table.frame[table.frame["EVID"] == 0]
+    return own["TIME"].to_numpy(), own["DV"].to_numpy()
+
+
+# -- naive pooled
+
+
+def test_naive_pooled_is_least_squares_for_additive_error() -> None:
+    from scipy.optimize import curve_fit
+
+    table = tools.draw(15, 4, add=0.3, prop=0.0)
+    found = fit(tools.bolus(Additive(0.5)), table, method="naive_pooled")
+    t, y = of_rows(table)
+    best, _ = curve_fit(lambda t, k, V: 100 / V * np.exp(-k * t), t, y, p0=[0.2, 10])
+    rest = y - 100 / best[1] * np.exp(-best[0] * t)
+    assert [found.estimates["k"], found.estimates["V"]] == pytest.approx(best, rel=1e-5)
+    assert found.sigma["sigma_add"] == pytest.approx(np.sqrt(np.mean(rest**2)), rel=1e-5)
+    assert found.ofv == pytest.approx(len(y) * (np.log(np.mean(rest**2)) + 1), rel=1e-7)
+    assert found.n_parameters == 3
+    assert found.converged
+    assert (found.effects == 0).all()
+    assert any("random effects are taken as 0" in m for m in found.messages)
+
+
+def test_naive_pooled_standard_errors_know_the_subjects() -> None:
+    table = tools.draw(40, 4, sd=(0.5, 0.4), prop=0.05)
+    found = fit(tools.bolus(), table, method="naive_pooled")
+    assert found.uncertainty is not None
+    alone = np.sqrt(np.diag(np.linalg.inv(found.uncertainty.R)))
+    # data of a subject lie on one side: what they tell is less than as many independent data
+    assert found.se["V"] / found.estimates["V"] > 1.3 * alone[1]
+
+
+def test_naive_pooled_gradient_is_a_derivative() -> None:
+    problem = _without_omegas(pose(tools.bolus(Combined(0.2, 0.1)), tools.draw(5, 4, limit=1.5)))
+    objective, x = _Pooled(problem), problem.layout.start
+    h = 1e-5 * np.eye(x.size)
+    wide = [(objective(x + e).ofv - objective(x - e).ofv) / 2e-5 for e in h]
+    assert objective(x).gradient == pytest.approx(wide, rel=1e-5)
+
+
+def test_naive_pooled_without_anything_to_estimate() -> None:
+    with pytest.raises(DataError, match="nothing is estimated: all parameters of model 'bolus' are fixed"):
+        fit(tools.bolus(), tools.draw(4, 4), method="naive_pooled", fixed=["k", "V", "sigma_prop"])
+
+
+# -- two-stage
+
+
+def test_two_stage_is_the_mean_and_covariance_of_individual_fits() -> None:
+    from scipy.optimize import curve_fit
+
+    table = tools.draw(12, 6, add=0.1, prop=0.0)
+    found = fit(tools.bolus(Additive(0.3), block=True), table, method="two_stage")
+    psi, rest = [], 0.0
+    for own in tools.subjects(table):
+        t, y = own["TIME"], own["DV"]
+        best, _ = curve_fit(lambda t, a, b: 100 * np.exp(-b - np.exp(a) * t), t, y, p0=np.log([0.2, 10]))
+        psi.append(best)
+        rest += float(np.sum((y - 100 * np.exp(-best[1] - np.exp(best[0]) * t)) ** 2))
+    assert np.log([found.theta["k"], found.theta["V"]]) == pytest.approx(np.mean(psi, axis=0), abs=1e-3)
+    np.testing.assert_allclose(found.omega, np.cov(np.transpose(psi)), rtol=0.01, atol=1e-3)
+    assert found.sigma["sigma_add"] == pytest.approx(np.sqrt(rest / (12 * 4)), rel=1e-3)
+    assert found.converged
+    assert len(found.extra["individual"]["eta_k"]) == 12
+    assert found.covariance is None
+    assert "covariance_step(method='focei')" in found.covariance_message
+
+
+def test_two_stage_shares_what_has_no_random_effect() -> None:
+    table = tools.draw(20, 7, sd=(0.3, 0.0), prop=0.05, times=np.array([0.5, 2.0, 5.0, 9.0]))
+    found = fit(tools.bolus(Proportional(0.1), sd_V=None), table, method="two_stage", start={"V": 14.0})
+    other = fit(tools.bolus(Proportional(0.1), sd_V=None), table)
+    assert found.theta["V"] == pytest.approx(other.theta["V"], rel=0.01)
+    assert found.theta["k"] == pytest.approx(other.theta["k"], rel=0.02)
+    assert found.converged
+
+
+def test_two_stage_leaves_out_subjects_with_few_data() -> None:
+    from pkpd.dosing.events import read_events
+
+    frame: Any = tools.draw(8, 6).frame
+    few = read_events(frame[(frame["ID"] != 3) | (frame["TIME"] < 1)].drop(columns="MDV"))
+    found = fit(tools.bolus(), few, method="two_stage")
+    assert any("1 subjects with too few observations are left out: ID 3" in m for m in found.messages)
+    with pytest.raises(DataError, match=r"0 subjects have more observations than random effects \(2\)"):
+        fit(tools.bolus(), tools.draw(4, 6, times=np.array([1.0, 2.0])), method="two_stage")
+
+
+def test_two_stage_needs_random_effects() -> None:
+    with pytest.raises(DataError, match="two_stage: the model has no random effects; take 'naive_pooled'"):
+        fit(tools.bolus(sd_k=None, sd_V=None), tools.draw(4, 6), method="two_stage")
+
+
+# -- MAP
+
+
+def test_map_with_wide_priors_is_the_likelihood_alone() -> None:
+    table = tools.draw(12, 9)
+    other = fit(tools.bolus(), table)
+    found = fit(tools.bolus(), table, method="map", priors={"k": (0.2, 1e3), "V": (10.0, 1e3)})
+    assert found.x == pytest.approx(other.x, abs=1e-3)
+    assert found.ofv == pytest.approx(other.ofv, abs=1e-4)
+    assert found.extra["penalty"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_map_weighs_prior_and_data() -> None:
+    table = tools.draw(12, 9)
+    other = fit(tools.bolus(), table)
+    assert other.uncertainty is not None
+    se = float(np.sqrt(other.uncertainty.scaled[0, 0]))
+    # a prior one standard error off, as precise as the data: the estimate lies half way, its error falls by root 2
+    centre = float(np.exp(other.x[0] + se))
+    found = fit(tools.bolus(), table, method="map", priors={"k": (centre, se), "V": (10.0, 1e3)})
+    assert found.x[0] - other.x[0] == pytest.approx(0.5 * se, rel=0.1)
+    assert found.uncertainty is not None
+    assert np.sqrt(found.uncertainty.scaled[0, 0]) == pytest.approx(se / np.sqrt(2), rel=0.1)
+    assert found.extra["penalty"] == pytest.approx(0.25, rel=0.2)
+    assert found.extra["priors"]["V"].startswith("normal(2.303, 1000)")
+
+
+def test_map_refuses_other_objectives() -> None:
+    with pytest.raises(DataError, match="objective must be fo, foce, focei, laplace, got 'saem'"):
+        fit(tools.bolus(), tools.draw(4, 9), method="map", objective="saem")
+
+
+# -- priors
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_prior_gradient_is_a_derivative(full: bool) -> None:
+    layout = pose(tools.bolus(Combined(0.2, 0.1), block=True, weight=True), tools.draw(4, 4)).layout
+    priors = Priors(layout, {"k": (0.3, 0.2), "omega_V": 0.4, "sigma_prop": 0.2, "correlation": 3.0}, full)
+    x = layout.start + np.random.default_rng(0).normal(0, 0.3, layout.size)
+    wide = [(priors(x + e)[0] - priors(x - e)[0]) / 2e-6 for e in 1e-6 * np.eye(x.size)]
+    assert priors(x)[1] == pytest.approx(wide, rel=1e-6, abs=1e-6)
+
+
+def test_prior_of_a_block_is_half_normal_and_lkj() -> None:
+    """In two dimensions the density of the correlation is (1 - r^2)^(shape - 1), whatever the standard deviations."""
+    layout = pose(tools.bolus(block=True), tools.draw(4, 4)).layout
+    priors = Priors(layout, {"omega_k": 0.5, "omega_V": 0.3, "correlation": 2.5}, full=True)
+    at = [layout.entries.index(e) for e in layout.entries if e.kind == "omega"]
+    x = layout.start.copy()
+
+    def density(s1: float, s2: float, r: float) -> float:
+        x[at] = np.log(s1), r * s2, np.log(s2 * np.sqrt(1 - r * r))
+        # of (log l11, l21, log l22) by (s1, s2, r): 1/s1, and the determinant of the other two
+        return priors(x)[0] - np.log(s1) + np.log(1 / (1 - r * r))
+
+    def wanted(s1: float, s2: float, r: float) -> float:
+        return -0.5 * (s1 / 0.5) ** 2 - 0.5 * (s2 / 0.3) ** 2 + 1.5 * np.log(1 - r * r)
+
+    points = [(0.3, 0.2, 0.1), (0.6, 0.1, -0.8), (0.1, 0.9, 0.5)]
+    apart = [density(*p) - wanted(*p) for p in points]
+    assert apart == pytest.approx([apart[0]] * 3, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("priors", "text"),
+    [
+        (
+            {"K": (0.2, 1.0)},
+            r"1 cannot be taken: 'K' is not estimated; what can have a prior: V, k, .*did you mean 'k'",
+        ),
+        ({"k": 0.2}, r"k must be \(value, sd on its scale\) with sd > 0, got 0.2"),
+        ({"k": (-1.0, 0.2)}, r"k: its scale has no place for the value -1"),
+        (
+            {"omega_k": -1.0, "sigma_prop": "a"},
+            r"2 cannot be taken: omega_k must be a number > 0, .* got -1.0; sigma_prop",
+        ),
+    ],
+)
+def test_priors_are_checked(priors: Any, text: str) -> None:
+    with pytest.raises(DataError, match=text):
+        fit(tools.bolus(), tools.draw(4, 4), method="map", priors=priors)

@@ -1,0 +1,302 @@
+"""SAEM and importance sampling: against quadrature, against FOCEI, and what must not matter."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import fit_sampling_tools as tools
+import numpy as np
+import pandas as pd
+import pytest
+
+from pkpd.dosing.events import read_events
+from pkpd.errors import DataError
+from pkpd.fit.api import fit
+from pkpd.fit.complete import Complete, repeated
+from pkpd.fit.importance import importance
+from pkpd.fit.problem import pose
+from pkpd.fit.saem import Saem, _settled, trace_dataset
+from pkpd.fit.saem_chains import Approximation, Chains, Point, approximation
+from pkpd.fit.saem_mean import Means
+from pkpd.fit.saem_settings import SaemSettings
+from pkpd.fit.saem_updates import Covariance
+from pkpd.model.declare import Output, Parameter, State
+from pkpd.model.model import Model
+from pkpd.model.residual import Combined, LogNormal, Proportional
+
+QUICK: dict[str, Any] = {"burn_in": 60, "smoothing": 120, "points": 128}
+
+
+def within(found: Any, other: Any, share: float) -> None:
+    """Assert that estimates agree within a share of their standard errors."""
+    for name, value in other.estimates.items():
+        assert abs(found.estimates[name] - value) < share * other.se[name], name
+
+
+# -- importance sampling
+
+
+@pytest.mark.parametrize("limit", [0.0, 2.0])
+def test_importance_sampling_is_the_integral(limit: float) -> None:
+    table = tools.draw(6, 3, sd=(0.3, 0.0), limit=limit)
+    problem = pose(tools.bolus(sd_V=None), table)
+    found = importance(problem, problem.layout.start, points=2048, seed=1)
+    exact = -2.0 * tools.marginal(table, k=0.2, V=10.0, sd=0.3, prop=0.15)
+    counted = (problem.data.censored == 0) * math.log(2 * math.pi)
+    exact -= np.bincount(problem.data.subject, counted)
+    assert (np.abs(found.ofv_i - exact) < 4.5 * found.se_i + 1e-4).all()
+    assert abs(found.ofv - exact.sum()) < 4 * found.se
+    assert found.se < 0.03
+    assert (found.ess > 0.5 * found.points).all()
+
+
+def test_importance_sampling_is_an_evaluation_by_itself() -> None:
+    table = tools.draw(5, 2)
+    found = fit(tools.bolus(), table, method="importance", points=256, covariance=None)
+    assert found.estimates["k"] == pytest.approx(0.2)
+    assert found.extra["ofv_se"] < 0.2
+    assert any("nothing is estimated" in m for m in found.messages)
+
+
+def test_importance_sampling_refuses_too_few_points() -> None:
+    problem = pose(tools.bolus(), tools.draw(2, 2))
+    with pytest.raises(DataError, match=r"points >= 16 and nu > 0, got 4 and 5"):
+        importance(problem, problem.layout.start, points=4)
+
+
+# -- parts
+
+
+def test_copies_of_subjects_are_predicted_alike() -> None:
+    problem = pose(tools.bolus(weight=True), tools.draw(4, 5))
+    eta = np.random.default_rng(0).normal(0, 0.3, (4, 2))
+    x = problem.layout.start[: problem.layout.q]
+    one, three = Complete(problem), Complete(problem, 3)
+    assert three.m == 12
+    assert repeated(problem.data, 3).n_observations == 3 * problem.data.n_observations
+    np.testing.assert_array_equal(three.predict(x, np.tile(eta, (3, 1))), np.tile(one.predict(x, eta), 3))
+
+
+def test_slopes_of_complete_data_are_derivatives() -> None:
+    problem = pose(tools.bolus(Combined(0.2, 0.1), weight=True), tools.draw(4, 5, limit=1.5))
+    complete, lay = Complete(problem), problem.layout
+    x, z = lay.start[: lay.q], lay.start[lay.q + lay.w :]
+    eta = np.random.default_rng(0).normal(0, 0.3, (4, 2))
+    found = complete.slopes(x, eta, z)
+    h = 1e-5
+    for k in range(lay.q):
+        e = h * np.eye(lay.q)[k]
+        wide = complete.slopes(x + e, eta, z).l - complete.slopes(x - e, eta, z).l
+        np.testing.assert_allclose(found.x[:, k], wide / (2 * h), rtol=1e-5, atol=1e-5)
+    for k in range(lay.s):
+        e = h * np.eye(lay.s)[k]
+        wide = complete.loglik(found.f, z + e) - complete.loglik(found.f, z - e)
+        np.testing.assert_allclose(found.z[:, k], wide / (2 * h), rtol=1e-5, atol=1e-5)
+
+
+def test_means_are_found_with_covariates() -> None:
+    table = tools.draw(6, 5)
+    problem = pose(tools.bolus(weight=True), table)
+    means = Means(Complete(problem))
+    names = [problem.layout.entries[t].name for t in means.thetas]
+    assert sorted(names) == ["V", "beta", "k"]
+    W = table.frame.groupby("ID")["W"].first().to_numpy()
+    np.testing.assert_allclose(means.C[:, 0, names.index("beta")], W - 1, atol=1e-9)
+    # a regression without noise gives its coefficients back
+    x = np.array([-1.0, 2.0, 0.5])
+    assert means.update(means.mean(x), np.diag([0.1, 0.2])) == pytest.approx(x[means.thetas])
+
+
+def test_theta_without_random_effect_is_no_mean() -> None:
+    problem = pose(tools.bolus(sd_V=None), tools.draw(6, 5))
+    means = Means(Complete(problem))
+    assert [problem.layout.entries[t].name for t in means.thetas] == ["k"]
+    assert [problem.layout.entries[t].name for t in means.others] == ["V"]
+
+
+@pytest.mark.parametrize("kernel", ["prior", "componentwise", "multivariate", "independent"])
+def test_kernel_draws_from_the_conditional_distribution(kernel: str) -> None:
+    table = tools.draw(1, 8, sd=(0.3, 0.0), prop=0.3, times=np.array([2.0, 6.0]))
+    problem = pose(tools.bolus(Proportional(0.3), sd_V=None), table)
+    copies, lay = 400, problem.layout
+    complete = Complete(problem, copies)
+    x = lay.start
+    point = Point(x[: lay.q], np.array([[0.3]]), x[lay.q + lay.w :], np.zeros((copies, 1)))
+    chains = Chains(complete, point, np.random.default_rng(1))
+    chains.psi[:] = 0.3 * np.random.default_rng(2).standard_normal((copies, 1))
+    chains.move(point, solve=True)
+    near = Approximation(*approximation(problem.objective("focei"), x, None, copies))
+    draws = []
+    for step in range(60):
+        chains.step(kernel, near)
+        if step >= 20:
+            draws.append(chains.eta[:, 0])
+    eta = np.linspace(-2, 2, 2001)
+    own = tools.subjects(table)[0]
+    f = 10.0 * np.exp(-0.2 * np.exp(eta)[:, None] * own["TIME"])
+    log_p = (-0.5 * ((own["DV"] - f) / (0.3 * f)) ** 2 - np.log(f)).sum(axis=1) - 0.5 * (eta / 0.3) ** 2
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    mean = float(p @ eta)
+    sd = math.sqrt(float(p @ (eta - mean) ** 2))
+    # 400 independent chains and some draws of each; 4 standard errors of the chains alone
+    assert np.mean(draws) == pytest.approx(mean, abs=4 * sd / 20)
+    assert np.std(draws) == pytest.approx(sd, rel=4 / math.sqrt(2 * copies))
+
+
+def test_variances_fall_slowly_while_annealing() -> None:
+    layout = pose(tools.bolus(block=True), tools.draw(4, 5)).layout
+    update = Covariance(layout, "omega").update
+    now = np.array([[0.4, 0.1], [0.1, 0.3]])
+    second = np.array([[0.01, 0.005], [0.005, 0.35]])
+    np.testing.assert_allclose(update(second, now, 0.0), second)
+    slow = update(second, now, 0.9)
+    assert slow[0, 0] == pytest.approx(0.36)
+    assert slow[1, 1] == pytest.approx(0.35)
+    assert slow[0, 1] / math.sqrt(slow[0, 0] * slow[1, 1]) == pytest.approx(0.005 / math.sqrt(0.01 * 0.35))
+
+
+def test_diagonal_covariance_stays_diagonal_and_fixed_ones_stay() -> None:
+    layout = pose(tools.bolus(), tools.draw(4, 5), fixed=["omega_V"]).layout
+    out = Covariance(layout, "omega").update(np.array([[0.5, 0.3], [0.3, 0.6]]), np.eye(2), 0.0)
+    np.testing.assert_allclose(out, [[0.5, 0.0], [0.0, 0.04]])
+
+
+# -- the whole
+
+
+def test_saem_agrees_with_focei() -> None:
+    table = tools.draw(24, 11)
+    model = tools.bolus()
+    other, found = fit(model, table), fit(model, table, method="saem", seed=1, **QUICK)
+    within(found, other, 0.35)
+    # without the approximation of FOCEI the likelihood cannot be lower than at the estimates of FOCEI
+    there = importance(other.problem, other.x, points=1024, seed=2)
+    assert found.ofv < there.ofv + 3 * math.hypot(there.se, found.extra["ofv_se"])
+    assert found.ofv == pytest.approx(other.ofv, abs=1.0)
+    assert found.extra["copies"] == 3
+    trace = trace_dataset(found)
+    assert trace["value"].dims == ("iteration", "parameter")
+    assert trace.attrs["burn_in"] == 60
+    assert trace.sizes["iteration"] == 180
+    # the chains forget start values that are far off
+    assert float(trace["value"].sel(parameter="k")[0]) != pytest.approx(other.estimates["k"], rel=1e-3)
+
+
+def test_saem_moves_thetas_and_errors_without_closed_form() -> None:
+    table = tools.draw(30, 12, sd=(0.3, 0.0), add=0.3, prop=0.1, beta=0.5)
+    model = tools.bolus(Combined(0.5, 0.2), sd_V=None, weight=True)
+    start = {"V": 14.0, "k": 0.12}
+    other = fit(model, table, start=start)
+    found = fit(model, table, method="saem", seed=2, start=start, **QUICK)
+    within(found, other, 0.35)
+    assert sorted(found.extra["mu_referenced"]) == ["beta", "k"]
+
+
+def test_saem_is_reproducible_whatever_the_threads() -> None:
+    table = tools.draw(70, 13)
+    x = []
+    for threads in (1, 2):
+        problem = pose(tools.bolus(block=True), table, threads=threads)
+        run = Saem(problem, SaemSettings(burn_in=8, smoothing=8, seed=5))
+        x.append(run.run())
+    np.testing.assert_array_equal(x[0], x[1])
+    other = Saem(problem, SaemSettings(burn_in=8, smoothing=8, seed=6)).run()
+    assert (other != x[0]).any()
+
+
+def test_saem_can_be_interrupted() -> None:
+    def stop(step: Any) -> None:
+        if step.iteration == 6:
+            raise KeyboardInterrupt
+
+    found = fit(
+        tools.bolus(), tools.draw(10, 3), method="saem", burn_in=20, smoothing=20, points=0, progress=stop,
+        covariance=None,
+    )  # fmt: skip
+    assert not found.converged
+    assert any("interrupted after 7 of 40 iterations" in m for m in found.messages)
+    assert any("the objective is that of FOCEI" in m for m in found.messages)
+
+
+def test_saem_tells_when_it_has_not_settled() -> None:
+    run = Saem(pose(tools.bolus(), tools.draw(10, 3)), SaemSettings(burn_in=10, smoothing=8))
+    drifts = np.zeros((18, run.layout.size))
+    drifts[:, 2] = 0.1 * np.arange(18)
+    run.history = list(run.layout.start + drifts)
+    curvature = 2.0 * np.eye(run.layout.size)
+    # standard errors are 1; the averages of two quarters of 2 iterations are 0.2 apart
+    assert _settled(run, curvature) == (True, "")
+    converged, said = _settled(run, 4.0 * curvature)
+    assert not converged
+    assert said.startswith(
+        "omega_k has not settled: its averages over the last two quarters of the smoothing differ by 0.40"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"burnin": 3}, r"no option 'burnin'; it has .*burn_in.*did you mean 'burn_in'"),
+        ({"burn_in": 0, "smoothing": 2.5}, r"burn_in must be a whole number >= 1, got 0; smoothing .* >= 4, got 2.5"),
+        ({"kernels": {"prio": 1}}, r"kernels names 'prio', known are prior.*did you mean 'prior'"),
+        ({"annealing": 1.5}, r"annealing must be in \[0, 1\), got 1.5"),
+        ({"power": 0.3}, r"power must be in \(0.5, 1\], got 0.3"),
+    ],
+)
+def test_saem_refuses_options(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(DataError, match=text):
+        fit(tools.bolus(), tools.draw(3, 3), method="saem", **options)
+
+
+def test_saem_needs_random_effects() -> None:
+    with pytest.raises(DataError, match=r"needs random effects, and model 'bolus' has none; use method 'naive_pooled'"):
+        fit(tools.bolus(sd_k=None, sd_V=None), tools.draw(3, 3), method="saem")
+
+
+@pytest.mark.slow
+def test_saem_with_a_block_and_censored_data_agrees_with_laplace() -> None:
+    table = tools.draw(60, 21, rho=0.6, limit=1.0)
+    model = tools.bolus(block=True)
+    other = fit(model, table, method="laplace")
+    found = fit(model, table, method="saem", seed=3)
+    within(found, other, 0.3)
+    assert found.ofv == pytest.approx(other.ofv, abs=1.0)
+
+
+@pytest.mark.slow
+def test_saem_with_lognormal_error_agrees_with_focei() -> None:
+    table = tools.draw(40, 22)
+    model = tools.bolus(LogNormal(0.3))
+    within(fit(model, table, method="saem", seed=3), fit(model, table), 0.3)
+
+
+@pytest.mark.slow
+def test_saem_finds_the_truth_of_the_simulated_oral_set(shared: Path) -> None:
+    frame = pd.read_csv(shared / "reference/estimation/Oral_1CPT.csv")
+    truth = frame.groupby("ID")[["CL", "V", "KA"]].first()
+    frame["SS"] = frame["SS"].replace(99, 0)
+    table = read_events(frame.drop(columns=["CL", "V", "KA", "LNDV", "DOSE", "SD"]))
+    model = Model(
+        "oral",
+        states=[State("depot", "ug"), State("central", "ug")],
+        parameters=[
+            Parameter("CL", 3.0, "L/h", cv=0.4), Parameter("V", 50.0, "L", cv=0.4), Parameter("ka", 1.5, "1/h", cv=0.4),
+        ],
+        outputs=[Output("Cc", "ug/L", error=Proportional(0.3))],
+        dynamics=lambda t, x, p: {"depot": -p.ka * x.depot, "central": p.ka * x.depot - p.CL * x.central / p.V},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )  # fmt: skip
+    found = fit(model, table, method="saem")
+    assert found.converged
+    within(found, fit(model, table), 0.35)
+    interval = found.ci()
+    for name, value in (("CL", 4.0), ("V", 70.0), ("ka", 1.0)):
+        assert interval[name][0] < value < interval[name][1]
+    assert found.estimates["sigma_prop"] == pytest.approx(0.2, abs=3 * found.se["sigma_prop"])
+    # variances: those of the subjects that were drawn
+    for name, column in (("CL", "CL"), ("V", "V"), ("ka", "KA")):
+        low, high = interval[f"omega_{name}"]
+        assert low < np.log(truth[column]).var() < high
