@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PARTS = ("W1", "W2", "W3", "W4", "latency", "startup", "threads", "memory")
-PACKAGES = ("numpy", "numba", "scipy", "numbalsoda", "diffrax", "jax")
+PARTS = ("W1", "W2", "W3", "W4", "latency", "startup", "threads", "memory", "focei", "saem", "gradient")
+PACKAGES = ("numpy", "numba", "scipy", "numbalsoda", "diffrax", "jax", "pynlme")
 
 
 def main() -> None:
@@ -105,6 +105,10 @@ def _race(part: str, options: argparse.Namespace) -> tuple[Any, list[Any]]:
 def _measure(part: str, options: argparse.Namespace) -> list[Any]:
     from benchmarks import startup
 
+    if part in ("focei", "saem", "gradient"):
+        from benchmarks import estimation
+
+        return estimation.estimation_lines(part, options.repeats)
     if part == "startup":
         return startup.startup(options.repeats)
     if part == "latency":

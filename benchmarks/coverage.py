@@ -11,6 +11,7 @@ import argparse
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 
     from pkpd import EventTable, Model
 
-__all__ = ["STORED", "TRUTH", "main", "one_trial", "summary"]
+__all__ = ["DESIGNS", "STORED", "TRUTH", "main", "one_trial", "oral", "stored", "summary", "trial"]
 
-STORED = Path(__file__).parent / "stored" / "coverage.csv"
+STORED = Path(__file__).parent / "stored"
 TRUTH = {"CL": 4.0, "V": 70.0, "ka": 1.0, "omega_CL": 0.09, "omega_V": 0.09, "omega_ka": 0.09, "sigma_prop": 0.2}
-THETAS = ("CL", "V", "ka")
-TIMES = (0.25, 0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 36.0)
+#: times of samples, h
+DESIGNS = {
+    "lean": (0.25, 0.75, 1.5, 3.0, 6.0, 12.0, 24.0, 36.0),
+    "rich": (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 36.0, 48.0),
+}
 SUBJECTS = 40
 KINDS = ("R", "RS")
 
@@ -47,7 +51,7 @@ def oral(prop: float = 0.2, sd: float = 0.3) -> Model:
     )
 
 
-def trial(seed: int, subjects: int = SUBJECTS, times: tuple[float, ...] = TIMES) -> EventTable:
+def trial(seed: int, subjects: int = SUBJECTS, times: tuple[float, ...] = DESIGNS["lean"]) -> EventTable:
     """Return the data of one simulated trial: 100 mg by mouth for everyone.
 
     Parameters
@@ -67,12 +71,19 @@ def trial(seed: int, subjects: int = SUBJECTS, times: tuple[float, ...] = TIMES)
     return pkpd.read_events(table.frame.drop(columns="MDV"))
 
 
-def one_trial(number: int) -> list[dict[str, Any]]:
+def stored(method: str = "focei", design: str = "lean") -> Path:
+    """Return where the estimates of a method and a design are kept."""
+    return STORED / f"coverage_{method}_{design}.csv"
+
+
+def one_trial(number: int, method: str = "focei", design: str = "lean") -> list[dict[str, Any]]:
     """Return a row for each quantity and kind of covariance of one trial; the search starts off the truth."""
     from pkpd.fit.api import fit
 
     start = {"CL": 3.0, "V": 50.0, "ka": 1.5, "sigma_prop": 0.3}
-    found = fit(oral(), trial(1000 + number), "focei", start=start, threads=1)
+    options: dict[str, Any] = {"points": 0} if method == "saem" else {}
+    table = trial(1000 + number, times=DESIGNS[design])
+    found = fit(oral(), table, method, start=start, threads=1, **options)
     rows = []
     for kind in KINDS:
         if kind != "R" and found.converged:
@@ -107,21 +118,26 @@ def main() -> None:
     """Fit the trials over all processes, store the result and print the coverage."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=str(__doc__).splitlines()[0])
     parser.add_argument("--trials", type=int, default=200, help="simulated trials (200)")
+    parser.add_argument("--method", default="focei", choices=("focei", "laplace", "saem"), help="of estimation (focei)")
+    parser.add_argument("--design", default="lean", choices=tuple(DESIGNS), help="8 or 15 samples a subject (lean)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="fits at a time (all cores)")
-    parser.add_argument("--out", type=Path, default=STORED, help="where the estimates go")
+    parser.add_argument("--show", action="store_true", help="print what is stored, fit nothing")
     options = parser.parse_args()
     import pandas as pd
 
-    begun = time.perf_counter()
-    one_trial(0)  # compiles once, before the processes start
-    with ProcessPoolExecutor(options.processes) as pool:
-        rows = [row for part in pool.map(one_trial, range(options.trials), chunksize=4) for row in part]
-    frame = pd.DataFrame(rows)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(options.out, index=False, float_format="%.6g")
+    path = stored(options.method, options.design)
+    if not options.show:
+        begun = time.perf_counter()
+        one = partial(one_trial, method=options.method, design=options.design)
+        one(0)  # compiles once, before the processes start
+        with ProcessPoolExecutor(options.processes) as pool:
+            rows = [row for part in pool.map(one, range(options.trials), chunksize=4) for row in part]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
+        print(f"{options.trials} trials in {time.perf_counter() - begun:.0f} s, written to {path}")
+    frame = pd.read_csv(path)
     print(summary(frame).round({"coverage": 3, "bias": 4, "se": 4, "sd": 4}).to_string(index=False))
-    failed = frame.loc[frame["low"].isna(), "trial"].nunique()
-    print(f"{options.trials} trials, {failed} with a missing interval; {time.perf_counter() - begun:.0f} s; {options.out}")
+    print(f"{frame.loc[frame['low'].isna(), 'trial'].nunique()} trials with a missing interval")
 
 
 if __name__ == "__main__":

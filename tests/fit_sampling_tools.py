@@ -16,6 +16,10 @@ from pkpd.model.residual import Proportional, ResidualError
 TIMES = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 12.0])
 
 
+def _weighed(p: Any, c: Any) -> dict[str, Any]:
+    return {"k": p.k * exp(p.beta * (c.W - 1))}
+
+
 def bolus(
     error: ResidualError | None = None, *, sd_V: float | None = 0.2, sd_k: float | None = 0.3, block: bool = False,
     weight: bool = False,
@@ -25,12 +29,8 @@ def bolus(
         Parameter("k", 0.2, "1/h", sd=None if block else sd_k),
         Parameter("V", 10.0, "L", sd=None if block else sd_V),
     ]
-    individual: Any = None
     if weight:
         parameters.append(Parameter("beta", 0.0, "", scale="additive"))
-
-        def individual(p: Any, c: Any) -> dict[str, Any]:
-            return {"k": p.k * exp(p.beta * (c.W - 1))}
 
     return Model(
         "bolus",
@@ -39,7 +39,7 @@ def bolus(
         parameters=parameters,
         omega=[Omega(["k", "V"], [[0.09], [0.02, 0.04]])] if block else [],
         outputs=[Output("Cc", "mg/L", error=error or Proportional(0.15))],
-        individual=individual,
+        individual=_weighed if weight else None,
         dynamics=lambda t, x, p: {"central": -p.k * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
     )

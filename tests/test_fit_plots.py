@@ -85,7 +85,7 @@ def test_goodness_of_fit_refuses_what_has_no_residuals(several):
     with pytest.raises(DataError, match=r"a fit is needed, or its diagnostics\(\), got dict"):
         goodness_of_fit({})  # type: ignore[arg-type]
     grades = several.diagnostics(n=0)
-    with pytest.raises(DataError, match="no output has residuals; grades and events are seen in a VPC"):
+    with pytest.raises(DataError, match="no output has residuals; a VPC shows grades"):
         goodness_of_fit(grades.isel(row=(grades["output"] == "G").values))
 
 

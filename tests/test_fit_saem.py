@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 
 from pkpd.dosing.events import read_events
-from pkpd.errors import DataError
+from pkpd.errors import DataError, PkpdError
 from pkpd.fit.api import fit
 from pkpd.fit.complete import Complete, repeated
 from pkpd.fit.importance import importance
 from pkpd.fit.problem import pose
 from pkpd.fit.saem import Saem, _settled, trace_dataset
-from pkpd.fit.saem_chains import Approximation, Chains, Point, approximation
+from pkpd.fit.saem_chains import Approximation, Chains, Point, approximation, occasions_of
 from pkpd.fit.saem_mean import Means
 from pkpd.fit.saem_settings import SaemSettings
 from pkpd.fit.saem_updates import Covariance
-from pkpd.model.declare import Output, Parameter, State
+from pkpd.model.declare import Omega, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Combined, LogNormal, Proportional
 
@@ -50,6 +50,27 @@ def test_importance_sampling_is_the_integral(limit: float) -> None:
     assert abs(found.ofv - exact.sum()) < 4 * found.se
     assert found.se < 0.03
     assert (found.ess > 0.5 * found.points).all()
+
+
+def test_importance_sampling_of_correlated_effects_is_the_integral() -> None:
+    from scipy.stats import multivariate_normal, norm
+
+    table = tools.draw(3, 21, rho=0.6, limit=1.0)
+    problem = pose(tools.bolus(block=True), table)
+    found = importance(problem, problem.layout.start, points=2048, seed=1)
+    grid = np.linspace(-1.6, 1.6, 321)
+    a, b = np.meshgrid(grid, grid, indexing="ij")
+    normal: Any = multivariate_normal
+    prior = normal([0, 0], [[0.09, 0.02], [0.02, 0.04]]).logpdf(np.dstack([a, b]))
+    exact = []
+    for own in tools.subjects(table):
+        total = prior.copy()
+        for t, y, below in zip(own["TIME"], own["DV"], own["CENS"], strict=True):
+            f = 10.0 * np.exp(-b - 0.2 * np.exp(a) * t)
+            constant = 0.5 * math.log(2 * math.pi)
+            total += norm.logcdf(y, f, 0.15 * f) if below else norm.logpdf(y, f, 0.15 * f) + constant
+        exact.append(-2.0 * np.log(np.exp(total).sum() * (grid[1] - grid[0]) ** 2))
+    assert (np.abs(found.ofv_i - exact) < 4.5 * found.se_i + 1e-4).all()
 
 
 def test_importance_sampling_is_an_evaluation_by_itself() -> None:
@@ -221,6 +242,26 @@ def test_saem_can_be_interrupted() -> None:
     assert any("the objective is that of FOCEI" in m for m in found.messages)
 
 
+def test_saem_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    def stop(step: Any) -> None:
+        if step.iteration == 33:
+            raise KeyboardInterrupt
+
+    table, path = tools.draw(10, 3), tmp_path / "state.npz"
+    how: dict[str, Any] = {"method": "saem", "burn_in": 30, "smoothing": 20, "points": 0, "covariance": None, "seed": 3}
+    model = tools.bolus(Combined(0.2, 0.1))
+    whole = fit(model, table, **how)
+    fit(model, table, checkpoint=path, progress=stop, **how)
+    found = fit(model, table, checkpoint=path, **how)
+    assert any("went on from checkpoint" in m and "iteration 30" in m for m in found.messages)
+    np.testing.assert_array_equal(found.x, whole.x)
+    with pytest.raises(PkpdError, match="is of another run"):
+        fit(model, table, checkpoint=path, **{**how, "seed": 4})
+    path.write_bytes(b"nothing")
+    with pytest.raises(PkpdError, match="cannot be read"):
+        fit(model, table, checkpoint=path, **how)
+
+
 def test_saem_tells_when_it_has_not_settled() -> None:
     run = Saem(pose(tools.bolus(), tools.draw(10, 3)), SaemSettings(burn_in=10, smoothing=8))
     drifts = np.zeros((18, run.layout.size))
@@ -263,7 +304,8 @@ def test_saem_with_a_block_and_censored_data_agrees_with_laplace() -> None:
     other = fit(model, table, method="laplace")
     found = fit(model, table, method="saem", seed=3)
     within(found, other, 0.3)
-    assert found.ofv == pytest.approx(other.ofv, abs=1.0)
+    there = importance(other.problem, other.x, points=1024, seed=2)
+    assert found.ofv < there.ofv + 3 * math.hypot(there.se, found.extra["ofv_se"])
 
 
 @pytest.mark.slow
@@ -291,7 +333,7 @@ def test_saem_finds_the_truth_of_the_simulated_oral_set(shared: Path) -> None:
     )  # fmt: skip
     found = fit(model, table, method="saem")
     assert found.converged
-    within(found, fit(model, table), 0.35)
+    within(found, fit(model, table), 0.5)
     interval = found.ci()
     for name, value in (("CL", 4.0), ("V", 70.0), ("ka", 1.0)):
         assert interval[name][0] < value < interval[name][1]
@@ -300,3 +342,50 @@ def test_saem_finds_the_truth_of_the_simulated_oral_set(shared: Path) -> None:
     for name, column in (("CL", "CL"), ("V", "V"), ("ka", "KA")):
         low, high = interval[f"omega_{name}"]
         assert low < np.log(truth[column]).var() < high
+
+
+def occasions(m: int, seed: int) -> Any:
+    """Return data of two occasions per subject, with effects of both levels on k."""
+    rng, rows = np.random.default_rng(seed), []
+    for i in range(m):
+        eta, V = 0.3 * rng.standard_normal(), 10 * np.exp(0.2 * rng.standard_normal())
+        for o in range(2):
+            k = 0.2 * np.exp(eta + 0.25 * rng.standard_normal())
+            if i % 4 == 0 and o:
+                continue
+            rows.append({"ID": i, "TIME": 100.0 * o, "AMT": 100.0, "EVID": 4, "DV": np.nan, "OCC": o + 1})
+            f = 100 / V * np.exp(-k * tools.TIMES)
+            y = f * (1 + 0.1 * rng.standard_normal(f.size))
+            rows += [
+                {"ID": i, "TIME": 100.0 * o + t, "AMT": 0.0, "EVID": 0, "DV": v, "OCC": o + 1}
+                for t, v in zip(tools.TIMES, y, strict=True)
+            ]
+    return read_events(pd.DataFrame(rows))
+
+
+def between() -> Model:
+    return Model(
+        "between",
+        states=[State("central", "mg")],
+        parameters=[Parameter("k", 0.15, "1/h", sd=0.2), Parameter("V", 12.0, "L", sd=0.3)],
+        omega_iov=[Omega(["k"], [[0.04]])],
+        outputs=[Output("Cc", "mg/L", error=Proportional(0.2))],
+        dynamics=lambda t, x, p: {"central": -p.k * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+
+
+def test_occasions_that_a_subject_has_not_are_left_alone() -> None:
+    complete = Complete(pose(between(), occasions(8, 1)), 2)
+    active = occasions_of(complete)
+    assert active.shape == (16, 4)
+    assert active[:, :3].all()
+    np.testing.assert_array_equal(active[:, 3], np.tile([False, True, True, True, False, True, True, True], 2))
+
+
+@pytest.mark.slow
+def test_saem_with_occasions_agrees_with_focei() -> None:
+    table = occasions(40, 2)
+    other, found = fit(between(), table), fit(between(), table, method="saem", seed=1)
+    within(found, other, 0.35)
+    assert sorted(found.extra["mu_referenced"]) == ["V", "k"]

@@ -110,8 +110,8 @@ def bootstrap(
     run = runner_of(fit.method)
     check_seed(seed)
     head = {
-        "what": "bootstrap", "method": fit.method, "labels": list(fit.layout.labels), "x": fit.x, "seed": seed, "by": by,
-        "subjects": [str(v) for v in fit.data.labels], "options": {k: str(v) for k, v in options.items()},
+        "what": "bootstrap", "method": fit.method, "labels": list(fit.layout.labels), "x": fit.x, "seed": seed,
+        "by": by, "subjects": [str(v) for v in fit.data.labels], "options": {k: str(v) for k, v in options.items()},
     }  # fmt: skip
 
     def piece(k: int) -> Callable[[], Record]:
@@ -119,8 +119,8 @@ def bootstrap(
 
     work = {str(k): piece(k) for k in range(n)}
     done = run_pieces(
-        work, text=f"bootstrap of {fit.layout.model.name}", head=head, threads=threads_for(threads, fit.data), progress=progress,
-        checkpoint=checkpoint,
+        work, text=f"bootstrap of {fit.layout.model.name}", head=head,
+        threads=threads_for(threads, fit.data), progress=progress, checkpoint=checkpoint,
     )  # fmt: skip
     return _collected(fit, {int(k): r for k, r in done.records.items()}, done.messages(n, checkpoint))
 

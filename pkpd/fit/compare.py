@@ -110,17 +110,21 @@ def likelihood_ratio(smaller: Fit, larger: Fit, *, boundary: int = 0) -> Likelih
     if not 0 <= operator.index(boundary) <= df:
         raise PkpdError(f"likelihood_ratio: boundary must be from 0 to {df}, the further estimates, got {boundary}")
     drop = smaller.ofv - larger.ofv
-    messages = [f"the {w} model has not converged" for w, f in (("smaller", smaller), ("larger", larger)) if not f.converged]
+    messages = [
+        f"the {w} model has not converged" for w, f in (("smaller", smaller), ("larger", larger)) if not f.converged
+    ]
     if drop < -NOISE:
         messages.append(
-            "the larger model fits worse, which cannot be where it holds the smaller one: it has not found its optimum, "
-            "or the models are not nested"
+            "the larger model fits worse, which cannot be where it holds the smaller one: it has not found its "
+            "optimum, or the models are not nested"
         )
     known = set(larger.layout.labels)
     if gone := [n for n in smaller.layout.labels if n not in known]:
         messages.append(f"the larger model does not estimate {', '.join(gone)}: are the models nested?")
     messages += [
-        f"objectives are known to -+ {f.extra['ofv_se']:.2g} only" for f in (smaller,) if f.extra.get("ofv_se", 0.0) > 0.05
+        f"objectives are known to -+ {f.extra['ofv_se']:.2g} only"
+        for f in (smaller,)
+        if f.extra.get("ofv_se", 0.0) > 0.05
     ]
     return LikelihoodRatio(drop, df, chi2_tail(drop, df, boundary), boundary, tuple(messages))
 
@@ -167,15 +171,17 @@ def compare_fits(*fits: Fit, **named: Fit) -> pd.DataFrame:
         raise PkpdError(f"compare_fits: give two fits or more, got {len(every)}")
     _same(*every.items())
     rows = {
-        n: [f.n_parameters, f.ofv, f.loglik, f.aic, f.bic, f.converged, f.condition_number, f.method]
+        n: [f.n_parameters, f.ofv, f.loglik, f.aic, 0.0, 0.0, f.bic, 0.0, f.converged, f.condition_number, f.method]
         for n, f in every.items()
     }
-    columns = ["parameters", "ofv", "loglik", "aic", "bic", "converged", "condition_number", "method"]
+    columns = [
+        "parameters", "ofv", "loglik", "aic", "daic", "weight", "bic", "dbic", "converged", "condition_number", "method",
+    ]  # fmt: skip
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).sort_values("aic", kind="stable")
     for name in ("aic", "bic"):
-        table.insert(table.columns.get_loc(name) + 1, f"d{name}", table[name] - table[name].min())
+        table[f"d{name}"] = table[name] - table[name].min()
     weight = np.exp(-0.5 * table["daic"])
-    table.insert(table.columns.get_loc("daic") + 1, "weight", weight / weight.sum())
+    table["weight"] = weight / weight.sum()
     return table
 
 
@@ -193,8 +199,8 @@ def _same(*fits: tuple[str, Fit]) -> None:
             )
     if off:
         raise PkpdError(
-            f"likelihoods cannot be compared between {len(off)} of {len(fits)} fits: {'; '.join(off)}; fit the same rows by "
-            "the same method"
+            f"likelihoods cannot be compared between {len(off)} of {len(fits)} fits: {'; '.join(off)}; fit the same "
+            "rows by the same method"
         )
 
 

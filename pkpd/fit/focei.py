@@ -57,6 +57,7 @@ def estimate(
     begun = time.perf_counter()
     layout, messages = problem.layout, list(problem.messages)
     objective = problem.objective(method)
+    problem.predictor.announce()
     problem.check_start(objective)
     keeper = _Keeper(layout, method, None if checkpoint is None else Path(checkpoint), progress)
     start = keeper.resumed(messages)

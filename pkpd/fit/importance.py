@@ -128,8 +128,8 @@ def importance(
         draws[r] = values
         log_w[r] = _weights(complete, theta, z, factor, values, active, copies) - log_h
     # of the proposals: t is scaled by the factor, restricted to the effects that a subject has
-    diagonal = np.log(np.abs(np.diagonal(root, axis1=1, axis2=2)))
-    log_w += np.where(active, diagonal, 0.0).sum(axis=1)
+    own = active[:, :, None] & active[:, None, :]
+    log_w += np.linalg.slogdet(np.where(own, root, np.eye(p)))[1]
     return _summary(problem, log_w, draws)
 
 

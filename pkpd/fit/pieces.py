@@ -148,8 +148,8 @@ def _read(path: Path, head: Record) -> dict[str, Record]:
     off = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
     if off:
         raise PkpdError(
-            f"{head['what']}: checkpoint {path} is of other work: {', '.join(off)} differ{'s' if len(off) == 1 else ''}; "
-            "name a new file, or call as before"
+            f"{head['what']}: checkpoint {path} is of other work: {', '.join(off)} differ{'s' if len(off) == 1 else ''}"
+            "; name a new file, or call as before"
         )
     out: dict[str, Record] = {}
     for line in lines[1:-1]:

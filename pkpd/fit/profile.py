@@ -64,7 +64,7 @@ def profile(
     -------
     SensitivityResult
         ``data`` holds ``estimate``, ``low``, ``high`` (NaN where open) and ``flag`` of each parameter, and the curves
-        ``value``, ``drop`` (rise of the objective) and ``refit`` (all estimates there). ``pkpd.plot.profiles`` draws it.
+        ``value``, ``drop`` (rise of the objective) and ``refit`` (all estimates there).
 
     Raises
     ------
@@ -122,8 +122,8 @@ def _logs(layout: Layout) -> np.ndarray:
 class Held(Problem):
     """The objective with one natural quantity held, on the axes of the estimated vector.
 
-    The held number of the vector follows from the quantity and the others: a variance of correlated effects, say, is the
-    sum of squares of a row of the Cholesky factor.
+    The held number of the vector follows from the quantity and the others: a variance of correlated effects, say, is
+    the sum of squares of a row of the Cholesky factor.
 
     Parameters
     ----------
@@ -142,11 +142,18 @@ class Held(Problem):
         self.kind = "coordinate"
         if entry.kind in ("omega", "iov"):
             self.kind = "variance" if entry.at[0] == entry.at[1] else "covariance"
-        axes = [Transform(False, max(a, -FAR), min(b, FAR), (0.0, 0.0)) for a, b in zip(layout.low, layout.high, strict=True)]
+        axes = [
+            Transform(False, max(a, -FAR), min(b, FAR), (0.0, 0.0))
+            for a, b in zip(layout.low, layout.high, strict=True)
+        ]
         super().__init__(list(layout.labels), lambda v: math.nan, None, axes)
         here, top = self.axis(x), objective(x)
         self.top, self.fisher = -0.5 * top.ofv, top.fisher
-        size = math.log(reach) if self.kind == "variance" or entry.scale in ("log", "logit") else reach * max(1.0, abs(here))
+        size = (
+            math.log(reach)
+            if self.kind == "variance" or entry.scale in ("log", "logit")
+            else reach * max(1.0, abs(here))
+        )
         low, high = (-FAR, FAR) if self.kind != "coordinate" else (axes[k].low, axes[k].high)
         axes[k] = Transform(False, low, high, (max(low, here - size), min(high, here + size)))
 
@@ -321,5 +328,10 @@ def _result(
     }
     units = [layout.model.parameters[n].unit or "1" if n in layout.model.parameters else "1" for n in chosen]
     logs = [held[n].kind == "variance" or layout.entries[held[n].k].scale == "log" for n in chosen]
-    coords = {"parameter": chosen, "free": list(layout.labels), "log": ("parameter", logs), "units": ("parameter", units)}
+    coords = {
+        "parameter": chosen,
+        "free": list(layout.labels),
+        "log": ("parameter", logs),
+        "units": ("parameter", units),
+    }
     return SensitivityResult("profile", xr.Dataset(data, coords, about), tuple(notes))

@@ -31,10 +31,10 @@ LEAST = 0.01
 class Relation:
     """An effect of a covariate on a parameter.
 
-    On the log scale, of parameters that vary log-normally and of those without variability, it multiplies the parameter:
-    ``linear`` by ``1 + theta (cov - centre)``, ``power`` by ``(cov / centre)^theta``, ``exponential`` by ``exp(theta
-    (cov - centre))``, ``categorical`` by ``exp(theta_k)`` at level k. On the logit and additive scales ``linear`` and
-    ``categorical`` add ``theta (cov - centre)`` and ``theta_k`` there.
+    Where the parameter is on the log scale it is multiplied: ``linear`` by ``1 + theta (cov - centre)``, ``power`` by
+    ``(cov / centre)^theta``, ``exponential`` by ``exp(theta (cov - centre))``, ``categorical`` by ``exp(theta_k)`` at
+    level k. On the logit and additive scales ``linear`` and ``categorical`` add ``theta (cov - centre)`` and
+    ``theta_k`` there.
 
     Attributes
     ----------
@@ -150,9 +150,8 @@ def relations_for(fit: Fit, wanted: Mapping[str, Any]) -> list[Relation]:
     ----------
     fit : Fit
     wanted : mapping of parameter to covariates
-        ``{"CL": ["WT", "AGE"]}`` tries the power relation of covariates that are positive, else the linear one, and the
-        categorical one of those with two values only; ``{"CL": {"WT": ["power", "linear"], "SEX": "categorical"}}`` says
-        which.
+        ``{"CL": ["WT", "AGE"]}`` tries the categorical relation of covariates with two values, the power relation of
+        those that are positive, else the linear one; ``{"CL": {"WT": ["power", "linear"]}}`` says which.
 
     Raises
     ------
@@ -189,7 +188,9 @@ def _values(table: EventTable, covariate: str) -> np.ndarray:
     """Return the covariate's value of each subject: its first."""
     if covariate not in table.covariates:
         known = list(table.covariates)
-        raise DataError(f"the data have no covariate '{covariate}'; they have {', '.join(known)}{nearest(covariate, known)}")
+        raise DataError(
+            f"the data have no covariate '{covariate}'; they have {', '.join(known)}{nearest(covariate, known)}"
+        )
     values = table.frame[covariate].to_numpy(np.float64)[np.asarray(table.starts)[:-1]]
     if not np.isfinite(values).all():
         raise DataError(f"covariate '{covariate}' is missing in {int((~np.isfinite(values)).sum())} subjects")
@@ -209,17 +210,21 @@ def _relation(parameter: Parameter, covariate: str, shape: str, values: np.ndarr
         raise PkpdError(f"relation must be {', '.join(SHAPES)}, got {shape!r}{nearest(str(shape), SHAPES)}")
     if shape in ("power", "exponential") and not _multiplies(parameter):
         raise PkpdError(
-            f"{shape} of {covariate} on {parameter.name}: the parameter is on the {parameter.scale} scale, where effects "
-            "are linear or categorical"
+            f"{shape} of {covariate} on {parameter.name}: the parameter is on the {parameter.scale} scale, where "
+            "effects are linear or categorical"
         )
     if shape == "power" and values.min() <= 0:
-        raise PkpdError(f"power of {covariate} on {parameter.name}: the covariate must be > 0, its least is {values.min():g}")
+        raise PkpdError(
+            f"power of {covariate} on {parameter.name}: the covariate must be > 0, its least is {values.min():g}"
+        )
     if shape != "categorical":
         centre, low, high = float(np.median(values)), float(values.min()), float(values.max())
         return Relation(parameter.name, covariate, shape, centre, (), low, high)
     levels, counts = np.unique(values, return_counts=True)
     if levels.size > LEVELS:
-        raise PkpdError(f"categorical of {covariate} on {parameter.name}: it has {levels.size} values, {LEVELS} at most")
+        raise PkpdError(
+            f"categorical of {covariate} on {parameter.name}: it has {levels.size} values, {LEVELS} at most"
+        )
     usual = int(np.argmax(counts))
     return Relation(
         parameter.name, covariate, shape, float(levels[usual]), tuple(float(v) for v in np.delete(levels, usual))
@@ -256,11 +261,10 @@ def with_relations(model: Model, relations: Sequence[Relation], name: str | None
         for r in {r.covariate: r for r in relations}.values()
         if r.covariate not in model.covariates
     ]
-    added = [
-        q
-        for r in relations
-        for q in r.parameters(model.covariates[r.covariate].unit if r.covariate in model.covariates else "", _multiplies(model.parameters[r.parameter]))
-    ]  # fmt: skip
+    units = {n: c.unit for n, c in model.covariates.items()}
+    added: list[Parameter] = []
+    for r in relations:
+        added += r.parameters(units.get(r.covariate, ""), _multiplies(model.parameters[r.parameter]))
     inside = [n for n in model.iov_etas if n in own]
     at = [model.iov_etas.index(n) for n in inside]
     routines: dict[str, Any] = {role: _plain(model, role) for role in model.routines if role != "individual"}

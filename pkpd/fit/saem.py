@@ -17,6 +17,7 @@ the approximation at the mode).
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from pkpd.fit.objective import factor_of
 from pkpd.fit.optimise import Step
 from pkpd.fit.result import Fit
 from pkpd.fit.saem_chains import Approximation, Chains, Point, approximation
+from pkpd.fit.saem_checkpoint import EVERY, Checkpoint
 from pkpd.fit.saem_mean import Means
 from pkpd.fit.saem_settings import ENOUGH, SaemSettings
 from pkpd.fit.saem_updates import Covariance, assemble, residuals_of
@@ -104,7 +106,7 @@ class Saem:
     def run(self, watch: Callable[[int, Saem], Any] | None = None) -> np.ndarray:
         """Return the estimated vector; KeyboardInterrupt ends the run with what there is so far."""
         try:
-            for k in range(self.total):
+            for k in range(len(self.history), self.total):
                 self._iterate(k)
                 if watch is not None:
                     watch(k, self)
@@ -252,7 +254,7 @@ class Saem:
 
 def estimate(
     problem: Problem, method: str = "saem", *, points: int = 512, progress: Callable[[Step], Any] | None = None,
-    **settings: Any,
+    checkpoint: str | os.PathLike[str] | None = None, **settings: Any,
 ) -> Fit:  # fmt: skip
     """Estimate by stochastic approximation EM, with the objective by importance sampling at the end.
 
@@ -264,6 +266,8 @@ def estimate(
         Of importance sampling, per subject; 0 for none: the objective is FOCEI's at the estimates then.
     progress : callable, optional
         Called with each iteration; its ``ofv`` is -2 log-likelihood given the random effects of the chains.
+    checkpoint : path, optional
+        File that the state is written to every 10 iterations, and read from if it is there.
     **settings
         Of :class:`pkpd.fit.saem_settings.SaemSettings`: burn_in, smoothing, chains, annealing, power, kernels, refresh,
         seed.
@@ -278,12 +282,18 @@ def estimate(
     begun = time.perf_counter()
     run = Saem(problem, SaemSettings.of(settings))
 
+    messages = list(problem.messages)
+    kept = None if checkpoint is None else Checkpoint(checkpoint, run)
+    if kept is not None and kept.read():
+        messages.append(f"went on from checkpoint {kept.path} (iteration {len(run.history)})")
+
     def watch(k: int, run: Saem) -> None:
+        if kept is not None and (k + 1) % EVERY == 0:
+            kept.write()
         if progress is not None:
             progress(Step(k, run.fit_of_data[-1], run.history[-1], math.nan))
 
     x = run.run(watch)
-    messages = list(problem.messages)
     outcome = run.objective(x)
     _, factor, _, _ = run.objective.unpack(x)
     effects = outcome.u @ factor.T

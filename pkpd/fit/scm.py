@@ -1,4 +1,4 @@
-"""Stepwise covariate search: relations are added while the fit gets better, then taken away where it does not get worse."""
+"""Stepwise covariate search: relations are added while they better the fit, then taken away where they do not."""
 
 from __future__ import annotations
 
@@ -49,9 +49,11 @@ class CovariateSearch:
 
     def __repr__(self) -> str:
         chosen = self.log[self.log["chosen"]]
-        lines = [f"Covariate search of '{self.fit.layout.model.name}' by {self.fit.method}: {len(self.log)} models tried"]
+        lines = [
+            f"Covariate search of '{self.fit.layout.model.name}' by {self.fit.method}: {len(self.log)} models tried"
+        ]
         lines += [f"  {m}" for m in self.messages]
-        for row in chosen.to_dict("records"):
+        for _, row in chosen.iterrows():
             verb = "added" if row["direction"] == "forward" else "taken away"
             lines.append(f"  {row['step']}. {verb}: {row['relation']}, dOFV {row['drop']:.2f}, p = {row['p']:.2g}")
         names = "; ".join(map(str, self.relations)) or "no relation"
@@ -71,14 +73,17 @@ class _Search:
     rows: list[dict[str, Any]] = field(default_factory=list)
     resumed: int = 0
 
-    def tried(self, models: Sequence[tuple[Relation, ...]], text: str, base: Fit) -> list[Record]:
-        """Return the records of models, each made of the relations beside those of the first fit."""
+    def __post_init__(self) -> None:
+        self.known[""] = {"ofv": self.fit.ofv, "converged": self.fit.converged}
+
+    def tried(self, models: Sequence[tuple[Relation, ...]], text: str) -> list[Record]:
+        """Return the records of models, each the first one with some relations; without any it is the first fit."""
         keys = [_key(m) for m in models]
         new = {k: m for k, m in zip(keys, models, strict=True) if k not in self.known}
-        work = {k: _trial(self.fit, base, m, self.options) for k, m in new.items()}
+        work = {k: _trial(self.fit, m, self.options) for k, m in new.items()}
         head = {
-            "what": "covariate search", "method": self.fit.method, "x": self.fit.x, "labels": list(self.fit.layout.labels),
-            "options": {k: str(v) for k, v in self.options.items()},
+            "what": "covariate search", "method": self.fit.method, "x": self.fit.x,
+            "labels": list(self.fit.layout.labels), "options": {k: str(v) for k, v in self.options.items()},
         }  # fmt: skip
         done = run_pieces(
             work, text=text, head=head, threads=self.threads, progress=self.progress, checkpoint=self.checkpoint
@@ -115,9 +120,9 @@ def covariate_search(
     """Search for covariate effects, forward and then backward, by likelihood-ratio tests.
 
     Forward: of all models with one relation more the one with the smallest p is taken, until none has p below
-    ``forward``. A parameter has one relation with a covariate at most. Backward: of all models with one relation less the
-    one with the largest p is taken, until all have p below ``backward``. Each search begins at the estimates of the
-    model before.
+    ``forward``. A parameter has one relation with a covariate at most. Backward: of all models with one relation less
+    the one with the largest p is taken, until all have p below ``backward``. Each model begins at the estimates of the
+    first fit, without effects, so that none depends on the way to it.
 
     Parameters
     ----------
@@ -162,7 +167,7 @@ def covariate_search(
     search = _Search(fit, options, threads_for(threads, fit.data), progress, checkpoint)
     now, ofv = _forward(search, candidates, forward)
     now = _backward(search, now, ofv, backward)
-    found = fit if not now else _refit(fit, fit, now, options)
+    found = fit if not now else _refit(fit, now, options)
     if now and fit.uncertainty is not None and found.converged:
         found.covariance_step(fit.uncertainty.kind)
     log = pd.DataFrame(search.rows)
@@ -173,18 +178,23 @@ def _messages(search: _Search, log: pd.DataFrame) -> list[str]:
     out = []
     if search.resumed:
         out.append(f"{search.resumed} models were read from {search.checkpoint}")
-    for what, rows in (("failed", log[log["error"] != ""]), ("did not converge", log[(log["error"] == "") & ~log["converged"]])):
+    for what, rows in (
+        ("failed", log[log["error"] != ""]),
+        ("did not converge", log[(log["error"] == "") & ~log["converged"]]),
+    ):
         if len(rows):
             first = rows.iloc[0]
             why = f": {first['error']}" if first["error"] else ""
-            out.append(f"{len(rows)} of {len(log)} models {what} (first: step {first['step']}, {first['relation']}{why})")
+            out.append(
+                f"{len(rows)} of {len(log)} models {what} (first: step {first['step']}, {first['relation']}{why})"
+            )
     return out
 
 
 def _forward(search: _Search, candidates: list[Relation], level: float) -> tuple[tuple[Relation, ...], float]:
     """Return the relations that were added, and the objective with them."""
     now: tuple[Relation, ...] = ()
-    ofv, base, step = search.fit.ofv, search.fit, 0
+    ofv, step = search.fit.ofv, 0
     while True:
         there = {(r.parameter, r.covariate) for r in now}
         left = [r for r in candidates if (r.parameter, r.covariate) not in there]
@@ -192,7 +202,7 @@ def _forward(search: _Search, candidates: list[Relation], level: float) -> tuple
             return now, ofv
         step += 1
         text = f"covariate search, step {step}: {len(left)} models"
-        records = search.tried([(*now, r) for r in left], text, base)
+        records = search.tried([(*now, r) for r in left], text)
         rows = [search.note(step, "forward", r, f, ofv - f.get("ofv", 0.0)) for r, f in zip(left, records, strict=True)]
         good = [k for k, row in enumerate(rows) if row["p"] < level]
         if not good:
@@ -209,10 +219,7 @@ def _backward(search: _Search, now: tuple[Relation, ...], ofv: float, level: flo
     while now:
         step += 1
         smaller = [tuple(r for r in now if r is not gone) for gone in now]
-        records = [
-            {"ofv": search.fit.ofv, "converged": search.fit.converged} if not m else f
-            for m, f in zip(smaller, search.tried([m or now for m in smaller], f"covariate search, step {step}", search.fit), strict=True)
-        ]  # fmt: skip
+        records = search.tried(smaller, f"covariate search, step {step}: {len(smaller)} models")
         rows = [search.note(step, "backward", r, f, f.get("ofv", 0.0) - ofv) for r, f in zip(now, records, strict=True)]
         weak = [k for k, row in enumerate(rows) if row["p"] >= level]
         if not weak:
@@ -227,17 +234,17 @@ def _key(relations: Sequence[Relation]) -> str:
     return " & ".join(sorted(r.key for r in relations))
 
 
-def _refit(fit: Fit, base: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> Fit:
+def _refit(fit: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> Fit:
     """Return the fit of the first model with relations, begun at its estimates."""
-    model = with_relations(base.model, relations)
+    model = with_relations(fit.model, relations)
     settings = restated(fit)
     return runner_of(fit.method)(pose(model, fit.table, **settings), fit.method, **options)
 
 
-def _trial(fit: Fit, base: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> Callable[[], Record]:
+def _trial(fit: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> Callable[[], Record]:
     def work() -> Record:
         begun = time.perf_counter()
-        found = _refit(fit, base, relations, options)
+        found = _refit(fit, relations, options)
         return {
             "ofv": float(found.ofv), "converged": bool(found.converged), "estimates": found.estimates,
             "seconds": time.perf_counter() - begun,

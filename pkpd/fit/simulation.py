@@ -47,8 +47,8 @@ def estimate_draws(fit: Fit, n: int, seed: int = 0, uncertainty: bool | Sampled 
         given = uncertainty.vectors if isinstance(uncertainty, Sampled) else np.asarray(uncertainty, np.float64)
         if given.ndim != 2 or not len(given) or given.shape[1] != size:
             raise PkpdError(
-                f"population_of: samples of the estimates must have {size} columns ({', '.join(fit.layout.labels)}), got "
-                f"shape {given.shape}"
+                f"population_of: samples of the estimates must have {size} columns ({', '.join(fit.layout.labels)}), "
+                f"got shape {given.shape}"
             )
         return given[(uniforms_at(seed, index, 1, PARAMETERS)[:, 0] * len(given)).astype(np.int64)]
     if fit.uncertainty is None:

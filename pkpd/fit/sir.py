@@ -50,8 +50,8 @@ class Sir(Sampled):
     def _head(self) -> list[str]:
         shares = ", ".join(f"{e:.0f}" for e in self.ess)
         return [
-            f"SIR of '{self.fit.layout.model.name}' by {self.fit.method}: {len(self.vectors)} resamples; effective draws of "
-            f"each iteration {shares}"
+            f"SIR of '{self.fit.layout.model.name}' by {self.fit.method}: {len(self.vectors)} resamples; effective "
+            f"draws of each iteration {shares}"
         ]
 
 
@@ -128,7 +128,14 @@ def sir(
         z = rng.standard_normal((draws, centre.size)) / np.sqrt(rng.chisquare(nu, (draws, 1)) / nu)
         proposed = np.tile(fit.x, (draws, 1))
         proposed[:, free] = centre + z @ factor.T
-        head = {"what": "sir", "method": name, "x": fit.x, "seed": seed, "draws": draws, "cov": fit.uncertainty.scaled if fit.uncertainty else None}
+        head = {
+            "what": "sir",
+            "method": name,
+            "x": fit.x,
+            "seed": seed,
+            "draws": draws,
+            "cov": fit.uncertainty.scaled if fit.uncertainty else None,
+        }
         ofv, said = _objectives(fit, name, proposed, head, i, threads, progress, checkpoint)
         messages += said
         log_proposal = -0.5 * (nu + centre.size) * np.log1p((z * z).sum(axis=1) / nu)
@@ -147,8 +154,8 @@ def sir(
         )
     if ess[-1] < resamples / 2:
         messages.append(
-            f"only {ess[-1]:.0f} effective draws in the last iteration for {resamples} resamples: raise draws, iterations "
-            "or inflation"
+            f"only {ess[-1]:.0f} effective draws in the last iteration for {resamples} resamples: raise draws, "
+            "iterations or inflation"
         )
     return Sir(fit, vectors, tuple(dict.fromkeys(messages)), tuple(ess), rise, lost)
 
@@ -175,8 +182,8 @@ def _of(fit: Fit, free: np.ndarray) -> np.ndarray:
 
 
 def _objectives(
-    fit: Fit, method: str, vectors: np.ndarray, head: Record, iteration: int, threads: int | None, progress: bool | None,
-    checkpoint: str | os.PathLike[str] | None,
+    fit: Fit, method: str, vectors: np.ndarray, head: Record, iteration: int, threads: int | None,
+    progress: bool | None, checkpoint: str | os.PathLike[str] | None,
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """Return the objective of each vector; inf where it cannot be computed."""
     n = len(vectors)
@@ -185,7 +192,7 @@ def _objectives(
     def piece(rows: range) -> Callable[[], Record]:
         def work() -> Record:
             objective = objective_again(fit, method)
-            inside = ((vectors[rows] >= low) & (vectors[rows] <= high)).all(axis=1)
+            inside = [bool(np.all((vectors[r] >= low) & (vectors[r] <= high))) for r in rows]
             values = [objective(vectors[r]).ofv if ok else math.inf for r, ok in zip(rows, inside, strict=True)]
             return {"ofv": values}
 
@@ -194,12 +201,15 @@ def _objectives(
     blocks = [range(a, min(a + TOGETHER, n)) for a in range(0, n, TOGETHER)]
     work = {f"{iteration}:{k}": piece(b) for k, b in enumerate(blocks)}
     done = run_pieces(
-        work, text=f"SIR of {fit.layout.model.name}, iteration {iteration + 1}", head=head, threads=threads_for(threads, fit.data),
-        progress=progress, checkpoint=checkpoint,
+        work, text=f"SIR of {fit.layout.model.name}, iteration {iteration + 1}", head=head,
+        threads=threads_for(threads, fit.data), progress=progress, checkpoint=checkpoint,
     )  # fmt: skip
     if done.interrupted:
         raise KeyboardInterrupt
-    values = [r["ofv"] if "error" not in r else [math.inf] * len(b) for r, b in zip(done.records.values(), blocks, strict=True)]
+    values = [
+        r["ofv"] if "error" not in r else [math.inf] * len(b)
+        for r, b in zip(done.records.values(), blocks, strict=True)
+    ]
     return np.concatenate(values), done.messages(len(work), checkpoint) if done.resumed else []
 
 
@@ -211,8 +221,8 @@ def _resampled(log_w: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarra
     possible = int(np.isfinite(log_w).sum())
     if possible < k:
         raise PkpdError(
-            f"sir: {possible} of {log_w.size} draws are possible, {k} are to be resampled; the covariance of the estimates "
-            "is too wide: lower inflation, or use fit.bootstrap(...)"
+            f"sir: {possible} of {log_w.size} draws are possible, {k} are to be resampled; the covariance of the "
+            "estimates is too wide: lower inflation, or use fit.bootstrap(...)"
         )
     keys = log_w + rng.gumbel(size=log_w.size)
     return np.sort(np.argsort(-keys)[:k])

@@ -66,7 +66,7 @@ def goodness_of_fit(
         )
     chosen = known if output is None else [output]
     if not chosen:
-        raise DataError("goodness_of_fit: no output has residuals; grades and events are seen in a VPC")
+        raise DataError("goodness_of_fit: no output has residuals; a VPC shows grades")
     import matplotlib.pyplot as plt
 
     total = figure_width(width)
