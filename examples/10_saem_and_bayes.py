@@ -42,7 +42,7 @@ def main() -> None:
 
     # Priors: typical values with a standard deviation on their scale, scales of half-normal ones for the others.
     priors = {"CL": (4.0, 0.5), "V": (70.0, 0.5), "omega_CL": 0.5, "omega_V": 0.5, "sigma_prop": 0.3}
-    bayes = fit(model, data, "nuts", start=start, priors=priors, chains=2, tune=200, draws=300, seed=1, progress=False)
+    bayes = fit(model, data, "nuts", start=start, priors=priors, chains=2, tune=300, draws=500, seed=1, progress=False)
     print(bayes)
     print(f"\nlargest R-hat {bayes.extra['r_hat']:.3f}, least effective sample size {bayes.extra['ess']:.0f}")
     for name, value in saem.estimates.items():

@@ -20,15 +20,21 @@ def bolus(name: str, **more) -> pkpd.Model:
     return pkpd.Model(
         name,
         states=[pkpd.State("central", "mg")],
-        covariates=[pkpd.Covariate("WT", "kg", 70, "weight"), pkpd.Covariate("CRCL", "mL/min", 90, "creatinine clearance"),
-                    pkpd.Covariate("SEX", "", 0, "1 for women")],
-        parameters=[pkpd.Parameter("CL", 4.0, "L/h", "clearance", sd=0.3),
-                    pkpd.Parameter("V", 70.0, "L", "volume", sd=0.25), *more.pop("also", [])],
+        covariates=[
+            pkpd.Covariate("WT", "kg", 70, "weight"),
+            pkpd.Covariate("CRCL", "mL/min", 90, "creatinine clearance"),
+            pkpd.Covariate("SEX", "", 0, "1 for women"),
+        ],
+        parameters=[
+            pkpd.Parameter("CL", 4.0, "L/h", "clearance", sd=0.3),
+            pkpd.Parameter("V", 70.0, "L", "volume", sd=0.25),
+            *more.pop("also", []),
+        ],
         outputs=[pkpd.Output("Cc", "mg/L", "plasma concentration", error=pkpd.Proportional(0.15))],
         dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
         **more,
-    )  # fmt: skip
+    )
 
 
 # The truth: clearance with the creatinine clearance, volume with weight; sex does nothing.

@@ -47,11 +47,12 @@ print(estimate.observations.round(2).to_string())
 
 # People of the posterior go wherever a population goes; what is not known of the patient stays in the answer.
 schedules = {
-    "1000 mg every 12 h": "1000 mg IV over 1 h q12h x8",
-    "750 mg every 12 h": "750 mg IV over 1 h q12h x8",
+    "250 mg every 12 h": "250 mg IV over 1 h q12h x8",
     "500 mg every 12 h": "500 mg IV over 1 h q12h x8",
+    "1000 mg every 24 h": "1000 mg IV over 1 h q24h x4",
+    "1000 mg every 12 h": "1000 mg IV over 1 h q12h x8",
 }
-advice = pkpd.recommend(estimate, schedules, "Cc > 10 at trough", n=500, seed=1)
+advice = pkpd.recommend(estimate, schedules, "Cc < 15 at trough", n=500, seed=1)
 print(f"\n{advice}")
 advice.table.to_csv(out / "schedules.csv")
 print(f"wrote {out / 'schedules.csv'}")

@@ -29,6 +29,10 @@ _EXPORTS = {
     "pkpd.evidence.evidence": "Evidence",
     "pkpd.evidence.seeds": "list_seeds load_seed validate_seed",
     "pkpd.exposure": "exposure exposure_summary",
+    "pkpd.fit.api": "fit",
+    "pkpd.fit.outcomes": "NegativeBinomial Poisson TimeToEvent",
+    "pkpd.fit.result": "Fit",
+    "pkpd.fit.store": "load_fit",
     "pkpd.graph.functions": "absolute cos erf exp expit floor interpolate lgamma log log10 logit maximum minimum "
     "power sin sqrt tanh where",
     "pkpd.library": "list_models load_model",
@@ -97,6 +101,12 @@ if TYPE_CHECKING:
     from pkpd.evidence.seeds import validate_seed as validate_seed
     from pkpd.exposure import exposure as exposure
     from pkpd.exposure import exposure_summary as exposure_summary
+    from pkpd.fit.api import fit as fit
+    from pkpd.fit.outcomes import NegativeBinomial as NegativeBinomial
+    from pkpd.fit.outcomes import Poisson as Poisson
+    from pkpd.fit.outcomes import TimeToEvent as TimeToEvent
+    from pkpd.fit.result import Fit as Fit
+    from pkpd.fit.store import load_fit as load_fit
     from pkpd.graph.functions import absolute as absolute
     from pkpd.graph.functions import cos as cos
     from pkpd.graph.functions import erf as erf

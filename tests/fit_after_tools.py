@@ -26,13 +26,30 @@ def block_fit() -> Fit:
     return fit(model, simulated_table(16))
 
 
+def occasion_model() -> pkpd.Model:
+    """Return a model with variability between occasions."""
+    return pkpd.Model(
+        "occasions",
+        states=[pkpd.State("central", "mg")],
+        parameters=[
+            pkpd.Parameter("CL", 2.0, "L/h", sd=0.3, iov_sd=0.2),
+            pkpd.Parameter("V", 20.0, "L", sd=0.2),
+        ],
+        outputs=[pkpd.Output("Cc", "mg/L", error=pkpd.Proportional(0.1))],
+        dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+
+
 @functools.cache
 def weight_table(n: int = 30, seed: int = 3) -> pkpd.EventTable:
     """Return data of subjects whose clearance is proportional to weight; SEX and AGE have no effect."""
     rng = np.random.default_rng(seed)
     covariates = {
-        "WT": rng.lognormal(np.log(70), 0.3, n), "SEX": (rng.random(n) < 0.5).astype(float), "AGE": rng.normal(50, 10, n),
-    }  # fmt: skip
+        "WT": rng.lognormal(np.log(70), 0.3, n),
+        "SEX": (rng.random(n) < 0.5).astype(float),
+        "AGE": rng.normal(50, 10, n),
+    }
     model = bolus_model(
         covariates=[pkpd.Covariate("WT", "kg", 70)], individual=lambda p, cov: {"CL": p.CL * (cov.WT / 70)}
     )

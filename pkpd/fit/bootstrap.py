@@ -101,6 +101,23 @@ def bootstrap(
     -----
     Efron B. Ann Stat 1979;7:1-26; of subjects: Parke J, Holford NHG, Charles BG. Comput Methods Programs Biomed
     1999;59:19-29.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pkpd
+    >>> from pkpd.fit.api import fit
+    >>> model = pkpd.load_model("pk1_iv")
+    >>> dose = pkpd.Regimen(amt=100, cmt="central")
+    >>> weights = [50, 62, 68, 74, 81, 95]
+    >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})
+    >>> people = pkpd.Population.draw(model, 6, covariates={"WT": np.array(weights)}, seed=2)
+    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
+    >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
+    >>> sample = bootstrap(found, 5)
+    >>> sample.vectors.shape, list(sample.ci(0.9))[:2]
+    ((5, 5), ['CL', 'V'])
     """
     if isinstance(n, bool) or operator.index(n) < FEWEST:
         raise PkpdError(f"bootstrap: n must be at least {FEWEST}, got {n}")

@@ -99,6 +99,23 @@ def likelihood_ratio(smaller: Fit, larger: Fit, *, boundary: int = 0) -> Likelih
     ------
     PkpdError
         If data or methods differ, or the larger model has not more estimates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pkpd
+    >>> from pkpd.fit.api import fit
+    >>> model = pkpd.load_model("pk1_iv")
+    >>> dose = pkpd.Regimen(amt=100, cmt="central")
+    >>> weights = [50, 62, 68, 74, 81, 95]
+    >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})
+    >>> people = pkpd.Population.draw(model, 6, covariates={"WT": np.array(weights)}, seed=2)
+    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
+    >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
+    >>> smaller = fit(model, data, "fo", fixed=["WT_CL", "WT_V", "V"], covariance=None)
+    >>> likelihood_ratio(smaller, found).df
+    1
     """
     _same(("smaller", smaller), ("larger", larger))
     df = larger.n_parameters - smaller.n_parameters
@@ -175,7 +192,8 @@ def compare_fits(*fits: Fit, **named: Fit) -> pd.DataFrame:
         for n, f in every.items()
     }
     columns = [
-        "parameters", "ofv", "loglik", "aic", "daic", "weight", "bic", "dbic", "converged", "condition_number", "method",
+        "parameters", "ofv", "loglik", "aic", "daic", "weight", "bic", "dbic", "converged", "condition_number",
+        "method",
     ]  # fmt: skip
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).sort_values("aic", kind="stable")
     for name in ("aic", "bic"):

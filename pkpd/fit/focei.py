@@ -90,12 +90,17 @@ def _better_start(
     if np.isfinite(here.ofv) and size < POOR and here.converged.all():
         return x
     layout = problem.layout
-    first = minimise(problem.objective("fo"), x, layout.low, layout.high, logs, limit=15)
-    objective.u = np.zeros_like(objective.u)
-    there = objective(first.x)
-    if np.isfinite(there.ofv) and (not np.isfinite(here.ofv) or there.ofv < here.ofv):
-        messages.append("the start values were far from the data; they were improved by a few iterations of FO")
-        return first.x
+    try:
+        rough = problem.objective("fo")
+    except DataError:  # FO takes continuous data only; then there is nothing to improve the start with
+        rough = None
+    if rough is not None:
+        first = minimise(rough, x, layout.low, layout.high, logs, limit=15)
+        objective.u = np.zeros_like(objective.u)
+        there = objective(first.x)
+        if np.isfinite(there.ofv) and (not np.isfinite(here.ofv) or there.ofv < here.ofv):
+            messages.append("the start values were far from the data; they were improved by a few iterations of FO")
+            return first.x
     if not np.isfinite(here.ofv):
         raise DataError(
             f"fit: the objective of {objective.name.upper()} cannot be computed at the start values; give better ones "

@@ -80,6 +80,12 @@ class PatientEstimate(WeightedPeople):
         return float(self.problem.data.time.max(initial=0.0))
 
     @property
+    def terms(self) -> tuple[tuple[str, float, float], ...]:
+        """Observations: output, time in h, value."""
+        data = self.problem.data
+        return tuple(zip(data.output.tolist(), data.time.tolist(), data.y.tolist(), strict=True))
+
+    @property
     def ebe(self) -> dict[str, float]:
         """Empirical Bayes estimates: the most probable eta by parameter."""
         return dict(zip(self.model.etas, self.effects.tolist(), strict=False))
@@ -197,6 +203,23 @@ def estimate_individual(
     ------
     DataError
         If the table is not of one patient or its rows cannot be understood, or no draw makes the observations possible.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pkpd
+    >>> from pkpd.fit.api import fit
+    >>> model = pkpd.load_model("pk1_iv")
+    >>> dose = pkpd.Regimen(amt=100, cmt="central")
+    >>> weights = [50, 62, 68, 74, 81, 95]
+    >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})
+    >>> people = pkpd.Population.draw(model, 6, covariates={"WT": np.array(weights)}, seed=2)
+    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
+    >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
+    >>> estimate = estimate_individual(found, data.subject(3), draws=200)
+    >>> sorted(estimate.ebe), estimate.observations["time"].tolist()
+    (['CL', 'V'], [1.0, 6.0, 24.0])
     """
     if isinstance(draws, bool) or draws < 2:
         raise PkpdError(f"estimate_individual: draws must be at least 2, got {draws}")

@@ -74,6 +74,23 @@ def profile(
     Notes
     -----
     Venzon DJ, Moolgavkar SH. Appl Stat 1988;37:87-94.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pkpd
+    >>> from pkpd.fit.api import fit
+    >>> model = pkpd.load_model("pk1_iv")
+    >>> dose = pkpd.Regimen(amt=100, cmt="central")
+    >>> weights = [50, 62, 68, 74, 81, 95]
+    >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})
+    >>> people = pkpd.Population.draw(model, 6, covariates={"WT": np.array(weights)}, seed=2)
+    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
+    >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
+    >>> curve = profile(found, "CL").data.sel(parameter="CL")
+    >>> bool(curve["low"] < found.theta["CL"] < curve["high"])
+    True
     """
     from scipy.special import chdtri
 
@@ -154,8 +171,14 @@ class Held(Problem):
             if self.kind == "variance" or entry.scale in ("log", "logit")
             else reach * max(1.0, abs(here))
         )
-        low, high = (-FAR, FAR) if self.kind != "coordinate" else (axes[k].low, axes[k].high)
-        axes[k] = Transform(False, low, high, (max(low, here - size), min(high, here + size)))
+        low, high = {
+            "coordinate": (axes[k].low, axes[k].high),
+            "variance": (2.0 * layout.low[k], 2.0 * layout.high[k]),
+            "covariance": (-FAR, FAR),
+        }[self.kind]
+        # from a variance that has fallen to its least, a ratio leads nowhere
+        vanished = self.kind == "variance" and here < low + math.log(1e4)
+        axes[k] = Transform(False, low, high, (max(low, here - size), high if vanished else min(high, here + size)))
 
     # -- the axis of the quantity
 
@@ -188,9 +211,9 @@ class Held(Problem):
         factor = v.factor if entry.kind == "omega" else v.factor_iov
         if self.kind == "variance":
             left = math.exp(at) - float(factor[i, :i] @ factor[i, :i])
-            if left <= math.exp(2.0 * lay.low[self.k]):
+            if left < math.exp(2.0 * lay.low[self.k]) * (1.0 - 1e-6):
                 return None
-            x[self.k] = 0.5 * math.log(left)
+            x[self.k] = max(0.5 * math.log(left), float(lay.low[self.k]))
         else:
             x[self.k] = (at - float(factor[i, :j] @ factor[j, :j])) / factor[j, j]
         return x
@@ -282,7 +305,7 @@ class Held(Problem):
 
 
 def _flag(low: Side, high: Side) -> str:
-    if low.flat and high.flat:
+    if low.flat and high.flat and low.bound is None and high.bound is None:
         return FLAGS[2]
     return FLAGS[0] if low.bound is not None and high.bound is not None else FLAGS[1]
 

@@ -308,6 +308,32 @@ class Fit:
 
         return estimates_table(self, level)
 
+    # -- how well the model describes the data
+
+    def diagnostics(self, **options: Any) -> xr.Dataset:
+        """Return predictions and residuals of every row, see :func:`pkpd.fit.diagnostics.diagnostics`."""
+        from pkpd.fit.diagnostics import diagnostics
+
+        return diagnostics(self, **options)
+
+    def npde(self, **options: Any) -> xr.Dataset:
+        """Return normalised prediction distribution errors, see :func:`pkpd.fit.npde.npde`."""
+        from pkpd.fit.npde import npde
+
+        return npde(self, **options)
+
+    def vpc(self, *args: Any, **options: Any) -> xr.Dataset:
+        """Return a visual predictive check, see :func:`pkpd.fit.vpc.vpc`."""
+        from pkpd.fit.vpc import vpc
+
+        return vpc(self, *args, **options)
+
+    def curves(self, *args: Any, **options: Any) -> xr.Dataset:
+        """Return predictions of each subject between its rows, see :func:`pkpd.fit.curves.curves`."""
+        from pkpd.fit.curves import curves
+
+        return curves(self, *args, **options)
+
     def __str__(self) -> str:
         from pkpd.fit.tables import report
 

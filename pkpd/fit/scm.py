@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pkpd.errors import PkpdError
 from pkpd.fit.again import restated
 from pkpd.fit.api import _runner as runner_of
@@ -48,12 +50,13 @@ class CovariateSearch:
     messages: tuple[str, ...]
 
     def __repr__(self) -> str:
-        chosen = self.log[self.log["chosen"]]
+        chosen = np.flatnonzero(self.log["chosen"].to_numpy(bool)).tolist()
         lines = [
             f"Covariate search of '{self.fit.layout.model.name}' by {self.fit.method}: {len(self.log)} models tried"
         ]
         lines += [f"  {m}" for m in self.messages]
-        for _, row in chosen.iterrows():
+        for number in chosen:
+            row: Any = self.log.iloc[number]
             verb = "added" if row["direction"] == "forward" else "taken away"
             lines.append(f"  {row['step']}. {verb}: {row['relation']}, dOFV {row['drop']:.2f}, p = {row['p']:.2g}")
         names = "; ".join(map(str, self.relations)) or "no relation"
@@ -155,6 +158,22 @@ def covariate_search(
     -----
     Jonsson EN, Karlsson MO. Pharm Res 1998;15:1463-1468. The p values are those of single tests: of many relations some
     are found by chance, and the estimates of those that are found are too large on average.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pkpd
+    >>> from pkpd.fit.api import fit
+    >>> model = pkpd.load_model("pk1_iv")
+    >>> dose = pkpd.Regimen(amt=100, cmt="central")
+    >>> weights = [50, 62, 68, 74, 81, 95]
+    >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})
+    >>> people = pkpd.Population.draw(model, 6, covariates={"WT": np.array(weights)}, seed=2)
+    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
+    >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
+    >>> covariate_search(found, {"CL": ["WT"]}, forward=0.001).relations
+    ()
     """
     import pandas as pd
 

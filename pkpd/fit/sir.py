@@ -108,6 +108,24 @@ def sir(
     Notes
     -----
     Dosne A-G, Bergstrand M, Harling K, Karlsson MO. J Pharmacokinet Pharmacodyn 2016;43:583-596.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pkpd
+    >>> from pkpd.fit.api import fit
+    >>> model = pkpd.load_model("pk1_iv")
+    >>> dose = pkpd.Regimen(amt=100, cmt="central")
+    >>> weights = [50, 62, 68, 74, 81, 95]
+    >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})
+    >>> people = pkpd.Population.draw(model, 6, covariates={"WT": np.array(weights)}, seed=2)
+    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
+    >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
+    >>> sample = sir(found, 50, 20, iterations=1)
+    >>> low, high = sample.ci(0.9)["CL"]
+    >>> low < found.theta["CL"] < high
+    True
     """
     _check(fit, draws, resamples, iterations, inflation, nu)
     check_seed(seed)
