@@ -9,10 +9,6 @@ import matplotlib
 matplotlib.use("Agg")
 
 import pkpd
-from pkpd.fit.api import fit
-from pkpd.fit.diagnostics import diagnostics
-from pkpd.fit.store import load_fit
-from pkpd.fit.vpc import vpc
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
@@ -39,20 +35,26 @@ table.frame.drop(columns="MDV").to_csv(out / "study.csv", index=False)
 
 # Values of the model are start values; `start` gives others, `fixed=["ka"]` would keep one.
 data = pkpd.read_events(out / "study.csv")
-found = fit(model, data, "focei", start={"CL": 2.0, "V": 40.0, "ka": 2.0, "omega_CL": 0.3, "sigma_prop": 0.4})
+found = pkpd.fit(model, data, "focei", start={"CL": 2.0, "V": 40.0, "ka": 2.0, "omega_CL": 0.3, "sigma_prop": 0.4})
 print(found)
 
 # Profiles of the likelihood, `fit.bootstrap` and `fit.sir` give intervals without normality; these are the normal ones.
 low, high = found.ci(0.95)["CL"]
 print(f"\nCL {found.theta['CL']:.2f} L/h, 95% from {low:.2f} to {high:.2f}; simulated with 4")
 
-table = diagnostics(found, n=500, seed=1)
+table = found.diagnostics(n=500, seed=1)
 print(table[["CWRES", "NPDE"]].to_dataframe()[["CWRES", "NPDE"]].describe().loc[["mean", "std"]].round(2).to_string())
 axes = pkpd.plot.goodness_of_fit(table)
 axes[0, 0].figure.savefig(out / "goodness_of_fit.png", dpi=150)
-check = vpc(found, n=300, bins=8, seed=1)
-pkpd.plot.vpc(check)[0].figure.savefig(out / "vpc.png", dpi=150)
+pkpd.plot.vpc(found, n=300, bins=8, seed=1)[0].figure.savefig(out / "vpc.png", dpi=150)
+
+# New people and another schedule; what is not known of the estimates counts too.
+regimen = pkpd.Regimen.parse("100 mg q12h x6", cmt="depot")
+sims = pkpd.simulate(found, regimen, n=200, times=pkpd.hours(0, 72, 2), seed=1)
+trough = sims["Cc"].sel(time=72)
+print(f"trough at 72 h: median {float(trough.median()):.2f}, 90% of people {float(trough.quantile(0.05)):.2f} to "
+      f"{float(trough.quantile(0.95)):.2f} mg/L")  # fmt: skip
 
 found.save(out / "fit.json")
-again = load_fit(out / "fit.json", model, data)
+again = pkpd.load_fit(out / "fit.json", model, data)
 print(f"wrote {out / 'fit.json'}; read again: {again!r}")

@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 
 import pkpd
-from pkpd.fit.api import fit
-from pkpd.fit.vpc import vpc
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
@@ -51,7 +49,7 @@ truth = {n: model.parameters[n].value for n in model.parameters}
 drawn = {n: truth[n] * float(np.exp(people.etas[:, k].mean())) for k, n in enumerate(people.eta_names)}
 columns = {"truth": truth | {"sigma_add": 0.03}, "these patients": truth | drawn}
 for way in ("m1", "m3", "m4"):
-    found = fit(model, data, "laplace", bloq=way, start={"CL": 3.0, "V2": 40.0})
+    found = pkpd.fit(model, data, "laplace", bloq=way, start={"CL": 3.0, "V2": 40.0})
     columns[way] = found.theta | {"sigma_add": found.sigma["sigma_add"], "seconds": found.seconds}
     if way == "m3":
         kept = found
@@ -59,6 +57,6 @@ print(pd.DataFrame(columns).round(3).to_string(na_rep=""))
 pd.DataFrame(columns).to_csv(out / "ways.csv")
 
 # In a visual check data below the limit count as such; the panel below has their share.
-axes = pkpd.plot.vpc(vpc(kept, n=300, bins=8, seed=1), log=True)
+axes = pkpd.plot.vpc(kept, n=300, bins=8, seed=1, log=True)
 axes[0].figure.savefig(out / "vpc.png", dpi=150)
 print(f"\nM1 loses the patients with low levels; M3 and M4 keep what is known of them. Wrote {out / 'vpc.png'}")

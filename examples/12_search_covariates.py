@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 
 import pkpd
-from pkpd.fit.api import fit
-from pkpd.fit.compare import compare_fits, likelihood_ratio
-from pkpd.fit.scm import covariate_search
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
@@ -55,14 +52,14 @@ people = pkpd.Population.draw(written, n, covariates=covariates, seed=4)
 table.frame["DV"] = pkpd.simulate(written, table, people, residual=True)["Cc_observed"].values
 data = pkpd.read_events(table.frame.drop(columns="MDV"))
 
-base = fit(bolus("base"), data)
-search = covariate_search(base, {"CL": ["WT", "CRCL", "SEX"], "V": ["WT", "SEX"]}, forward=0.05, backward=0.01)
+base = pkpd.fit(bolus("base"), data)
+search = pkpd.covariate_search(base, {"CL": ["WT", "CRCL", "SEX"], "V": ["WT", "SEX"]}, forward=0.05, backward=0.01)
 print(search)
 print(search.log.drop(columns=["error"]).round(3).to_string(index=False))
 search.log.to_csv(out / "search.csv", index=False)
 
 # Effects of one's own are written in the model; they are then estimated as everything else is.
-found = fit(written, data)
-print(f"\n{likelihood_ratio(base, found)}")
-print(compare_fits(base, found).round(2).to_string())
+found = pkpd.fit(written, data)
+print(f"\n{pkpd.likelihood_ratio(base, found)}")
+print(pkpd.compare_fits(base, found).round(2).to_string())
 print(found)

@@ -7,8 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 import pkpd
-from pkpd.fit.api import fit
-from pkpd.fit.individual import estimate_individual
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
@@ -32,7 +30,7 @@ table = pkpd.EventTable.from_regimen(
 )
 people = pkpd.Population.draw(model, 40, covariates=covariates, seed=6)
 table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
-found = fit(model, pkpd.read_events(table.frame.drop(columns="MDV")))
+found = pkpd.fit(model, pkpd.read_events(table.frame.drop(columns="MDV")))
 print(found)
 
 # The patient: two doses, a peak and a trough.
@@ -40,7 +38,7 @@ patient = pd.DataFrame({
     "ID": ["new"] * 4, "TIME": [0.0, 12.0, 14.0, 23.5], "EVID": [1, 1, 0, 0], "AMT": [1000.0, 1000.0, 0.0, 0.0],
     "RATE": [1000.0, 1000.0, 0.0, 0.0], "DV": [None, None, 39.0, 23.0], "CRCL": [60.0] * 4,
 })  # fmt: skip
-estimate = estimate_individual(found, patient, draws=4000, seed=1)
+estimate = pkpd.estimate_individual(found, patient, draws=4000, seed=1)
 print(f"\n{estimate}")
 print(estimate.parameters.round(2).to_string())
 print(estimate.observations.round(2).to_string())

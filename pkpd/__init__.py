@@ -30,8 +30,11 @@ _EXPORTS = {
     "pkpd.evidence.seeds": "list_seeds load_seed validate_seed",
     "pkpd.exposure": "exposure exposure_summary",
     "pkpd.fit.api": "fit",
+    "pkpd.fit.compare": "compare_fits likelihood_ratio",
+    "pkpd.fit.individual": "estimate_individual",
     "pkpd.fit.outcomes": "NegativeBinomial Poisson TimeToEvent",
     "pkpd.fit.result": "Fit",
+    "pkpd.fit.scm": "covariate_search",
     "pkpd.fit.store": "load_fit",
     "pkpd.graph.functions": "absolute cos erf exp expit floor interpolate lgamma log log10 logit maximum minimum "
     "power sin sqrt tanh where",
@@ -102,10 +105,14 @@ if TYPE_CHECKING:
     from pkpd.exposure import exposure as exposure
     from pkpd.exposure import exposure_summary as exposure_summary
     from pkpd.fit.api import fit as fit
+    from pkpd.fit.compare import compare_fits as compare_fits
+    from pkpd.fit.compare import likelihood_ratio as likelihood_ratio
+    from pkpd.fit.individual import estimate_individual as estimate_individual
     from pkpd.fit.outcomes import NegativeBinomial as NegativeBinomial
     from pkpd.fit.outcomes import Poisson as Poisson
     from pkpd.fit.outcomes import TimeToEvent as TimeToEvent
     from pkpd.fit.result import Fit as Fit
+    from pkpd.fit.scm import covariate_search as covariate_search
     from pkpd.fit.store import load_fit as load_fit
     from pkpd.graph.functions import absolute as absolute
     from pkpd.graph.functions import cos as cos

@@ -125,4 +125,3 @@ def test_what_changes_in_time_makes_no_constant():
     constant = marker(individual=lambda p, cov: {"kout": p.kout * cov.TONE})
     with pytest.raises(ModelError, match="no covariate 'TONE'"):
         joint(blockade, drug=drug(), marker=constant, late=marker())
-

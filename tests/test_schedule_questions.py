@@ -53,7 +53,7 @@ class Calibration:
 
     def contraction(self):
         names = [f"tone.phi[{p}]" for p in ("strati2020/p2", "strati2020/p6", "strati2020/p8", "naviglio2021/p1")]
-        return pd.DataFrame({"contraction": self.taught}, index=names)
+        return pd.DataFrame({"overlap": 1.0 - self.taught}, index=names)
 
 
 def test_every_other_day(kinetics):

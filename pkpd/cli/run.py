@@ -52,8 +52,8 @@ def command(
     engine: Annotated[
         str,
         typer.Option(
-            help="nuts (sampler; short chains without --full), map (mode and normal approximation), or shipped (the fit "
-            "beside the study)."
+            help="nuts (sampler; short chains without --full), map (mode and normal approximation), or shipped "
+            "(the fit beside the study)."
         ),
     ] = "nuts",
     debug: Debug = False,

@@ -124,10 +124,10 @@ def fit(
     >>> found.converged, sorted(found.estimates)
     (True, ['V', 'k', 'omega_V', 'omega_k', 'sigma_prop'])
     """
-    run = _runner(method)
+    run = runner_of(method)
     problem = pose(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
-        threads=_threads(threads, data),
+        threads=threads_for(threads, data),
     )  # fmt: skip
     found = run(problem, method, **options)
     if covariance is not None and found.uncertainty is None and method not in ("nuts", "naive_pooled", "two_stage"):
@@ -138,13 +138,13 @@ def fit(
     return found
 
 
-def _threads(threads: int | None, data: Any) -> int:
+def threads_for(threads: int | None, data: Any) -> int:
     if threads is None and getattr(data, "n_subjects", 0) < THREADED:
         return 1
     return threads_from(threads)
 
 
-def _runner(method: str) -> Runner:
+def runner_of(method: str) -> Runner:
     """Return the function of a method.
 
     Raises

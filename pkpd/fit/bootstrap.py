@@ -13,8 +13,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.fit.again import chosen_subjects, problem_again
-from pkpd.fit.api import _runner as runner_of
-from pkpd.fit.api import _threads as threads_for
+from pkpd.fit.api import runner_of, threads_for
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.sampled import Sampled
 from pkpd.randomness import check_seed

@@ -77,7 +77,7 @@ def estimate(
         best = _in_other_modes(objective, best, lambda x: search(x, keeper), messages)
     if restarts and not best.message.startswith("interrupted"):
         best = _restarted(problem, method, best, search, restarts, seed, layout, messages)
-    return _finished(problem, objective, method, best, messages, begun)
+    return finished(problem, objective, method, best, messages, begun)
 
 
 def _better_start(
@@ -157,7 +157,7 @@ def _restarted(
     return best
 
 
-def _finished(
+def finished(
     problem: Problem, objective: Objective, method: str, search: Search, messages: list[str], begun: float
 ) -> Fit:
     """Return the fit of a search, with what is to be said of it."""

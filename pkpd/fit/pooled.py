@@ -13,7 +13,7 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.fit.complete import Complete
 from pkpd.fit.covariance import covariance_of
-from pkpd.fit.focei import _finished as finished
+from pkpd.fit.focei import finished
 from pkpd.fit.objective import METHODS, Objective, Outcome
 from pkpd.fit.optimise import DECREASE, Search, Step, minimise
 from pkpd.fit.priors import Priors

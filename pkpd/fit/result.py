@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pkpd.fit.data import FitData
     from pkpd.fit.layout import Layout
     from pkpd.model.model import Model
+    from pkpd.population.people import Population
 
 __all__ = ["Fit"]
 
@@ -333,6 +334,37 @@ class Fit:
         from pkpd.fit.curves import curves
 
         return curves(self, *args, **options)
+
+    # -- what follows
+
+    @property
+    def idata(self) -> Any:
+        """Draws of the posterior as ArviZ's InferenceData, where the method has any; else None."""
+        return self.extra.get("idata")
+
+    def bootstrap(self, n: int = 200, **options: Any) -> Any:
+        """Refit to subjects drawn with replacement, see :func:`pkpd.fit.bootstrap.bootstrap`."""
+        from pkpd.fit.bootstrap import bootstrap
+
+        return bootstrap(self, n, **options)
+
+    def profile(self, names: Any = None, **options: Any) -> Any:
+        """Return profile likelihoods of estimates, see :func:`pkpd.fit.profile.profile`."""
+        from pkpd.fit.profile import profile
+
+        return profile(self, names, **options)
+
+    def sir(self, draws: int = 1000, resamples: int = 500, **options: Any) -> Any:
+        """Return estimates by sampling importance resampling, see :func:`pkpd.fit.sir.sir`."""
+        from pkpd.fit.sir import sir
+
+        return sir(self, draws, resamples, **options)
+
+    def population(self, n: int, seed: int = 0, uncertainty: Any = True, **options: Any) -> Population:
+        """Draw persons, with uncertain estimates by default, see :func:`pkpd.fit.simulation.population_of`."""
+        from pkpd.fit.simulation import population_of
+
+        return population_of(self, n, seed, uncertainty, **options)
 
     def __str__(self) -> str:
         from pkpd.fit.tables import report

@@ -12,8 +12,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.fit.again import restated
-from pkpd.fit.api import _runner as runner_of
-from pkpd.fit.api import _threads as threads_for
+from pkpd.fit.api import runner_of, threads_for
 from pkpd.fit.compare import chi2_tail
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.problem import pose

@@ -13,7 +13,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.fit.again import objective_again, smooth_method
-from pkpd.fit.api import _threads as threads_for
+from pkpd.fit.api import threads_for
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.sampled import Sampled
 from pkpd.randomness import check_seed

@@ -152,7 +152,8 @@ class Output:
         _text(who, unit=self.unit, meaning=self.meaning)
         if self.error is not None and not isinstance(self.error, ResidualError):
             raise ModelError(
-                f"{who}: error must be Additive, Proportional, Combined, LogNormal, Ordinal or Exact, got {self.error!r}"
+                f"{who}: error must be Additive, Proportional, Combined, LogNormal, Ordinal or Exact, got "
+                f"{self.error!r}"
             )
 
 

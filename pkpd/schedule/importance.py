@@ -13,12 +13,13 @@ from pkpd.errors import PkpdError
 from pkpd.likelihood.api import Likelihood
 from pkpd.likelihood.term import Subject, Term
 from pkpd.schedule.subjects import Subjects, subjects_of
+from pkpd.simulation.weighted import effective, normalised, varying
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.population.people import Population
 
-__all__ = ["Draws", "Question", "effective", "normalised", "varying", "weighted_draws"]
+__all__ = ["Draws", "Question", "weighted_draws"]
 
 _BLOCK = 250
 _DEFENCE = 0.2
@@ -99,39 +100,6 @@ class _Normal:
     def log_density(self, x: np.ndarray) -> np.ndarray:
         z = np.linalg.solve(self.factor, (x - self.mean).T)
         return -0.5 * (z * z).sum(axis=0) - np.log(np.diag(self.factor)).sum()
-
-
-def normalised(log_weights: np.ndarray) -> np.ndarray:
-    """Return weights that sum to 1 from their logarithms; zeros if all are -inf.
-
-    Examples
-    --------
-    >>> normalised(np.log([1.0, 3.0]))
-    array([0.25, 0.75])
-    """
-    top = log_weights.max()
-    if not np.isfinite(top):
-        return np.zeros(len(log_weights))
-    weights = np.exp(log_weights - top)
-    return weights / weights.sum()
-
-
-def effective(weights: np.ndarray) -> float:
-    """Return the effective number of draws, ``(sum w)^2 / sum w^2``.
-
-    Examples
-    --------
-    >>> effective(np.array([0.5, 0.5, 0.0]))
-    2.0
-    """
-    return float(weights.sum() ** 2 / np.sum(weights**2)) if weights.any() else 0.0
-
-
-def varying(model: Model, people: Population) -> dict[str, np.ndarray]:
-    """Return what differs between draws: typical values and random effects, by the likelihood's names."""
-    columns = {n: v for n, v in people.parameters.items() if np.ptp(v) > 0}
-    etas = {f"eta_{n}": people.etas[:, i] for i, n in enumerate(model.etas)}
-    return columns | {n: v for n, v in etas.items() if np.ptp(v) > 0}
 
 
 def weighted_draws(source: Any, question: Question) -> Draws:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,99 +11,41 @@ import numpy as np
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.likelihood.term import Term
-from pkpd.schedule.importance import Draws, Question, effective, normalised, varying, weighted_draws
+from pkpd.schedule.importance import Draws, Question, weighted_draws
+from pkpd.simulation.weighted import WeightedPeople, effective, normalised
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
-    from pkpd.model.model import Model
-    from pkpd.population.people import Population
 
 __all__ = ["Individual", "individual"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Individual:
+class Individual(WeightedPeople):
     """One patient's posterior: weighted draws of the people that the patient could be.
 
     Attributes
     ----------
-    name : str
-    model : Model
     regimen : Regimen
         What was given so far, and is planned.
     terms : tuple of Term
         What was observed.
     covariates : dict of str to float
-    draws : Population
-        People that the patient could be.
-    weights, before : ndarray, shape (draw,)
-        Of the draws with and without the observations; each sums to 1.
     source : str
         What the draws are of.
     """
 
-    name: str
-    model: Model
     regimen: Regimen
     terms: tuple[Term, ...]
     covariates: dict[str, float]
-    draws: Population
-    weights: np.ndarray
-    before: np.ndarray
     source: str
-
-    @property
-    def ess(self) -> float:
-        """Effective number of draws, ``1 / sum(weights^2)``."""
-        return effective(self.weights)
 
     @property
     def now(self) -> float:
         """Time of the last observation, h."""
         ends = [t for term in self.terms for t in (term.time, term.time_to, term.at) if t is not None]
         return max(ends, default=0.0)
-
-    def population(self, n: int = 500, *, observed: bool = True, seed: int = 0) -> Population:
-        """Return draws from the posterior, equally weighted (systematic resampling).
-
-        Parameters
-        ----------
-        n : int
-        observed : bool
-            Whether the observations count; without, the draws are from the prior.
-        seed : int
-        """
-        if n < 1:
-            raise PkpdError(f"individual '{self.name}': n must be at least 1, got {n}")
-        at = (np.random.default_rng(seed).uniform() + np.arange(n)) / n
-        mass = np.cumsum(self.weights if observed else self.before)
-        chosen = np.minimum(np.searchsorted(mass, at), len(mass) - 1)
-        # Two copies of a draw are two subjects: labels and places in the random streams must differ.
-        return replace(self.draws[chosen], labels=np.arange(1, n + 1), index=np.arange(n))
-
-    def table(self) -> pd.DataFrame:
-        """Return prior and posterior of what varies: medians, central 90%, and how much the spread shrank.
-
-        ``contraction`` is ``1 - var(posterior) / var(prior)``, of logarithms where all values are positive: 0 where the
-        observations taught nothing, 1 where they told the value. Names ``eta_...`` are random effects.
-        """
-        import pandas as pd
-
-        rows = {}
-        for name, values in varying(self.model, self.draws).items():
-            x = np.log(values) if (values > 0).all() else values
-            contraction = 1.0 - _variance(x, self.weights) / _variance(x, self.before)
-            rows[name] = [*_weighted(values, self.before), *_weighted(values, self.weights), contraction]
-        columns = ["prior", "prior_low", "prior_high", "posterior", "posterior_low", "posterior_high", "contraction"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-
-    def learned(self, at_least: float = 0.3) -> list[str]:
-        """Return what the observations taught most about: names with at least some contraction, most first."""
-        table = self.table()
-        found = dict(zip(map(str, table.index), table["contraction"].to_numpy(float).tolist(), strict=True))
-        return sorted((name for name, c in found.items() if c >= at_least), key=lambda name: -found[name])
 
     def simulate(self, times: Any, *, outputs: Sequence[str] | None = None, n: int = 300, seed: int = 0) -> xr.Dataset:
         """Return curves of posterior draws under the patient's regimen, as of `pkpd.simulate`."""
@@ -124,17 +66,6 @@ class Individual:
                 f"  {self.ess:.0f} effective of {self.draws.n} draws; they taught about: {taught}",
             ]
         )
-
-
-def _variance(x: np.ndarray, weights: np.ndarray) -> float:
-    return float(weights @ (x - weights @ x) ** 2)
-
-
-def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return median, 5% and 95% of weighted values."""
-    order = np.argsort(values)
-    mass = np.cumsum(weights[order]) - 0.5 * weights[order]
-    return np.interp([0.5, 0.05, 0.95], mass, values[order])
 
 
 def individual(
@@ -203,7 +134,7 @@ def individual(
         raise DataError(_too_few(name, effective(weights), minimum_ess, terms, found))
     known = {n: float(found.people.covariates[n][0]) for n in found.model.covariates}
     before = normalised(found.ratio)
-    return Individual(name, found.model, doses, terms, known, found.people, weights, before, found.about)
+    return Individual(name, found.model, found.people, weights, before, doses, terms, known, found.about)
 
 
 def _terms(observations: Sequence[Any]) -> list[Term]:

@@ -34,16 +34,18 @@ _CLEAR, _GAIN, _PRIOR = 0.9, 0.9, 0.3
 
 @functools.lru_cache(maxsize=1)
 def taught(source: Any) -> dict[str, float]:
-    """Return how much of each number's prior variance the evidence removed; nothing where that is not known.
+    """Return how far the evidence moved each number away from its prior: 0 not at all, 1 altogether.
+
+    That is one minus the area that both densities have in common, so that a shift counts as well as a narrowing.
 
     Parameters
     ----------
     source : calibration
-        With a method ``contraction`` that returns a table with this column, by names like
+        With a method ``contraction`` that returns a table with column ``overlap``, by names like
         ``"tone.phi[strati2020/p2]"``.
     """
     table = getattr(source, "contraction", lambda: None)()
-    return {} if table is None else {str(k): float(v) for k, v in table["contraction"].to_dict().items()}
+    return {} if table is None else {str(k): 1.0 - float(v) for k, v in table["overlap"].to_dict().items()}
 
 
 def _reflects_prior(known: Mapping[str, float], patient: str) -> bool:
@@ -58,7 +60,7 @@ def _belief(known: Mapping[str, float], patient: str, extra: tuple[str, ...] = (
         return f"{patient}: how much the evidence taught about the share of IL-1 is not known."
     text = ", ".join(f"{n} {share(max(c, 0.0))}" for n, c in found.items())
     verdict = "; the answer mostly reflects the prior" if _reflects_prior(known, patient) else ""
-    return f"{patient}: part of the prior variance that the evidence removed: {text}{verdict}."
+    return f"{patient}: how far the evidence moved the prior: {text}{verdict}."
 
 
 def _approximate(source: Any) -> tuple[str, ...]:

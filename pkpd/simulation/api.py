@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError
+from pkpd.model.model import Model
 from pkpd.population.people import Population
 from pkpd.simulation import dataset, grid, rows
 from pkpd.simulation.arguments import (
@@ -39,8 +40,6 @@ from pkpd.solve.warm import first_loop
 if TYPE_CHECKING:
     import xarray as xr
 
-    from pkpd.model.model import Model
-
 __all__ = ["Job", "run_job", "simulate"]
 
 
@@ -57,11 +56,12 @@ class Job:
 
 
 def simulate(
-    model: Model,
+    model: Model | Source,
     regimen: Regimens = None,
     population: Population | None = None,
     times: Any = None,
     *,
+    n: int | None = None,
     outputs: Sequence[str] | None = None,
     occasions: Any = None,
     residual: bool = False,
@@ -80,7 +80,8 @@ def simulate(
 
     Parameters
     ----------
-    model : Model
+    model : Model or Fit
+        Of a fit, its model with persons drawn from it, their parameters as uncertain as the estimates are.
     regimen : Regimen, dict, sequence or EventTable, optional
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
         the dict); or a data set, whose rows are then simulated in order. Nothing: no dose.
@@ -88,6 +89,8 @@ def simulate(
         Who; the typical person at reference covariates if not given.
     times : array, shape (times,)
         When to observe, in the model's time unit, increasing. An observation at the time of a dose is taken before it.
+    n : int, optional
+        Draw so many persons, in place of ``population``; 1000 of a fit by default.
     outputs : sequence of str, optional
         Outputs, states or individual parameters to keep; all declared outputs by default.
     occasions : array, optional
@@ -136,12 +139,41 @@ def simulate(
     settings = settings_from(method, rtol, atol, h_max, max_steps)
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"simulate: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
+    model, population = _who(model, population, n, seed)
     chosen = quantities(model, outputs)
     kernel = kernel_for(model, chosen)
     check_method("simulate", model, kernel, method)
     announce_compilation(first_loop(kernel, method))
     job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure)
     return run_job(job, regimen, population, times, occasions, residual, seed, store, progress)
+
+
+class Source(Protocol):
+    """What persons can be drawn from beside a model: a fit, with uncertain estimates."""
+
+    @property
+    def model(self) -> Model:
+        """The model, estimates put in."""
+        ...
+
+    def population(self, n: int, seed: int = 0) -> Population:
+        """Return persons drawn from it."""
+        ...
+
+
+def _who(
+    source: Model | Source, population: Population | None, n: int | None, seed: int | None
+) -> tuple[Model, Population | None]:
+    """Return the model and the persons that a call of ``simulate`` means."""
+    if n is not None and population is not None:
+        raise PopulationError("simulate: give either population or n, not both")
+    if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
+        raise PopulationError(f"simulate: n must be a whole number > 0, got {n!r}")
+    if isinstance(source, Model):
+        return source, population if n is None else Population.draw(source, int(n), seed=seed or 0)
+    if not hasattr(source, "population"):
+        raise PkpdError(f"simulate: the first argument must be a Model or a Fit, got {type(source).__name__}")
+    return source.model, population if population is not None else source.population(int(n or 1000), seed=seed or 0)
 
 
 def run_job(
