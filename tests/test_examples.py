@@ -11,9 +11,11 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
+SLOW = {"09_compare_approximations.py", "10_saem_and_bayes.py", "11_below_quantification.py", "12_search_covariates.py"}
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SCRIPTS]
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", EACH)
 def test_example_runs(name: str, tmp_path: Path):
     work, out = tmp_path / "work", tmp_path / "out"
     work.mkdir()

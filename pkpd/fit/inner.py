@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["Evaluate", "Modes", "State", "better_modes", "find_modes"]
 
 #: decrement (gradient times Newton step) at which a subject has converged, and steps at most
-CONVERGED, LIMIT = 1e-13, 60
+CONVERGED, LIMIT = 1e-13, 300
 #: decrements below which rounding decides whether the value falls
 SMALL = 1e-7
 #: longest step of a random effect, in standard deviations

@@ -16,7 +16,6 @@ from pkpd.schedule.comparison import DISCLAIMER, Comparison
 from pkpd.schedule.individual import Individual
 from pkpd.schedule.statistics import share
 from pkpd.schedule.target import read_targets, target_measure
-from pkpd.simulation.weighted import WeightedPeople
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +51,7 @@ class Recommendation:
 
 
 def recommend(
-    patient: Individual | WeightedPeople,
+    patient: Individual,
     regimens: Mapping[str, Any] | Iterable[str],
     target: Any,
     *,
@@ -142,7 +141,7 @@ def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFr
     return table.sort_values(by=["probability", "mg_per_day", "doses_per_day"], ascending=[False, True, True])
 
 
-def _statement(table: pd.DataFrame, patient: Individual | WeightedPeople, target: str, wanted: float) -> str:
+def _statement(table: pd.DataFrame, patient: Individual, target: str, wanted: float) -> str:
     best = str(table.index[0])
     rows = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in table.iterrows()}
     top = rows[best]
