@@ -127,8 +127,8 @@ def test_tables_and_text(report: ValidationReport):
     assert np.isfinite(table["anakinra_jung2023"].to_numpy(float)).sum() >= 8
     text = repr(report)
     assert all(c.row.what in text for c in report.rows)
-    level = effects[(effects["key"] == "anajis") & (effects["assumption"] == "plateau")]
-    assert f"phi {float(level['phi'].iloc[0]):.2f}" in text
+    level = effects.set_index(["key", "assumption"])["phi"].to_dict()["anajis", "plateau"]
+    assert f"phi {level:.2f}" in text
 
 
 def test_unknown_models_are_refused():
