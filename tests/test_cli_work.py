@@ -66,7 +66,7 @@ def test_models_lists_shows_and_documents(here: Path):
     assert "<math" in text
     assert "http" not in text.replace("http://www.w3.org/1998/Math/MathML", "")
     run("models", "pk1_oral", "--document", "m.md")
-    assert Path("m.md").read_text(encoding="utf-8").startswith("# pk1_oral")
+    assert Path("m.md").read_text(encoding="utf-8").startswith("# One compartment")
 
 
 def test_seeds_lists_shows_and_draws(here: Path):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pkpd.cli.console import Debug, console, guarded, print_table, wrote
 from pkpd.cli.files import check_suffix, write_whole
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
 
 __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
@@ -54,8 +57,8 @@ def command(
     wrote(document)
 
 
-def _document(model: object, suffix: str) -> str:
-    from pkpd.model.typeset import to_latex, to_markdown
-    from pkpd.report.model_page import model_page
+def _document(model: Model, suffix: str) -> str:
+    from pkpd.model.typeset import to_latex
+    from pkpd.validation.document import document
 
-    return {".html": model_page, ".md": to_markdown, ".tex": to_latex}[suffix](model)  # pyright: ignore[reportArgumentType]
+    return to_latex(model) if suffix == ".tex" else document(model, format="html" if suffix == ".html" else "markdown")

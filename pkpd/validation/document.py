@@ -22,7 +22,7 @@ from pkpd.validation.chapters import validation_chapter
 if TYPE_CHECKING:
     from pkpd.validation.report import ValidationReport
 
-__all__ = ["document", "document_blocks", "write_document"]
+__all__ = ["document", "document_blocks", "equation_groups", "write_document"]
 
 _FORMATS = {"html": ".html", "markdown": ".md"}
 _EQUATIONS = re.compile(
@@ -194,12 +194,17 @@ def _correlated(model: Model, prefix: str) -> list[Block]:
     return [Text(text) for text in found]
 
 
-def _equations(model: Model, level: int) -> list[Block]:
-    blocks: list[Block] = []
+def equation_groups(model: Model) -> list[tuple[str, Equations]]:
+    """Return titled equations: individual parameters, initial state, dosing, dynamics, outputs."""
+    groups = []
     for title, body in _EQUATIONS.findall(to_markdown(model)):
         sides = [line.split(" &= ", 1) for line in body.split(" \\\\\n")]
-        blocks += [Heading(level, title), Equations(tuple((left, right) for left, right in sides))]
-    return blocks
+        groups.append((title, Equations(tuple((left, right) for left, right in sides))))
+    return groups
+
+
+def _equations(model: Model, level: int) -> list[Block]:
+    return [block for title, lines in equation_groups(model) for block in (Heading(level, title), lines)]
 
 
 def _connections(model: Model) -> Equations | None:
