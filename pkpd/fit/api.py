@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.fit.problem import pose
+from pkpd.fit.telling import SEARCHES, Line, watcher
 from pkpd.simulation.arguments import threads_from
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
+    from pkpd.fit.problem import Problem
     from pkpd.fit.result import Fit
     from pkpd.model.model import Model
 
@@ -55,6 +57,7 @@ def fit(
     atol: float = 1e-12,
     solver: str = "auto",
     threads: int | None = None,
+    progress: bool | Callable[[Any], Any] | None = None,
     **options: Any,
 ) -> Fit:
     """Estimate the parameters of a model from data of a population.
@@ -84,9 +87,12 @@ def fit(
         As for :func:`pkpd.simulate`.
     threads : int, optional
         Estimates do not depend on it.
+    progress : bool or callable, optional
+        None: a line on terminals once it takes long. True, False: always, never. A function is called with each step.
     **options
-        Of the method. Of FO to nlme: ``restarts``, ``seed``, ``max_iterations``, ``decrease``, ``checkpoint``,
-        ``progress``, see :func:`pkpd.fit.focei.estimate`.
+        Of the method. Of FO to nlme: ``restarts``, ``seed``, ``max_iterations``, ``decrease``, ``checkpoint``, see
+        :func:`pkpd.fit.focei.estimate`; of others see :func:`pkpd.fit.saem.estimate`,
+        :func:`pkpd.fit.bayes.estimate` and :func:`pkpd.fit.pooled.estimate_map`.
 
     Returns
     -------
@@ -129,13 +135,28 @@ def fit(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
         threads=threads_for(threads, data),
     )  # fmt: skip
-    found = run(problem, method, **options)
+    found = _run(run, problem, method, progress, options)
     if covariance is not None and found.uncertainty is None and method not in ("nuts", "naive_pooled", "two_stage"):
         if found.converged:
             found.covariance_step(covariance)
         else:
             found.covariance_message = "not computed: the search has not converged"
     return found
+
+
+def _run(
+    run: Runner, problem: Problem, method: str, progress: bool | Callable[[Any], Any] | None, options: dict[str, Any]
+) -> Fit:
+    """Run a method, told to a line on the terminal or to whom the caller named."""
+    if method not in SEARCHES:
+        told = {"progress": progress} if method == "nuts" and progress is not None else {}
+        return run(problem, method, **told, **options)
+    watch = watcher(method, progress)
+    try:
+        return run(problem, method, progress=watch, **options)
+    finally:
+        if isinstance(watch, Line):
+            watch.close()
 
 
 def threads_for(threads: int | None, data: Any) -> int:
