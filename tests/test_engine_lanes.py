@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from engine_tools import METHODS, equations, grid, reference_model, solve
 
+from pkpd.cache import cache_directory
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, SolverError
 from pkpd.graph.functions import exp, where
-from pkpd.machine.target import cache_directory, lanes
+from pkpd.machine.target import lanes
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.population.people import Population

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from pkpd.calibration.result import Calibration
 from pkpd.calibration.study import Study
 from pkpd.calibration.tables import diagnostics
 from pkpd.errors import LibraryError, PkpdError
+from pkpd.files import netcdf_bytes, write_whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +28,6 @@ _KEPT = 400
 def save(calibration: Calibration, path: str | os.PathLike[str], compact: bool) -> Path:
     """Write a result, see ``Calibration.save``."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     groups = {name: getattr(calibration.idata, name).copy() for name in calibration.idata.groups()}
     stats = groups.get("sample_stats")
     kept = {"diagnostics": json.dumps(diagnostics(calibration))}
@@ -36,16 +36,8 @@ def save(calibration: Calibration, path: str | os.PathLike[str], compact: bool) 
     groups["posterior"].attrs.update(kept)
     if compact:
         groups = {name: _thin(data) for name, data in groups.items()}
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
-    for i, (name, data) in enumerate(groups.items()):
-        encoding: dict[Any, Any] = {
-            v: {"zlib": True, "complevel": 6}
-            for v in data.data_vars
-            if data[v].dtype.kind in "fiub" and data[v].size > 1
-        }
-        data.to_netcdf(part, mode="w" if i == 0 else "a", group=name, engine="h5netcdf", encoding=encoding)
-    part.replace(target)
+    packed = {"zlib": True, "complevel": 6}
+    write_whole(target, netcdf_bytes(groups, lambda v: packed if v.dtype.kind in "fiub" and v.size > 1 else None))
     return target
 
 

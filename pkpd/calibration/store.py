@@ -8,9 +8,12 @@ chain was killed within seconds, and goes on from it with the same draws as if n
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import time
+import warnings
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError
+from pkpd.files import write_whole
 
 __all__ = ["ChainStore", "Journal"]
 
@@ -128,20 +132,26 @@ class ChainStore:
                 raise PkpdError(f"calibrate: out={os.fspath(folder)!r} cannot be written: {error}") from None
 
     def chain(self, k: int) -> dict[str, Any] | None:
-        """Return the arrays of a finished chain, or None."""
+        """Return the arrays of a finished chain, or None; one whose file is damaged is to be sampled again."""
         if self.folder is None or not (path := self.folder / f"chain-{k}.npz").is_file():
             return None
-        with np.load(path) as data:
-            return {name: data[name] for name in data.files}
+        try:
+            with np.load(path) as data:
+                return {name: data[name] for name in data.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            warnings.warn(
+                f"calibrate: {path} is damaged; its chain is sampled again, with the same draws", stacklevel=3
+            )
+            path.unlink()
+            return None
 
     def keep(self, k: int, chain: Mapping[str, Any]) -> None:
         """Write a finished chain in one step, and drop its journal."""
         if self.folder is None:
             return
-        path = self.folder / f"chain-{k}.npz"
-        part = path.with_suffix(".part.npz")
-        np.savez_compressed(part, **chain)
-        part.replace(path)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **chain)
+        write_whole(self.folder / f"chain-{k}.npz", packed.getvalue())
         self.journal_path(k).unlink(missing_ok=True)
 
     def journal_path(self, k: int) -> Path:

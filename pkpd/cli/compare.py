@@ -9,7 +9,8 @@ import typer
 
 from pkpd.cli import arguments as given
 from pkpd.cli.console import Debug, console, guarded, print_table, wrote
-from pkpd.cli.files import check_suffix, save_dataset, save_figure, write_whole
+from pkpd.cli.files import check_suffix, save_dataset, save_figure
+from pkpd.files import write_whole
 
 __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
@@ -97,7 +98,7 @@ def command(
     console().print("Research software: a simulation, not medical advice.", style="bold")
     if out:
         if out.suffix == ".csv":
-            write_whole(out, lambda path: found.table(text=False).to_csv(path, float_format="%.6g"))
+            write_whole(out, found.table(text=False).to_csv(float_format="%.6g"))
         else:
             save_dataset(found.dataset, out)
         wrote(out)

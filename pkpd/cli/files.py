@@ -1,22 +1,22 @@
-"""Single files written whole: under a temporary name beside the place, then renamed."""
+"""Files that commands write."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from pkpd.errors import nearest
+from pkpd.files import netcdf_bytes, write_whole
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["check_suffix", "save_dataset", "save_figure", "write_whole"]
+__all__ = ["check_suffix", "save_dataset", "save_figure"]
 
 
 def check_suffix(path: Path, allowed: Sequence[str], option: str = "--out") -> None:
@@ -30,43 +30,13 @@ def check_suffix(path: Path, allowed: Sequence[str], option: str = "--out") -> N
         raise typer.BadParameter(f"{option} '{path}' is a folder; give a file")
 
 
-def write_whole(path: Path, save: Callable[[Path], Any]) -> None:
-    """Write a file so that nobody ever finds half of it; what was there before stays if it fails.
-
-    Parameters
-    ----------
-    path : Path
-        Its folder is made if needed.
-    save : callable
-        Writes to the path that it gets, which has the same suffix.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        save(temporary)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_dataset(data: xr.Dataset, path: Path) -> None:
     """Write a data set as NetCDF (``.nc``), or as a long table (``.csv``)."""
-
-    def save(target: Path) -> None:
-        if path.suffix == ".csv":
-            data.to_dataframe().reset_index().to_csv(target, index=False, float_format="%.8g")
-        else:
-            packed: dict[Any, Any] = {
-                n: {"zlib": True, "shuffle": True} for n, v in data.items() if v.dtype.kind == "f"
-            }
-            data.to_netcdf(target, engine="h5netcdf", encoding=packed)
-
-    write_whole(path, save)
+    if path.suffix == ".csv":
+        write_whole(path, data.to_dataframe().reset_index().to_csv(index=False, float_format="%.8g"))
+    else:
+        packed = {"zlib": True, "shuffle": True}
+        write_whole(path, netcdf_bytes({None: data}, lambda v: packed if v.dtype.kind == "f" else None))
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -76,5 +46,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     from pkpd.plot.style import house_style
 
     with house_style():
-        write_whole(path, lambda target: figure.savefig(target, bbox_inches="tight"))
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=path.suffix.lstrip("."), bbox_inches="tight")
+        write_whole(path, drawn.getvalue())
     plt.close(figure)

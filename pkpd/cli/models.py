@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pkpd.cli.console import Debug, console, guarded, print_table, wrote
-from pkpd.cli.files import check_suffix, write_whole
+from pkpd.cli.files import check_suffix
+from pkpd.files import write_whole
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -53,7 +54,7 @@ def command(
         console().print(describe(model), markup=False, soft_wrap=True)
         return
     text = _document(model, document.suffix)
-    write_whole(document, lambda target: target.write_text(text, encoding="utf-8"))
+    write_whole(document, text)
     wrote(document)
 
 

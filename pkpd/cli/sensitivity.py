@@ -9,7 +9,8 @@ import typer
 
 from pkpd.cli import arguments as given
 from pkpd.cli.console import Debug, console, guarded, print_table, wrote
-from pkpd.cli.files import check_suffix, save_dataset, save_figure, write_whole
+from pkpd.cli.files import check_suffix, save_dataset, save_figure
+from pkpd.files import write_whole
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -91,7 +92,7 @@ def command(
     _show(found, f"{loaded.name}: {found.data.attrs.get('title', method)}")
     if out:
         if out.suffix == ".csv":
-            write_whole(out, lambda target: found.table().to_csv(target, float_format="%.6g"))
+            write_whole(out, found.table().to_csv(float_format="%.6g"))
         else:
             save_dataset(found.data, out)
         wrote(out)

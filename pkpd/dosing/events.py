@@ -20,6 +20,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.dosing.rows import amount_units, event_rows
 from pkpd.dosing.source import from_file, from_frame
 from pkpd.errors import DataError, nearest
+from pkpd.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,7 +213,7 @@ class EventTable:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table so that `read_events` returns it as it is; missing values are written as a full stop."""
-        self.frame.to_csv(path, index=False, na_rep=".")
+        write_whole(Path(path), self.frame.to_csv(index=False, na_rep="."))
 
     def _indices(self, cmt: np.ndarray, gives: np.ndarray, states: Sequence[str]) -> np.ndarray:
         """Return the 0-based index of each row's compartment; 0 for an observation of something else."""

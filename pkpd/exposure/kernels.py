@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from pkpd.machine.jit import entry
 
 __all__ = ["cumulative_area", "terminal_fit"]
 
 LINEAR, LOG_DOWN, LOG = range(3)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def cumulative_area(time: np.ndarray, conc: np.ndarray, rule: int, area: np.ndarray) -> None:
     """Fill the area under each curve from the first time on, by the trapezoidal rule.
 
@@ -45,7 +46,7 @@ def cumulative_area(time: np.ndarray, conc: np.ndarray, rule: int, area: np.ndar
             area[row, j] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def terminal_fit(
     time: np.ndarray, conc: np.ndarray, skip: int, lloq: float, points: int, tolerance: float, fits: np.ndarray
 ) -> None:

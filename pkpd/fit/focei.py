@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError
+from pkpd.files import write_whole
 from pkpd.fit.layout import SMALLEST_SD, Layout
 from pkpd.fit.objective import Objective, Outcome
 from pkpd.fit.optimise import Search, Step, minimise, settle
@@ -57,7 +58,6 @@ def estimate(
     begun = time.perf_counter()
     layout, messages = problem.layout, list(problem.messages)
     objective = problem.objective(method)
-    problem.predictor.announce()
     problem.check_start(objective)
     keeper = _Keeper(layout, method, None if checkpoint is None else Path(checkpoint), progress)
     start = keeper.resumed(messages)
@@ -228,7 +228,13 @@ class _Keeper:
         """Return the values of the file, None without one."""
         if self.path is None or not self.path.exists():
             return None
-        held = json.loads(self.path.read_text(encoding="utf-8"))
+        try:
+            held = json.loads(self.path.read_text(encoding="utf-8"))
+            missing = {"labels", "method", "ofv", "x"} - set(held)
+        except (OSError, ValueError, TypeError) as error:
+            raise PkpdError(f"fit: checkpoint {self.path} cannot be read ({error}); name another file") from None
+        if missing:
+            raise PkpdError(f"fit: {self.path} is no checkpoint of a fit; name another file")
         if held.get("labels") != list(self.layout.labels):
             raise PkpdError(f"fit: checkpoint {self.path} is of other estimates ({', '.join(held.get('labels', []))})")
         messages.append(f"went on from checkpoint {self.path} (OFV {held['ofv']:.3f})")
@@ -242,6 +248,4 @@ class _Keeper:
             return
         self.best = step.ofv
         held = {"method": self.method, "labels": list(self.layout.labels), "ofv": step.ofv, "x": step.x.tolist()}
-        temporary = self.path.with_suffix(self.path.suffix + ".part")
-        temporary.write_text(json.dumps(held), encoding="utf-8")
-        temporary.replace(self.path)
+        write_whole(self.path, json.dumps(held))

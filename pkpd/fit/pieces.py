@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.files import write_whole
 from pkpd.simulation.progress import Progress
 
 __all__ = ["FAULTS", "Pieces", "attempt", "run_pieces"]
@@ -89,7 +90,7 @@ def run_pieces(
     resumed, left = len(done), [k for k in work if k not in done]
     interrupted = False
     if path is not None and not path.exists():
-        path.write_text(_line(head), encoding="utf-8")
+        write_whole(path, _line(head))
     with Progress(progress) as bar:
         bar.start(len(work), text)
         bar.advance(resumed)
@@ -156,5 +157,5 @@ def _read(path: Path, head: Record) -> dict[str, Record]:
         record = json.loads(line)
         out[record.pop("key")] = record
     if lines[-1]:  # what follows must begin on a line of its own
-        path.write_text("\n".join([*lines[:-1], ""]), encoding="utf-8")
+        write_whole(path, "\n".join([*lines[:-1], ""]))
     return out

@@ -15,13 +15,11 @@ from pkpd.graph.nodes import Node
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.people import Courses
 from pkpd.simulation.people import _course_values as course_values
-from pkpd.simulation.progress import announce_compilation
 from pkpd.simulation.rows import _in_units as in_units
 from pkpd.solve.block import Block, Fault, Settings
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import solve_block
 from pkpd.solve.timeline import Records
-from pkpd.solve.warm import first_loop
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -161,10 +159,6 @@ class Predictor:
         return out
 
     # -- evaluation
-
-    def announce(self) -> None:
-        """Load the solver, and say so if that means compiling it for the first time on this machine."""
-        announce_compilation(first_loop(self._kernel("plain")[0], self.settings.method))
 
     def scale(self, phi: np.ndarray) -> None:
         """Take the typical sizes of directions, to which tolerances of sensitivities refer, before any solution."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.files import write_whole
 from pkpd.fit.saem_chains import Approximation
 
 if TYPE_CHECKING:
@@ -56,9 +60,9 @@ class Checkpoint:
         arrays["history"] = np.array(run.history)
         text = {"mark": self.mark, "rng": chains.rng.bit_generator.state, "turn": chains._turn, "uses": chains._uses}
         arrays["text"] = np.array(json.dumps(text))
-        part = self.path.with_suffix(".part.npz")
-        np.savez(part, **arrays)
-        part.replace(self.path)
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)
+        write_whole(self.path, packed.getvalue())
 
     def read(self) -> bool:
         """Put the state of the file into the run; return whether there was one.
@@ -74,7 +78,7 @@ class Checkpoint:
             with np.load(self.path) as held:
                 arrays = {n: held[n] for n in held.files}
             text = json.loads(str(arrays["text"]))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise PkpdError(f"fit: checkpoint {self.path} cannot be read: {error}") from None
         if text["mark"] != self.mark:
             raise PkpdError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.files import write_whole
 from pkpd.fit.covariance import Covariance
 from pkpd.fit.problem import pose
 from pkpd.fit.result import Fit
@@ -40,7 +41,7 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
             **{k: getattr(u, k) for k in _MATRICES},
         },
     }  # fmt: skip
-    Path(path).write_text(json.dumps(held, indent=1, default=_plain), encoding="utf-8")
+    write_whole(Path(path), json.dumps(held, indent=1, default=_plain))
 
 
 def _plain(value: Any) -> Any:

@@ -1,61 +1,73 @@
 """Compile loops with numba and keep them on disk under a hash of everything that they are made of.
 
-numba asks only whether the file of the outermost function has changed; here a change in any file of the solvers counts.
+numba asks only whether the file of the outermost function has changed; here a change in any file that a loop is made of
+counts.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import os
-import tempfile
+import pickle
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import numba
 from numba import njit
-from numba.core import config as numba_config
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
-from pkpd.machine.target import cache_directory
+from pkpd import cache
+from pkpd.machine.sources import digest
 
-__all__ = ["compiled", "entry", "inlined", "software", "spliced"]
+__all__ = ["compiled", "entry", "inlined", "spliced", "watchers"]
 
-config: Any = numba_config
-
-
-@functools.cache
-def software() -> str:
-    """Return a hash of the files that solve models and write machine code."""
-    package = Path(__file__).parent.parent
-    files = sorted([*(package / "solve").glob("*.py"), *(package / "machine").glob("*.py")])
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
+#: called with a loop's name when its compilation begins, as opposed to being read from disk, and when it ends
+watchers: list[tuple[Callable[[str], None], Callable[[str], None]]] = []
 
 
-@functools.cache
-def _folder() -> str:
-    """Return a writable folder for compiled loops: numba's if the user chose one, else ours, else a temporary one."""
-    name = f"loops-{software()[:16]}"
-    for base in (
-        Path(config.CACHE_DIR) if config.CACHE_DIR else cache_directory(),
-        Path(tempfile.gettempdir()) / "pkpd",
-    ):
-        try:
-            (base / name).mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(base / name, os.W_OK):
-            return str(base / name)
-    return ""
+class _Kept(NullCache):
+    """The machine code of one loop on disk, one file a signature."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def _name(self, signature: Any, codegen: Any) -> str:
+        where = f"{self.function.__module__}.{self.function.__qualname__}"
+        parts = (digest(self.function.__module__), where, signature, codegen.magic_tuple(), numba.__version__)
+        text = "\n".join(map(str, (*parts, sys.version_info[:2])))
+        return f"{self.function.__qualname__}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.loop"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the loop for a signature, or None."""
+        target_context.refresh()
+        name = self._name(sig, target_context.codegen())
+        data = cache.kept(name)
+        if data is not None:
+            try:
+                return CompileResult._rebuild(target_context, *pickle.loads(data))
+            except Exception:  # noqa: BLE001  # whole, yet unreadable here: whatever the reason, it is made anew
+                cache.drop(name)
+        for begins, _ in watchers:
+            begins(self.function.__qualname__)
+        return None
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        """Keep the loop for a signature; one that holds an address of this process cannot be kept."""
+        for _, ends in watchers:
+            ends(self.function.__qualname__)
+        if not cres.library.has_dynamic_globals:
+            cache.keep(self._name(sig, cres.codegen), dumps(cres._reduce()))
 
 
 def entry(function: Callable[..., Any]) -> Any:
     """Decorate a loop that Python calls: no interpreter inside, no lock held, kept on disk."""
-    chosen, config.CACHE_DIR = config.CACHE_DIR, _folder()
-    try:
-        return njit(cache=bool(config.CACHE_DIR), nogil=True, error_model="numpy")(function)
-    finally:
-        config.CACHE_DIR = chosen
+    dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+    dispatcher._cache = _Kept(function)
+    return dispatcher
 
 
 def compiled(function: Callable[..., Any], inline: Any = "never") -> Any:

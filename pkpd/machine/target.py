@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
 
-__all__ = ["MachineCode", "cache_directory", "compile_ir", "lanes"]
+from pkpd import cache
+
+__all__ = ["MachineCode", "compile_ir", "lanes"]
 
 
 @functools.cache
@@ -33,15 +33,6 @@ def lanes() -> int:
         return int(forced)
     features = _features()
     return 8 if features.get("avx512f") else 4 if features.get("avx2") else 2
-
-
-def cache_directory() -> Path:
-    """Return the folder for compiled models, ``$PKPD_CACHE_DIR`` or the user's cache folder; it may not exist yet."""
-    chosen = os.environ.get("PKPD_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "pkpd"
 
 
 @dataclass(frozen=True)
@@ -69,8 +60,8 @@ def compile_ir(key: str, source: Callable[[], str], names: list[str], *, unroll:
     Parameters
     ----------
     key : str
-        Stands for the source: equal keys, equal source. Object code is kept in :func:`cache_directory` under a hash of
-        the key, the compiler and the processor, so that a known model is not even written as IR again.
+        Stands for the source: equal keys, equal source. Object code is kept in ``pkpd.cache`` under a hash of the key,
+        the compiler and the processor, so that a known model is not even written as IR again.
     source : callable
         Returns the IR.
     unroll : bool
@@ -81,15 +72,15 @@ def compile_ir(key: str, source: Callable[[], str], names: list[str], *, unroll:
     llvm.initialize_native_asmprinter()
     flat = llvm.get_host_cpu_features().flatten() + (",-prefer-256-bit" if _features().get("avx512f") else "")
     full = "\n".join((key, llvmlite.__version__, llvm.get_host_cpu_name(), flat))
-    path = cache_directory() / f"{hashlib.sha256(full.encode()).hexdigest()[:32]}.o"
+    name = f"{hashlib.sha256(full.encode()).hexdigest()[:32]}.o"
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=flat, opt=2, jit=True
     )
-    data = _read(path)
+    data = cache.kept(name)
     cached = data is not None
     if data is None:
         data = _compile(source(), machine, unroll)
-        _write(path, data)
+        cache.keep(name, data)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(data))
     engine.finalize_object()
@@ -104,23 +95,3 @@ def _compile(source: str, machine: llvm.TargetMachine, unroll: bool) -> bytes:
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)
-
-
-def _read(path: Path) -> bytes | None:
-    """Return object code whose checksum is right, else None."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(data).digest() + data)
-        Path(name).replace(path)
-    except OSError:
-        return  # a cache that cannot be written only costs time

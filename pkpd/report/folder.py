@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import PkpdError
+from pkpd.files import alive
 
 __all__ = ["MANIFEST", "check_place", "manifest_of", "results_folder"]
 
@@ -81,7 +83,8 @@ def results_folder(out: Path, about: Mapping[str, Any]) -> Iterator[Path]:
     place = out.resolve()
     check_place(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{place.name}-new-", dir=place.parent))
+    _sweep(place)
+    made = Path(tempfile.mkdtemp(prefix=f".{place.name}-new-{os.getpid()}-", dir=place.parent))
     try:
         yield made
         _sign(made, about)
@@ -89,6 +92,18 @@ def results_folder(out: Path, about: Mapping[str, Any]) -> Iterator[Path]:
         _swap(made, place)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _sweep(place: Path) -> None:
+    """Remove unfinished folders that killed runs left, and put back results that a run had moved aside when killed."""
+    left = re.compile(rf"\.{re.escape(place.name)}-(new|old)-(\d+)-")
+    for found in list(place.parent.iterdir()):
+        match = left.match(found.name)
+        if not match or alive(int(match[2])):
+            continue
+        if match[1] == "old" and not place.exists() and (found / "results").is_dir():
+            (found / "results").rename(place)
+        shutil.rmtree(found, ignore_errors=True)
 
 
 def _sign(folder: Path, about: Mapping[str, Any]) -> None:
@@ -106,7 +121,7 @@ def _swap(made: Path, place: Path) -> None:
     if not place.exists():
         made.rename(place)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{place.name}-old-", dir=place.parent))
+    old = Path(tempfile.mkdtemp(prefix=f".{place.name}-old-{os.getpid()}-", dir=place.parent))
     place.rename(old / "results")
     try:
         made.rename(place)

@@ -31,11 +31,10 @@ from pkpd.simulation.failures import describe, dose_fault, report
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
-from pkpd.simulation.progress import Progress, announce_compilation
+from pkpd.simulation.progress import Progress
 from pkpd.solve.block import Fault, Result, Settings, Target
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import solve_block
-from pkpd.solve.warm import first_loop
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,7 +142,6 @@ def simulate(
     chosen = quantities(model, outputs)
     kernel = kernel_for(model, chosen)
     check_method("simulate", model, kernel, method)
-    announce_compilation(first_loop(kernel, method))
     job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure)
     return run_job(job, regimen, population, times, occasions, residual, seed, store, progress)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 import time
 from typing import Any
 
-from pkpd.solve.warm import load_loop
+from pkpd.cache import cache_directory
+from pkpd.machine.jit import watchers
 
-__all__ = ["Progress", "announce_compilation"]
+__all__ = ["Progress"]
 
 PATIENCE = 2.0  # seconds of silence before a bar appears
 
@@ -62,14 +62,30 @@ class Progress:
         self.task = self.bar.add_task(self.text, total=self.total)
 
 
-@functools.cache
-def announce_compilation(loop: str) -> None:
-    """Load the loop of a method, and say so on standard error if that means compiling it for the first time."""
-    text = "pkpd: compiling its solvers, once for this machine (about half a minute) ...\n"
-    timer = threading.Timer(PATIENCE, sys.stderr.write, [text])
-    timer.daemon = True
-    timer.start()
-    try:
-        load_loop(loop)
-    finally:
-        timer.cancel()
+class _Announcement:
+    """Says on standard error that a loop is being compiled, once, if that takes longer than a moment."""
+
+    def __init__(self) -> None:
+        self.said = False
+        self.timer: threading.Timer | None = None
+
+    def begin(self, loop: str) -> None:
+        """Wait for a moment, then say it."""
+        if not self.said:
+            self.timer = threading.Timer(PATIENCE, self._say)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def end(self, loop: str) -> None:
+        """Say nothing of a loop that is done already."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def _say(self) -> None:
+        self.said = True
+        kept = "once for this machine" if cache_directory() else "which no folder can keep for the next time"
+        sys.stderr.write(f"pkpd: compiling its solvers, {kept} (about half a minute) ...\n")
+
+
+_announcement = _Announcement()
+watchers.append((_announcement.begin, _announcement.end))

@@ -12,10 +12,8 @@ from pkpd.graph.nodes import Node, const, symbol
 from pkpd.simulation.api import Job, run_job
 from pkpd.simulation.arguments import Regimens, check_method, settings_from, threads_from
 from pkpd.simulation.kernels import Quantity, equations_for, quantities
-from pkpd.simulation.progress import announce_compilation
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.tangent import tangent
-from pkpd.solve.warm import first_loop
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,7 +94,6 @@ def sensitivities(
         group = names[first : first + size]
         kernel = _kernel(model, chosen, group)
         check_method("sensitivities", model, kernel, method)
-        announce_compilation(first_loop(kernel, method))
         columns = [*chosen, *(Quantity(_label(q.name, n), const(0), "", "") for n in group for q in chosen)]
         job = Job(model, columns, kernel, settings, threads_from(threads), on_failure)
         parts.append(run_job(job, regimen, population, times, occasions, progress=progress))

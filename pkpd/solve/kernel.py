@@ -15,7 +15,7 @@ from pkpd.graph.derivative import depends_on, substitute
 from pkpd.graph.fingerprint import fingerprint
 from pkpd.graph.nodes import Node, const, symbol
 from pkpd.machine.emitter import F64, Emitter, Frame
-from pkpd.machine.jit import software
+from pkpd.machine.sources import digest
 from pkpd.machine.split import TIME, Slots, is_dynamic, rearrange, switch_times
 from pkpd.machine.target import MachineCode, compile_ir, lanes
 from pkpd.solve.chain import emit_chain, lay_out_chain
@@ -214,7 +214,7 @@ class Kernel:
         """What the machine code depends on: this software, the width, the equations."""
         entries = [e for row in self.jacobian for e in row]
         roots = [*self.states, *self.inputs, *self.derivatives, *self.outputs, *self.slots.nodes, *entries, *self.drift]
-        return f"{software()}|{self.lanes}|{self.n_hot}|{fingerprint(roots)}"
+        return f"{digest(__name__)}|{self.lanes}|{self.n_hot}|{fingerprint(roots)}"
 
     def _code(self, label: str, source: Callable[[], str], names: list[str]) -> MachineCode:
         return compile_ir(f"{self._key}|{label}", source, names, unroll=self.n <= SHORT)

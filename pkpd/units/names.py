@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
-import tempfile
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkpd import cache
 from pkpd.errors import UnitError, nearest
 
 if TYPE_CHECKING:
@@ -174,51 +172,35 @@ def _registry() -> UnitRegistry:
     return registry
 
 
-def _cache_file() -> Path:
-    """Return where pint's answers are kept; the name changes with pint and with the definitions here."""
+@lru_cache(maxsize=1)
+def _cache_name() -> str:
+    """Return under what name pint's answers are kept; it changes with pint and with the definitions here."""
     from importlib.metadata import version
 
-    if "PKPD_CACHE_DIR" in os.environ:
-        home = Path(os.environ["PKPD_CACHE_DIR"])
-    else:
-        fallback = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
-        base = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME") or fallback
-        home = Path(base).expanduser() / "pkpd"
-    return home / f"units-{version('pint')}-{zlib.crc32(repr(DEFINITIONS).encode()):08x}.json"
+    return f"units-{version('pint')}-{zlib.crc32(repr(DEFINITIONS).encode()):08x}.json"
 
 
-_KNOWN: dict[Path, dict[str, Dimension]] = {}
+_KNOWN: dict[Path | None, dict[str, Dimension]] = {}
 
 
 def _stored() -> dict[str, Dimension]:
-    path = _cache_file()
-    if path not in _KNOWN:
-        _KNOWN[path] = _read(path)
-    return _KNOWN[path]
+    folder = cache.cache_directory()
+    if folder not in _KNOWN:
+        _KNOWN[folder] = _read()
+    return _KNOWN[folder]
 
 
-def _read(path: Path) -> dict[str, Dimension]:
-    """Return the answers on disk; an unreadable file counts as empty, since pint can answer again."""
+def _read() -> dict[str, Dimension]:
+    """Return the answers on disk; what cannot be read counts as empty, since pint can answer again."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(cache.kept(_cache_name()) or b"{}")
         return {n: Dimension(float(v[0]), tuple((str(k), float(e)) for k, e in v[1])) for n, v in raw.items()}
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError):
         return {}
 
 
 def _store(known: dict[str, Dimension]) -> None:
-    """Write the answers beside what other processes wrote meanwhile; a home that cannot be written is left alone."""
-    path = _cache_file()
-    known |= {k: v for k, v in _read(path).items() if k not in known}
+    """Keep the answers beside what other processes kept meanwhile."""
+    known |= {k: v for k, v in _read().items() if k not in known}
     raw = {n: [d.log10, d.exponents] for n, d in sorted(known.items())}
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(raw, file)
-        temporary.replace(path)
-    except OSError:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    cache.keep(_cache_name(), json.dumps(raw).encode())

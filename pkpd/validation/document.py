@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkpd.errors import DataError, nearest
+from pkpd.files import write_whole
 from pkpd.graph.derivative import substitute
 from pkpd.graph.nodes import symbol
 from pkpd.graph.printing import latex, latex_name
@@ -102,10 +103,7 @@ def write_document(
             drawn = [b for b in blocks if isinstance(b, Figure)]
             files |= {path.parent / "figures" / f"{figure.name}.svg": figure.svg for figure in drawn}
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f".{path.name}.part")
-        half.write_text(text, encoding="utf-8")
-        half.replace(path)
+        write_whole(path, text)
     return tuple(files)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.files import netcdf_bytes, write_whole
 from pkpd.report.page import Answer, Table, Text
 from pkpd.report.words import percent
 
@@ -53,7 +54,7 @@ def exposures(job: Job) -> None:
     found = compare(job.fit, arms, cohort=cohort, n=_draws(job), measures=list(_EXPOSURE), seed=job.seed)
     job.found["exposures"] = found
     job.keep_table("schedules_exposure", found.table(text=False).pipe(_flat), index=True)
-    found.dataset.to_netcdf(job.folder / "schedules_exposure.nc", engine="h5netcdf")
+    write_whole(job.folder / "schedules_exposure.nc", netcdf_bytes({None: found.dataset}, lambda _: None))
     section = job.section("schedules")
     section.add(
         Text(
