@@ -1,18 +1,92 @@
-"""Grids of observation times."""
+"""Grids of observation times that know their unit."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from pkpd.errors import DataError
+from pkpd.errors import DataError, UnitError
+from pkpd.units.time import canonical_time, convert_time
 
-__all__ = ["days", "hours"]
+__all__ = ["TimeGrid", "days", "hours"]
+
+_KEEPING = (np.add, np.subtract, np.maximum, np.minimum, np.negative, np.positive, np.absolute, np.floor, np.ceil)
+"""Functions of times whose values are times in the same unit."""
+
+_JOINING = (np.concatenate, np.append, np.hstack, np.union1d, np.unique, np.insert, np.delete, np.intersect1d)
+"""Functions that put times together, whose values are times as well."""
 
 
-def hours(start: float, stop: float, step: float = 1.0) -> NDArray[np.float64]:
+class TimeGrid(np.ndarray):
+    """Times with their unit, an array of floats.
+
+    Verbs put them on the clock of the model; bare numbers are on it already. Slices, sorted and joined grids, and sums
+    and differences keep the unit. Products and quotients are bare numbers, as only their author knows what they mean.
+
+    Parameters
+    ----------
+    values : array, shape (times,)
+    unit : str
+        Unit of time: ``min h d w``.
+
+    Raises
+    ------
+    UnitError
+        If that is none, or grids in different units are put together.
+
+    Examples
+    --------
+    >>> grid = TimeGrid([0.0, 30.0, 60.0], "min")
+    >>> grid[1:].unit, (grid + 5.0).unit, type(grid / 60.0).__name__
+    ('min', 'min', 'ndarray')
+    """
+
+    unit: str
+
+    def __new__(cls, values: ArrayLike, unit: str) -> TimeGrid:  # noqa: D102 - the class says it
+        grid = np.array(values, dtype=np.float64).view(cls)
+        grid.unit = canonical_time(unit)
+        return grid
+
+    def __array_finalize__(self, obj: Any) -> None:
+        self.unit = getattr(obj, "unit", "h")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        unit = _common_unit(inputs)
+        if out is not None:
+            options["out"] = tuple(_bare(each) for each in out)
+        found = getattr(ufunc, method)(*(_bare(each) for each in inputs), **options)
+        if ufunc in _KEEPING and isinstance(found, np.ndarray) and found.dtype == np.float64:
+            return TimeGrid(found, unit)
+        return found
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        unit = _common_unit((args, kwargs))
+        found = super().__array_function__(func, types, args, kwargs)
+        if func in _JOINING and isinstance(found, np.ndarray) and found.dtype == np.float64:
+            return TimeGrid(found, unit)
+        if isinstance(found, TimeGrid):
+            found.unit = unit
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TimeGrid, (np.asarray(self), self.unit)
+
+    def in_time(self, unit: str) -> TimeGrid:
+        """Return the same times on another clock.
+
+        Examples
+        --------
+        >>> days(0, 2).in_time("d").tolist()
+        [0.0, 1.0, 2.0]
+        """
+        return TimeGrid(convert_time(np.asarray(self), self.unit, unit), canonical_time(unit))
+
+
+def hours(start: float, stop: float, step: float = 1.0) -> TimeGrid:
     """Return times from `start` to `stop`, both included, every `step`.
 
     Each time is ``start + step * k``, so no error adds up along the grid. Where `stop` is not a whole number of steps
@@ -27,8 +101,8 @@ def hours(start: float, stop: float, step: float = 1.0) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray, shape (n_times,)
-        Times, h.
+    TimeGrid, shape (n_times,)
+        Times, h. A model on another clock observes at the same times: ``simulate`` and the other verbs convert them.
 
     Raises
     ------
@@ -37,13 +111,13 @@ def hours(start: float, stop: float, step: float = 1.0) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> hours(0, 24, 6)
-    array([ 0.,  6., 12., 18., 24.])
+    >>> hours(0, 24, 6).tolist()
+    [0.0, 6.0, 12.0, 18.0, 24.0]
     """
-    return _grid("hours", start, stop, step)
+    return TimeGrid(_grid("hours", start, stop, step), "h")
 
 
-def days(start: float, stop: float, step: float = 1.0) -> NDArray[np.float64]:
+def days(start: float, stop: float, step: float = 1.0) -> TimeGrid:
     """Return times in hours from day `start` to day `stop`, both included, every `step` days.
 
     Parameters
@@ -55,8 +129,8 @@ def days(start: float, stop: float, step: float = 1.0) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray, shape (n_times,)
-        Times, **h**.
+    TimeGrid, shape (n_times,)
+        Times, **h**; for a model in days the verbs make days of them.
 
     Raises
     ------
@@ -65,10 +139,30 @@ def days(start: float, stop: float, step: float = 1.0) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> days(0, 2, 0.5)
-    array([ 0., 12., 24., 36., 48.])
+    >>> days(0, 2, 0.5).tolist(), days(0, 2).unit
+    ([0.0, 12.0, 24.0, 36.0, 48.0], 'h')
     """
-    return 24.0 * _grid("days", start, stop, step)
+    return TimeGrid(24.0 * _grid("days", start, stop, step), "h")
+
+
+def _bare(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, TimeGrid) else value
+
+
+def _common_unit(values: Any) -> str:
+    """Return the unit of all grids within nested arguments, which must be one."""
+    units = dict.fromkeys(_units_in(values))
+    if len(units) > 1:
+        raise UnitError(f"times in {' and in '.join(units)} cannot be put together; give all in one unit")
+    return next(iter(units), "h")
+
+
+def _units_in(value: Any) -> list[str]:
+    if isinstance(value, TimeGrid):
+        return [value.unit]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [unit for each in value for unit in _units_in(each)] if isinstance(value, (list, tuple)) else []
 
 
 def _grid(caller: str, start: float, stop: float, step: float) -> NDArray[np.float64]:

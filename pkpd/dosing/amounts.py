@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from pkpd.errors import UnitError
+from pkpd.units import conversion
+
 __all__ = ["UNITS", "canonical_unit", "factor", "shortest"]
 
 UNITS: dict[str, str] = {
@@ -51,9 +54,14 @@ def factor(unit: str, to: str) -> Fraction | None:
     unit, to = canonical_unit(unit), canonical_unit(to)
     if unit == to:
         return Fraction(1)
-    kind, size = _SCALE.get(unit, (unit, Fraction(1)))
-    other, other_size = _SCALE.get(to, (to, Fraction(1)))
-    return size / other_size if kind == other else None
+    if unit in _SCALE and to in _SCALE:
+        (kind, size), (other, other_size) = _SCALE[unit], _SCALE[to]
+        return size / other_size if kind == other else None
+    try:
+        ratio = conversion(unit, to)
+    except UnitError:
+        return None
+    return Fraction(ratio) if ratio >= 1 else 1 / Fraction(conversion(to, unit))
 
 
 def shortest(value: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pkpd.dosing.record import Compartment
 from pkpd.errors import RegimenError
+from pkpd.units.time import convert_time
 
 __all__ = ["Dose", "check_fields", "count_before"]
 
@@ -37,14 +38,14 @@ class Dose:
     cmt : str or int, optional
         Name of the state, or its 1-based number; the model's first state by default.
     time : float
-        Time of the (first) dose, h.
+        Time of the (first) dose, on the clock of the regimen that it is in: h unless that says otherwise.
     rate : float or str, optional
-        Infusion rate, amount per h; ``"modelled"`` (or -1) and ``"modelled duration"`` (or -2) leave rate or duration
-        to the model; 0 is a bolus.
+        Infusion rate, amount per h (per unit of the regimen's clock); ``"modelled"`` (or -1) and ``"modelled
+        duration"`` (or -2) leave rate or duration to the model; 0 is a bolus.
     tinf : float, optional
-        Duration of the infusion, h, instead of ``rate``: ``rate = amt / tinf``.
+        Duration of the infusion, instead of ``rate``: ``rate = amt / tinf``.
     ii : float, optional
-        Interval between doses, h.
+        Interval between doses.
     addl : int
         Additional doses after the first, ``ii`` apart.
     ss : int
@@ -108,7 +109,7 @@ class Dose:
 
     @property
     def tinf(self) -> float | None:
-        """Duration of the infusion in h; None for a bolus, a modelled infusion and a constant infusion."""
+        """Duration of the infusion; None for a bolus, a modelled infusion and a constant infusion."""
         return self.amt / self.rate if self.rate > 0 and self.amt > 0 else None
 
     @property
@@ -118,12 +119,12 @@ class Dose:
 
     @property
     def last_time(self) -> float:
-        """Time of the last dose of the record, ``time + addl * ii``, h."""
+        """Time of the last dose of the record, ``time + addl * ii``."""
         return self.time + self.addl * self.ii
 
     @property
     def times(self) -> np.ndarray:
-        """Times of all doses of the record, h, shape (addl + 1,).
+        """Times of all doses of the record, shape (addl + 1,).
 
         Examples
         --------
@@ -146,9 +147,20 @@ class Dose:
         later = replace(first, ss=0, evid=1)
         return (first, *(replace(later, time=float(t)) for t in self.times[1:]))
 
-    def shift(self, hours: float) -> Dose:
-        """Return the dose given some hours later (earlier if negative)."""
-        return replace(self, time=self.time + hours)
+    def shift(self, time: float) -> Dose:
+        """Return the dose given some time later (earlier if negative)."""
+        return replace(self, time=self.time + time)
+
+    def in_time(self, unit: str, to: str) -> Dose:
+        """Return the dose on another clock: times, interval and rate in another unit of time.
+
+        Examples
+        --------
+        >>> Dose(100, time=36, rate=10, ii=24, addl=2).in_time("h", "d")
+        Dose(100, time=1.5, rate=240, ii=1, addl=2)
+        """
+        rate = convert_time(self.rate, to, unit) if self.rate > 0 else self.rate
+        return replace(self, time=convert_time(self.time, unit, to), rate=rate, ii=convert_time(self.ii, unit, to))
 
     def scale(self, factor: float) -> Dose:
         """Return the dose with its amount and its given rate multiplied, so that an infusion keeps its duration."""
@@ -225,15 +237,15 @@ def _contradictions(f: Mapping[str, Any]) -> list[str]:
     if evid not in (1, 4) and (rate or addl or ss):
         wrong.append(f"rate, tinf, addl and ss go with evid 1 or 4 only, got evid {evid}")
     if ii < 0:
-        wrong.append(f"ii must be >= 0 h, got {ii!r}")
+        wrong.append(f"ii must be >= 0, got {ii!r}")
     if addl < 0:
         wrong.append(f"addl must be >= 0, got {addl}")
     if addl > 0 and ii == 0:
-        wrong.append(f"addl={addl} needs the interval between doses: give ii > 0 h")
+        wrong.append(f"addl={addl} needs the interval between doses: give ii > 0")
     if ss not in (0, 1, 2):
         wrong.append(f"ss must be 0, 1 or 2, got {ss}")
     elif ss and ii == 0 and not constant:
-        wrong.append(f"ss={ss} needs ii > 0 h (without ii only for a constant infusion: ss=1, amt=0, rate > 0)")
+        wrong.append(f"ss={ss} needs ii > 0 (without ii only for a constant infusion: ss=1, amt=0, rate > 0)")
     return wrong
 
 

@@ -21,6 +21,7 @@ from pkpd.dosing.rows import amount_units, event_rows
 from pkpd.dosing.source import from_file, from_frame
 from pkpd.errors import DataError, nearest
 from pkpd.files import write_whole
+from pkpd.units.time import canonical_time, convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +36,15 @@ _DOSED = ("EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS")
 class EventTable:
     """Doses, observations and covariates of many subjects, one event a row, in the order of the source.
 
-    Make one with `read_events` or `EventTable.from_regimen`. Two tables are equal if their frames are.
+    Make one with `read_events` or `EventTable.from_regimen`. Two tables are equal if their frames are,
+    on one clock.
 
     Attributes
     ----------
     frame : pandas.DataFrame
         ``ID TIME EVID CMT AMT RATE II ADDL SS``, ``DV`` where given, ``MDV``, then the other columns as named in the
-        source. TIME and II in h, RATE per h. CMT holds numbers from 1 (0: not said) or names of states.
+        source. TIME and II in ``time_unit``, RATE per ``time_unit``. CMT holds numbers from 1 (0: not said) or names of
+        states.
     starts : ndarray of int, shape (subjects + 1,)
         Offset of each subject's first row, and the number of rows.
     labels : ndarray, shape (subjects,)
@@ -49,8 +52,8 @@ class EventTable:
     covariates : tuple of str
         Other columns that hold numbers.
     clock : ndarray, shape (rows,)
-        Time of each row, h, as the engine counts it: TIME, but where TIME restarts at a reset (EVID 3 or 4) the clock
-        runs on from the row before, so that it never goes back within a subject.
+        Time of each row, in ``time_unit``, as the engine counts it: TIME, but where TIME restarts at a reset (EVID 3 or
+        4) the clock runs on from the row before, so that it never goes back within a subject.
     name : str
         What errors call the table.
     notes : tuple of str
@@ -59,6 +62,9 @@ class EventTable:
         Number of each row in its source, from 1, and its line in the file (None for a data frame).
     unit : str or None
         Of the amounts; None: that of the state dosed. A file does not say it, so it is lost on the way through one.
+    time_unit : str
+        Of TIME, II, RATE and the clock: h as read, whatever the source's; see `in_time`. Verbs put a table on the clock
+        of the model.
     """
 
     frame: pd.DataFrame
@@ -71,6 +77,7 @@ class EventTable:
     rows: np.ndarray | None = None
     lines: np.ndarray | None = None
     unit: str | None = None
+    time_unit: str = "h"
 
     @classmethod
     def from_regimen(
@@ -87,14 +94,16 @@ class EventTable:
         regimen : Regimen, sequence of Regimen or mapping of ID to Regimen
             Subjects are numbered from 1 unless the mapping names them.
         times : iterable of float
-            Times of observation, h, ascending; one at the time of a dose comes before it (a trough).
+            Times of observation, ascending; one at the time of a dose comes before it (a trough). Bare numbers are in
+            the time unit of the regimens, which must then be one; grids as of `hours` know their own.
         covariates : mapping or data frame, optional
             Value, or one value a subject, by name.
 
         Raises
         ------
         DataError
-            If times are not finite and ascending, or a covariate has another number of values than there are subjects.
+            If times are not finite and ascending, a covariate has another number of values than there are subjects, or
+            bare times are given to regimens in different units of time.
 
         Examples
         --------
@@ -109,6 +118,29 @@ class EventTable:
             )
         return replace(read_events(event_rows(regimen, times, covariates)), unit=units[0])
 
+    def in_time(self, unit: str) -> EventTable:
+        """Return the same rows on another clock: TIME, II and RATE in another unit of time.
+
+        Raises
+        ------
+        UnitError
+            If it is no unit of time.
+
+        Examples
+        --------
+        >>> EventTable.from_regimen(Regimen(amt=100), [12, 48]).in_time("d").frame["TIME"].tolist()
+        [0.0, 0.5, 2.0]
+        """
+        unit = canonical_time(unit)
+        if unit == self.time_unit:
+            return self
+        frame = self.frame.copy()
+        for name in ("TIME", "II"):
+            frame[name] = convert_time(frame[name].to_numpy(np.float64), self.time_unit, unit)
+        rate = frame["RATE"].to_numpy(np.float64)
+        frame["RATE"] = np.where(rate > 0, convert_time(rate, unit, self.time_unit), rate)
+        return replace(self, frame=frame, clock=convert_time(self.clock, self.time_unit, unit), time_unit=unit)
+
     # -- what is in it
 
     def __len__(self) -> int:
@@ -117,7 +149,7 @@ class EventTable:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EventTable):
             return NotImplemented
-        return self.frame.equals(other.frame)
+        return self.time_unit == other.time_unit and self.frame.equals(other.frame)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -128,7 +160,7 @@ class EventTable:
 
     def __repr__(self) -> str:
         evid, time = self.frame["EVID"].to_numpy(), self.frame["TIME"].to_numpy()
-        span = f"{shortest(time.min())} to {shortest(time.max())} h"
+        span = f"{shortest(time.min())} to {shortest(time.max())} {self.time_unit}"
         doses, observed = int(np.isin(evid, (1, 4)).sum()), int((evid == 0).sum())
         lines = [
             f"EventTable {self.name!r}: {_count(self.n_subjects, 'subject')}, {_count(doses, 'dose row')}, "
@@ -155,16 +187,15 @@ class EventTable:
             raise DataError(f"{self.name}: there is no subject {label!r}; it has {shown}{hint}")
         k = texts.index(str(label))
         part = slice(self.starts[k], self.starts[k + 1])
-        return EventTable(
+        return replace(
+            self,
             frame=self.frame.iloc[part].reset_index(drop=True),
             starts=np.array([0, part.stop - part.start]),
             labels=self.labels[k : k + 1],
-            covariates=self.covariates,
             clock=self.clock[part],
-            name=self.name,
+            notes=(),
             rows=None if self.rows is None else self.rows[part],
             lines=None if self.lines is None else self.lines[part],
-            unit=self.unit,
         )
 
     # -- what others need of it
@@ -201,7 +232,7 @@ class EventTable:
         return records
 
     def regimens(self) -> dict[Any, Regimen]:
-        """Return each subject's doses and resets as a regimen, by label; times are those of the clock."""
+        """Return each subject's doses and resets as a regimen, by label, in the units and on the clock of the table."""
         kept = np.flatnonzero(self.frame["EVID"].isin((1, 3, 4, 8)).to_numpy())
         subject = np.searchsorted(self.starts, kept, side="right") - 1
         columns = [self.frame[name].to_numpy()[kept].tolist() for name in _DOSED]
@@ -209,11 +240,14 @@ class EventTable:
         for k, time, row in zip(subject, self.clock[kept].tolist(), zip(*columns, strict=True), strict=True):
             doses[k].append(_dose(time, dict(zip(_DOSED, row, strict=True))))
         labels = self.labels.tolist()
-        return {label: Regimen(doses=own, name=str(label)) for label, own in zip(labels, doses, strict=True)}
+        return {
+            label: Regimen(doses=own, unit=self.unit, time_unit=self.time_unit, name=str(label))
+            for label, own in zip(labels, doses, strict=True)
+        }
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table so that `read_events` returns it as it is; missing values are written as a full stop."""
-        write_whole(Path(path), self.frame.to_csv(index=False, na_rep="."))
+        """Write the table, in h, so that `read_events` returns it; missing values are written as a full stop."""
+        write_whole(Path(path), self.in_time("h").frame.to_csv(index=False, na_rep="."))
 
     def _indices(self, cmt: np.ndarray, gives: np.ndarray, states: Sequence[str]) -> np.ndarray:
         """Return the 0-based index of each row's compartment; 0 for an observation of something else."""
@@ -253,7 +287,7 @@ def read_events(
     columns : mapping, optional
         Names to change: ``{"Subject": "ID", "conc": "DV"}``.
     time_unit : str
-        Unit of TIME, II, TINF and of time in RATE: ``min h d w``.
+        Unit of TIME, II, TINF and of time in RATE: ``min h d w``. The table is in h whatever it is.
     missing : sequence of str
         What marks a missing value.
 

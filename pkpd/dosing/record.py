@@ -25,7 +25,7 @@ RECORD = np.dtype(
         ("ss", "i8"),
     ]
 )
-"""One event. ``time`` and ``ii`` in h, ``amt`` in the unit of the dose, ``rate`` in that unit per h.
+"""One event. ``time`` and ``ii`` on one clock, ``amt`` in the unit of the dose, ``rate`` in that unit per time.
 
 ``evid``: 0 observation, 1 dose, 2 other, 3 reset, 4 reset and dose, 8 replace the amount. ``cmt``: 0-based index into
 the model's states. ``rate``: 0 bolus, > 0 infusion, -1 modelled rate, -2 modelled duration. ``addl`` more doses,

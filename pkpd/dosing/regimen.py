@@ -12,34 +12,35 @@ from pkpd.dosing.amounts import canonical_unit, factor, shortest
 from pkpd.dosing.build import DEFAULTS, make_doses, rows_of, said
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.record import RECORD, Compartment, compartment_index, missing_compartment
-from pkpd.dosing.text import dose_text, reads_back
+from pkpd.dosing.text import dose_text, regimen_repr
 from pkpd.errors import RegimenError
+from pkpd.units.time import canonical_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Regimen"]
 
-_SHOWN = 6
-
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
 class Regimen:
     """Doses on one clock, an immutable value.
 
-    ``Regimen(amt=100, cmt="depot", ii=24, addl=6)`` is one dose record; every argument but ``doses``, ``unit`` and
-    ``name`` may also be a sequence, one value a record. ``a + b`` gives both on the same clock, ``a * 2`` twice the
-    amounts. Two regimens are equal if they have the same records in order of time and the same unit; the name does
-    not matter.
+    ``Regimen(amt=100, cmt="depot", ii=24, addl=6)`` is one dose record; every argument but ``doses``, the units and
+    ``name`` may also be a sequence, one value a record. ``a + b`` gives both on the clock of the first, ``a * 2`` twice
+    the amounts. Two regimens are equal if they have the same records in order of time and the same units; the name
+    does not matter.
 
     Parameters
     ----------
     amt, cmt, time, rate, tinf, ii, addl, ss, evid
-        As for `Dose`: amounts in the unit of the regimen, times in h.
+        As for `Dose`: amounts in the unit of the regimen, times in ``time_unit``, rates per ``time_unit``.
     doses : iterable of Dose or mapping, optional
         The records themselves (or mappings of `Dose`'s arguments), instead of the arguments above.
     unit : str, optional
         Unit of all amounts; by default that of the compartment that is dosed.
+    time_unit : str
+        Unit of all times of the regimen: ``min h d w``. Whoever doses a model with it puts it on the model's clock.
     name : str, optional
         What the regimen is called in results and in errors.
 
@@ -65,6 +66,7 @@ class Regimen:
 
     doses: tuple[Dose, ...]
     unit: str | None
+    time_unit: str
     name: str | None
 
     def __init__(
@@ -81,6 +83,7 @@ class Regimen:
         evid: int | Sequence[int] | np.ndarray = 1,
         doses: Iterable[Dose | Mapping[str, Any]] | None = None,
         unit: str | None = None,
+        time_unit: str = "h",
         name: str | None = None,
     ) -> None:
         who = f"regimen {name!r}" if name else "regimen"
@@ -96,10 +99,11 @@ class Regimen:
             made = [] if amt is None else make_doses(rows_of(given, who), who)
         object.__setattr__(self, "doses", tuple(sorted(made, key=lambda dose: dose.time)))
         object.__setattr__(self, "unit", None if unit is None else canonical_unit(unit))
+        object.__setattr__(self, "time_unit", canonical_time(time_unit, f"{who}: time_unit"))
         object.__setattr__(self, "name", name)
 
     @classmethod
-    def of(cls, *doses: Dose, unit: str | None = None, name: str | None = None) -> Regimen:
+    def of(cls, *doses: Dose, unit: str | None = None, time_unit: str = "h", name: str | None = None) -> Regimen:
         """Return the regimen of some doses.
 
         Examples
@@ -107,7 +111,7 @@ class Regimen:
         >>> len(Regimen.of(Dose(200), Dose(100, time=24)))
         2
         """
-        return cls(doses=doses, unit=unit, name=name)
+        return cls(doses=doses, unit=unit, time_unit=time_unit, name=name)
 
     @classmethod
     def parse(
@@ -136,7 +140,7 @@ class Regimen:
         unit : str, optional
             Unit that the amounts are converted to; by default the first that the text names.
         time_unit : str
-            Unit of the regimen's clock (``min h d w``), that of the model.
+            Unit of the regimen's clock: ``min h d w``.
         name : str, optional
             Name of the regimen.
 
@@ -154,7 +158,7 @@ class Regimen:
         from pkpd.dosing.shorthand import parse
 
         doses, unit = parse(text, cmt, routes=routes, weight=weight, unit=unit, time_unit=time_unit)
-        return cls(doses=doses, unit=unit, name=name)
+        return cls(doses=doses, unit=unit, time_unit=time_unit, name=name)
 
     # -- what is in it
 
@@ -167,14 +171,14 @@ class Regimen:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Regimen):
             return NotImplemented
-        return self.doses == other.doses and self.unit == other.unit
+        return (self.doses, self.unit, self.time_unit) == (other.doses, other.unit, other.time_unit)
 
     def __hash__(self) -> int:
-        return hash((self.doses, self.unit))
+        return hash((self.doses, self.unit, self.time_unit))
 
     @property
     def times(self) -> np.ndarray:
-        """Times of all doses, additional ones too, h, ascending; shape (doses,)."""
+        """Times of all doses, additional ones too, in ``time_unit``, ascending; shape (doses,)."""
         return np.array(self.explicit()["time"], dtype=float)
 
     @property
@@ -183,7 +187,7 @@ class Regimen:
         return float(sum(dose.amt * (dose.addl + 1) for dose in self.doses if dose.gives))
 
     def explicit(self) -> dict[str, list]:
-        """Return all doses one by one as lists ``time`` (h), ``amt``, ``cmt`` and ``ii`` (h), for plots and summaries.
+        """Return all doses one by one as lists ``time``, ``amt``, ``cmt`` and ``ii``, for plots and summaries.
 
         Examples
         --------
@@ -204,7 +208,7 @@ class Regimen:
         Returns
         -------
         ndarray of RECORD, shape (records,)
-            Sorted by time; amounts in the unit of the regimen.
+            Sorted by time; amounts and times in the units of the regimen.
 
         Raises
         ------
@@ -231,7 +235,10 @@ class Regimen:
         return np.array(rows, dtype=RECORD)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the records as a data frame with NONMEM's columns ``TIME EVID CMT AMT RATE II ADDL SS``."""
+        """Return the records as a data frame with NONMEM's columns ``TIME EVID CMT AMT RATE II ADDL SS``.
+
+        Times are in ``time_unit``.
+        """
         import pandas as pd
 
         names = ("time", "evid", "cmt", "amt", "rate", "ii", "addl", "ss")
@@ -241,12 +248,14 @@ class Regimen:
 
     def __add__(self, other: Regimen | Dose) -> Regimen:
         if isinstance(other, Dose):
-            other = Regimen.of(other)
+            other = Regimen.of(other, time_unit=self.time_unit)
         if not isinstance(other, Regimen):
             return NotImplemented
         unit = self.unit or other.unit
         second = other if other.unit is None or unit is None else other.to(unit)
-        return Regimen(doses=self.doses + second.doses, unit=unit, name=self.name if self.name == other.name else None)
+        doses = self.doses + second.in_time(self.time_unit).doses
+        name = self.name if self.name == other.name else None
+        return Regimen(doses=doses, unit=unit, time_unit=self.time_unit, name=name)
 
     def __radd__(self, other: object) -> Regimen:
         # sum() starts from 0.
@@ -257,9 +266,9 @@ class Regimen:
 
     __rmul__ = __mul__
 
-    def shift(self, hours: float) -> Regimen:
-        """Return the regimen given some hours later (earlier if negative)."""
-        return self._with(dose.shift(float(hours)) for dose in self.doses)
+    def shift(self, time: float) -> Regimen:
+        """Return the regimen given some time later (earlier if negative), in ``time_unit``."""
+        return self._with(dose.shift(float(time)) for dose in self.doses)
 
     def scale(self, factor: float) -> Regimen:
         """Return the regimen with all amounts multiplied by a factor > 0; infusions keep their duration."""
@@ -268,7 +277,7 @@ class Regimen:
         return self._with(dose.scale(float(factor)) for dose in self.doses)
 
     def repeat(self, n: int, every: float) -> Regimen:
-        """Return the regimen given n times, the copies some hours > 0 apart.
+        """Return the regimen given n times, the copies some time > 0 apart, in ``time_unit``.
 
         Examples
         --------
@@ -278,11 +287,11 @@ class Regimen:
         if n != int(n) or n < 1:
             raise RegimenError(f"{self._who}: n of repeat must be a whole number >= 1, got {n!r}")
         if n > 1 and not (every > 0 and np.isfinite(every)):
-            raise RegimenError(f"{self._who}: every must be > 0 h, got {every!r}")
+            raise RegimenError(f"{self._who}: every must be > 0 {self.time_unit}, got {every!r}")
         return self._with(dose.shift(k * float(every)) for k in range(int(n)) for dose in self.doses)
 
     def until(self, time: float) -> Regimen:
-        """Return only the doses that start before a time in h; an infusion that has started runs to its end."""
+        """Return only the doses that start before a time, in ``time_unit``; an infusion under way runs to its end."""
         kept = (dose.until(time) for dose in self.doses)
         return self._with(dose for dose in kept if dose is not None)
 
@@ -294,7 +303,7 @@ class Regimen:
         Raises
         ------
         RegimenError
-            If neither has an interval: then say when with ``self + other.shift(hours)``.
+            If neither has an interval: then say when with ``self + other.shift(time)``.
 
         Examples
         --------
@@ -302,6 +311,7 @@ class Regimen:
         >>> loading.then(Regimen(amt=100, cmt="depot", ii=24, addl=1)).times.tolist()
         [0.0, 24.0, 48.0]
         """
+        other = other.in_time(self.time_unit)
         given = [dose for dose in self.doses if dose.gives]
         follow = next((dose.ii for dose in other.doses if dose.gives), 0.0)
         if not given:
@@ -310,13 +320,13 @@ class Regimen:
         interval = max(dose.ii for dose in given if dose.last_time == last) or follow
         if not interval:
             raise RegimenError(
-                f"{self._who}: the last dose, at {shortest(last)} h, has no interval, nor has the first dose of the "
-                "regimen to follow; give ii, or say when with a + b.shift(hours)"
+                f"{self._who}: the last dose, at {shortest(last)} {self.time_unit}, has no interval, nor has the first "
+                "dose of the regimen to follow; give ii, or say when with a + b.shift(time)"
             )
         return self + other.shift(last + interval)
 
     def reset(self, time: float) -> Regimen:
-        """Return the regimen with all compartments reset to their initial state at a time in h (EVID 3)."""
+        """Return the regimen with all compartments reset to their initial state at a time in ``time_unit`` (EVID 3)."""
         return self._with((*self.doses, Dose(0.0, time=time, evid=3)))
 
     def expand(self) -> Regimen:
@@ -341,39 +351,45 @@ class Regimen:
             have = f"amounts in {self.unit}" if self.unit else "amounts without a unit (give unit=...)"
             raise RegimenError(f"{self._who}: {have} cannot be converted to {unit}")
         doses = (_convert(dose, ratio.numerator, ratio.denominator) for dose in self.doses)
-        return Regimen(doses=doses, unit=unit, name=self.name)
+        return Regimen(doses=doses, unit=unit, time_unit=self.time_unit, name=self.name)
+
+    def in_time(self, unit: str) -> Regimen:
+        """Return the same doses on another clock: all times, and rates per time, in another unit.
+
+        Raises
+        ------
+        UnitError
+            If it is no unit of time.
+
+        Examples
+        --------
+        >>> Regimen(amt=100, ii=24, addl=2).in_time("d").times.tolist()
+        [0.0, 1.0, 2.0]
+        """
+        unit = canonical_time(unit)
+        if unit == self.time_unit:
+            return self
+        doses = (dose.in_time(self.time_unit, unit) for dose in self.doses)
+        return Regimen(doses=doses, unit=self.unit, time_unit=unit, name=self.name)
 
     def named(self, name: str | None) -> Regimen:
         """Return the same regimen under another name."""
-        return Regimen(doses=self.doses, unit=self.unit, name=name)
+        return Regimen(doses=self.doses, unit=self.unit, time_unit=self.time_unit, name=name)
 
     # -- how it reads
 
     def __str__(self) -> str:
-        return " + ".join(dose_text(dose, self.unit) for dose in self.doses) or "no doses"
+        return " + ".join(dose_text(dose, self.unit, self.time_unit) for dose in self.doses) or "no doses"
 
     def __repr__(self) -> str:
-        name = f", name={self.name!r}" if self.name else ""
-        if not self.doses:
-            return f"Regimen(doses=[]{name})"
-        if len(self) > _SHOWN:
-            times = self.times
-            span = f"from {shortest(times.min())} to {shortest(times.max())} h" if times.size else "nothing given"
-            called = f" {self.name!r}" if self.name else ""
-            total = f"{self.total:g} {self.unit or ''}".strip()
-            first = dose_text(self.doses[0], self.unit)
-            return f"<Regimen{called}: {times.size} doses {span}, {total} in all; first {first}>"
-        if all(reads_back(dose) for dose in self.doses):
-            return f"Regimen.parse({str(self)!r}{name})"
-        unit = f", unit={self.unit!r}" if self.unit else ""
-        return f"Regimen(doses={list(self.doses)!r}{unit}{name})"
+        return regimen_repr(self)
 
     @property
     def _who(self) -> str:
         return f"regimen {self.name!r}" if self.name else "regimen"
 
     def _with(self, doses: Iterable[Dose]) -> Regimen:
-        return Regimen(doses=doses, unit=self.unit, name=self.name)
+        return Regimen(doses=doses, unit=self.unit, time_unit=self.time_unit, name=self.name)
 
 
 def _convert(dose: Dose, numerator: int, denominator: int) -> Dose:

@@ -9,6 +9,8 @@ import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
+from pkpd.timegrid import TimeGrid
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,7 @@ def event_rows(
     times: Iterable[float],
     covariates: Mapping[str, Any] | pd.DataFrame | None,
 ) -> pd.DataFrame:
-    """Return event rows sorted by subject and time, observations before doses at the same time.
+    """Return event rows in h sorted by subject and time, observations before doses at the same time.
 
     Parameters
     ----------
@@ -32,8 +34,9 @@ def event_rows(
     """
     import pandas as pd
 
-    subjects = _subjects(regimen)
-    observed = _ascending(times)
+    given = _subjects(regimen)
+    observed = _ascending(_in_hours(times, list(given.values())))
+    subjects = {label: each.in_time("h") for label, each in given.items()}
     parts = [_subject_rows(each, observed) for each in subjects.values()]
     sizes = [len(part["TIME"]) for part in parts]
     labels = [label for label, size in zip(subjects, sizes, strict=True) for _ in range(size)]
@@ -67,9 +70,22 @@ def _subjects(regimen: Regimen | Sequence[Regimen] | Mapping[Any, Regimen]) -> d
     return subjects
 
 
-def _ascending(times: Iterable[float]) -> np.ndarray:
-    """Return times of observation as an array, h."""
+def _in_hours(times: Iterable[float], regimens: Sequence[Regimen]) -> np.ndarray:
+    """Return times of observation as an array, h; bare numbers are on the clock of the regimens."""
     values = np.atleast_1d(np.asarray(times if isinstance(times, np.ndarray) else list(times), dtype=float))
+    if isinstance(times, TimeGrid):
+        return convert_time(values, times.unit, "h")
+    clocks = dict.fromkeys(each.time_unit for each in regimens)
+    if len(clocks) > 1:
+        raise DataError(
+            f"events: the regimens are in {' and '.join(clocks)}, so it is not clear what unit the times are in; "
+            "put the regimens on one clock with in_time, or give times as of pkpd.hours(...)"
+        )
+    return convert_time(values, next(iter(clocks)), "h")
+
+
+def _ascending(values: np.ndarray) -> np.ndarray:
+    """Return times of observation, checked."""
     wrong = ~np.isfinite(values)
     wrong[1:] |= np.diff(values) < 0
     if wrong.any():

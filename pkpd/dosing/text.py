@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pkpd.dosing.amounts import shortest
 from pkpd.dosing.dose import Dose
+from pkpd.dosing.words import HOURS
 
-__all__ = ["dose_text", "reads_back"]
+if TYPE_CHECKING:
+    from pkpd.dosing.regimen import Regimen
+
+__all__ = ["dose_text", "reads_back", "regimen_repr"]
+
+_SHOWN = 6
 
 
-def dose_text(dose: Dose, unit: str | None = None) -> str:
+def dose_text(dose: Dose, unit: str | None = None, time_unit: str = "h") -> str:
     """Write a dose record as shorthand.
+
+    Parameters
+    ----------
+    dose : Dose
+    unit : str, optional
+        Of its amount.
+    time_unit : str
+        Of its times.
 
     Examples
     --------
@@ -17,38 +33,62 @@ def dose_text(dose: Dose, unit: str | None = None) -> str:
     '100 mg into depot q24h x7'
     >>> dose_text(Dose(200, "central", time=24, tinf=2))
     '200 into central over 2 h at 24 h'
+    >>> dose_text(Dose(100, time=2, ii=1, addl=6), "mg", "d")
+    '100 mg q1d x7 at 2 d'
     >>> dose_text(Dose(0, evid=3, time=36))
     'reset at 36 h'
     """
-    parts = {3: ["reset"], 2: ["other event"]}.get(dose.evid) or _given(dose, unit)
+    parts = {3: ["reset"], 2: ["other event"]}.get(dose.evid) or _given(dose, unit, time_unit)
     if dose.ii:
-        parts.append(f"q{shortest(dose.ii)}h x{dose.addl + 1}")
+        parts.append(f"q{shortest(dose.ii)}{time_unit} x{dose.addl + 1}")
     if dose.ss:
         parts.append("at steady state" if dose.ss == 1 else "on top of steady state")
     if dose.time or dose.evid in (2, 3):
-        parts.append(f"at {shortest(dose.time)} h")
+        parts.append(f"at {shortest(dose.time)} {time_unit}")
     return " ".join(parts)
 
 
-def reads_back(dose: Dose) -> bool:
+def reads_back(dose: Dose, time_unit: str = "h") -> bool:
     """Whether the shorthand has words for this record, and its numbers survive them."""
-    if dose.evid != 1 or dose.ss == 2 or dose.rate < 0 or dose.time < 0:
+    if dose.evid != 1 or dose.ss == 2 or dose.rate < 0 or dose.time < 0 or time_unit not in HOURS:
+        return False
+    if dose.amt == 0 and time_unit not in ("h", "min"):
         return False
     return dose.tinf is None or dose.amt / dose.tinf == dose.rate
 
 
-def _given(dose: Dose, unit: str | None) -> list[str]:
+def _given(dose: Dose, unit: str | None, time_unit: str) -> list[str]:
     """Write what is given, and how."""
     parts = {4: ["reset and"], 8: ["replace by"]}.get(dose.evid, [])
     suffix = f" {unit}" if unit else ""
     if dose.amt == 0 and dose.rate > 0:
-        parts.append(f"{shortest(dose.rate)}{suffix}/h")
+        parts.append(f"{shortest(dose.rate)}{suffix}/{time_unit}")
     else:
         parts.append(f"{shortest(dose.amt)}{suffix}")
     if dose.cmt is not None:
         parts.append(f"into {dose.cmt}")
     if dose.tinf is not None:
-        parts.append(f"over {shortest(dose.tinf)} h")
+        parts.append(f"over {shortest(dose.tinf)} {time_unit}")
     elif dose.rate < 0:
         parts.append("at modelled rate" if dose.rate == -1 else "over modelled duration")
     return parts
+
+
+def regimen_repr(regimen: Regimen) -> str:
+    """Write a regimen as the expression that makes it, or in short if it is long."""
+    clock = regimen.time_unit
+    arguments = f", time_unit={clock!r}" if clock != "h" else ""
+    name = f", name={regimen.name!r}" if regimen.name else ""
+    if not regimen.doses:
+        return f"Regimen(doses=[]{arguments}{name})"
+    if len(regimen) > _SHOWN:
+        times = regimen.times
+        span = f"from {shortest(times.min())} to {shortest(times.max())} {clock}" if times.size else "nothing given"
+        called = f" {regimen.name!r}" if regimen.name else ""
+        total = f"{regimen.total:g} {regimen.unit or ''}".strip()
+        first = dose_text(regimen.doses[0], regimen.unit, clock)
+        return f"<Regimen{called}: {times.size} doses {span}, {total} in all; first {first}>"
+    if all(reads_back(dose, clock) for dose in regimen.doses):
+        return f"Regimen.parse({str(regimen)!r}{arguments}{name})"
+    unit = f", unit={regimen.unit!r}" if regimen.unit else ""
+    return f"Regimen(doses={list(regimen.doses)!r}{unit}{arguments}{name})"

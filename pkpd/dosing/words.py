@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from pkpd.units.time import HOURS as ALL_HOURS
+
 __all__ = ["EXAMPLES", "HOURS", "PHRASES", "REFUSED", "ROUTES", "SINGLE"]
 
-HOURS: dict[str, Fraction] = {
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), Fraction(1, 60)),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), Fraction(1)),
-    **dict.fromkeys(("d", "day", "days"), Fraction(24)),
-    **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), Fraction(168)),
-}
-"""Spellings of units of time -> h."""
+HOURS: dict[str, Fraction] = {word: n for word, n in ALL_HOURS.items() if n in (Fraction(1, 60), 1, 24, 168)}
+"""Spellings of units of time that an order may hold -> h."""
 
 _TIMES_A_DAY = {
     "once": 1, "one time": 1, "twice": 2, "two times": 2, "2 times": 2, "thrice": 3, "three times": 3, "3 times": 3,

@@ -52,6 +52,7 @@ class FitData:
     Attributes
     ----------
     table : EventTable
+        On the model's clock.
     labels : array, (m,)
         Of all subjects of the table.
     row : int array, (N,)
@@ -142,6 +143,7 @@ def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:
         raise DataError(f"fit: bloq must be {', '.join(BLOQ)}, got {bloq!r}{nearest(str(bloq), BLOQ)}")
     if "DV" not in table.frame.columns:
         raise DataError(f"{table.name}: column DV is missing; name the column of data with columns={{'...': 'DV'}}")
+    table = table.in_time(model.time_unit)
     b = Binder(model, table, bloq)
     observed = (b.frame["EVID"] == 0) & (b.frame["MDV"] == 0)
     y, censored, observed = b.censoring(observed)

@@ -13,9 +13,9 @@ from pkpd.fit.jets import jet, second_order_is_exact
 from pkpd.fit.links import Chain, Links
 from pkpd.graph.nodes import Node
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
+from pkpd.simulation.doses import table_records
 from pkpd.simulation.people import Courses
 from pkpd.simulation.people import _course_values as course_values
-from pkpd.simulation.rows import _in_units as in_units
 from pkpd.solve.block import Block, Fault, Settings
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import solve_block
@@ -58,7 +58,7 @@ class Predictor:
         self.model: Model = links.model
         self.n, self.m, self.d = data.y.size, data.n_subjects, len(links.directions)
         self._k = len(outputs)
-        records = in_units(self.model, data.table, data.table.records(tuple(self.model.states)))
+        records = table_records(self.model, data.table)
         infused = frozenset(
             np.unique(records["cmt"][(records["rate"] != 0) & np.isin(records["evid"], (1, 4))]).tolist()
         )

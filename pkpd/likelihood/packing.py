@@ -14,8 +14,8 @@ from pkpd.graph.nodes import Node
 from pkpd.likelihood.kernel import FAMILIES, KIND_CODES, Packed
 from pkpd.likelihood.term import Subject, Term, check, faults_of
 from pkpd.model.residual import Ordinal, ResidualError
-from pkpd.simulation.api import _in_units as in_units
 from pkpd.simulation.columns import constant_columns
+from pkpd.simulation.doses import records_of
 from pkpd.simulation.grid import pack_records
 from pkpd.solve.block import Block
 
@@ -121,7 +121,7 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> Layout:
 def _records(model: Model, subject: Subject) -> np.ndarray:
     if subject.regimen is None:
         return np.empty(0, RECORD)
-    return in_units(model, subject.regimen).records(tuple(model.states))
+    return records_of(model, subject.regimen)
 
 
 def _block(records: Sequence[np.ndarray], origin: np.ndarray, times: np.ndarray, ends: np.ndarray) -> Block:

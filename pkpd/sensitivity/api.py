@@ -129,7 +129,7 @@ def sensitivity(
     seed, level = check_seed(seed), check_level(level)
     if not hasattr(model, "trace"):
         return _of_function(model, of, parameters, method, n, seed, second_order, levels, level, on_failure)
-    grid = times_from(times)
+    grid = times_from(model, times)
     if method == "profile":
         return profile_model(model, regimen, population, grid, data, error, parameters, level, options)
     quantities = quantities_from(model, of, grid)

@@ -74,7 +74,7 @@ def identifiability(
     """
     import xarray as xr
 
-    grid = times_from(times)
+    grid = times_from(model, times)
     chosen = [n for n, p in model.parameters.items() if not p.fixed] if parameters is None else parameters
     names = names_from(model, [chosen] if isinstance(chosen, str) else chosen)
     wrong = [n for n in names if n not in model.parameters or model.parameters[n].value == 0]

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pkpd.dosing.events import EventTable
-from pkpd.dosing.regimen import Regimen
-from pkpd.errors import PkpdError, PopulationError, RegimenError
+from pkpd.errors import PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.population.people import Population
 from pkpd.simulation import dataset, grid, rows
@@ -27,6 +26,7 @@ from pkpd.simulation.arguments import (
     threads_from,
     times_from,
 )
+from pkpd.simulation.doses import records_of
 from pkpd.simulation.failures import describe, dose_fault, report
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
@@ -83,11 +83,13 @@ def simulate(
         Of a fit, its model with persons drawn from it, their parameters as uncertain as the estimates are.
     regimen : Regimen, dict, sequence or EventTable, optional
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
-        the dict); or a data set, whose rows are then simulated in order. Nothing: no dose.
+        the dict); or a data set, whose rows are then simulated in order. Nothing: no dose. Doses on another clock than
+        the model's, or in another unit than the state's, are converted.
     population : Population, optional
         Who; the typical person at reference covariates if not given.
     times : array, shape (times,)
-        When to observe, in the model's time unit, increasing. An observation at the time of a dose is taken before it.
+        When to observe, increasing: bare numbers in the model's time unit, grids as of `pkpd.hours` and `pkpd.days` in
+        their own. An observation at the time of a dose is taken before it.
     n : int, optional
         Draw so many persons, in place of ``population``; 1000 of a fit by default.
     outputs : sequence of str, optional
@@ -183,28 +185,8 @@ def run_job(
     with Progress(progress) as bar:
         if isinstance(regimen, EventTable):
             return _simulate_table(job, regimen, population, times, residual, seed, bar)
-        return _simulate_grid(
-            job, regimen, population, times_from(times), occasions_from(occasions), residual, seed, store, bar
-        )
-
-
-@functools.lru_cache(maxsize=1024)
-def _records(regimen: Regimen, states: tuple[str, ...]) -> np.ndarray:
-    return regimen.records(states)
-
-
-def _in_units(model: Model, regimen: Regimen) -> Regimen:
-    """Return a regimen in the unit of the states it doses."""
-    if regimen.unit is None:
-        return regimen
-    states = tuple(model.states)
-    units = {model.states[states[int(k)]].unit for k in regimen.records(states)["cmt"]}
-    if len(units) > 1:
-        raise RegimenError(
-            f"simulate: {regimen!s} is in {regimen.unit}, but doses states in {', '.join(sorted(units))}; "
-            "give one regimen per unit and add them"
-        )
-    return regimen.to(units.pop()) if units else regimen
+        when, starts = times_from(job.model, times), occasions_from(job.model, occasions)
+        return _simulate_grid(job, regimen, population, when, starts, residual, seed, store, bar)
 
 
 def _simulate_grid(
@@ -216,7 +198,7 @@ def _simulate_grid(
     people = Population.typical(model) if population is None else population
     _check_people(model, people)
     states = tuple(model.states)
-    packed = [grid.pack_records([_records(_in_units(model, r), states) for r in each]) for each in named.values()]
+    packed = [grid.pack_records([records_of(model, r) for r in each]) for each in named.values()]
     if occasions is not None and people.n_occasions < occasions.size + 1:
         people = people.with_occasions(occasions.size + 1)
     courses = population_courses(model, people, occasions)
@@ -225,7 +207,7 @@ def _simulate_grid(
     doses = (
         None
         if any(len(r) > 1 for r in named.values())
-        else dataset.doses_text({n: r[0] for n, r in named.items()}, states[0])
+        else dataset.doses_text({n: r[0].in_time(model.time_unit) for n, r in named.items()}, states[0])
     )
     sink = _sink(job, len(packed), people.n, times, store, coords, doses)
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
@@ -272,6 +254,7 @@ def _simulate_table(
             "simulate: a data set brings its own times; leave times out, or give regimens (table.regimens()) with times"
         )
     model = job.model
+    table = table.in_time(model.time_unit)
     people = Population.typical(model, table.n_subjects) if population is None else population
     if people.n != table.n_subjects:
         raise PopulationError(

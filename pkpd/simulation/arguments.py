@@ -12,6 +12,7 @@ from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, RegimenError
 from pkpd.population.people import Population
+from pkpd.simulation.doses import on_clock
 from pkpd.solve.block import Settings
 from pkpd.solve.kernel import METHODS, Kernel
 
@@ -54,11 +55,11 @@ def threads_from(threads: int | None) -> int:
     return int(threads)
 
 
-def times_from(times: Any) -> np.ndarray:
-    """Return the observation times as an array."""
+def times_from(model: Model, times: Any) -> np.ndarray:
+    """Return the observation times as an array, on the model's clock, see `on_clock`."""
     if times is None:
         raise PkpdError("simulate: times is missing; give the observation times, e.g. times=pkpd.hours(0, 48, 1)")
-    grid_times = np.array(times, dtype=np.float64)
+    grid_times = on_clock(model, times, "simulate: times")
     if grid_times.ndim != 1 or grid_times.size == 0:
         raise PkpdError(f"simulate: times must be a list of numbers, got shape {grid_times.shape}")
     bad = np.flatnonzero(~np.isfinite(grid_times))
@@ -74,11 +75,11 @@ def times_from(times: Any) -> np.ndarray:
     return grid_times
 
 
-def occasions_from(occasions: Any) -> np.ndarray | None:
-    """Return the times at which later occasions begin."""
+def occasions_from(model: Model, occasions: Any) -> np.ndarray | None:
+    """Return the times at which later occasions begin, on the model's clock, see `on_clock`."""
     if occasions is None:
         return None
-    starts = np.atleast_1d(np.array(occasions, dtype=np.float64))
+    starts = np.atleast_1d(on_clock(model, occasions, "simulate: occasions"))
     if starts.ndim != 1 or not np.all(np.isfinite(starts)) or np.any(np.diff(starts) <= 0):
         raise PkpdError(
             "simulate: occasions must be increasing times at which the second, third, ... occasion begins, "

@@ -8,11 +8,11 @@ import numpy as np
 
 from pkpd.errors import DataError
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
+from pkpd.simulation.doses import table_records
 from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.solve.block import Block
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.timeline import Records
-from pkpd.units import conversion
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
@@ -52,23 +52,11 @@ def table_courses(model: Model, table: EventTable) -> Courses | None:
     return Courses(names, np.asarray(table.clock, np.float64), values, occasion, subject)
 
 
-def _in_units(model: Model, table: EventTable, records: np.ndarray) -> np.ndarray:
-    """Return the records in the units of the states that they dose."""
-    if table.unit is None:
-        return records
-    states = list(model.states.values())
-    for k in np.unique(records["cmt"][records["amt"] > 0]):
-        factor, dosed = conversion(table.unit, states[k].unit), records["cmt"] == k
-        records["amt"][dosed] *= factor
-        records["rate"][dosed & (records["rate"] > 0)] *= factor
-    return records
-
-
 def table_blocks(
     model: Model, kernel: Kernel, table: EventTable, people: Population, size: int
 ) -> list[tuple[slice, slice, Block, np.ndarray]]:
-    """Return (rows, subjects, block, inputs) for every ``size`` subjects of a data set."""
-    records = _in_units(model, table, table.records(tuple(model.states)))
+    """Return (rows, subjects, block, inputs) for every ``size`` subjects of a data set on the model's clock."""
+    records = table_records(model, table)
     courses = table_courses(model, table)
     out = []
     for a in range(0, table.n_subjects, size):

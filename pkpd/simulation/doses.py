@@ -1,0 +1,113 @@
+"""The door of all verbs: doses, tables and times on the clock of a model, amounts in the units of its states."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.amounts import factor
+from pkpd.errors import PkpdError, RegimenError, UnitError
+from pkpd.timegrid import TimeGrid
+from pkpd.units.time import convert_time
+
+if TYPE_CHECKING:
+    from pkpd.dosing.events import EventTable
+    from pkpd.dosing.regimen import Regimen
+    from pkpd.model.model import Model
+
+__all__ = ["on_clock", "records_of", "table_records"]
+
+
+def on_clock(model: Model, times: Any, who: str) -> np.ndarray:
+    """Return times as an array in a model's unit of time.
+
+    Parameters
+    ----------
+    model : Model
+    times : array
+        Bare numbers are in the model's unit already. Grids of `pkpd.hours` and `pkpd.days`, arrays with ``units`` among
+        their attributes (the time of a simulation) and arrays of time differences are converted.
+    who : str
+        The verb and its argument, for errors.
+
+    Raises
+    ------
+    PkpdError
+        If they are no numbers, or have a unit that is none of time.
+    """
+    unit = times.unit if isinstance(times, TimeGrid) else getattr(times, "attrs", {}).get("units")
+    try:
+        array = np.asarray(times)
+        if array.dtype.kind == "m":
+            return convert_time(array / np.timedelta64(1, "s"), "s", model.time_unit)
+        array = np.array(array, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise PkpdError(f"{who} must be numbers, in {model.time_unit}, got {times!r}") from None
+    if unit is None:
+        return array
+    try:
+        return convert_time(array, str(unit), model.time_unit)
+    except UnitError as error:
+        raise PkpdError(f"{who}: {error}") from None
+
+
+def records_of(model: Model, regimen: Regimen) -> np.ndarray:
+    """Return a regimen as the engine reads it for a model.
+
+    Returns
+    -------
+    ndarray of RECORD, shape (records,)
+        Times and rates on the model's clock, each amount in the unit of the state that it goes into.
+
+    Raises
+    ------
+    RegimenError
+        If the model lacks a compartment, or an amount does not convert.
+    """
+    states = tuple((name, state.unit) for name, state in model.states.items())
+    return _records(regimen, states, model.time_unit).copy()
+
+
+@functools.lru_cache(maxsize=1024)
+def _records(regimen: Regimen, states: tuple[tuple[str, str], ...], time_unit: str) -> np.ndarray:
+    records = regimen.in_time(time_unit).records([name for name, _ in states])
+    who = f"regimen {regimen.name!r}" if regimen.name else f"regimen {str(regimen)!r}"
+    return _in_units(records, regimen.unit, states, who)
+
+
+def table_records(model: Model, table: EventTable) -> np.ndarray:
+    """Return the rows of a table as the engine reads them for a model, as `records_of`; shape (rows,).
+
+    Raises
+    ------
+    DataError
+        If a dose goes into a compartment that the model lacks.
+    RegimenError
+        If an amount does not convert.
+    """
+    states = tuple((name, state.unit) for name, state in model.states.items())
+    records = table.in_time(model.time_unit).records([name for name, _ in states])
+    return _in_units(records, table.unit, states, table.name)
+
+
+def _in_units(records: np.ndarray, unit: str | None, states: tuple[tuple[str, str], ...], who: str) -> np.ndarray:
+    """Put amounts and rates of records, in place, into the units of the states that they go into."""
+    if unit is None:
+        return records
+    gives = (records["amt"] > 0) | (records["rate"] > 0)
+    for k in np.unique(records["cmt"][gives]):
+        name, own = states[int(k)]
+        ratio = factor(unit, own)
+        if ratio is None:
+            raise RegimenError(
+                f"{who}: amounts in {unit} cannot be converted to {own or 'a number without unit'}, the unit of state "
+                f"'{name}'"
+            )
+        dosed = gives & (records["cmt"] == k)
+        for field in ("amt", "rate"):
+            positive = dosed & (records[field] > 0)
+            # The ratio of usual units or its inverse is a whole number: one rounding.
+            records[field][positive] = records[field][positive] * ratio.numerator / ratio.denominator
+    return records
