@@ -237,15 +237,15 @@ def _contradictions(f: Mapping[str, Any]) -> list[str]:
     if evid not in (1, 4) and (rate or addl or ss):
         wrong.append(f"rate, tinf, addl and ss go with evid 1 or 4 only, got evid {evid}")
     if ii < 0:
-        wrong.append(f"ii must be >= 0, got {ii!r}")
+        wrong.append(f"ii must be >= 0 h, got {ii!r}")
     if addl < 0:
         wrong.append(f"addl must be >= 0, got {addl}")
     if addl > 0 and ii == 0:
-        wrong.append(f"addl={addl} needs the interval between doses: give ii > 0")
+        wrong.append(f"addl={addl} needs the interval between doses: give ii > 0 h")
     if ss not in (0, 1, 2):
         wrong.append(f"ss must be 0, 1 or 2, got {ss}")
     elif ss and ii == 0 and not constant:
-        wrong.append(f"ss={ss} needs ii > 0 (without ii only for a constant infusion: ss=1, amt=0, rate > 0)")
+        wrong.append(f"ss={ss} needs ii > 0 h (without ii only for a constant infusion: ss=1, amt=0, rate > 0)")
     return wrong
 
 
