@@ -208,5 +208,9 @@ class _Package(types.ModuleType):
         if not (name in _MODULE_OF and isinstance(value, types.ModuleType)):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        # pickle asks for the class of a module, and knows plain modules alone
+        return importlib.import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package

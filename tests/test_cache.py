@@ -109,6 +109,7 @@ def test_without_a_home_a_private_folder_among_the_temporary_ones_is_used(
     monkeypatch.setattr(Path, "home", nobody)
     monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
     folder = cache_directory()
+    assert folder is not None
     assert folder == tmp_path / f"pkpd-{os.geteuid()}"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     folder.chmod(0o777)  # as somebody else could have made it

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pkpd.calibration.layout import Variable
 from pkpd.calibration.study import Study
+from pkpd.transport import without_computed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,9 @@ class Calibration:
 
     study: Study
     idata: Any
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_computed(self)
 
     @property
     def posterior(self) -> xr.Dataset:

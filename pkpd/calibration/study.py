@@ -13,6 +13,7 @@ import numpy as np
 
 from pkpd.calibration.priors import ErrorScale, Free
 from pkpd.errors import PkpdError, nearest
+from pkpd.transport import without_computed
 
 if TYPE_CHECKING:
     from pkpd.calibration.problem import Problem
@@ -96,6 +97,9 @@ class Study:
     rtol: float = 1e-6
     atol: float = 1e-9
     settings: Mapping[str, float] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_computed(self)
 
     def __post_init__(self) -> None:
         for name in ("evidence", "free", "exclude", "patients", "drugs"):

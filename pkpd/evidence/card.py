@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pkpd.errors import UnitError, nearest
@@ -13,6 +12,7 @@ from pkpd.evidence.faults import Fault
 from pkpd.evidence.reading import Sink, read_toml
 from pkpd.evidence.values import Source
 from pkpd.evidence.words import CARD, CARD_OPTIONAL, DRUGS, MARKERS
+from pkpd.transport import frozen
 from pkpd.units import parse
 
 __all__ = ["Card", "read_card"]
@@ -42,7 +42,7 @@ class Card:
         self.cohorts = _cohorts(content, sink)
         self.start_day = _start_day(content, sink)
         self.drugs = (*DRUGS, *_drugs(content, sink))
-        self.markers = MappingProxyType({**MARKERS, **_markers(content, sink)})
+        self.markers = frozen({**MARKERS, **_markers(content, sink)})
         texts = {key: _text(content, key, sink) for key in ("name", "citation", "kind", "day_zero")}
         doi = content.get("doi", "")
         if not isinstance(doi, str):
@@ -59,9 +59,9 @@ class Card:
                 doi=doi,
                 readable=tuple(readable),
                 start_day=self.start_day or 0.0,
-                cohorts=MappingProxyType(self.cohorts or {}),
+                cohorts=frozen(self.cohorts or {}),
                 drugs=self.drugs[len(DRUGS) :],
-                markers=MappingProxyType({k: v for k, v in self.markers.items() if k not in MARKERS}),
+                markers=frozen({k: v for k, v in self.markers.items() if k not in MARKERS}),
             )
 
 

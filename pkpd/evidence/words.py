@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from pkpd.transport import frozen
 
 __all__ = [
     "CARD",
@@ -22,7 +22,7 @@ __all__ = [
 
 _TAIL = ("known", "where", "reason")
 
-COLUMNS = MappingProxyType(
+COLUMNS = frozen(
     {
         "patients.csv": ("patient", "cohort", "quantity", "printed", "printed_unit", "value", "unit", *_TAIL),
         "doses.csv": (
@@ -48,13 +48,13 @@ USES = ("fit", "check", "no")
 OPERATORS = ("=", "<", ">")
 DRUGS = ("anakinra", "tocilizumab", "dexamethasone")
 
-INTO = MappingProxyType({"SC": "depot", "IM": "depot", "PO": "depot", "IV": "central"})
+INTO = frozen({"SC": "depot", "IM": "depot", "PO": "depot", "IV": "central"})
 """Compartment by route."""
 
-COVARIATES = MappingProxyType({"WT": "kg", "CRCL": "mL/min"})
+COVARIATES = frozen({"WT": "kg", "CRCL": "mL/min"})
 """Quantities of ``patients.csv`` that are covariates of models, and their units."""
 
-MARKERS = MappingProxyType(
+MARKERS = frozen(
     {
         "CRP": "mg/L",
         "ferritin": "ng/mL",
@@ -69,7 +69,7 @@ MARKERS = MappingProxyType(
 )
 """Markers that models have outputs for, by the outputs' names, and the units of these."""
 
-NEEDS = MappingProxyType(
+NEEDS = frozen(
     {
         "value": ("time", "value"),
         "peak": ("time", "time_to", "at", "value"),

@@ -14,6 +14,7 @@ from pkpd.fit.data import FitData
 from pkpd.fit.density import SigmaSpec
 from pkpd.model.declare import Parameter
 from pkpd.model.model import Model
+from pkpd.transport import frozen
 
 if TYPE_CHECKING:
     from pkpd.graph.nodes import Node
@@ -358,7 +359,6 @@ def _slope(value: float, scale: str, bounds: tuple[float, float] | None) -> floa
 def _with_values(model: Model, layout: Layout, v: Natural) -> Model:
     """Return the model with typical values, covariances and residual errors put in."""
     from dataclasses import replace
-    from types import MappingProxyType
 
     from pkpd.fit.families import family_of
     from pkpd.model.residual import Exact
@@ -371,7 +371,7 @@ def _with_values(model: Model, layout: Layout, v: Natural) -> Model:
             continue
         values = [v.sigma[s.name] for s in layout.sigma_specs if s.output == name]
         outputs[name] = replace(model.outputs[name], error=family_of(name, error).rebuilt(values))
-    frozen = v.omega_iov.copy()
-    frozen.setflags(write=False)
-    new.__dict__.update(outputs=MappingProxyType(outputs), omega_iov=frozen)
+    within = v.omega_iov.copy()
+    within.setflags(write=False)
+    new.__dict__.update(outputs=frozen(outputs), omega_iov=within)
     return new

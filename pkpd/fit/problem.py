@@ -19,6 +19,7 @@ from pkpd.fit.objective import Objective
 from pkpd.fit.predictor import Predictor
 from pkpd.model.model import Model
 from pkpd.solve.block import Settings
+from pkpd.transport import without_computed
 
 __all__ = ["Problem", "pose"]
 
@@ -44,6 +45,9 @@ class Problem:
     layout: Layout
     settings: dict[str, Any]
     messages: list[str] = field(default_factory=list)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_computed(self)
 
     @property
     def table(self) -> EventTable:

@@ -14,6 +14,7 @@ from pkpd.fit.covariance import Covariance, covariance_of
 from pkpd.fit.layout import Natural
 from pkpd.fit.objective import METHODS, Objective
 from pkpd.fit.problem import Problem
+from pkpd.transport import without_computed
 
 if TYPE_CHECKING:
     import os
@@ -73,6 +74,9 @@ class Fit:
     uncertainty: Covariance | None = None
     covariance_message: str = "no covariance step was asked for; call covariance_step()"
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_computed(self)
 
     # -- what was fitted
 

@@ -131,6 +131,21 @@ class Node:
         args = [as_node(i) for i in inputs]
         return make(op, *reversed(args)) if name.startswith("greater") else make(op, *args)
 
+    def __reduce__(self) -> tuple[Callable[..., Node], tuple[Any, ...]]:
+        """Travel as a flat list, since nested sums of hundreds of terms are too deep for pickle."""
+        number: dict[Node, int] = {}
+        rows = []
+        for node in walk([self]):
+            number[node] = len(number)
+            rows.append((node.op, tuple(number[a] for a in node.args), node.value, node.name, node.kind))
+        return _from_rows, (rows,)
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, _: object) -> Node:
+        return self
+
     def __repr__(self) -> str:
         from pkpd.graph.printing import text
 
@@ -155,6 +170,14 @@ def _intern(op: str, args: tuple[Node, ...], value: float, name: str, kind: str)
         node.op, node.args, node.value, node.name, node.kind = op, args, value, name, kind
         _TABLE[key] = node
     return node
+
+
+def _from_rows(rows: Sequence[tuple[str, tuple[int, ...], float, str, str]]) -> Node:
+    """Return the last of nodes that are listed one by one, arguments as places in the list."""
+    nodes: list[Node] = []
+    for op, args, value, name, kind in rows:
+        nodes.append(_intern(op, tuple(nodes[k] for k in args), value, name, kind))
+    return nodes[-1]
 
 
 def const(value: Number) -> Node:

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,7 +19,9 @@ from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
 from pkpd.model.numeric import Person, complete
 from pkpd.model.routine import ROLES, Routine
 from pkpd.model.trace import TIME, Trace, trace_model
+from pkpd.model.travel import pack_model, restored
 from pkpd.model.variability import covariance
+from pkpd.transport import frozen
 
 __all__ = ["Model"]
 
@@ -151,18 +152,18 @@ class Model:
             "reference": reference,
             "time_unit": time_unit,
             "own": own,
-            "parts": MappingProxyType(parts),
-            "states": MappingProxyType(flat(own.states, {k: m.states for k, m in parts.items()})),
-            "parameters": MappingProxyType(flat(own.parameters, {k: m.parameters for k, m in parts.items()})),
-            "outputs": MappingProxyType(flat(own.outputs, {k: m.outputs for k, m in parts.items()})),
-            "routines": MappingProxyType(
+            "parts": frozen(parts),
+            "states": frozen(flat(own.states, {k: m.states for k, m in parts.items()})),
+            "parameters": frozen(flat(own.parameters, {k: m.parameters for k, m in parts.items()})),
+            "outputs": frozen(flat(own.outputs, {k: m.outputs for k, m in parts.items()})),
+            "routines": frozen(
                 {r: Routine.of(name, r, f) for r, f in zip(ROLES, functions, strict=True) if f is not None}
             ),
         }
         self.__dict__.update(fields)
         self.__dict__["connected"] = self._connected()
         merged = merge_covariates(name, own.covariates, parts, self.connected)
-        self.__dict__["covariates"] = MappingProxyType(merged)
+        self.__dict__["covariates"] = frozen(merged)
         if not self.states:
             raise ModelError(f"model '{name}' has no states; give states=[State(name, unit), ...]")
         if own.states and dynamics is None:
@@ -274,7 +275,7 @@ class Model:
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.__dict__.update(changes)
-        new.__dict__["parameters"] = MappingProxyType(dict(changes["parameters"]))
+        new.__dict__["parameters"] = frozen(dict(changes["parameters"]))
         # values are not part of the equations, the presence of eta and kappa is
         if (new.etas, new.iov_etas) != (self.etas, self.iov_etas):
             new.__dict__.pop("trace", None)
@@ -334,6 +335,15 @@ class Model:
             As for :meth:`evaluate`.
         """
         return self.person(parameters, etas, covariates, kappas).rhs(t, x)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Model], tuple[bytes]]:
+        return restored, (pack_model(self),)
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, _: object) -> Model:
+        return self
 
     def __repr__(self) -> str:
         return f"Model('{self.name}', {len(self.states)} states, {len(self.parameters)} parameters)"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pkpd.errors import RegimenError
+from pkpd.transport import frozen
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
 __all__ = ["ANAKINRA", "ANAKINRA_SOURCES", "routes_of"]
 
-ANAKINRA: Mapping[str, str] = MappingProxyType(
+ANAKINRA: Mapping[str, str] = frozen(
     {
         "100 mg daily": "100 mg SC daily x14",
         "100 mg BID": "100 mg SC BID x14d",
@@ -26,7 +26,7 @@ ANAKINRA: Mapping[str, str] = MappingProxyType(
 )
 """Schedules of two weeks by name, in the shorthand; doses by weight follow each subject's own."""
 
-ANAKINRA_SOURCES: Mapping[str, str] = MappingProxyType(
+ANAKINRA_SOURCES: Mapping[str, str] = frozen(
     {
         "100 mg daily": "US label; Strati 2020, Naviglio 2021 (7 days and more); read",
         "100 mg BID": "Naviglio 2021, after daily doses; read",
