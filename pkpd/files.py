@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,9 @@ from pkpd.errors import PkpdError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["alive", "netcdf_bytes", "write_whole"]
+__all__ = ["alive", "begin_folder", "netcdf_bytes", "set_aside", "write_whole"]
+
+ASIDE = "former"  # what a folder that was set aside is called meanwhile
 
 
 def write_whole(path: Path, content: bytes | str | Callable[[Path], Any]) -> None:
@@ -75,12 +79,54 @@ def netcdf_bytes(groups: Mapping[str | None, xr.Dataset], encoding: Callable[[xr
     return memory.getvalue()
 
 
+def begin_folder(place: Path) -> Path:
+    """Return a new empty folder beside a place, to be renamed to it when it is complete.
+
+    What killed processes left there is removed, and what one of them had moved aside is put back.
+
+    Raises
+    ------
+    PkpdError
+        If it cannot be made.
+    """
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        made = Path(tempfile.mkdtemp(prefix=f".{place.name}.{os.getpid()}-", dir=place.parent))
+        made.chmod(0o777 & ~_umask())
+    except OSError as error:
+        raise PkpdError(f"'{place}' cannot be written ({error.strerror or error})") from error
+    return made
+
+
+@contextlib.contextmanager
+def set_aside(place: Path) -> Iterator[None]:
+    """Move what is at a place away, and put it back unless the block puts something else there."""
+    if not place.exists():
+        yield
+        return
+    aside = begin_folder(place)
+    place.rename(aside / ASIDE)
+    try:
+        yield
+    finally:
+        if not place.exists():
+            (aside / ASIDE).rename(place)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _sweep(path: Path) -> None:
-    """Remove what killed processes left of the same file."""
+    """Remove what killed processes left of the same file or folder."""
     left = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-")
-    for found in path.parent.iterdir():
+    for found in list(path.parent.iterdir()):
         match = left.match(found.name)
-        if match and not alive(int(match[1])):
+        if not match or alive(int(match[1])):
+            continue
+        if found.is_dir():
+            if (found / ASIDE).exists() and not path.exists():
+                (found / ASIDE).rename(path)
+            shutil.rmtree(found, ignore_errors=True)
+        else:
             found.unlink(missing_ok=True)
 
 

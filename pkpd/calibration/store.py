@@ -136,7 +136,7 @@ class ChainStore:
         if self.folder is None or not (path := self.folder / f"chain-{k}.npz").is_file():
             return None
         try:
-            with np.load(path) as data:
+            with path.open("rb") as file, np.load(file) as data:
                 return {name: data[name] for name in data.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             warnings.warn(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pkpd.errors import PkpdError
-from pkpd.files import alive
+from pkpd.files import begin_folder, set_aside
 
 __all__ = ["MANIFEST", "check_place", "manifest_of", "results_folder"]
 
@@ -82,28 +79,15 @@ def results_folder(out: Path, about: Mapping[str, Any]) -> Iterator[Path]:
     """
     place = out.resolve()
     check_place(place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(place)
-    made = Path(tempfile.mkdtemp(prefix=f".{place.name}-new-{os.getpid()}-", dir=place.parent))
+    made = begin_folder(place)
     try:
         yield made
         _sign(made, about)
         check_place(place)
-        _swap(made, place)
+        with set_aside(place):
+            made.rename(place)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _sweep(place: Path) -> None:
-    """Remove unfinished folders that killed runs left, and put back results that a run had moved aside when killed."""
-    left = re.compile(rf"\.{re.escape(place.name)}-(new|old)-(\d+)-")
-    for found in list(place.parent.iterdir()):
-        match = left.match(found.name)
-        if not match or alive(int(match[2])):
-            continue
-        if match[1] == "old" and not place.exists() and (found / "results").is_dir():
-            (found / "results").rename(place)
-        shutil.rmtree(found, ignore_errors=True)
 
 
 def _sign(folder: Path, about: Mapping[str, Any]) -> None:
@@ -112,21 +96,3 @@ def _sign(folder: Path, about: Mapping[str, Any]) -> None:
     files = {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
     content = {"made_by": "pkpd run", **about, "files": files}
     (folder / MANIFEST).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-def _swap(made: Path, place: Path) -> None:
-    mask = os.umask(0)
-    os.umask(mask)
-    made.chmod(0o777 & ~mask)
-    if not place.exists():
-        made.rename(place)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{place.name}-old-{os.getpid()}-", dir=place.parent))
-    place.rename(old / "results")
-    try:
-        made.rename(place)
-    except OSError:
-        (old / "results").rename(place)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

@@ -233,11 +233,15 @@ def _simulate_grid(
         bar.advance(1)
 
     bar.start(len(tasks), f"simulating {model.name}")
-    _run(work, tasks, job.threads)
-    sink.finish()
     values_of = functools.partial(_values, job, people)
-    report(model, sink.status.ravel(), sink.when.ravel(), who, lambda i: values_of(i % n), job.on_failure)
-    return sink.dataset(_notes(job))
+    try:
+        _run(work, tasks, job.threads)
+        sink.finish()
+        report(model, sink.status.ravel(), sink.when.ravel(), who, lambda i: values_of(i % n), job.on_failure)
+        return sink.dataset(_notes(job))
+    except BaseException as error:
+        sink.abandon(error)
+        raise
 
 
 def _simulate_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.files import begin_folder
 from pkpd.simulation.dataset import grid_dataset, status_attributes, variable_attributes
 from pkpd.simulation.kernels import Quantity
 from pkpd.solve.block import Target
@@ -77,6 +79,9 @@ class MemorySink:
     def finish(self) -> None:
         """Nothing is left to do in memory."""
 
+    def abandon(self, error: BaseException) -> None:
+        """Nothing is left behind."""
+
     def dataset(self, notes: dict[str, Any]) -> xr.Dataset:
         """Return the data set."""
         return grid_dataset(self.model, self.chosen, self.values, self.status, self.coords, self.doses, notes)
@@ -96,13 +101,14 @@ class ZarrSink:
     ) -> None:
         import zarr
 
-        if path.exists() and any(path.iterdir()):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise PkpdError(f"simulate: store {str(path)!r} exists already; remove it or choose another name")
         self.path, self.coords = path, coords
+        self.part = begin_folder(path)
         self.dims = [d for d in ("regimen", "subject", "time") if d in coords]
         self.keep = [i for i, d in enumerate(("regimen", "subject", "time")) if d in coords]
         self.rows = max(64, min(shape[1], (1 << 22) // (8 * max(shape[2], 1))))
-        self.group = zarr.open_group(str(path), mode="w", attributes={"model": model.name, "title": model.title})
+        self.group = zarr.open_group(str(self.part), mode="w", attributes={"model": model.name, "title": model.title})
         self.status, self.when = np.zeros(shape[:2], np.int64), np.zeros(shape[:2])
         self.pending: dict[tuple[int, int], tuple[int, dict[str, np.ndarray]]] = {}
         self.lock = threading.Lock()
@@ -167,6 +173,14 @@ class ZarrSink:
             variable: Any = self.group[name]
             variable[where] = array if 1 in self.keep else array[0]
 
+    def abandon(self, error: BaseException) -> None:
+        """Leave nothing behind of a store that is not complete, and say so if the disk is to blame."""
+        shutil.rmtree(self.part, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise PkpdError(
+                f"simulate: store {str(self.path)!r} cannot be written ({error.strerror or error}); nothing is left of it"
+            ) from error
+
     def finish(self) -> None:
         """Write the fates of the subjects."""
         keep = tuple(slice(None) if i in self.keep else 0 for i in range(2))
@@ -177,6 +191,9 @@ class ZarrSink:
         import xarray as xr
 
         self.group.attrs.update(notes)
+        if self.path.exists():
+            self.path.rmdir()
+        self.part.rename(self.path)
         stored = xr.open_zarr(str(self.path), consolidated=False, chunks=None)
         return stored.assign_coords({n: c for n, c in self.coords.items() if _is_text(np.asarray(c[1]))})
 
