@@ -128,6 +128,10 @@ class Killed:
         self.posterior, self.left = conjugate(), calls
         self.layout, self.dim, self.logp = self.posterior.layout, self.posterior.dim, self.posterior.logp
 
+    @property
+    def calls(self):
+        return self.posterior.calls
+
     def logp_grad(self, q):
         self.left -= 1
         if self.left < 0:
@@ -147,6 +151,19 @@ def test_a_killed_run_goes_on_with_the_same_draws(tmp_path):
     third = run(tmp_path, lambda: Killed(1))
     assert third.resumed == (0, 1)
     np.testing.assert_array_equal(third.q, whole.q)
+
+
+def test_a_killed_search_for_the_mode_goes_on_where_it_was(tmp_path):
+    store = ChainStore(tmp_path, "toy", "fingerprint", 1, {"starts": 3})
+    whole = find_mode(conjugate(), starts=3, seed=1)
+    with pytest.raises(MemoryError), store.journal(killed := Killed(8), "search"):
+        find_mode(killed, starts=3, seed=1)
+    again = conjugate()
+    with store.journal(again, "search"):
+        found = find_mode(again, starts=3, seed=1)
+        assert again.logp_grad.replayed == 8
+    np.testing.assert_array_equal(found.q, whole.q)
+    assert not isinstance(again.logp_grad, Journal)
 
 
 def test_more_chains_are_added_to_a_finished_run_and_other_settings_start_afresh(tmp_path):

@@ -66,8 +66,8 @@ def calibrate(
     cores : int, optional
         Chains side by side; all of the machine by default.
     out : path, optional
-        For ``nuts``: folder in which the run is kept. A rerun with the same study, seed and settings takes finished
-        chains from there, and goes on with unfinished ones where they were killed.
+        Folder in which the work is kept. A rerun with the same study, seed and settings takes finished chains from
+        there, and goes on with an unfinished chain, or search for the mode, where it was killed.
     progress : bool, optional
         None: bars on a terminal, a line every half minute elsewhere. False: nothing.
 
@@ -93,7 +93,8 @@ def calibrate(
     problem = as_study(study).problem
     seed = check_seed(seed)
     if method == "map":
-        return fit_map(problem, seed, draws or (400 if quick else 1000), 2 if quick else starts, predictive)
+        number, tries = draws or (400 if quick else 1000), 2 if quick else starts
+        return fit_map(problem, seed, number, tries, predictive, out=out)
     given = {"chains": chains, "tune": tune, "draws": draws, "target_accept": target_accept}
     settings = problem.study.sampler(**given)
     if quick:
@@ -109,12 +110,15 @@ def fit_map(
     predictive: int,
     make: Callable[[], Posterior] | None = None,
     likelihood: Any = None,
+    out: str | os.PathLike[str] | None = None,
 ) -> Calibration:
     """Return mode and Laplace approximation as a calibration."""
     posterior = make() if make is not None else Posterior.of(problem)
+    store = ChainStore(out, problem.study.name, problem.fingerprint, seed, {"method": "map", "starts": starts})
     begin = time.perf_counter()
-    mode = find_mode(posterior, starts=starts, seed=seed)
-    found = laplace(posterior, mode, draws=draws, seed=seed)
+    with store.journal(posterior, "search"):
+        mode = find_mode(posterior, starts=starts, seed=seed)
+        found = laplace(posterior, mode, draws=draws, seed=seed)
     if not len(found.draws):
         raise PkpdError(
             f"study '{problem.study.name}': the normal approximation has no draw with a density; use method='nuts'"

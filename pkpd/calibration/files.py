@@ -57,6 +57,9 @@ def load_calibration(
 ) -> Calibration:
     """Return a calibration of the library by the name of its study, or from a file of one's own.
 
+    The Python file ``study.py`` beside a result is executed: open results of people whom you trust only, or give
+    ``study`` yourself.
+
     Parameters
     ----------
     name_or_path : str or path

@@ -7,6 +7,7 @@ chain was killed within seconds, and goes on from it with the same draws as if n
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -158,3 +159,16 @@ class ChainStore:
         """Return the file of an unfinished chain's evaluations."""
         assert self.folder is not None
         return self.folder / f"chain-{k}.journal"
+
+    @contextlib.contextmanager
+    def journal(self, posterior: Any, name: str) -> Iterator[None]:
+        """Let a posterior remember its evaluations within the block, in a file of that name, if a folder is kept."""
+        if self.folder is None:
+            yield
+            return
+        with Journal(posterior.logp_grad, posterior.dim, self.folder / f"{name}.journal") as remembered:
+            posterior.logp_grad = remembered
+            try:
+                yield
+            finally:
+                del posterior.logp_grad

@@ -178,7 +178,7 @@ class ZarrSink:
         shutil.rmtree(self.part, ignore_errors=True)
         if isinstance(error, OSError):
             raise PkpdError(
-                f"simulate: store {str(self.path)!r} cannot be written ({error.strerror or error}); nothing is left of it"
+                f"simulate: store {str(self.path)!r} cannot be written ({error.strerror or error}); nothing of it stays"
             ) from error
 
     def finish(self) -> None:

@@ -31,7 +31,7 @@ def calibrate(job: Job) -> None:
         fit = load_calibration(job.given, study=job.study)
     else:
         fit = run(
-            job.study, job.engine, seed=job.seed, quick=not job.full, out=job.chains if job.engine == "nuts" else None,
+            job.study, job.engine, seed=job.seed, quick=not job.full, out=job.chains,
             progress=job.progress,
         )  # fmt: skip
     job.calibration = fit
