@@ -86,7 +86,7 @@ def test_representation_sums_up():
     )
     assert repr(events) == (
         "EventTable 'events': 2 subjects, 2 dose rows, 1 observation, 0 to 1.5 h\n"
-        "  covariates: WT\n  other columns: SITE"
+        "  covariates: WT\n  other columns: SITE\n  note: SITE is text (x): no covariate"
     )
 
 

@@ -40,7 +40,7 @@ def test_a_plain_file(read):
     assert table.starts.tolist() == [0, 2, 4]
     assert table.labels.tolist() == [1, 2]
     assert table.covariates == ("WT",)
-    assert table.notes == ()
+    assert [note.split(":")[0] for note in table.notes] == ["WT changes within a person"]
 
 
 @pytest.mark.parametrize("separator", [";", "\t", " ", "  ", ", "])
@@ -74,7 +74,7 @@ def test_comment_rows_are_left_out_and_counted(read):
     marked = "\n".join(["C," + rows[0], ".," + rows[1], "C," + rows[1], *("," + row for row in rows[2:])])
     table = read(marked + "\n")
     assert table == read(PLAIN)
-    assert table.notes == ("1 comment row left out",)
+    assert table.notes[0] == "1 comment row left out"
     assert table.rows is not None
     assert table.rows.tolist() == [1, 3, 4, 5]
     assert read(PLAIN + "C2,9,0,2,0,3,81.5\nC 2,9,0\n") == read(PLAIN)
@@ -168,7 +168,8 @@ def test_other_marks_for_missing(read):
     [
         ("", "trial.csv: the file is empty"),
         ("ID,TIME\n", "trial.csv: there are no rows under the header"),
-        ("1,0,100\n1,1,0\n", "trial.csv: the first line must name the columns (ID, TIME, AMT, ...), got '1' ..."),
+        ("1,0,100\n1,1,0\n", "trial.csv: the first line must name the columns (ID, TIME, AMT, ...), got '1' ...; "
+         "for a file without a header give names=['ID', 'TIME', ...]"),
         ("ID,TIME\nC,1\n#,2\n1,0\n1,2,3\n1\n",
          "trial.csv: 2 rows have another number of fields than the header "
          "(first: row 4, line 5, 3 fields instead of 2)"),
@@ -211,9 +212,9 @@ def test_other_marks_for_missing(read):
         ("ID,TIME,AMT,RATE,TINF\n1,0,1,3,2\n",
          "trial.csv: RATE and TINF are both given in 1 row "
          "(first: row 1, line 2, ID 1, TIME 0.0, RATE 3.0, TINF 2.0); give one of them"),
-        ("ID,TIME,AMT,TINF\n1,0,1,0\n",
-         "trial.csv: TINF of a dose is not > 0 h in 1 row (first: row 1, line 2, ID 1, TIME 0.0, TINF 0.0); "
-         "leave it empty (.) for a bolus"),
+        ("ID,TIME,AMT,TINF\n1,0,1,-2\n",
+         "trial.csv: TINF of a dose is negative in 1 row (first: row 1, line 2, ID 1, TIME 0.0, TINF -2.0); "
+         "it must be >= 0 h (0 or missing: a bolus)"),
         ("ID,TIME,AMT,ADDL\n1,0,1,3\n",
          "trial.csv: ADDL > 0 without an interval in 1 row "
          "(first: row 1, line 2, ID 1, TIME 0.0, ADDL 3, II 0.0); give II > 0"),

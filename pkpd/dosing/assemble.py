@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.dosing.amounts import shortest
 from pkpd.dosing.checks import Problems, check_rows, clock_of
 from pkpd.dosing.clock import on_calendar, relative, translate
-from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, named_columns, numbers
+from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers
+from pkpd.dosing.dates import looks_like_dates
+from pkpd.dosing.fields import BLANKS
+from pkpd.dosing.foreign import other_programs
+from pkpd.dosing.identity import identifiers
+from pkpd.dosing.notices import comma_hint, noticed, text_note, text_remedy
 from pkpd.dosing.source import Source
 from pkpd.dosing.words import HOURS
 from pkpd.errors import DataError
@@ -33,8 +37,18 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str) -> Parts:
+def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str, decimal: str = ".") -> Parts:
     """Return typed, complete and checked columns.
+
+    Parameters
+    ----------
+    source : Source
+    rename : mapping, optional
+        Names to change.
+    time_unit : str
+        Of numbers in TIME, II, TINF and RATE.
+    decimal : {".", ","}
+        What stands before the decimals of texts.
 
     Raises
     ------
@@ -43,14 +57,21 @@ def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str) -
     """
     if time_unit not in HOURS:
         raise DataError(f"{source.name}: time_unit must be min, h, d or w, got {time_unit!r}")
+    if decimal not in (".", ","):
+        raise DataError(f"{source.name}: decimal must be '.' or ',', got {decimal!r}")
     columns = named_columns(source.name, source.names, source.columns, rename)
+    for old, name in zip(source.names, final_names(source.names, rename), strict=True):
+        if old in source.hours:
+            columns[name] = columns[name] / float(HOURS[time_unit])
+    _stripped(columns)
     problems = Problems(source.name, columns, source.row, source.line)
     notes = list(source.notes)
-    _typed_id(columns, problems)
+    _typed_id(columns, problems, source.nonmem)
     starts = subject_starts(columns["ID"])
-    timed = _calendar(columns, starts, problems, notes)
-    _typed(columns, problems, notes)
+    timed = _calendar(columns, starts, problems, notes, decimal)
+    _typed(columns, problems, notes, decimal)
     problems.raise_if_any()
+    other_programs(columns, set((rename or {}).values()), notes)
     _complete(columns, problems, notes)
     if not timed:
         columns["TIME"] = columns["TIME"] * float(HOURS[time_unit])
@@ -67,7 +88,9 @@ def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str) -
         if name not in RESERVED and columns[name].dtype != object and not np.isnan(columns[name]).all()
     )
     ordered = {name: columns[name] for name in (*CORE, *extras) if name in columns}
-    return Parts(ordered, starts, subject_labels(columns["ID"], starts), covariates, clock, tuple(notes))
+    labels = subject_labels(columns["ID"], starts)
+    notes += noticed(ordered, starts, labels, covariates)
+    return Parts(ordered, starts, labels, covariates, clock, tuple(notes))
 
 
 def subject_starts(ids: np.ndarray) -> np.ndarray:
@@ -91,7 +114,7 @@ def subject_labels(ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
     ['3', '4', '3.1']
     """
     own = ids[starts[:-1]]
-    texts = [shortest(label) if isinstance(label, float) else str(label) for label in own.tolist()]
+    texts = [str(label) for label in own.tolist()]
     if len(set(texts)) == len(texts):
         return own.astype(np.int64) if own.dtype == np.int64 else np.array(texts, dtype=str)
     taken = set(texts)
@@ -108,19 +131,25 @@ def subject_labels(ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.array(labels, dtype=str)
 
 
-def _typed_id(columns: dict[str, np.ndarray], problems: Problems) -> None:
-    """Turn ID into whole numbers where all are; 007 stays text."""
+def _stripped(columns: dict[str, np.ndarray]) -> None:
+    """Take the blanks around texts away, but for identifiers, whose texts are kept as they are."""
+    for name, values in columns.items():
+        if name != "ID" and values.dtype == object:
+            columns[name] = np.array([None if v is None else str(v).strip(BLANKS) for v in values], dtype=object)
+
+
+def _typed_id(columns: dict[str, np.ndarray], problems: Problems, nonmem: bool) -> None:
+    """Turn ID into whole numbers where every one reads back as the same text; 007 and 3.10 stay text."""
     ids = columns["ID"]
     absent = np.array([value is None for value in ids]) if ids.dtype == object else np.isnan(ids)
     problems.add(absent, "ID is missing")
     problems.raise_if_any()
-    padded = ids.dtype == object and any(len(text) > 1 and text[0] == "0" and text.isdecimal() for text in ids)
-    values, bad = numbers("ID", ids)
-    columns["ID"] = ids if padded or bad.any() else values
-    problems.columns = columns
+    columns["ID"] = identifiers(ids, exponents=nonmem)
 
 
-def _calendar(columns: dict[str, np.ndarray], starts: np.ndarray, problems: Problems, notes: list[str]) -> str:
+def _calendar(
+    columns: dict[str, np.ndarray], starts: np.ndarray, problems: Problems, notes: list[str], decimal: str
+) -> str:
     """Turn dates and times of day into hours since each subject's first record.
 
     Returns
@@ -134,42 +163,50 @@ def _calendar(columns: dict[str, np.ndarray], starts: np.ndarray, problems: Prob
     time = columns["TIME"]
     if not dates and not on_calendar(time):
         return ""
+    if decimal == "," and time.dtype == object:
+        time = np.array([None if text is None else text.replace(",", ".") for text in time], dtype=object)
     kind = dates[0] if dates else "DAT2"
-    hours, bad_date, bad_time, stamp = translate(columns.get(kind) if dates else None, kind, time)
+    found = translate(columns.get(kind) if dates else None, kind, time)
     missing = np.array([value is None for value in time]) if time.dtype == object else np.isnan(time)
     problems.add(missing, "TIME is missing", "give the time of every row")
     order = {"DATE": "month-day-year", "DAT1": "day-month-year", "DAT2": "year-month-day", "DAT3": "year-day-month"}
-    problems.add(bad_date, f"{kind} is not understood", f"{kind} is {order[kind]}, or a day number throughout", [kind])
-    problems.add(bad_time & ~missing, "TIME is not understood", "write 10:30, 10:30:15 or hours")
+    remedy = f"{kind} is {order[kind]}, or a day number throughout"
+    problems.add(found.bad_date, f"{kind} is not understood", remedy, [kind])
+    problems.add(found.bad_time & ~missing, "TIME is not understood", found.remedy)
     problems.raise_if_any()
-    columns["TIME"] = relative(hours, starts)
+    notes += found.notes
+    columns["TIME"] = relative(found.hours, starts)
     if dates:
         del columns[kind]
-    if stamp is not None:
-        columns["WHEN"] = stamp
+    if found.stamp is not None:
+        columns["WHEN"] = found.stamp
     made = f"{kind} and TIME" if dates else "the times of day"
     notes.append(f"TIME is hours since each subject's first record, from {made}")
-    return "date" if dates or stamp is not None else "clock"
+    return "date" if dates or found.stamp is not None else "clock"
 
 
-def _typed(columns: dict[str, np.ndarray], problems: Problems, notes: list[str]) -> None:
+def _typed(columns: dict[str, np.ndarray], problems: Problems, notes: list[str], decimal: str) -> None:
     """Turn columns into numbers; text is refused where a number is needed, and kept aside elsewhere."""
     for name in [name for name in columns if name != "ID"]:
-        values, bad = numbers(name, columns[name])
+        texts = columns[name]
+        values, bad = numbers(name, texts, decimal)
+        wrong = [text for text, is_bad in zip(texts, bad, strict=True) if is_bad] if bad.any() else []
         if name in RESERVED and name not in _MAY_BE_TEXT:
-            problems.add(
-                bad, f"{name} holds text", "numbers are needed; missing values are marked with missing=...", [name]
-            )
+            problems.add(bad, f"{name} holds text", text_remedy(name, wrong, decimal), [name])
             infinite = ~bad & np.isinf(values)
             problems.add(infinite, f"{name} is not finite", show=[name])
-        elif bad.any():
-            present = sum(value is not None for value in columns[name])
-            if bad.sum() < present:
-                where = problems.where(int(np.argmax(bad)), [name])
-                notes.append(f"{name} is text: {int(bad.sum())} of {present} values are no numbers (first: {where})")
-            continue
-        if not bad.any():
+        elif wrong and name not in RESERVED and len(wrong) < sum(value is not None for value in texts):
+            where = problems.where(int(np.argmax(bad)), [name])
+            present = sum(value is not None for value in texts)
+            hint = comma_hint(wrong, decimal)
+            notes.append(f"{name} is text: {len(wrong)} of {present} values are no numbers (first: {where}){hint}")
+        elif wrong and name not in (*_MAY_BE_TEXT, "WHEN"):
+            notes.append(text_note(name, wrong, decimal))
+        if not wrong:
             columns[name] = values
+    if columns["TIME"].dtype != object:
+        dates = np.full(len(columns["TIME"]), looks_like_dates(columns["TIME"]))
+        problems.add(dates, "TIME holds dates", "give them as DAT2 (20230105), and the time of day in TIME")
 
 
 def _complete(columns: dict[str, np.ndarray], problems: Problems, notes: list[str]) -> None:
@@ -226,6 +263,6 @@ def _tinf(columns: dict[str, np.ndarray], unit: float, problems: Problems) -> No
     both = dose & (tinf > 0) & (columns["RATE"] != 0)
     problems.columns = {**columns, "TINF": tinf}
     problems.add(both, "RATE and TINF are both given", "give one of them", ["RATE", "TINF"])
-    problems.add(dose & (tinf <= 0), "TINF of a dose is not > 0 h", "leave it empty (.) for a bolus", ["TINF"])
+    problems.add(dose & (tinf < 0), "TINF of a dose is negative", "it must be >= 0 h (0 or missing: a bolus)", ["TINF"])
     infused = dose & (tinf > 0) & ~both
     columns["RATE"][infused] = columns["AMT"][infused] / tinf[infused]

@@ -2,7 +2,7 @@
 
 Source: NONMEM user's guide V, chapter 6, 10.1. DATE is month-day-year, DAT1 day-month-year, DAT2 year-month-day,
 DAT3 year-day-month; a year of two digits is 19xx above 50 and 20xx otherwise (LAST20=50); a date without separators is
-a day number.
+a day number, which is kept to up to four digits here: eight are a date.
 """
 
 from __future__ import annotations
@@ -10,43 +10,43 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["day_of", "hour_of", "on_calendar", "relative", "translate"]
+from pkpd.dosing.dates import Stamp, day_of, order_of, stamp_day, stamp_of
 
-_ORDER = {"DATE": "mdy", "DAT1": "dmy", "DAT2": "ymd", "DAT3": "ydm"}
-_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
-_STAMP = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})(?:[T ]+(\d.*))?")
+__all__ = ["Calendar", "hour_of", "on_calendar", "relative", "translate"]
+
 _TIME = re.compile(r"(\d{1,3}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*([AaPp][Mm])?")
+_CLOCK = "write 10:30, 10:30:15 or hours"
+_WORDS = {"mdy": "month-day-year", "dmy": "day-month-year"}
 
 
-def day_of(text: str, kind: str) -> int | None:
-    """Return a date as a number of days, or None if it is not a date of this kind.
+@dataclass
+class Calendar:
+    """Times of the rows of a table that has dates or times of day.
 
-    Examples
-    --------
-    >>> day_of("3/2/24", "DATE") - day_of("2/28/24", "DATE"), day_of("5", "DATE"), day_of("31/2/2024", "DAT1")
-    (3, 5, None)
+    Attributes
+    ----------
+    hours : ndarray, shape (rows,)
+        Since a common origin.
+    bad_date, bad_time : ndarray of bool, shape (rows,)
+        What is not understood.
+    stamp : ndarray of str, shape (rows,), or None
+        ISO date-times, where the dates have a year.
+    remedy : str
+        For times that are not understood.
+    notes : list of str
+        How dates were read.
     """
-    text = re.sub(r"[T ]+0{1,2}:00(:00)?$", "", text)
-    if re.fullmatch(r"\d{1,4}", text):
-        return int(text)
-    iso = _ISO.fullmatch(text)
-    order = "ymd" if iso and kind == "DATE" else _ORDER[kind]
-    parts = re.split(r"[-/. ]", text)
-    if len(parts) == 2:
-        order = order.replace("y", "")
-    if len(parts) != len(order) or not all(part.isdecimal() for part in parts):
-        return None
-    given = dict(zip(order, (int(part) for part in parts), strict=True))
-    year = given.get("y", 2001)
-    if year < 100:
-        year += 1900 if year > 50 else 2000
-    try:
-        return datetime.date(year, given["m"], given["d"]).toordinal()
-    except ValueError:
-        return None
+
+    hours: np.ndarray
+    bad_date: np.ndarray
+    bad_time: np.ndarray
+    stamp: np.ndarray | None = None
+    remedy: str = _CLOCK
+    notes: tuple[str, ...] = ()
 
 
 def hour_of(text: str) -> float | None:
@@ -75,48 +75,80 @@ def hour_of(text: str) -> float | None:
 
 def on_calendar(time: np.ndarray) -> bool:
     """Whether a TIME column holds times of day (with a colon) or date-times."""
-    return time.dtype == object and any(text is not None and (":" in text or _STAMP.fullmatch(text)) for text in time)
+    if time.dtype != object:
+        return False
+    return any(":" in text or _stamp(text) is not None for text in set(time.tolist()) if text is not None)
 
 
-def translate(
-    date: np.ndarray | None, kind: str, time: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return hours since a common origin, and which dates and which times are not understood.
+def _stamp(text: str) -> Stamp | None:
+    """Return a date-time in parts; eight digits alone are a number."""
+    return None if text.isdecimal() else stamp_of(text)
+
+
+def translate(date: np.ndarray | None, kind: str, time: np.ndarray) -> Calendar:
+    """Return the hours of dates and times since a common origin.
 
     Parameters
     ----------
     date : ndarray of str, shape (rows,), optional
-        Dates; without them TIME may hold date-times (``2024-02-28 10:30``).
+        Dates; without them TIME may hold date-times (``2024-02-28 10:30``, ``05JAN2023:08:00``).
     kind : str
         ``DATE DAT1 DAT2 DAT3``: the order of month, day and year.
     time : ndarray of str or float, shape (rows,)
         Times of day, or hours.
-
-    Returns
-    -------
-    hours : ndarray, shape (rows,)
-    bad_date, bad_time : ndarray of bool, shape (rows,)
-    stamp : ndarray of str, shape (rows,), or None
-        ISO date-times, where the dates have a year.
     """
     times = _as_text(time)
-    dates = None if date is None else _as_text(date)
-    stamps = [None if text is None else _STAMP.fullmatch(text) for text in times]
-    if dates is None and any(stamps):
-        dates = np.array([match[1] if match else None for match in stamps], dtype=object)
-        times = np.array([(match[2] or "0") if match else None for match in stamps], dtype=object)
-        kind = "DAT2"
-    hour = _each(times, hour_of)
+    none = np.zeros(len(times), bool)
+    if date is None:
+        stamps = [None if text is None else _stamp(text) for text in times]
+        if any(stamps):
+            return _stamped(stamps)
+        hour = _each(times, hour_of)
+        return Calendar(hour, none, np.isnan(hour))
+    hour, day = _each(times, hour_of), _each(_as_text(date), lambda text: day_of(text, kind))
     bad_time = np.isnan(hour)
-    if dates is None:
-        return hour, np.zeros(len(times), bool), bad_time, None
-    day = _each(dates, lambda text: day_of(text, kind))
     # A number of days and a date have no common origin.
     full = day > 100_000
     bad_date = np.isnan(day) | (full != full[0])
-    hours = day * 24 + hour
-    stamp = _stamps(day, hour) if full.all() and not (bad_date | bad_time).any() else None
-    return hours, bad_date, bad_time | (~bad_time & ((hour > 24) | (hour < 0))), stamp
+    outside = ~bad_time & ((hour > 24) | (hour < 0))
+    stamp = _iso(day, hour) if full.all() and not (bad_date | bad_time).any() else None
+    return Calendar(_hours(day, hour), bad_date, bad_time | outside, stamp)
+
+
+def _stamped(stamps: list[Stamp | None]) -> Calendar:
+    """Return the hours of date-times; those with a zone are compared in UTC."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    order = order_of(stamp[0] for stamp in known)
+    day = np.array([np.nan if s is None else _number(stamp_day(s[0], order)) for s in stamps])
+    hour = np.array([np.nan if s is None else _number(hour_of(s[1])) for s in stamps])
+    zoned = np.array([s is not None and s[2] is not None for s in stamps])
+    ahead = np.array([0.0 if s is None or s[2] is None else s[2] for s in stamps])
+    bad = np.isnan(day) | np.isnan(hour) | (hour > 24) | (zoned != zoned[0])
+    remedy, notes = f"{_CLOCK}, in every row a date before it, or in none", []
+    if (zoned != zoned[0]).any():
+        remedy = "give the time zone in every row, or in none"
+    elif order is None and bad.any():
+        remedy = (
+            "is the day or the month first? Give the dates in a column DATE (month-day-year) or DAT1 (day-month-year) "
+            "and the time of day in TIME, or write 2023-01-05 08:00"
+        )
+    if order is not None:
+        notes.append(f"dates in TIME are read as {_WORDS[order]}")
+    if zoned.any():
+        notes.append("times with a zone are compared in UTC, in which WHEN is written")
+    hour = hour - ahead
+    stamp = None if bad.any() else _iso(day, hour)
+    return Calendar(_hours(day, hour), np.zeros(len(bad), bool), bad, stamp, remedy, tuple(notes))
+
+
+def _hours(day: np.ndarray, hour: np.ndarray) -> np.ndarray:
+    """Return hours since the first day, so that large day numbers cost no digits."""
+    known = day[~np.isnan(day)]
+    return (day - (known.min() if known.size else 0.0)) * 24 + hour
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
 
 
 def relative(hours: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -146,7 +178,7 @@ def _each(texts: np.ndarray, read: Callable[[str], float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-def _stamps(day: np.ndarray, hour: np.ndarray) -> np.ndarray:
+def _iso(day: np.ndarray, hour: np.ndarray) -> np.ndarray:
     """Write ISO date-times to the second."""
     result = np.empty(len(day), dtype=object)
     for k, (d, h) in enumerate(zip(day, hour, strict=True)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 
-__all__ = ["CORE", "DATES", "KEPT", "RESERVED", "named_columns", "numbers"]
+__all__ = ["CORE", "DATES", "KEPT", "RESERVED", "SUBJECTS", "TIMES", "final_names", "named_columns", "numbers"]
 
 DATES = ("DATE", "DAT1", "DAT2", "DAT3")
 CORE = ("ID", "TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS", "DV", "MDV")
@@ -21,6 +21,10 @@ _ALIASES = {
     "ID": ("SUBJECT", "SUBJ", "SUBJID", "USUBJID", "PATIENT", "PAT", "PID", "NMID", "SUBJECTID"),
     "TIME": ("T", "HOUR", "HOURS", "TAFD", "T_H", "TIMEH", "HRS"),
 }
+SUBJECTS = frozenset({"ID", *_ALIASES["ID"]})
+TIMES = frozenset({"TIME", *_ALIASES["TIME"], *DATES})
+"""Names, in upper case, by which the row that names the columns is known."""
+
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _WHOLE = ("EVID", "ADDL", "SS", "MDV", "CMT")
 
@@ -35,12 +39,10 @@ def named_columns(
     DataError
         If a column to rename is not there, two columns have one name, or ID or TIME is missing.
     """
-    rename = dict(rename or {})
-    for name in rename:
+    for name in rename or {}:
         if name not in names:
             raise DataError(f"{who}: there is no column {name!r}; it has {', '.join(names)}{nearest(name, names)}")
-    final = [rename.get(name, name) for name in names]
-    final = [name.upper() if name.upper() in RESERVED else name for name in final]
+    final = final_names(names, rename)
     seen: dict[str, list[str]] = {}
     for old, new in zip(names, final, strict=True):
         seen.setdefault(new, []).append(old)
@@ -57,8 +59,21 @@ def named_columns(
     return dict(zip(final, values, strict=True))
 
 
-def numbers(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def final_names(names: Sequence[str], rename: Mapping[str, str] | None) -> list[str]:
+    """Return the names as they will be: changed as asked, reserved ones in upper case."""
+    final = [(rename or {}).get(name, name) for name in names]
+    return [name.upper() if name.upper() in RESERVED else name for name in final]
+
+
+def numbers(name: str, values: np.ndarray, decimal: str = ".") -> tuple[np.ndarray, np.ndarray]:
     """Return a column as int64 (whole and complete) or float64 (NaN where missing), and which values are no numbers.
+
+    Parameters
+    ----------
+    name : str
+    values : ndarray of int64, float64 or str (None where missing)
+    decimal : {".", ","}
+        What stands before the decimals of texts.
 
     Examples
     --------
@@ -67,23 +82,27 @@ def numbers(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     none = np.zeros(len(values), dtype=bool)
     if values.dtype != object:
-        return _whole(values) if name in (*_WHOLE, "ID") else values, none
+        return _whole(values) if name in _WHOLE else values, none
     if all(value is not None and _INTEGER.fullmatch(value) for value in values) and len(values):
         return values.astype(np.int64), none
     result = np.full(len(values), np.nan)
     bad = none.copy()
     for k, value in enumerate(values):
         if value is not None:
-            number = _number(value)
+            number = _number(value, decimal)
             bad[k] = number is None
             result[k] = np.nan if number is None else number
-    return _whole(result) if name in (*_WHOLE, "ID") else result, bad
+    return _whole(result) if name in _WHOLE else result, bad
 
 
-def _number(text: str) -> float | None:
+def _number(text: str, decimal: str) -> float | None:
     """Return a finite or infinite number, or None for other text."""
     if "_" in text or "nan" in text.lower():
         return None
+    if decimal == ",":
+        if "." in text:
+            return None
+        text = text.replace(",", ".")
     try:
         return float(text)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from pkpd.dosing.dose import Dose
 from pkpd.dosing.record import RECORD, compartment_index, missing_compartment
 from pkpd.dosing.regimen import Regimen
 from pkpd.dosing.rows import amount_units, event_rows
-from pkpd.dosing.source import from_file, from_frame
+from pkpd.dosing.source import from_file, from_frame, needs_quotes
 from pkpd.errors import DataError, nearest
 from pkpd.files import write_whole
 from pkpd.units.time import canonical_time, convert_time
@@ -97,7 +98,7 @@ class EventTable:
             Times of observation, ascending; one at the time of a dose comes before it (a trough). Bare numbers are in
             the time unit of the regimens, which must then be one; grids as of `hours` know their own.
         covariates : mapping or data frame, optional
-            Value, or one value a subject, by name.
+            Value, or one value a subject, by name; rows with an ``ID`` are matched by it.
 
         Raises
         ------
@@ -116,7 +117,8 @@ class EventTable:
             raise DataError(
                 f"event table: regimens are in different units ({', '.join(map(str, units))}); use Regimen.to"
             )
-        return replace(read_events(event_rows(regimen, times, covariates)), unit=units[0])
+        raw = from_frame(event_rows(regimen, times, covariates), (), comments=False)
+        return replace(_table(assemble(raw, None, "h"), raw.name, raw.row, None), unit=units[0])
 
     def in_time(self, unit: str) -> EventTable:
         """Return the same rows on another clock: TIME, II and RATE in another unit of time.
@@ -247,7 +249,13 @@ class EventTable:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table, in h, so that `read_events` returns it; missing values are written as a full stop."""
-        write_whole(Path(path), self.in_time("h").frame.to_csv(index=False, na_rep="."))
+        frame = self.in_time("h").frame
+        texts = {name: {t for t in frame[name].tolist() if isinstance(t, str)} for name in frame}
+        # Without quotes these would come back as something else; the writer of csv does not see it.
+        quoted = any(needs_quotes(label, _MISSING) for label in texts["ID"])
+        quoted |= any("\r" in text for column in texts.values() for text in column)
+        how = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
+        write_whole(Path(path), frame.to_csv(index=False, na_rep=".", quoting=how))
 
     def _indices(self, cmt: np.ndarray, gives: np.ndarray, states: Sequence[str]) -> np.ndarray:
         """Return the 0-based index of each row's compartment; 0 for an observation of something else."""
@@ -270,15 +278,24 @@ def read_events(
     columns: Mapping[str, str] | None = None,
     time_unit: str = "h",
     missing: Sequence[str] = _MISSING,
+    names: Sequence[str] | None = None,
+    decimal: str = ".",
 ) -> EventTable:
     """Read a NONMEM data set from a text file or a data frame.
 
     Reserved columns (``ID TIME DATE DAT1 DAT2 DAT3 EVID CMT AMT RATE TINF II ADDL SS DV MDV DVID OCC BLQ LLOQ CENS
     LIMIT L2 PCMT CALL CONT``) may be written in any case; other columns are kept as named, those of numbers as
-    covariates. Comment rows (a first field that starts with ``#``, ``@`` or, beside numeric IDs, ``C``) are left out.
+    covariates. IDs are texts (``007`` and ``7`` are two persons), and whole numbers only where every one reads back as
+    it is written. Comment rows (a first field that starts with ``#``, ``@`` or, beside numeric IDs, ``C``), what stands
+    above the row that names the columns, and a first column without a name that counts rows are left out.
     Missing dose items are 0. Without EVID a row with an amount is a dose. ``DATE``, ``DAT1``, ``DAT2`` or ``DAT3`` with
-    TIME, and times of day such as ``10:30``, become hours since the subject's first record; the date and time are kept
-    as text in a column ``WHEN``. ``TINF``, the duration of an infusion, becomes ``RATE``. ``notes`` say what was done.
+    TIME, times of day such as ``10:30`` and date-times become hours since the subject's first record; the date and time
+    are kept as text in a column ``WHEN``. ``TINF``, the duration of an infusion, becomes ``RATE`` (0: a bolus). ``ADM``
+    and ``YTYPE`` of Monolix, ``INPUT`` and ``OUTEQ`` of Pmetrics are read as CMT and DVID where these are not there.
+    ``notes`` say what was done, and what is likely not meant.
+
+    A covariate may change from row to row. A model carries it forward, from its row to the next, unless it declares
+    ``Covariate(..., carry="backward")``, which is NONMEM's rule, or ``"linear"``.
 
     Parameters
     ----------
@@ -290,6 +307,10 @@ def read_events(
         Unit of TIME, II, TINF and of time in RATE: ``min h d w``. The table is in h whatever it is.
     missing : sequence of str
         What marks a missing value.
+    names : sequence of str, optional
+        Names of the columns, for a file that does not name them.
+    decimal : {".", ","}
+        What stands before decimals in text.
 
     Returns
     -------
@@ -299,7 +320,7 @@ def read_events(
     ------
     DataError
         With all kinds of rows that are wrong, how many there are and the first of each; or columns that are missing,
-        given twice or hold text instead of numbers.
+        given twice or hold text instead of numbers; or what the file is, if it is no text.
 
     Examples
     --------
@@ -313,12 +334,14 @@ def read_events(
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
-        raw = from_frame(source, missing)
+        if names is not None:
+            raise DataError("read_events: names are for a file without a header; set the columns of the data frame")
+        raw = from_frame(source, missing, rename=columns)
     elif isinstance(source, str | os.PathLike):
-        raw = from_file(Path(source), missing)
+        raw = from_file(Path(source), missing, names=names, rename=columns)
     else:
         raise DataError(f"read_events takes a path or a data frame, got {type(source).__name__}")
-    parts = assemble(raw, columns, time_unit)
+    parts = assemble(raw, columns, time_unit, decimal)
     return _table(parts, raw.name, raw.row, raw.line)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.dosing.columns import KEPT, RESERVED
+from pkpd.dosing.identity import label_texts
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
 from pkpd.timegrid import TimeGrid
@@ -39,18 +41,49 @@ def event_rows(
     subjects = {label: each.in_time("h") for label, each in given.items()}
     parts = [_subject_rows(each, observed) for each in subjects.values()]
     sizes = [len(part["TIME"]) for part in parts]
-    labels = [label for label, size in zip(subjects, sizes, strict=True) for _ in range(size)]
+    labels = np.repeat(_labels(list(subjects)), sizes)
     frame = pd.DataFrame({"ID": labels, **{name: np.concatenate([part[name] for part in parts]) for name in _COLUMNS}})
     if any(isinstance(dose.cmt, str) for each in subjects.values() for dose in each):
         frame["CMT"] = [None if cmt == 0 else str(cmt) for cmt in frame["CMT"]]
     else:
         frame["CMT"] = frame["CMT"].astype(np.int64)
-    for name, value in dict(covariates if covariates is not None else {}).items():
-        values = np.asarray(value)
-        if values.ndim and len(values) != len(subjects):
-            raise DataError(f"events: covariate {name!r} has {len(values)} values for {len(subjects)} subjects")
-        frame[str(name)] = np.repeat(np.broadcast_to(values, len(subjects)), sizes)
+    for name, values in _covariates(covariates, _labels(list(subjects))).items():
+        frame[name] = np.repeat(values, sizes)
     return frame
+
+
+def _labels(subjects: Sequence[Any]) -> np.ndarray:
+    """Return the identifiers of subjects, no two of one text."""
+    texts = label_texts(subjects)
+    seen: dict[str, Any] = {}
+    for own, text in zip(subjects, texts.tolist(), strict=True):
+        if text in seen:
+            raise DataError(f"events: subjects {seen[text]!r} and {own!r} are one text, {text!r}; name them apart")
+        seen[text] = own
+    return texts
+
+
+def _covariates(given: Mapping[str, Any] | pd.DataFrame | None, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return one value a subject of each covariate; rows that have an ID are matched by it."""
+    columns = {str(name): np.asarray(value) for name, value in dict(given if given is not None else {}).items()}
+    taken = [name for name in columns if name.upper() in RESERVED - {"ID", *KEPT}]
+    if taken:
+        raise DataError(f"events: covariate {taken[0]!r} has the name of a column of doses; call it something else")
+    order = np.arange(len(labels))
+    for name in [name for name in columns if name.upper() == "ID"]:
+        own = label_texts(np.atleast_1d(columns.pop(name)).tolist()).tolist()
+        lost = [label for label in labels.tolist() if own.count(label) != 1]
+        if lost:
+            raise DataError(
+                f"events: covariates have {own.count(lost[0])} rows with {name} {lost[0]!r} (and {len(lost) - 1} more "
+                "subjects without one row); give one row a subject"
+            )
+        order = np.array([own.index(label) for label in labels.tolist()])
+    for name, values in columns.items():
+        if values.ndim and len(values) != len(labels):
+            raise DataError(f"events: covariate {name!r} has {len(values)} values for {len(labels)} subjects")
+        columns[name] = np.broadcast_to(values, len(labels))[order]
+    return columns
 
 
 def amount_units(regimen: Regimen | Sequence[Regimen] | Mapping[Any, Regimen]) -> list[str | None]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.errors import PopulationError, nearest
+from pkpd.dosing.identity import identifiers, label_texts
+from pkpd.errors import DataError, PopulationError, nearest
 from pkpd.population.distributions import Distribution
 from pkpd.randomness import correlate, uniforms_at
 
@@ -23,6 +24,7 @@ __all__ = [
     "count",
     "factor",
     "fill",
+    "label_array",
     "numbers",
     "unknown",
 ]
@@ -232,11 +234,20 @@ def count(who: str, name: str, value: object, why: str) -> int:
     return number
 
 
+def label_array(who: str, labels: Iterable[Any]) -> NDArray[Any]:
+    """Return labels as int64 where every one reads back as its text, else as texts."""
+    try:
+        out = identifiers(label_texts(labels))
+    except DataError as error:
+        raise PopulationError(f"{who}: {error}") from None
+    return out if out.dtype != object else np.array(out.tolist(), dtype=str)
+
+
 def check_labels(who: str, labels: Sequence[Any] | None, n: int) -> NDArray[Any]:
     """Return n labels, 1 to n by default; PopulationError if two are alike."""
     if labels is None:
         return np.arange(1, n + 1)
-    out = np.array(labels)
+    out = label_array(who, labels)
     if out.shape != (n,):
         raise PopulationError(f"{who}: {out.size} labels for {n} subjects")
     first: dict[Any, int] = {}

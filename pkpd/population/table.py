@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PopulationError, nearest
-from pkpd.population.columns import check_finite, check_range, numbers
+from pkpd.population.columns import check_finite, check_range, label_array, numbers
 from pkpd.population.resampling import columns_of
 
 __all__ = ["TableContent", "read_table"]
@@ -47,6 +47,7 @@ def read_table(model: Any, table: Any, id: str, ignore: bool) -> TableContent:
     ids = columns.pop(id) if id in columns else np.arange(1, rows + 1)
     raw_times = columns.pop("TIME", None)
     _check_ids(who, ids, id)
+    ids = label_array(who, ids)
     _check_names(who, model, columns, id, ignore)
     starts = _starts(who, ids, id, long=raw_times is not None)
     values = {n: _column(who, n, c, ids, id) for n, c in columns.items() if _target(model, n) is not None}
