@@ -50,7 +50,9 @@ def test_other_faults_of_regimens(model):
 
 
 def test_source(model):
-    with pytest.raises(PkpdError, match="source must be a Model, a calibration or an individual fit, got 'anakinra'"):
+    with pytest.raises(
+        PkpdError, match="compare takes a Model, a Fit, a Calibration or an Individual, got the text 'anak"
+    ):
         compare("anakinra", ["100 mg daily"])
     with pytest.raises(PkpdError, match="a model knows no patient or cohort; give a calibration"):
         compare(model, ["100 mg daily"], patient="p1", cohort="a")
@@ -92,7 +94,7 @@ def test_targets(model):
         PkpdError, match=r"the sign must be .*, got '='; the value must be a number, got 'x'; when must"
     ):
         Target("Cc", "=", "x", "soon")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(PkpdError, match="is about a day outside the window of 2 days"):
+    with pytest.raises(PkpdError, match="is about a day outside the window, which is day from time 0 0 to 2"):
         compare(model, daily, n=2, targets="Cc < 5 by day 3", window=(0, 48))
     grades = load_model("neurotoxicity")
     with pytest.raises(PkpdError, match="a grade is probable on a day; write 'by day D'"):

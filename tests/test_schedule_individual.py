@@ -16,6 +16,7 @@ from pkpd.model.residual import LogNormal
 from pkpd.population.distributions import lognormal
 from pkpd.population.people import Population
 from pkpd.schedule import compare, individual, recommend
+from pkpd.simulation.source import History, Source, Subjects
 
 SD, SIGMA, K = 0.4, 0.3, 0.05
 
@@ -74,18 +75,19 @@ def test_far_patient_is_found_by_adapting(model):
 
 
 def test_uncertain_parameters_of_a_calibration_are_weighted(model):
-    class Calibration:
-        name = "two cohorts"
+    class Calibration(Source):
+        kind = "Calibration"
 
         def __init__(self):
             self.model = model
 
-        def population(self, n, *, cohort, seed=0):
-            assert cohort == "adults"
+        def subjects(self, verb, n, seed, patient=None, cohort=None):
+            assert (patient, cohort) == (None, "adults")
             people = Population.draw(
                 model, n, parameters={"V": lognormal(10.0, math.sqrt(math.expm1(SD**2)))}, seed=seed
             )
-            return Population.from_table(model, {"ID": people.labels, "V": people.parameters["V"]}, seed=seed)
+            own = Population.from_table(model, {"ID": people.labels, "V": people.parameters["V"]}, seed=seed)
+            return Subjects(model, own, f"{n} new patients of cohort adults (two cohorts)", History())
 
     found = individual(Calibration(), DOSE, observed(0.5, [1.0, 12.0, 30.0]), cohort="adults", draws=4000, most=8000)
     mean, sd = posterior([0.5] * 3)
@@ -129,7 +131,7 @@ def test_covariates_are_the_patients(model):
 def test_an_individual_can_be_compared_and_simulated(model):
     found = individual(model, DOSE, observed(0.5, [1.0]), draws=600, name="Ann")
     result = compare(found, {"a": "100 mg into central q24h x2"}, n=50, measures=["Cmax"])
-    assert result.about == "50 draws of Ann"
+    assert result.about == "50 draws of Ann: what is not known about one patient"
     assert found.simulate([0.0, 5.0], n=20).sizes == {"subject": 20, "time": 2}
 
 

@@ -15,6 +15,7 @@ from pkpd.plot.schedule import comparison
 from pkpd.population.distributions import normal
 from pkpd.population.people import Population
 from pkpd.schedule import compare, questions
+from pkpd.simulation.source import History, Source, Subjects
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +29,10 @@ def kinetics():
     return {answer.name: answer for answer in questions(load_model("anakinra"), n=150, seed=1)}
 
 
-class Calibration:
+class Calibration(Source):
     """What the questions need of a calibration, with a known truth: IL-1 carries all of it, or nothing."""
 
+    kind = "Calibration"
     method = "map"
 
     def __init__(self, phi, contraction=0.9, patients=None):
@@ -45,6 +47,10 @@ class Calibration:
         times = {"tone.t_on": normal(120.0, 6.0), "w_csf": 0.0}
         people = Population.draw(self.model, n, parameters={**drive, **times}, seed=seed)
         return replace(people, etas=np.zeros_like(people.etas))
+
+    def subjects(self, verb, n, seed, patient=None, cohort=None):
+        assert cohort is None
+        return Subjects(self.model, self.population(n, patient=patient, seed=seed), "truth", History(day_zero=0.0))
 
     def draws(self, name):
         if name != "IC50":

@@ -7,13 +7,15 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.calibration.layout import Variable
 from pkpd.calibration.study import Study
+from pkpd.errors import PkpdError
+from pkpd.simulation.source import History, Source, Subjects
 from pkpd.transport import without_computed
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from pkpd.model.model import Model
     from pkpd.population.people import Population
 
 __all__ = ["Calibration"]
@@ -30,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibration:
+class Calibration(Source):
     """What a study's evidence taught about its model; made by :func:`calibrate` or :func:`load_calibration`.
 
     Attributes
@@ -42,11 +45,47 @@ class Calibration:
         ``observed_data``, ``constant_data``.
     """
 
+    kind: ClassVar[str] = "Calibration"
+    advice: ClassVar[str] = (
+        "a calibration knows several patients: draw one, population=calibration.population(n, patient=...), and give "
+        "it with the model calibration.model"
+    )
+
     study: Study
     idata: Any
 
     def __getstate__(self) -> dict[str, Any]:
         return without_computed(self)
+
+    @property
+    def model(self) -> Model:
+        """The model of the study."""
+        return self.study.problem.model
+
+    def history(self, patient: str | None = None, cohort: str | None = None) -> History:
+        """Return the clock of a patient, or of new patients of a cohort: doses, observations, what a day means."""
+        from pkpd.calibration.history import history_of
+
+        return history_of(self.study.problem, patient, cohort)
+
+    def subjects(self, verb: str, n: int, seed: int, patient: str | None = None, cohort: str | None = None) -> Subjects:
+        """Return n draws of a patient, or new patients of a cohort on its clock, see `Source`."""
+        name = self.study.name
+        if (patient is None) == (cohort is None):
+            raise PkpdError(
+                f"{verb}: a Calibration needs patient=... or cohort=..., got "
+                f"{'neither' if cohort is None else 'both'}; "
+                f"'{name}' has patients {', '.join(self.patients)} and cohorts "
+                f"{', '.join(dict.fromkeys(self.cohorts.values()))}"
+            )
+        history = self.history(patient, cohort)
+        if patient is not None:
+            about = f"{n} posterior draws of patient {patient} ({name}): what is not known about one patient"
+            return Subjects(self.model, self.population(n, patient=patient, seed=seed), about, history)
+        # A new patient also differs in what the study did not estimate patient by patient.
+        people = self.population(n, cohort=cohort, variability=True, seed=seed)
+        about = f"{n} new patients of cohort {cohort} ({name}): differences between patients and what is not known"
+        return Subjects(self.model, people, about, history)
 
     @property
     def posterior(self) -> xr.Dataset:

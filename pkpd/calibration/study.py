@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pkpd.calibration.priors import ErrorScale, Free
 from pkpd.errors import PkpdError, nearest
+from pkpd.simulation.source import Source
 from pkpd.transport import without_computed
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _MERGED = ("fixed", "errors", "cohorts", "covariates", "reinterpret", "settings"
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(Source):
     """What is calibrated to what.
 
     Parameters
@@ -77,6 +78,9 @@ class Study:
     >>> study.with_(fixed={"V": 60.0}).fixed
     {'V': 60.0}
     """
+
+    kind: ClassVar[str] = "Study"
+    advice: ClassVar[str] = "a study says what to learn and knows nothing yet: calibrate(study) first"
 
     name: str
     model: str | os.PathLike[str] | Model
@@ -175,7 +179,7 @@ class Study:
         PkpdError
             If a field is unknown, or the changed study contradicts itself.
         """
-        known = [f for f in self.__dataclass_fields__ if f != "_"]
+        known = [f.name for f in fields(self)]
         if strange := [n for n in changes if n not in known]:
             hints = ", ".join(f"'{n}'{nearest(n, known)}" for n in strange)
             raise PkpdError(f"study '{self.name}' has no field {hints}; it has {', '.join(known)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from pkpd.fit.covariance import Covariance, covariance_of
 from pkpd.fit.layout import Natural
 from pkpd.fit.objective import METHODS, Objective
 from pkpd.fit.problem import Problem
+from pkpd.simulation.source import History, Source, Subjects
 from pkpd.transport import without_computed
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ __all__ = ["Fit"]
 
 
 @dataclass(eq=False)
-class Fit:
+class Fit(Source):
     """Estimates, how well they are known, and all that is needed to go on with them.
 
     The objective ``ofv`` is NONMEM's: -2 log-likelihood without the constant ``N log(2 pi)``, N being the number of
@@ -61,6 +62,9 @@ class Fit:
     extra : dict
         What a method has to say beside.
     """
+
+    kind: ClassVar[str] = "Fit"
+    advice: ClassVar[str] = "give its model, fit.model, which has the estimates"
 
     problem: Problem
     x: np.ndarray
@@ -104,6 +108,18 @@ class Fit:
     def model(self) -> Model:
         """The model with the estimates put in."""
         return self.layout.rebuilt(self.x)
+
+    def history(self) -> History:
+        """Return what is known of new subjects: which outputs were observed."""
+        return History(day_zero=0.0, axis="day from time 0", learned=frozenset(map(str, self.data.output)))
+
+    def subjects(self, verb: str, n: int, seed: int, patient: str | None = None, cohort: str | None = None) -> Subjects:
+        """Return n new subjects, each with a draw of the estimates, see `Source`."""
+        self.refuse(verb, patient=patient, cohort=cohort)
+        about = (
+            f"{n} new subjects of '{self.model.name}' fitted to {self.table.name}: variability, and what is not known"
+        )
+        return Subjects(self.model, self.population(n, seed), about, self.history())
 
     # -- estimates
 

@@ -33,6 +33,9 @@ class Arm:
         Covariates in place of the subjects' own.
     parameters : mapping of name to number or array, shape (subject,)
         Typical values in place of the subjects' own.
+    relative : bool, optional
+        Whether the regimen's time 0 is the start of the treatment rather than of the subjects' clock; by default so
+        for a shorthand, not for a Regimen.
 
     Examples
     --------
@@ -43,6 +46,7 @@ class Arm:
     regimen: Regimen | str
     covariates: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    relative: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Plan:
         Interval that follows the last of them, h.
     ends : ndarray
         Times at which infusions end, h.
+    relative : bool
+        Whether these times count from the start of the treatment.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Plan:
     doses: np.ndarray
     last: float
     ends: np.ndarray
+    relative: bool = False
 
     @property
     def stop(self) -> float:
@@ -156,7 +163,8 @@ def _plan(name: str, arm: Arm, model: Model, people: Population, weight: str) ->
         # A lone dose counts as given for a day; after several, the last counts as long as the one before.
         last = last or (float(doses[-1] - doses[-2]) if len(doses) > 1 else _DAY)
     ends = [d.time + d.tinf for d in regimens[0].expand() if d.tinf is not None]
-    return Plan(name, arm, regimens, doses, last, np.unique(np.asarray(ends, float)))
+    relative = isinstance(arm.regimen, str) if arm.relative is None else arm.relative
+    return Plan(name, arm, regimens, doses, last, np.unique(np.asarray(ends, float)), relative)
 
 
 def _regimens(

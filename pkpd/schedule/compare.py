@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.calibration.history import with_onset
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, SolverError, nearest
 from pkpd.model.residual import Ordinal
 from pkpd.schedule.arms import Plan, people_of, read_arms
 from pkpd.schedule.comparison import Comparison
 from pkpd.schedule.course import Course
+from pkpd.schedule.learned import asked_of, check_ill, markers_of
 from pkpd.schedule.measure import DERIVED, Measure, built_in, main_of
-from pkpd.schedule.subjects import Subjects, subjects_of
-from pkpd.schedule.target import Target, read_targets, target_measure
+from pkpd.schedule.placing import placed, window_of
+from pkpd.schedule.subjects import subjects_of
+from pkpd.schedule.target import read_targets, target_measure
 from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import times_from
+from pkpd.simulation.source import Subjects
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -47,6 +51,8 @@ class _Task:
     IC50: np.ndarray | None
     rtol: float
     atol: float
+    day_zero: float
+    markers: frozenset[str]
 
 
 def compare(
@@ -58,11 +64,12 @@ def compare(
     cohort: str | None = None,
     covariates: Mapping[str, Any] | None = None,
     n: int = 500,
+    start: float | None = None,
     times: Any = None,
     window: tuple[float, float] | None = None,
     measures: str | Sequence[str | Measure] | None = None,
     targets: Any = None,
-    background: Regimen | None = None,
+    background: Regimen | bool | None = None,
     concentration: str | None = None,
     IC50: float | np.ndarray | None = None,
     rtol: float = 1e-6,
@@ -71,12 +78,18 @@ def compare(
 ) -> Comparison:
     """Compare regimens in the same subjects: exposure, blockade, markers, grades, each with its uncertainty.
 
+    A patient is compared with himself: on his own clock, with his other drugs, from his own first dose, to the end of
+    the time in which he was observed. Days are those of his report; for new patients of a cohort they count from the
+    onset of the illness, for an `Individual` from the start of the schedules, for a model from time 0. The result's
+    head says which, and everything that is about a day is on this one axis.
+
     Parameters
     ----------
-    source : Model, calibration or Individual
+    source : Model, Fit, Calibration or Individual
         Who is treated: subjects of a model, or draws of what is known about patients.
     regimens : mapping of name to Regimen, str or Arm; or names of `ANAKINRA`
-        A text is the shorthand, with routes SC and IV; an `Arm` also changes covariates or parameters.
+        A text is the shorthand, with routes SC and IV, and begins at ``start``; a Regimen has the times of the
+        patient's clock (the model's time). An `Arm` also changes covariates or parameters.
     population : Population, optional
         The subjects themselves.
     patient, cohort : str, optional
@@ -85,17 +98,21 @@ def compare(
         As for ``Population.draw``.
     n : int
         Subjects, or draws.
+    start : float, optional
+        Time at which schedules given as text begin: by default the patient's own first dose of the drugs that are
+        compared, the onset of the illness of new patients, time 0 of a model.
     times : array, optional
         Times to observe, h; every hour of the window by default. Doses and what follows them are always observed.
     window : tuple of (float, float), optional
-        Time for markers and grades, the same for all regimens, h; from 0 or the first dose to the end of the last
-        treatment by default.
+        Time for markers and grades, the same for all regimens, h; by default from the start or the first dose to the
+        end of the last treatment, and all of the time in which the patient was observed.
     measures : "all", or sequence of str or Measure, optional
-        The main ones by default.
+        By default the main ones, of markers only those that something was observed of; the notes name the others.
     targets : str, mapping or sequence, optional
         Conditions whose probability is computed, such as ``"CRP < 10 mg/L by day 5"``; see `Target`.
-    background : Regimen, optional
-        What every arm gets besides, such as other drugs; it does not count as a dose of the regimen.
+    background : Regimen or bool, optional
+        What every arm gets besides; it does not count as a dose of the regimen. By default a patient's own other drugs,
+        as they were given; False leaves them out.
     concentration : str, optional
         Output that is the concentration of the drug; ``Cc`` where the model has it.
     IC50 : float or array, shape (subject,), optional
@@ -113,6 +130,7 @@ def compare(
     ------
     PkpdError
         If an argument cannot be understood; all that is wrong with the regimens, or the measures, is named at once.
+        If patients are not ill in the window, so that there is nothing to compare their markers for.
 
     Examples
     --------
@@ -122,47 +140,40 @@ def compare(
     True
     """
     who = subjects_of(source, n, population, patient, cohort, covariates, seed)
-    plans = read_arms(regimens, who.model, who.people)
+    if who.history.onset is not None:
+        people, history = with_onset(who.model, who.people, who.history)
+        who = replace(who, people=people, history=history)
     sought = read_targets(targets)
-    span = _window(window, plans, sought)
-    wanted = _measures(who.model, measures, concentration, IC50 is not None)
+    place = placed(who, read_arms(regimens, who.model, who.people), start, background)
+    plans = place.plans
+    span = window_of(window, place, sought)
+    wanted, unasked = _measures(who, measures, concentration, IC50 is not None)
     wanted += [target_measure([target], who.model) for target in sought]
     if len(sought) > 1:
         wanted.append(target_measure(sought, who.model, "all targets"))
-    grid = _grid(span, times)
+    grid = _grid(who.model, span, times)
     level = None if IC50 is None else np.broadcast_to(np.asarray(IC50, float), (who.people.n,))
     outputs = _outputs(who.model, wanted, level is not None)
-    task = _Task(who.model, background, wanted, outputs, span, grid, level, rtol, atol)
+    task = _Task(
+        who.model, place.background, wanted, outputs, span, grid, level, rtol, atol, place.day_zero,
+        markers_of(who.model, concentration),
+    )  # fmt: skip
     values = np.full((len(wanted), len(plans), who.people.n), np.nan)
+    still = np.ones(who.people.n, bool)
     for a, plan in enumerate(plans):
-        for rows, block in _blocks(task, plan, who.people):
+        for rows, block, unmoved in _blocks(task, plan, who.people):
             values[:, a, rows] = block
+            still[rows] &= unmoved
     _check_solved(values, plans, who)
-    return Comparison.of(who, plans, wanted, values, span)
-
-
-def _window(given: tuple[float, float] | None, plans: Sequence[Plan], targets: Sequence[Target]) -> tuple[float, float]:
-    """Return the common window; it also holds every day that a target speaks of."""
-    if given is not None:
-        low, high = (float(x) for x in given)
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise PkpdError(f"compare: window must be (start, end) with start < end, h, got {given!r}")
-        late = [t for t in targets if t.day is not None and not 0 <= 24.0 * t.day <= high - low + 1e-9]
-        if late:
-            raise PkpdError(
-                f"compare: target '{late[0]}' is about a day outside the window of {(high - low) / 24:g} days"
-            )
-        return low, high
-    low = min([0.0, *(float(p.doses[0]) for p in plans if len(p.doses))])
-    high = max([p.stop for p in plans] + [low + 24.0 * t.day for t in targets if t.day is not None])
-    if high <= low:
-        raise PkpdError("compare: no regimen gives a dose, so give window=(start, end) in h")
-    return low, high
+    notes = (*place.notes, *unasked, *check_ill(still, who, place, span, task.markers & set(outputs)))
+    return Comparison.of(who, place, wanted, values, span, notes)
 
 
 def _measures(
-    model: Model, given: str | Sequence[str | Measure] | None, concentration: str | None, has_ic50: bool
-) -> list[Measure]:
+    who: Subjects, given: str | Sequence[str | Measure] | None, concentration: str | None, has_ic50: bool
+) -> tuple[list[Measure], tuple[str, ...]]:
+    """Return what is measured, and what is to be said of measures that nobody asked for."""
+    model = who.model
     if concentration is not None and concentration not in model.outputs:
         raise PkpdError(
             f"compare: model '{model.name}' has no output '{concentration}'{nearest(concentration, model.outputs)}; "
@@ -174,11 +185,11 @@ def _measures(
         if all(_base(model, output, has_ic50) for output in m.outputs)
     }
     if given is None:
-        return main_of(known)
+        return asked_of(who, main_of(known), markers_of(model, concentration))
     if isinstance(given, str):
         if given != "all" and given not in known:
             raise PkpdError(f"compare: {_no_measure(model, [given], known, has_ic50)}")
-        return list(known.values()) if given == "all" else [known[given]]
+        return (list(known.values()) if given == "all" else [known[given]]), ()
     strange = [m for m in given if not isinstance(m, Measure) and m not in known]
     if strange:
         raise PkpdError(f"compare: {_no_measure(model, strange, known, has_ic50)}")
@@ -187,7 +198,7 @@ def _measures(
     if absent:
         text = ", ".join(f"'{output}' for measure '{name}'" for output, name in absent.items())
         raise PkpdError(f"compare: model '{model.name}' has no output {text}; it has {', '.join(model.outputs)}")
-    return chosen
+    return chosen, ()
 
 
 def _no_measure(model: Model, names: Sequence[Any], known: Mapping[str, Measure], has_ic50: bool) -> str:
@@ -225,14 +236,17 @@ def _outputs(model: Model, measures: Sequence[Measure], has_ic50: bool) -> list[
     return list(found)
 
 
-def _grid(window: tuple[float, float], times: Any) -> np.ndarray:
+def _grid(model: Model, window: tuple[float, float], times: Any) -> np.ndarray:
     if times is None:
         return np.arange(window[0], window[1] + 0.5, 1.0)
-    return times_from(times)
+    return times_from(model, times)
 
 
-def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice, np.ndarray]]:
-    """Yield the measures of an arm, shape (measure, subject), for as many subjects at a time as memory holds."""
+def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield the measures of an arm, shape (measure, subject), for as many subjects at a time as memory holds.
+
+    With each block goes for which subjects no marker moves in the window.
+    """
     people = people_of(task.model, people, plan.arm)
     treated, interval, times = _clock(task, plan)
     size = max(_CELLS // (len(times) * max(len(task.outputs), 1)), 1)
@@ -244,12 +258,13 @@ def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice
     for start in range(0, people.n, size):
         rows = slice(start, min(start + size, people.n))
         values = _simulated(task, plan, people[rows], rows, times)
-        course = Course(times, values, task.window, treated, interval, cuts)
+        course = Course(times, values, task.window, treated, interval, cuts, task.day_zero)
         found = [np.asarray(m.compute(course), float) for m in task.measures]
         block = np.array(found).reshape(len(task.measures), rows.stop - rows.start)
         solved = np.all([np.isfinite(v).all(axis=1) for v in values.values()], axis=0)
         block[:, ~solved] = np.nan
-        yield rows, block
+        moves = [course.moves(name, task.window) for name in task.markers if name in values]
+        yield rows, block, ~np.any(moves, axis=0) if moves else np.zeros(course.n, bool)
 
 
 def _clock(task: _Task, plan: Plan) -> tuple[tuple[float, float] | None, tuple[float, float] | None, np.ndarray]:

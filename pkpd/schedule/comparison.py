@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from pkpd.schedule.arms import Plan
     from pkpd.schedule.measure import Measure
-    from pkpd.schedule.subjects import Subjects
+    from pkpd.schedule.placing import Place
+    from pkpd.simulation.source import Subjects
 
 __all__ = ["DISCLAIMER", "Comparison"]
 
@@ -33,7 +34,8 @@ class Comparison:
     dataset : Dataset, dims (regimen, subject)
         One variable a measure, with ``units``, ``long_name``, ``better`` and ``chance``; ``mg_per_day`` and
         ``doses_per_day`` of each regimen; the window as an attribute, h. NaN where a subject could not be solved or the
-        measure does not exist, inf for a day that never comes.
+        measure does not exist, inf for a day that never comes. Attributes ``axis`` (what a day is), ``days`` (the
+        window on that axis), ``day_zero`` and ``start`` (times of day 0 and of the start of schedules given as text).
     about : str
         Who the subjects are, and what the spread over them means.
     """
@@ -45,20 +47,28 @@ class Comparison:
     def of(
         cls,
         who: Subjects,
-        plans: Sequence[Plan],
+        place: Place,
         measures: Sequence[Measure],
         values: np.ndarray,
         window: tuple[float, float],
+        notes: Sequence[str],
     ) -> Comparison:
         """Return values, shape (measure, regimen, subject), with their labels."""
         import xarray as xr
 
+        plans = place.plans
         burden = np.array([plan.burden() for plan in plans])
         data: dict[str, Any] = {
             m.name: (
                 ("regimen", "subject"),
                 values[k],
-                {"units": m.unit, "long_name": m.meaning, "better": m.better, "chance": int(m.chance)},
+                {
+                    "units": m.unit,
+                    "long_name": m.meaning,
+                    "better": m.better,
+                    "chance": int(m.chance),
+                    "axis": place.axis if m.dated else "",
+                },
             )
             for k, m in enumerate(measures)
         }
@@ -68,7 +78,12 @@ class Comparison:
             "mg_per_day": ("regimen", burden[:, 0], {"units": "mg/d", "long_name": "amount per day of treatment"}),
             "doses_per_day": ("regimen", burden[:, 1], {"units": "1/d", "long_name": "doses per day of treatment"}),
         }
-        attrs = {"model": who.model.name, "about": who.about, "window": list(window), "note": DISCLAIMER}
+        attrs = {
+            "model": who.model.name, "about": who.about, "window": list(window), "note": DISCLAIMER,
+            "axis": place.axis, "day_zero": place.day_zero, "start": place.start, "notes": "\n".join(notes),
+            "days": [(time - place.day_zero) / place.day for time in window],
+            "background": "" if place.background is None else str(place.background),
+        }  # fmt: skip
         return cls(xr.Dataset(data, coords, attrs), who.about)
 
     @property
@@ -106,7 +121,8 @@ class Comparison:
         for name in names:
             values, attrs = self.dataset[name].values, self.dataset[name].attrs
             rows = [summary(row, coverage, bool(attrs["chance"])) for row in values]
-            head = name if attrs["units"] in ("1", "") else f"{name} [{attrs['units']}]"
+            unit = attrs["axis"] or attrs["units"]
+            head = name if unit in ("1", "") else f"{name} [{unit}]"
             if text:
                 columns[head] = [str(row) for row in rows]
             else:
@@ -184,6 +200,13 @@ class Comparison:
         rows = [(m, self.dataset[m].attrs["units"], self.dataset[m].attrs["long_name"]) for m in self.measures]
         return pd.DataFrame(rows, columns=["measure", "unit", "definition"]).set_index("measure")
 
+    @property
+    def head(self) -> tuple[str, ...]:
+        """What a reader of the numbers must know: the axis of days, the window, what is given besides."""
+        attrs = self.dataset.attrs
+        low, high = (number(day) for day in attrs["days"])
+        return (f"{attrs['axis']}: window {low} to {high}", *filter(None, attrs["notes"].split("\n")))
+
     def _known(self, measures: Sequence[str] | None, coverage: float) -> list[str]:
         if not 0 < coverage < 1:
             raise PkpdError(f"comparison: coverage must be between 0 and 1, got {coverage}")
@@ -197,9 +220,9 @@ class Comparison:
     def __repr__(self) -> str:
         import pandas as pd
 
-        low, high = self.dataset.attrs["window"]
         lines = [
-            f"Comparison of {len(self.regimens)} regimens over {number((high - low) / 24)} days, {self.about}",
+            f"Comparison of {len(self.regimens)} regimens in {self.about}",
+            *self.head,
             "median [5-95% of the subjects]; probabilities are averages",
         ]
         with pd.option_context("display.width", 200, "display.max_columns", None, "display.max_colwidth", 40):
@@ -207,4 +230,5 @@ class Comparison:
         return "\n".join([*lines, DISCLAIMER])
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.about}</p>{self.table().T.to_html()}<p><small>{DISCLAIMER}</small></p>"
+        head = "<br>".join(html.escape(line) for line in (self.about, *self.head))
+        return f"<p>{head}</p>{self.table().T.to_html()}<p><small>{DISCLAIMER}</small></p>"

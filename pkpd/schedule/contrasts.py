@@ -10,7 +10,7 @@ from pkpd.errors import PkpdError, RegimenError, nearest
 from pkpd.schedule.arms import Arm
 from pkpd.schedule.compare import compare
 from pkpd.schedule.comparison import Comparison
-from pkpd.schedule.subjects import model_of
+from pkpd.simulation.source import model_from
 
 __all__ = ["by_covariate", "starts"]
 
@@ -82,7 +82,7 @@ def by_covariate(
     >>> found.regimens
     ('CRCL 120', 'CRCL 30')
     """
-    known = model_of(source).covariates
+    known = model_from("by_covariate", source).covariates
     if covariate not in known:
         raise PkpdError(
             f"by_covariate: the model has no covariate '{covariate}'{nearest(covariate, known)}; "

@@ -29,6 +29,8 @@ class Course:
         Last dosing interval within the window, h.
     cuts : mapping of output to tuple of float
         Where the grades of ordinal outputs begin.
+    day_zero : float
+        Time of day 0 of whoever is compared, h.
     """
 
     time: np.ndarray
@@ -37,6 +39,7 @@ class Course:
     treated: tuple[float, float] | None
     interval: tuple[float, float] | None
     cuts: Mapping[str, tuple[float, ...]]
+    day_zero: float = 0.0
 
     @property
     def n(self) -> int:
@@ -80,6 +83,11 @@ class Course:
     def lowest(self, name: str, span: tuple[float, float]) -> np.ndarray:
         """Return the smallest value of an output in a span, shape (subject,)."""
         return self.values[name][:, self.columns(span)].min(axis=1)
+
+    def moves(self, name: str, span: tuple[float, float]) -> np.ndarray:
+        """Return whether an output changes in a span by more than a thousandth of its size, shape (subject,)."""
+        values = self.values[name][:, self.columns(span)]
+        return np.ptp(values, axis=1) > 1e-3 * np.abs(values).max(axis=1)
 
     def above(self, name: str, level: float, span: tuple[float, float]) -> np.ndarray:
         """Return the fraction of a span in which an output is above a level, shape (subject,)."""

@@ -12,7 +12,8 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.likelihood.api import Likelihood
 from pkpd.likelihood.term import Subject, Term
-from pkpd.schedule.subjects import Subjects, subjects_of
+from pkpd.schedule.subjects import subjects_of
+from pkpd.simulation.source import Subjects
 from pkpd.simulation.weighted import effective, normalised, varying
 
 if TYPE_CHECKING:

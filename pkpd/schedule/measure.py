@@ -47,6 +47,8 @@ class Measure:
         Which way is better for the patient; empty where that is not for the number to say.
     chance : bool
         Whether it is a probability per subject, to be averaged over them.
+    dated : bool
+        Whether it is a day, or about one, on the comparison's own axis of days.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Measure:
     compute: Callable[[Course], np.ndarray]
     better: str = ""
     chance: bool = False
+    dated: bool = False
 
     def __post_init__(self) -> None:
         if self.better not in ("", "more", "less"):
@@ -191,7 +194,7 @@ def _grades(name: str, grades: int) -> list[Measure]:
 
 
 def day_below(output: str, level: float, unit: str = "") -> Measure:
-    """Return the measure of when an output falls below a level for the rest of the window, in days from its start.
+    """Return the measure of the day from which an output stays below a level, on the comparison's axis of days.
 
     Parameters
     ----------
@@ -213,6 +216,7 @@ def day_below(output: str, level: float, unit: str = "") -> Measure:
     """
     text = f"{level:g} {unit}".strip()
     return Measure(
-        f"{output}_day_below_{level:g}", "d", f"day of the window from which {output} stays below {text}; never: inf",
-        (output,), lambda c: (c.settled_below(output, level) - c.window[0]) / 24.0, "less",
+        f"{output}_day_below_{level:g}", "d",
+        f"day from which {output} stays below {text} for the rest of the window; never: inf",
+        (output,), lambda c: (c.settled_below(output, level) - c.day_zero) / 24.0, "less", dated=True,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from pkpd.schedule.compare import compare
 from pkpd.schedule.comparison import Comparison
 from pkpd.schedule.measure import Measure, built_in
 from pkpd.schedule.statistics import number, share
-from pkpd.schedule.subjects import model_of
+from pkpd.simulation.source import model_from
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ def late_starters(name: str, question: str, source: Any, n: int, seed: int) -> A
     if isinstance(evidence, Answer):
         return evidence
     sought = [m for m in ("ICANS_grade_days", "ICANS_days_grade3", "activity_area", "CRP_area", "ferritin_peak")
-              if m in built_in(model_of(source))]  # fmt: skip
+              if m in built_in(model_from("questions", source))]  # fmt: skip
     found: dict[str, Comparison] = {}
     said, none = [], []
     gains: dict[str, list[str]] = {_EARLY: [], _LONG: []}
@@ -217,7 +217,7 @@ def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Ans
     arms = _naviglio_arms(given)
     if arms is None:
         return Answer(name, question, "Not answered: the evidence has no switch to twice-daily doses.")
-    model = model_of(source)
+    model = model_from("questions", source)
     possible = built_in(model)
     names = ("blockade_trough", "blockade_mean", "activity_area", "CRP_area", "CRP_day_below_10", "ferritin_peak")
     measures: list[str | Measure] = [m for m in names if m in possible]

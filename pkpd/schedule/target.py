@@ -42,8 +42,9 @@ class Target:
         In the output's unit, unless ``unit`` names another; a grade for an ordinal output.
     when : str
         ``at trough`` (the end of the last dosing interval), ``at peak`` and ``on average`` (of that interval),
-        ``throughout`` (from the first dose to the end of the treatment), ``by day 5`` (at that time, 5 x 24 h after
-        the window's start), ``from day 5`` (from then to the end of the window).
+        ``throughout`` (from the first dose to the end of the treatment), ``by day 5`` (at that time, on the axis of
+        days that the comparison names: of the report, from the onset, from the start, or from time 0), ``from day 5``
+        (from then to the end of the window).
     unit : str
         Unit of the value.
 
@@ -170,7 +171,8 @@ def target_measure(targets: Sequence[Target], model: Model, name: str | None = N
 
     text = name or " and ".join(map(str, targets))
     outputs = tuple(dict.fromkeys(t.output for t in targets))
-    return Measure(text, "1", f"probability that {text}", outputs, compute, "more", chance=True)
+    dated = any(t.day is not None for t in targets)
+    return Measure(text, "1", f"probability that {text}", outputs, compute, "more", chance=True, dated=dated)
 
 
 def _level(target: Target, model: Model) -> float:
@@ -188,7 +190,7 @@ def _met(course: Course, target: Target, level: float) -> np.ndarray:
     # Over a span the worst value decides: the highest where it has to be low.
     worst = course.highest if target.op.startswith("<") else course.lowest
     if target.day is not None:
-        at = course.window[0] + 24.0 * target.day
+        at = course.day_zero + 24.0 * target.day
         if target.when.startswith("from"):
             return compare(worst(name, (at, course.window[1])), level).astype(float)
         return compare(course.at(name, at), level).astype(float)
@@ -210,7 +212,7 @@ def _grade_met(course: Course, target: Target, level: float) -> np.ndarray:
         raise PkpdError(f"target '{target}': a grade is probable on a day; write 'by day D'")
     k = int(np.ceil(level)) if target.op in ("<", ">=") else int(np.floor(level)) + 1
     grades = len(course.cuts[target.output])
-    at = course.window[0] + 24.0 * target.day
+    at = course.day_zero + 24.0 * target.day
     latent = course.at(target.output, at)
     if k < 1 or k > grades:
         reached = np.full(course.n, float(k < 1))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.simulation.source import History, Source, Subjects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ def weighted_quantiles(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WeightedPeople:
+class WeightedPeople(Source):
     """Weighted draws of the people that somebody could be.
 
     Attributes
@@ -75,6 +76,12 @@ class WeightedPeople:
     weights, before : ndarray, shape (draw,)
         Of the draws with and without the observations; each sums to 1.
     """
+
+    kind: ClassVar[str] = "Individual"
+    advice: ClassVar[str] = (
+        "this is one patient already: give its model and the draws as people, individual.model and "
+        "population=individual.population(n)"
+    )
 
     name: str
     model: Model
@@ -104,6 +111,17 @@ class WeightedPeople:
         chosen = np.minimum(np.searchsorted(mass, at), len(mass) - 1)
         # Two copies of a draw are two subjects: labels and places in the random streams must differ.
         return replace(self.draws[chosen], labels=np.arange(1, n + 1), index=np.arange(n))
+
+    def history(self) -> History:
+        """Return the patient's clock: doses, observations, what a day means."""
+        return History(given=self.doses)
+
+    def subjects(self, verb: str, n: int, seed: int, patient: str | None = None, cohort: str | None = None) -> Subjects:
+        """Return n draws of the posterior, see `Source`."""
+        self.refuse(verb, patient=patient, cohort=cohort)
+        people = self.population(n, seed=seed)
+        about = f"{n} draws of {self.name}: what is not known about one patient"
+        return Subjects(self.model, people, about, self.history())
 
     def table(self) -> pd.DataFrame:
         """Return prior and posterior of what varies: medians, central 90%, and how much the spread shrank.
