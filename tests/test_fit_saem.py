@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ from pkpd.fit.api import fit
 from pkpd.fit.complete import Complete, repeated
 from pkpd.fit.importance import importance
 from pkpd.fit.problem import pose
-from pkpd.fit.saem import Saem, _settled, trace_dataset
+from pkpd.fit.saem import Saem, trace_dataset
+from pkpd.fit.saem_ascent import ascend
 from pkpd.fit.saem_chains import Approximation, Chains, Point, approximation, occasions_of
 from pkpd.fit.saem_mean import Means
 from pkpd.fit.saem_settings import SaemSettings
 from pkpd.fit.saem_updates import Covariance
+from pkpd.fit.score import score_of
 from pkpd.model.declare import Omega, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Combined, LogNormal, Proportional
@@ -262,33 +266,64 @@ def test_saem_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
         fit(model, table, checkpoint=path, **how)
 
 
-def test_saem_tells_when_it_has_not_settled() -> None:
-    run = Saem(pose(tools.bolus(), tools.draw(10, 3)), SaemSettings(burn_in=10, smoothing=8))
-    drifts = np.zeros((18, run.layout.size))
-    drifts[:, 2] = 0.1 * np.arange(18)
-    run.history = list(run.layout.start + drifts)
-    curvature = 2.0 * np.eye(run.layout.size)
-    # standard errors are 1; the averages of two quarters of 2 iterations are 0.2 apart
-    assert _settled(run, curvature) == (True, "")
-    converged, said = _settled(run, 4.0 * curvature)
-    assert not converged
-    assert said.startswith(
-        "omega_k has not settled: its averages over the last two quarters of the smoothing differ by 0.40"
-    )
+def test_saem_that_stopped_short_goes_on_to_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = pose(tools.bolus(), tools.draw(30, 3))
+    other = fit(tools.bolus(), tools.draw(30, 3))
+    assert other.uncertainty is not None
+    far = other.x + np.array([0.15, -0.1, 0.3, -0.3, 0.2])
+    means = Means(Complete(problem))
+    found = ascend(problem, problem.objective("focei"), means, far, 1)
+    assert found.converged
+    assert found.steps > 0
+    # an objective that can fall by 0.5 is 0.7 standard errors away
+    assert (np.abs(found.x - other.x) < 0.8 * np.sqrt(np.diag(other.uncertainty.scaled))).all()
+    there = importance(problem, other.x, points=1024)
+    assert importance(problem, found.x, points=1024).ofv < there.ofv + 0.5
+    monkeypatch.setattr(sys.modules["pkpd.fit.saem_ascent"], "STEPS", 0)
+    stopped = ascend(problem, problem.objective("focei"), means, far, 1)
+    assert not stopped.converged
+    # what is promised is what there is to gain
+    gain = importance(problem, far, points=1024).ofv - there.ofv
+    assert 0.4 * gain < stopped.promised < 2.5 * gain
+    assert re.match(r"not at the maximum: the objective is expected to fall by another \d", stopped.message)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_score_is_the_gradient_of_the_sampled_likelihood(full: bool) -> None:
+    problem = pose(tools.bolus(Combined(0.3, 0.1), block=True), tools.draw(12, 5, rho=0.5))
+    x = problem.layout.start + 0.1 * np.arange(problem.layout.size) / problem.layout.size
+    found = score_of(problem, x, Means(Complete(problem)), points=1024, full=full)
+    sd = np.sqrt(np.diag(found.noise))
+    for k in range(x.size):
+        e = 1e-2 * np.eye(x.size)[k]
+        wide = importance(problem, x + e, points=1024).ofv - importance(problem, x - e, points=1024).ofv
+        assert abs(found.gradient[k] - wide / 2e-2) < 4 * sd[k] + 0.05, problem.layout.labels[k]
+    assert found.ofv == pytest.approx(importance(problem, x, points=1024).ofv, abs=1e-8)
+
+
+def test_saem_has_standard_errors_of_its_own_estimates() -> None:
+    table = tools.draw(40, 7)
+    other = fit(tools.bolus(), table)
+    found = fit(tools.bolus(), table, method="saem", seed=1, **QUICK)
+    assert found.uncertainty is not None
+    assert found.uncertainty.kind == "linearised"
+    for name, value in other.se.items():
+        assert found.se[name] == pytest.approx(value, rel=0.3), name
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"burnin": 3}, r"no option 'burnin'; it has .*burn_in.*did you mean 'burn_in'"),
-        ({"burn_in": 0, "smoothing": 2.5}, r"burn_in must be a whole number >= 1, got 0; smoothing .* >= 4, got 2.5"),
+        ({"burnin": 3}, r"no option 'burnin' \(did you mean 'burn_in'\?\); it has .*burn_in"),
+        ({"burn_in": 0, "smoothing": 3}, r"burn_in must be a whole number >= 1, got 0; smoothing .* >= 4, got 3"),
+        ({"smoothing": 2.5}, r"smoothing must be a whole number >= 0, got 2.5"),
         ({"kernels": {"prio": 1}}, r"kernels names 'prio', known are prior.*did you mean 'prior'"),
         ({"annealing": 1.5}, r"annealing must be in \[0, 1\), got 1.5"),
         ({"power": 0.3}, r"power must be in \(0.5, 1\], got 0.3"),
     ],
 )
 def test_saem_refuses_options(options: dict[str, Any], text: str) -> None:
-    with pytest.raises(DataError, match=text):
+    with pytest.raises(PkpdError, match=text):
         fit(tools.bolus(), tools.draw(3, 3), method="saem", **options)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.fit.covariance import KINDS
+from pkpd.fit.options import checked_options
 from pkpd.fit.problem import pose
 from pkpd.fit.telling import SEARCHES, Line, watcher
 from pkpd.simulation.arguments import threads_from
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
-    from pkpd.fit.problem import Problem
     from pkpd.fit.result import Fit
     from pkpd.model.model import Model
 
@@ -52,7 +53,7 @@ def fit(
     start: Mapping[str, float] | None = None,
     fixed: Collection[str] = (),
     bloq: str = "m3",
-    covariance: str | None = "R",
+    covariance: str | None = "auto",
     rtol: float = 1e-9,
     atol: float = 1e-12,
     solver: str = "auto",
@@ -81,14 +82,16 @@ def fit(
         What is not estimated, by the same names.
     bloq : {"m3", "m4", "m1"}
         What is done with censored data.
-    covariance : {"R", "S", "RS"} or None
-        Which covariance of the estimates is computed, see :meth:`pkpd.fit.result.Fit.covariance_step`.
+    covariance : {"auto", "R", "S", "RS", "linearised"} or None
+        Which covariance of the estimates is computed, see :meth:`pkpd.fit.result.Fit.covariance_step`. ``auto``: R, and
+        for SAEM, whose estimates are no optimum of an approximated likelihood, ``linearised``.
     rtol, atol, solver : float, float, str
         As for :func:`pkpd.simulate`.
     threads : int, optional
         Estimates do not depend on it.
     progress : bool or callable, optional
-        None: a line on terminals once it takes long. True, False: always, never. A function is called with each step.
+        None: a line on terminals once it takes more than a second. True, False: always, never. A function is called
+        with each step.
     **options
         Of the method. Of FO to nlme: ``restarts``, ``seed``, ``max_iterations``, ``decrease``, ``checkpoint``, see
         :func:`pkpd.fit.focei.estimate`; of others see :func:`pkpd.fit.saem.estimate`,
@@ -104,6 +107,8 @@ def fit(
     ------
     DataError
         With all that is wrong with the data, with rows.
+    PkpdError
+        If an option is unknown, of another method, or no number of its kind.
 
     Notes
     -----
@@ -131,32 +136,45 @@ def fit(
     (True, ['V', 'k', 'omega_V', 'omega_k', 'sigma_prop'])
     """
     run = runner_of(method)
+    options = checked_options(method, options, runners())
+    step = _covariance_step(method, covariance)
+    if not (rtol > 0 and atol > 0):
+        raise PkpdError(f"fit: rtol and atol must be > 0, got {rtol!r} and {atol!r}")
     problem = pose(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
         threads=threads_for(threads, data),
     )  # fmt: skip
-    found = _run(run, problem, method, progress, options)
-    if covariance is not None and found.uncertainty is None and method not in ("nuts", "naive_pooled", "two_stage"):
-        if found.converged:
-            found.covariance_step(covariance)
-        else:
-            found.covariance_message = "not computed: the search has not converged"
-    return found
-
-
-def _run(
-    run: Runner, problem: Problem, method: str, progress: bool | Callable[[Any], Any] | None, options: dict[str, Any]
-) -> Fit:
-    """Run a method, told to a line on the terminal or to whom the caller named."""
-    if method not in SEARCHES:
-        told = {"progress": progress} if method == "nuts" and progress is not None else {}
-        return run(problem, method, **told, **options)
-    watch = watcher(method, progress)
+    watch = None if method == "nuts" else watcher(method, progress)
+    told: dict[str, Any] = {"progress": watch} if method in SEARCHES else {}
+    if method == "nuts" and progress is not None:
+        told = {"progress": progress}
     try:
-        return run(problem, method, progress=watch, **options)
+        found = run(problem, method, **told, **options)
+        if step is not None and found.uncertainty is None:
+            if isinstance(watch, Line):
+                watch.phase("standard errors")
+            if found.converged:
+                found.covariance_step(step)
+            else:
+                found.covariance_message = "not computed: the search has not converged"
     finally:
         if isinstance(watch, Line):
             watch.close()
+    return found
+
+
+def _covariance_step(method: str, covariance: str | None) -> str | None:
+    """Return the covariance step of a method, checked; None where it has its own or none is wanted."""
+    if covariance is not None and covariance not in ("auto", *KINDS):
+        known = ("auto", *KINDS)
+        raise PkpdError(
+            f"fit: covariance must be {', '.join(known)} or None, got {covariance!r}{nearest(str(covariance), known)}"
+        )
+    if covariance is None or method in ("nuts", "naive_pooled", "two_stage", "importance"):
+        return None
+    if covariance != "auto":
+        return covariance
+    return "linearised" if method == "saem" else "R"
 
 
 def threads_for(threads: int | None, data: Any) -> int:
@@ -176,6 +194,15 @@ def runner_of(method: str) -> Runner:
     where = METHODS.get(method) if isinstance(method, str) else None
     if where is None:
         raise PkpdError(f"fit: method must be {', '.join(METHODS)}, got {method!r}{nearest(str(method), METHODS)}")
+    return _loaded(where)
+
+
+def runners() -> dict[str, Runner]:
+    """Return the functions of all methods."""
+    return {n: _loaded(where) for n, where in METHODS.items()}
+
+
+def _loaded(where: str | Runner) -> Runner:
     if callable(where):
         return where
     module, _, name = where.partition(":")

@@ -13,7 +13,8 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.fit.again import chosen_subjects, problem_again
-from pkpd.fit.api import runner_of, threads_for
+from pkpd.fit.api import runner_of, runners, threads_for
+from pkpd.fit.options import checked_options
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.sampled import Sampled
 from pkpd.randomness import check_seed
@@ -123,7 +124,7 @@ def bootstrap(
     if fit.method == "nuts":
         raise PkpdError("bootstrap: a fit by nuts has a posterior, which tells how well estimates are known")
     groups = _groups(fit, by)
-    run = runner_of(fit.method)
+    run, options = runner_of(fit.method), checked_options(fit.method, options, runners(), "bootstrap")
     check_seed(seed)
     head = {
         "what": "bootstrap", "method": fit.method, "labels": list(fit.layout.labels), "x": fit.x, "seed": seed,

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Covariance", "covariance_of"]
 
-KINDS = ("R", "S", "RS")
+KINDS = ("R", "S", "RS", "linearised")
 #: step of the differences of gradients, in standard errors as the expected information has them
 STEP = 0.02
 #: smallest eigenvalue of R or S, on the scale of its diagonal, that is taken as above 0
 SINGULAR = 1e-8
+#: expected information on a number on a logarithmic scale below which there is none: a standard error of 1000 there
+NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,20 @@ class Covariance:
 
     Attributes
     ----------
-    kind : {"R", "S", "RS"}
+    kind : {"R", "S", "RS", "linearised", "posterior"}
     labels : tuple of str
         Estimated quantities on their natural scale, see :attr:`pkpd.fit.layout.Layout.labels`.
     matrix : float array, (n, n)
-        Of these; NaN in rows of what is held at a bound.
+        Of these; NaN in rows of what is held at a bound or unknown.
     scaled : float array, (n, n)
         Of the estimated vector.
     R, S : float array, (n, n)
         Half the second derivative of the objective, a quarter of the sum of squared gradients of subjects; of the
-        vector.
+        vector. Of kind ``linearised``, R is the expected information.
     condition_number : float
         Largest over smallest eigenvalue of the correlation matrix of the estimates.
     held : tuple of str
-        What is held at a bound and left out.
+        What is held at a bound, or the data do not tell, and is left out.
     """
 
     kind: str
@@ -68,9 +70,11 @@ def covariance_of(
     layout : Layout
     x : float array, (n,)
         Estimated vector.
-    kind : {"R", "S", "RS"}
+    kind : {"R", "S", "RS", "linearised"}
         ``R``: inverse of R, half the second derivative of the objective. ``S``: inverse of S, the sum over subjects of
         squared gradients of their log-likelihood. ``RS``: the sandwich ``R^-1 S R^-1``, NONMEM's default.
+        ``linearised``: inverse of the expected information of the model linearised at the most probable random effects,
+        which is positive definite wherever the estimates come from.
 
     Notes
     -----
@@ -81,19 +85,25 @@ def covariance_of(
     here = objective(x)
     tiny = 1e-3 * (np.abs(x) + 1.0)
     free = (x > layout.low + tiny) & (x < layout.high - tiny)
+    free &= ~_unknown(layout, here)
     n, who = x.size, np.flatnonzero(free)
     labels = layout.labels
     R, S = np.full((n, n), np.nan), np.full((n, n), np.nan)
     S[:] = 0.25 * here.gradient_i.T @ here.gradient_i
-    if kind != "S":
+    if kind == "linearised":
+        R[np.ix_(who, who)] = 0.5 * here.fisher[np.ix_(who, who)]
+    elif kind != "S":
         R = _curvature(objective, x, here, who)
+    if not who.size:
+        return None, f"the data do not tell any of {', '.join(labels)}, or all are at bounds"
     scaled, message = _invert(kind, R[np.ix_(who, who)], S[np.ix_(who, who)], [labels[k] for k in who])
     if scaled is None:
         return None, message
     full = np.full((n, n), np.nan)
     full[np.ix_(who, who)] = scaled
     J = layout.jacobian(x)[:, who]
-    matrix = J @ scaled @ J.T
+    with np.errstate(over="ignore", invalid="ignore"):  # a variance can be larger than any number
+        matrix = J @ scaled @ J.T
     still = ~np.any(np.abs(J) > 0, axis=1)
     matrix[still] = np.nan
     matrix[:, still] = np.nan
@@ -102,8 +112,14 @@ def covariance_of(
     values = np.linalg.eigvalsh(scaled / np.outer(sd, sd))
     condition = float(values[-1] / values[0]) if values[0] > 0 else math.inf
     if held:
-        message = f"no standard error for {', '.join(held)}: at a bound"
+        message = f"no standard error for {', '.join(held)}: at a bound, or the data do not tell it"
     return Covariance(kind, labels, matrix, full, R, S, condition, held), message
+
+
+def _unknown(layout: Layout, here: Outcome) -> np.ndarray:
+    """Return of which numbers on a logarithmic scale the data know nothing: their interval would be 0 .. inf."""
+    information = 0.5 * np.nan_to_num(np.diag(here.fisher), nan=0.0)
+    return np.array([e.scale != "additive" for e in layout.entries], bool) & (information < NOTHING)
 
 
 def _curvature(objective: Callable[[np.ndarray], Outcome], x: np.ndarray, here: Outcome, who: np.ndarray) -> np.ndarray:
@@ -124,7 +140,7 @@ def _curvature(objective: Callable[[np.ndarray], Outcome], x: np.ndarray, here: 
 def _invert(kind: str, R: np.ndarray, S: np.ndarray, labels: list[str]) -> tuple[np.ndarray | None, str]:
     """Return the covariance of the vector, None with the reason where R or S is singular."""
     for name, matrix in (("R", R), ("S", S)):
-        if name not in kind:
+        if name not in kind and not (kind == "linearised" and name == "R"):
             continue
         if not np.isfinite(matrix).all():
             return None, f"the {name} matrix cannot be computed near the estimates: the objective is not finite there"
@@ -143,4 +159,4 @@ def _invert(kind: str, R: np.ndarray, S: np.ndarray, labels: list[str]) -> tuple
     if kind == "S":
         return np.linalg.inv(S), ""
     inverse = np.linalg.inv(R)
-    return (inverse if kind == "R" else inverse @ S @ inverse), ""
+    return (inverse @ S @ inverse if kind == "RS" else inverse), ""

@@ -13,7 +13,8 @@ import numpy as np
 
 from pkpd.errors import DataError, PkpdError
 from pkpd.files import write_whole
-from pkpd.fit.layout import SMALLEST_SD, Layout
+from pkpd.fit.layout import Layout
+from pkpd.fit.limits import limits_of
 from pkpd.fit.objective import Objective, Outcome
 from pkpd.fit.optimise import Search, Step, minimise, settle
 from pkpd.fit.problem import Problem
@@ -158,9 +159,10 @@ def _restarted(
 
 
 def finished(
-    problem: Problem, objective: Objective, method: str, search: Search, messages: list[str], begun: float
-) -> Fit:
-    """Return the fit of a search, with what is to be said of it."""
+    problem: Problem, objective: Objective, method: str, search: Search, messages: list[str], begun: float,
+    believed: bool = False,
+) -> Fit:  # fmt: skip
+    """Return the fit of a search, with what is to be said of it; ``believed`` where priors were in it."""
     layout = problem.layout
     _, factor, _, _ = objective.unpack(search.x)
     u = search.outcome.u
@@ -168,7 +170,8 @@ def finished(
         u = problem.objective("foce").modes(search.x).state.u
     if not search.converged:
         messages.append(search.message)
-    messages += _bounds(layout, search.x)
+    limits = limits_of(objective, layout, search.x, search.outcome, believed)
+    messages += limits.messages
     lost = np.flatnonzero(~search.outcome.converged)
     if lost.size:
         who = ", ".join(str(v) for v in problem.data.labels[lost[:5]])
@@ -179,42 +182,11 @@ def finished(
         for k, s in enumerate(search.steps)
     ]
     return Fit(
-        problem, search.x, u @ factor.T, search.outcome.ofv, method, search.converged, messages, trace,
-        time.perf_counter() - begun,
-        extra={"evaluations": search.evaluations, "solutions": objective.solutions, "ended": search.message},
+        problem, search.x, u @ factor.T, search.outcome.ofv, method, search.converged and not limits.flat, messages,
+        trace, time.perf_counter() - begun,
+        extra={"evaluations": search.evaluations, "solutions": objective.solutions, "ended": search.message,
+               "flat": list(limits.flat)},
     )  # fmt: skip
-
-
-def _bounds(layout: Layout, x: np.ndarray) -> list[str]:
-    """Return what is to be said of estimates at bounds and of variances that have vanished."""
-    out = []
-    for k, e in enumerate(layout.entries):
-        label = layout.labels[k]
-        if e.kind in ("omega", "iov"):
-            if e.scale == "log" and x[k] <= layout.low[k] + np.log(10.0):
-                out.append(_vanished(layout, k, x))
-        elif x[k] <= layout.low[k] + 1e-6 or x[k] >= layout.high[k] - 1e-6:
-            value = layout.quantities(x)[k]
-            out.append(f"{label} is at its bound ({value:.4g}): the estimate is not a maximum of the likelihood")
-    return out
-
-
-def _vanished(layout: Layout, k: int, x: np.ndarray) -> str:
-    """Return what is to be said of an entry of the diagonal of a factor that has fallen to its least value."""
-    e, label = layout.entries[k], layout.labels[k]
-    natural = layout.natural(x)
-    omega = natural.omega if e.kind == "omega" else natural.omega_iov
-    if omega[e.at] > 1e2 * SMALLEST_SD**2:
-        names = layout.etas if e.kind == "omega" else layout.kappas
-        others = ", ".join(n for j, n in enumerate(names) if j != e.at[0] and omega[e.at[0], j] != 0.0)
-        return (
-            f"the covariance of random effects has become singular: that of {names[e.at[0]]} is a sum of those of "
-            f"{others}; the data do not tell them apart, take a correlation or an effect out"
-        )
-    return (
-        f"{label} has fallen to 0 (sd {np.sqrt(omega[e.at]):.1g}; {SMALLEST_SD:g} is the least that is tried): the "
-        "data do not need this variability; leave it out"
-    )
 
 
 class _Keeper:

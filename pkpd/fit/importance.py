@@ -28,7 +28,7 @@ from pkpd.randomness import check_seed
 if TYPE_CHECKING:
     from pkpd.fit.problem import Problem
 
-__all__ = ["Importance", "estimate", "importance"]
+__all__ = ["Importance", "Sampler", "estimate", "importance"]
 
 #: random shifts of the sequence, from which the standard error is told
 REPLICATES = 8
@@ -102,35 +102,71 @@ def importance(
     DataError
         If a subject has no point with a likelihood above 0.
     """
-    check_seed(seed)
-    if points < 2 * REPLICATES or not nu > 0:
-        raise DataError(
-            f"fit: importance sampling needs points >= {2 * REPLICATES} and nu > 0, got {points} and {nu:g}"
-        )
-    each = 2 ** math.ceil(math.log2(points / REPLICATES))
-    m, p = problem.data.n_subjects, len(problem.links.effects)
-    copies = min(each, max(1, SIDE_BY_SIDE // max(problem.data.y.size, 1)))
-    copies = 2 ** int(math.log2(copies))
-    mode, root = approximation(problem.objective("focei"), x, eta)
-    complete = Complete(problem, copies)
+    sampler = Sampler(problem, x, points=points, seed=seed, nu=nu, eta=eta)
     theta, z = x[: problem.layout.q], x[problem.layout.q + problem.layout.w :]
-    factor = factor_of(problem.layout.natural(x), problem.links.occasions)
-    active = occasions_of(complete)[:m]
-    base = _sobol(p + 1, each)
-    log_w = np.empty((REPLICATES, each, m))
-    draws = np.empty((REPLICATES, each, m, p))
+    log_w = np.empty((REPLICATES, sampler.each, sampler.m))
+    draws = np.empty((REPLICATES, sampler.each, sampler.m, sampler.p))
     for r in range(REPLICATES):
-        shift = np.random.default_rng([seed, 5, r]).random((m, p + 1))
-        u = (base[:, None, :] + shift) % 1.0
-        t, log_h = _proposals(np.clip(u, 1e-12, 1.0 - 1e-12), nu, active)
-        values = mode + np.einsum("iab,kib->kia", root, t)
-        values = np.where(active, values, 0.0)
-        draws[r] = values
-        log_w[r] = _weights(complete, theta, z, factor, values, active, copies) - log_h
-    # of the proposals: t is scaled by the factor, restricted to the effects that a subject has
-    own = active[:, :, None] & active[:, None, :]
-    log_w += np.linalg.slogdet(np.where(own, root, np.eye(p)))[1]
+        draws[r], log_h = sampler.draws(r)
+        log_w[r] = sampler.log_joint(theta, z, draws[r]) - log_h
     return _summary(problem, log_w, draws)
+
+
+class Sampler:
+    """Points of importance sampling and what they are weighted by.
+
+    Parameters
+    ----------
+    problem, x, points, seed, nu, eta
+        As for :func:`importance`.
+
+    Attributes
+    ----------
+    m, p : int
+        Subjects and random effects.
+    each, copies : int
+        Points of each subject and replicate; those that are solved side by side.
+    factor : float array, (p, p)
+        Of the covariance of all random effects.
+    active : bool array, (m, p)
+        Random effects that a subject has.
+    complete : Complete
+        Of ``copies`` data sets.
+    """
+
+    def __init__(
+        self, problem: Problem, x: np.ndarray, *, points: int, seed: int, nu: float = 5.0, eta: np.ndarray | None = None
+    ) -> None:
+        check_seed(seed)
+        if points < 2 * REPLICATES or not nu > 0:
+            raise DataError(
+                f"fit: importance sampling needs points >= {2 * REPLICATES} and nu > 0, got {points} and {nu:g}"
+            )
+        self.seed, self.nu = seed, nu
+        self.each = 2 ** math.ceil(math.log2(points / REPLICATES))
+        self.m, self.p = problem.data.n_subjects, len(problem.links.effects)
+        copies = min(self.each, max(1, SIDE_BY_SIDE // max(problem.data.y.size, 1)))
+        self.copies = 2 ** int(math.log2(copies))
+        self.mode, self.root = approximation(problem.objective("focei"), x, eta)
+        self.complete = Complete(problem, self.copies)
+        self.factor = factor_of(problem.layout.natural(x), problem.links.occasions)
+        self.active = occasions_of(self.complete)[: self.m]
+        self._base = _sobol(self.p + 1, self.each)
+        # of the proposals: t is scaled by the factor, restricted to the effects that a subject has
+        own = self.active[:, :, None] & self.active[:, None, :]
+        self._size = np.linalg.slogdet(np.where(own, self.root, np.eye(self.p)))[1]
+
+    def draws(self, r: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the random effects of a replicate, (each, m, p), and the log-density of the proposals there."""
+        shift = np.random.default_rng([self.seed, 5, r]).random((self.m, self.p + 1))
+        u = (self._base[:, None, :] + shift) % 1.0
+        t, log_h = _proposals(np.clip(u, 1e-12, 1.0 - 1e-12), self.nu, self.active)
+        values = self.mode + np.einsum("iab,kib->kia", self.root, t)
+        return np.where(self.active, values, 0.0), log_h - self._size
+
+    def log_joint(self, theta: np.ndarray, z: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return ``log p(y_i, eta)`` of points, (k, m)."""
+        return _weights(self.complete, theta, z, self.factor, eta, self.active, self.copies)
 
 
 def _sobol(dim: int, n: int) -> np.ndarray:
@@ -213,10 +249,10 @@ def estimate(
     problem.check_start(objective)
     x = problem.layout.start
     found = importance(problem, x, points=points, seed=seed, nu=nu)
-    messages = [
-        *problem.messages,
-        str(found),
-        "method importance: the values are the start values, nothing is estimated",
-    ]
+    said = "evaluated at the start values, nothing is estimated"
+    messages = [*problem.messages, str(found), f"method importance: {said}"]
     extra = {"importance": str(found), "ofv_se": found.se, "ess": found.ess.tolist()}
-    return Fit(problem, x, found.mean, found.ofv, method, True, messages, [], time.perf_counter() - begun, extra=extra)
+    return Fit(
+        problem, x, found.mean, found.ofv, method, True, messages, [], time.perf_counter() - begun,
+        covariance_message=said, extra=extra,
+    )  # fmt: skip

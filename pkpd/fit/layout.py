@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,12 @@ from pkpd.transport import frozen
 if TYPE_CHECKING:
     from pkpd.graph.nodes import Node
 
-__all__ = ["SMALLEST_SD", "Entry", "Layout", "Natural", "residual_specs"]
+__all__ = ["SMALLEST_SD", "Entry", "Layout", "Natural", "bounded_exp", "residual_specs"]
 
 #: a standard deviation of random effects is not estimated below this
 SMALLEST_SD = 1e-4
+#: logarithm of the largest number there is
+LARGEST_LOG = math.log(sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -231,9 +234,9 @@ class Layout:
             if e.kind == "theta":
                 theta[e.name] = _from_scale(value, e.scale, self.model.parameters[e.name].bounds)
             elif e.kind == "sigma":
-                sigma[e.name] = math.exp(value) if e.scale == "log" else value
+                sigma[e.name] = bounded_exp(value) if e.scale == "log" else value
             else:
-                (factor if e.kind == "omega" else factor_iov)[e.at] = math.exp(value) if e.scale == "log" else value
+                (factor if e.kind == "omega" else factor_iov)[e.at] = bounded_exp(value) if e.scale == "log" else value
         return Natural(theta, factor, factor_iov, sigma)
 
     # -- natural quantities of the estimates, for reports and the covariance step
@@ -329,6 +332,11 @@ def _covariance_name(e: Entry, names: Sequence[str]) -> str:
     return f"{prefix}{names[i]}" if i == j else f"{prefix}{names[i]},{names[j]}"
 
 
+def bounded_exp(x: float) -> float:
+    """Return exp(x), infinite where it is larger than any number: the open end of an interval."""
+    return math.exp(x) if x < LARGEST_LOG else math.inf
+
+
 def _to_scale(value: float, scale: str, bounds: tuple[float, float] | None) -> float:
     if scale == "log":
         return math.log(value)
@@ -340,10 +348,10 @@ def _to_scale(value: float, scale: str, bounds: tuple[float, float] | None) -> f
 
 def _from_scale(x: float, scale: str, bounds: tuple[float, float] | None) -> float:
     if scale == "log":
-        return math.exp(x)
+        return bounded_exp(x)
     if scale == "logit":
         low, high = bounds or (0.0, 1.0)
-        return low + (high - low) / (1.0 + math.exp(-x))
+        return low + (high - low) / (1.0 + bounded_exp(-x))
     return x
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pkpd.fit.objective import Outcome
 
-__all__ = ["Search", "Step", "minimise", "settle"]
+__all__ = ["Search", "SearchState", "Step", "minimise", "settle"]
 
 #: longest step of a number on a logarithmic scale
 LONGEST = 1.0
@@ -55,7 +55,7 @@ class Search:
     evaluations: int = 0
 
 
-class _State:
+class SearchState:
     """Point, objective and metric of a search with bounds."""
 
     def __init__(self, x: np.ndarray, outcome: Outcome, low: np.ndarray, high: np.ndarray, logs: np.ndarray) -> None:
@@ -129,7 +129,7 @@ def minimise(
     KeyboardInterrupt ends the search with the best point so far.
     """
     outcome = objective(x)
-    state = _State(x.copy(), outcome, low, high, logs)
+    state = SearchState(x.copy(), outcome, low, high, logs)
     search = Search(state.x, outcome, False, "", hessian=state.B, evaluations=1)
     try:
         _run(objective, state, search, limit, decrease, watch)
@@ -140,7 +140,7 @@ def minimise(
 
 
 def _run(
-    objective: Callable[[np.ndarray], Outcome], state: _State, search: Search, limit: int, decrease: float,
+    objective: Callable[[np.ndarray], Outcome], state: SearchState, search: Search, limit: int, decrease: float,
     watch: Callable[[Step, Outcome], Any] | None,
 ) -> None:  # fmt: skip
     fresh = True
@@ -177,7 +177,7 @@ def _run(
 
 
 def _line(
-    objective: Callable[[np.ndarray], Outcome], state: _State, search: Search, step: np.ndarray, promised: float
+    objective: Callable[[np.ndarray], Outcome], state: SearchState, search: Search, step: np.ndarray, promised: float
 ) -> tuple[np.ndarray, Outcome] | None:
     """Return the first point along a step that is low enough, or None."""
     length = state.longest(step)
@@ -209,7 +209,7 @@ def settle(
     Arguments and result as for :func:`minimise`. Steps are halved while the promised decrease grows.
     """
     outcome = objective(x)
-    state = _State(x.copy(), outcome, low, high, logs)
+    state = SearchState(x.copy(), outcome, low, high, logs)
     search = Search(state.x, outcome, False, f"stopped after {limit} iterations; raise max_iterations", evaluations=1)
     length, last = 1.0, math.inf
     try:

@@ -14,6 +14,7 @@ from pkpd.errors import DataError
 from pkpd.fit.complete import Complete
 from pkpd.fit.covariance import covariance_of
 from pkpd.fit.focei import finished
+from pkpd.fit.limits import limits_of
 from pkpd.fit.objective import METHODS, Objective, Outcome
 from pkpd.fit.optimise import DECREASE, Search, Step, minimise
 from pkpd.fit.priors import Priors
@@ -109,7 +110,12 @@ def estimate_pooled(
         )
     if not search.converged:
         messages.append(search.message)
-    known, said = covariance_of(objective, alone.layout, search.x, "RS") if search.converged else (None, search.message)
+    limits = limits_of(objective, alone.layout, search.x, search.outcome)
+    messages += limits.messages
+    converged = search.converged and not limits.flat
+    known, said = None, "not computed: the search has not converged"
+    if converged:
+        known, said = covariance_of(objective, alone.layout, search.x, "RS")
     labels = alone.layout.labels
     trace = [
         {
@@ -120,8 +126,9 @@ def estimate_pooled(
         for s in search.steps
     ]
     return Fit(
-        alone, search.x, objective.none, search.outcome.ofv, method, search.converged, messages, trace,
-        time.perf_counter() - begun, known, said, {"evaluations": search.evaluations, "ended": search.message},
+        alone, search.x, objective.none, search.outcome.ofv, method, converged, messages, trace,
+        time.perf_counter() - begun, known, said,
+        {"evaluations": search.evaluations, "ended": search.message, "flat": list(limits.flat)},
     )  # fmt: skip
 
 
@@ -177,8 +184,10 @@ def estimate_map(
     penalised = _Penalised(base, believed)
     search = _minimise(penalised, problem, max_iterations, DECREASE, progress)
     penalty = -2.0 * believed(search.x)[0]
-    search.outcome = replace(search.outcome, ofv=search.outcome.ofv - penalty)
-    fit = finished(problem, base, method, search, list(problem.messages), begun)
+    # what the data tell, without the priors
+    alone = search.outcome.fisher - 2.0 * believed.curvature
+    search.outcome = replace(search.outcome, ofv=search.outcome.ofv - penalty, fisher=alone)
+    fit = finished(problem, base, method, search, list(problem.messages), begun, believed=True)
     fit.extra |= {"penalty": penalty, "priors": believed.describe(), "objective": objective}
     fit.messages.append(f"-2 log prior is {penalty:.3f}, without constants; it is not in the OFV")
     if search.converged:
@@ -315,15 +324,19 @@ def estimate_two_stage(problem: Problem, method: str = "two_stage", *, max_itera
         who = ", ".join(str(v) for v in problem.data.labels[lost][:5])
         messages.append(f"the estimates of {int(lost.sum())} subjects have not converged: ID {who}")
     x = run.populations()
-    ofv = float(problem.objective("focei")(x).ofv)
+    focei = problem.objective("focei")
+    outcome = focei(x)
+    limits = limits_of(focei, lay, x, outcome)
+    messages += limits.messages
     messages.append("two-stage: variances of random effects are inflated by the imprecision of individual estimates")
     individual: dict[str, list[Any]] = {"ID": [str(v) for v in problem.data.labels]}
     for k, name in enumerate(lay.etas):
         individual[f"eta_{name}"] = run.eta[:, k].tolist()
     said = "the two-stage method has none of its own; covariance_step(method='focei') computes that of FOCEI here"
+    settled = bool(moved < 1e-5 and not lost.any() and not limits.flat)
+    extra = {"individual": individual, "left_out": int((~run.kept).sum()), "flat": list(limits.flat)}
     return Fit(
-        problem, x, run.eta, ofv, method, bool(moved < 1e-5 and not lost.any()), messages, [],
-        time.perf_counter() - begun, None, said, {"individual": individual, "left_out": int((~run.kept).sum())},
+        problem, x, run.eta, outcome.ofv, method, settled, messages, [], time.perf_counter() - begun, None, said, extra
     )  # fmt: skip
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.fit.covariance import Covariance, covariance_of
-from pkpd.fit.layout import Natural
+from pkpd.fit.layout import Natural, bounded_exp
 from pkpd.fit.objective import METHODS, Objective
+from pkpd.fit.options import call
 from pkpd.fit.problem import Problem
 from pkpd.simulation.source import History, Source, Subjects
 from pkpd.transport import without_computed
@@ -226,9 +227,9 @@ class Fit(Source):
 
         Parameters
         ----------
-        kind : {"R", "S", "RS"}
-            Inverse of half the second derivative of the objective, inverse of the sum of squared scores of subjects, or
-            the sandwich of both.
+        kind : {"R", "S", "RS", "linearised"}
+            Inverse of half the second derivative of the objective, inverse of the sum of squared scores of subjects,
+            the sandwich of both, or inverse of the expected information of the linearised model.
         method : str, optional
             Objective that it is taken of; that of the fit, or FOCEI where the method of the fit has none.
         """
@@ -303,8 +304,8 @@ class Fit(Source):
                 low, high = (float(self.layout.quantities(end)[k]) for end in ends)
                 out[label] = (low, high)
             elif e.at[0] == e.at[1]:
-                factor = math.exp(z * s / v)
-                out[label] = (v / factor, v * factor)
+                wide = z * s / v
+                out[label] = (v * bounded_exp(-wide), v * bounded_exp(wide))
             else:
                 out[label] = (v - z * s, v + z * s)
         return out
@@ -335,25 +336,25 @@ class Fit(Source):
         """Return predictions and residuals of every row, see :func:`pkpd.fit.diagnostics.diagnostics`."""
         from pkpd.fit.diagnostics import diagnostics
 
-        return diagnostics(self, **options)
+        return call("diagnostics", diagnostics, self, **options)
 
     def npde(self, **options: Any) -> xr.Dataset:
         """Return normalised prediction distribution errors, see :func:`pkpd.fit.npde.npde`."""
         from pkpd.fit.npde import npde
 
-        return npde(self, **options)
+        return call("npde", npde, self, **options)
 
     def vpc(self, *args: Any, **options: Any) -> xr.Dataset:
         """Return a visual predictive check, see :func:`pkpd.fit.vpc.vpc`."""
         from pkpd.fit.vpc import vpc
 
-        return vpc(self, *args, **options)
+        return call("vpc", vpc, self, *args, **options)
 
     def curves(self, *args: Any, **options: Any) -> xr.Dataset:
         """Return predictions of each subject between its rows, see :func:`pkpd.fit.curves.curves`."""
         from pkpd.fit.curves import curves
 
-        return curves(self, *args, **options)
+        return call("curves", curves, self, *args, **options)
 
     # -- what follows
 
@@ -372,19 +373,19 @@ class Fit(Source):
         """Return profile likelihoods of estimates, see :func:`pkpd.fit.profile.profile`."""
         from pkpd.fit.profile import profile
 
-        return profile(self, names, **options)
+        return call("profile", profile, self, names, **options)
 
     def sir(self, draws: int = 1000, resamples: int = 500, **options: Any) -> Any:
         """Return estimates by sampling importance resampling, see :func:`pkpd.fit.sir.sir`."""
         from pkpd.fit.sir import sir
 
-        return sir(self, draws, resamples, **options)
+        return call("sir", sir, self, draws, resamples, **options)
 
     def population(self, n: int, seed: int = 0, uncertainty: Any = True, **options: Any) -> Population:
         """Draw persons, with uncertain estimates by default, see :func:`pkpd.fit.simulation.population_of`."""
         from pkpd.fit.simulation import population_of
 
-        return population_of(self, n, seed, uncertainty, **options)
+        return call("population", population_of, self, n, seed, uncertainty, **options)
 
     def __str__(self) -> str:
         from pkpd.fit.tables import report
@@ -392,7 +393,11 @@ class Fit(Source):
         return report(self)
 
     def __repr__(self) -> str:
+        from pkpd.fit.tables import EVALUATION
+
         state = "" if self.converged else ", not converged"
+        if self.method == EVALUATION:
+            state = ", evaluated at the start values"
         return (
             f"Fit of '{self.layout.model.name}' to {self.table.name!r} by {self.method}: OFV {self.ofv:.3f}, "
             f"{self.n_parameters} parameters{state}"

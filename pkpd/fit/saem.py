@@ -19,13 +19,14 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.errors import DataError
 from pkpd.fit.complete import Complete
+from pkpd.fit.limits import limits_of
 from pkpd.fit.objective import factor_of
 from pkpd.fit.optimise import Step
 from pkpd.fit.result import Fit
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Saem", "estimate", "trace_dataset"]
 
-#: standard errors that the averages of the last two quarters may be apart
-DRIFT = 0.25
 #: uses of the kernel of the population after which it is left out where less than this share is accepted
 TRIED, SELDOM = 20, 0.02
 
@@ -124,14 +123,6 @@ class Saem:
         if smooth < 2:
             return self.history[-1].copy()
         return np.mean(self.history[-(smooth + 1) // 2 :], axis=0)
-
-    def drift(self) -> np.ndarray:
-        """Return by how much the average of the last quarter of the smoothing differs from that of the one before."""
-        quarter = max((len(self.history) - self.settings.burn_in) // 4, 1)
-        h = np.array(self.history)
-        if len(h) < 2 * quarter:
-            return np.full(self.layout.size, np.inf)
-        return h[-quarter:].mean(axis=0) - h[-2 * quarter : -quarter].mean(axis=0)
 
     def _iterate(self, k: int) -> None:
         s = self.settings
@@ -253,10 +244,16 @@ class Saem:
 
 
 def estimate(
-    problem: Problem, method: str = "saem", *, points: int = 512, progress: Callable[[Step], Any] | None = None,
-    checkpoint: str | os.PathLike[str] | None = None, **settings: Any,
+    problem: Problem, method: str = "saem", *, points: int = 512, burn_in: int = 150, smoothing: int = 250,
+    chains: int | None = None, annealing: float = 0.95, power: float = 0.7, kernels: Mapping[str, int] | None = None,
+    refresh: int = 25, seed: int = 0, checkpoint: str | os.PathLike[str] | None = None,
+    progress: Callable[[Step], Any] | None = None,
 ) -> Fit:  # fmt: skip
     """Estimate by stochastic approximation EM, with the objective by importance sampling at the end.
+
+    Whether the averages of the smoothing are at the maximum is told by the gradient of the likelihood there; Newton's
+    steps go on where they are not, see :mod:`pkpd.fit.saem_ascent`. ``converged`` means that the objective is not
+    expected to fall by more than 0.5.
 
     Parameters
     ----------
@@ -264,24 +261,27 @@ def estimate(
     method : {"saem"}
     points : int
         Of importance sampling, per subject; 0 for none: the objective is FOCEI's at the estimates then.
-    progress : callable, optional
-        Called with each iteration; its ``ofv`` is -2 log-likelihood given the random effects of the chains.
+    burn_in, smoothing, chains, annealing, power, kernels, refresh, seed
+        See :class:`pkpd.fit.saem_settings.SaemSettings`.
     checkpoint : path, optional
         File that the state is written to every 10 iterations, and read from if it is there.
-    **settings
-        Of :class:`pkpd.fit.saem_settings.SaemSettings`: burn_in, smoothing, chains, annealing, power, kernels, refresh,
-        seed.
+    progress : callable, optional
+        Called with each iteration; its ``ofv`` is -2 log-likelihood given the random effects of the chains, and in
+        Newton's steps after them the objective.
 
     Returns
     -------
     Fit
-        ``trace`` holds every iteration; ``extra["importance"]`` what the objective is based on.
+        ``trace`` holds every iteration; ``extra["importance"]`` what the objective is based on, ``extra["promised"]``
+        what it is expected to fall by.
     """
     from pkpd.fit.importance import importance
+    from pkpd.fit.saem_ascent import ascend
 
     begun = time.perf_counter()
-    run = Saem(problem, SaemSettings.of(settings))
-
+    more = {} if kernels is None else {"kernels": kernels}
+    settings = SaemSettings(burn_in, smoothing, chains, annealing, power, refresh=refresh, seed=seed, **more)
+    run = Saem(problem, settings)
     messages = list(problem.messages)
     kept = None if checkpoint is None else Checkpoint(checkpoint, run)
     if kept is not None and kept.read():
@@ -293,46 +293,40 @@ def estimate(
         if progress is not None:
             progress(Step(k, run.fit_of_data[-1], run.history[-1], math.nan))
 
+    def on(k: int, ofv: float, x: np.ndarray) -> None:
+        if progress is not None:
+            progress(Step(run.total + k - 1, ofv, x, math.nan))
+
     x = run.run(watch)
-    outcome = run.objective(x)
-    _, factor, _, _ = run.objective.unpack(x)
-    effects = outcome.u @ factor.T
-    converged, said = _settled(run, outcome.fisher)
-    messages += [m for m in (run.message, said) if m]
     extra: dict[str, Any] = {
         "copies": run.copies, "burn_in": run.settings.burn_in, "solutions": run.complete.solutions,
-        "focei": outcome.ofv,
         "accepted": {k: float(np.mean(v[-100:])) for k, v in run.chains.accepted.items()},
         "mu_referenced": [problem.layout.entries[t].name for t in run.means.thetas],
     }  # fmt: skip
+    if run.message:
+        outcome, converged = run.objective(x), False
+        messages.append(run.message)
+    else:
+        end = ascend(problem, run.objective, run.means, x, seed, on)
+        x, outcome, converged = end.x, end.outcome, end.converged
+        extra |= {"promised": end.promised, "newton_steps": end.steps}
+        messages += [end.message] if end.message else []
+    limits = limits_of(run.objective, problem.layout, x, outcome)
+    messages += limits.messages
+    effects = outcome.u @ run.objective.unpack(x)[1].T
+    extra |= {"focei": outcome.ofv, "flat": list(limits.flat)}
     ofv = outcome.ofv
     if points:
-        found = importance(problem, x, points=points, seed=run.settings.seed, eta=effects)
+        found = importance(problem, x, points=points, seed=seed, eta=effects)
         ofv = found.ofv
         extra |= {"importance": str(found), "ofv_se": found.se, "ess": found.ess.tolist()}
         messages.append(str(found))
     else:
         messages.append("the objective is that of FOCEI at the estimates")
     return Fit(
-        problem, x, effects, ofv, method, converged, messages, _trace(run), time.perf_counter() - begun, extra=extra
-    )
-
-
-def _settled(run: Saem, fisher: np.ndarray) -> tuple[bool, str]:
-    """Tell whether the averages of the smoothing have settled, and what is to be said if not."""
-    if run.message:
-        return False, ""
-    lay, drift = run.layout, np.abs(run.drift())
-    with np.errstate(invalid="ignore", divide="ignore"):
-        apart = drift * np.sqrt(0.5 * np.maximum(np.diag(fisher), 0.0))
-    apart = np.nan_to_num(apart, nan=0.0)
-    worst = int(np.argmax(apart))
-    if apart[worst] <= DRIFT:
-        return True, ""
-    return False, (
-        f"{lay.labels[worst]} has not settled: its averages over the last two quarters of the smoothing differ by "
-        f"{apart[worst]:.2f} standard errors; raise burn_in or smoothing, or chains"
-    )
+        problem, x, effects, ofv, method, converged and not limits.flat, messages, _trace(run),
+        time.perf_counter() - begun, extra=extra,
+    )  # fmt: skip
 
 
 def _trace(run: Saem) -> list[dict[str, Any]]:

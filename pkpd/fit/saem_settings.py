@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 from pkpd.errors import DataError, nearest
 from pkpd.randomness import check_seed
@@ -66,20 +65,3 @@ class SaemSettings:
             wrong.append(f"power must be in (0.5, 1], got {self.power:g}")
         if wrong:
             raise DataError(f"fit, method saem: {'; '.join(wrong)}")
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> SaemSettings:
-        """Return settings from options by name.
-
-        Raises
-        ------
-        DataError
-            If there is no option of a name, or a value is impossible.
-        """
-        known = [f.name for f in fields(cls)]
-        wrong = [n for n in given if n not in known]
-        if wrong:
-            names = ", ".join(f"'{n}'" for n in wrong)
-            has = ", ".join(["points", "progress", "checkpoint", *known])
-            raise DataError(f"fit, method saem: no option {names}; it has {has}{nearest(wrong[0], known)}")
-        return cls(**given)

@@ -12,8 +12,9 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.fit.again import restated
-from pkpd.fit.api import runner_of, threads_for
+from pkpd.fit.api import runner_of, runners, threads_for
 from pkpd.fit.compare import chi2_tail
+from pkpd.fit.options import checked_options
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.problem import pose
 from pkpd.fit.relations import Relation, relations_for, with_relations
@@ -54,10 +55,10 @@ class CovariateSearch:
             f"Covariate search of '{self.fit.layout.model.name}' by {self.fit.method}: {len(self.log)} models tried"
         ]
         lines += [f"  {m}" for m in self.messages]
-        for number in chosen:
+        for count, number in enumerate(chosen, 1):
             row: Any = self.log.iloc[number]
             verb = "added" if row["direction"] == "forward" else "taken away"
-            lines.append(f"  {row['step']}. {verb}: {row['relation']}, dOFV {row['drop']:.2f}, p = {row['p']:.2g}")
+            lines.append(f"  {count}. {verb}: {row['relation']}, dOFV {row['drop']:.2f}, p = {row['p']:.2g}")
         names = "; ".join(map(str, self.relations)) or "no relation"
         return "\n".join([*lines, f"  final model: {names}; OFV {self.fit.ofv:.3f}"])
 
@@ -181,6 +182,7 @@ def covariate_search(
             raise PkpdError(f"covariate search: {name} must lie between 0 and 1, got {level}")
     if fit.method in ("nuts", "map"):
         raise PkpdError(f"covariate search: a fit by {fit.method} has no likelihood ratio; fit by focei first")
+    options = checked_options(fit.method, options, runners(), "covariate search")
     candidates = relations_for(fit, relations)
     search = _Search(fit, options, threads_for(threads, fit.data), progress, checkpoint)
     now, ofv = _forward(search, candidates, forward)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.fit.layout import LARGEST_LOG
 from pkpd.model.residual import LogNormal
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = ["estimates_table", "report", "shrinkage"]
 
 #: correlations of estimates from which on they are pointed out
 STRONG = 0.95
+#: the method that estimates nothing
+EVALUATION = "importance"
 
 
 def shrinkage(fit: Fit) -> dict[str, float]:
@@ -95,7 +98,9 @@ def _spread(fit: Fit, name: str, value: float) -> float:
     parameter = fit.model.parameters.get(_varied(name))
     if parameter is None:
         return math.nan
-    return 100 * math.sqrt(math.expm1(value)) if parameter.scale == "log" else math.sqrt(value)
+    if parameter.scale != "log":
+        return math.sqrt(value)
+    return 100 * math.sqrt(math.expm1(value)) if value < LARGEST_LOG else math.inf
 
 
 def _shrunk(fit: Fit, name: str) -> float:
@@ -103,17 +108,26 @@ def _shrunk(fit: Fit, name: str) -> float:
 
 
 def _number(x: float, digits: int = 4) -> str:
-    return "" if not math.isfinite(x) else f"{x:.{digits}g}"
+    return "" if math.isnan(x) else f"{x:.{digits}g}"
 
 
 def report(fit: Fit) -> str:
     """Return the fit as text: what was done, objective, estimates, correlations, messages."""
+    evaluated = fit.method == EVALUATION
     t = estimates_table(fit)
-    state = "converged" if fit.converged else "NOT CONVERGED"
+    name, data, state = fit.layout.model.name, fit.table.name, "converged" if fit.converged else "NOT CONVERGED"
+    what = (
+        f"{name} fitted to {data} by {fit.method.upper()}: {state} ({len(fit.trace)} iterations, {fit.seconds:.2f} s)"
+    )
+    free = f"{fit.n_parameters} estimated parameters"
+    if evaluated:
+        what = (
+            f"{name}, likelihood of {data} by importance sampling, evaluated at the start values ({fit.seconds:.2f} s)"
+        )
+        free = f"nothing estimated ({fit.n_parameters} parameters are not fixed)"
     lines = [
-        f"{fit.layout.model.name} fitted to {fit.table.name} by {fit.method.upper()}: {state} "
-        f"({len(fit.trace)} iterations, {fit.seconds:.2f} s)",
-        f"{fit.data.n_subjects} subjects, {fit.n_observations} observations, {fit.n_parameters} estimated parameters",
+        what,
+        f"{fit.data.n_subjects} subjects, {fit.n_observations} observations, {free}",
         f"OFV {fit.ofv:.3f} (-2 log L without {fit.data.n_continuous} log 2pi)   log L {fit.loglik:.3f}   "
         f"AIC {fit.aic:.2f}   BIC {fit.bic:.2f}",
     ]
@@ -122,6 +136,9 @@ def report(fit: Fit) -> str:
             f"standard errors from {fit.uncertainty.kind}; condition number of the correlation matrix "
             f"{fit.condition_number:.3g}"
         )
+    if evaluated:
+        lines += ["", *_aligned([("", "start value", "unit"), *(_row(fit, name, r)[:3] for name, r in t.iterrows())])]
+        return "\n".join([*lines, *(f"note: {m}" for m in fit.messages)])
     head = ("", "estimate", "unit", "RSE %", "95% CI", "IIV", "shrink %")
     lines += ["", *_aligned([head, *(_row(fit, name, r) for name, r in t.iterrows())])]
     extra = [f"{n} {100 * s:.0f}%" for n, s in fit.shrinkage.items() if n.startswith("eps_")]
@@ -141,7 +158,7 @@ def _row(fit: Fit, name: Any, r: Any) -> tuple[str, ...]:
     if varied is not None:
         spread = f"{_number(r.cv, 3)}% CV" if varied.scale == "log" else f"sd {_number(r.cv, 3)}"
         spread = spread if "," not in name else ""
-    interval = f"{_number(r.low)} .. {_number(r.high)}" if math.isfinite(r.low) else ("fixed" if r.fixed else "")
+    interval = f"{_number(r.low)} .. {_number(r.high)}" if not math.isnan(r.low) else ("fixed" if r.fixed else "")
     unit = parameter.unit if parameter is not None else ""
     return (str(name), _number(r.estimate), unit, _number(r.rse, 3), interval, spread, _number(r.shrinkage, 2))
 

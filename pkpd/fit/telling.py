@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ QUIET, EVERY = 1.0, 0.2  # seconds before the first line, and between two
 
 
 class Line:
-    """Writes iteration and objective of a search to standard error.
+    """Writes to standard error what a fit is doing, and for how long, once a second without being told anything.
 
     Parameters
     ----------
@@ -27,21 +28,40 @@ class Line:
 
     def __init__(self, method: str) -> None:
         self.method, self.begun, self.last, self.shown = method, time.monotonic(), 0.0, False
+        self.text = "first evaluation at the start values"
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._clock = threading.Thread(target=self._tick, name="pkpd-progress", daemon=True)
+        self._clock.start()
 
     def __call__(self, step: Step) -> None:
         """Take note of a step."""
-        now = time.monotonic()
-        if now - self.begun < QUIET or now - self.last < EVERY:
-            return
-        self.last, self.shown = now, True
         ofv = f", OFV {step.ofv:.3f}" if step.ofv == step.ofv else ""
-        sys.stderr.write(f"\r{self.method}: iteration {step.iteration}{ofv}, {now - self.begun:.0f} s \x1b[K")
-        sys.stderr.flush()
+        self.phase(f"iteration {step.iteration}{ofv}")
+
+    def phase(self, text: str) -> None:
+        """Take note of what is being done."""
+        self.text = text
+        self._write(EVERY)
 
     def close(self) -> None:
         """End the line."""
+        self._ended.set()
+        self._clock.join()
         if self.shown:
             sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(max(QUIET, EVERY, 0.05)):
+            self._write(0.9 * QUIET)
+
+    def _write(self, pause: float) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if now - self.begun < QUIET or now - self.last < pause:
+                return
+            self.last, self.shown = now, True
+            sys.stderr.write(f"\r{self.method}: {self.text}, {now - self.begun:.0f} s \x1b[K")
             sys.stderr.flush()
 
 
@@ -56,4 +76,4 @@ def watcher(method: str, progress: bool | Callable[[Any], Any] | None) -> Callab
     if callable(progress):
         return progress
     wanted = sys.stderr.isatty() if progress is None else progress
-    return Line(method.upper()) if wanted and method in SEARCHES else None
+    return Line(method.upper()) if wanted else None

@@ -1,0 +1,88 @@
+"""Options of fits are checked before anything is computed; an evaluation does not pretend to be a fit."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from fit_data import bolus_model, simulated_table
+
+import pkpd
+from pkpd.errors import PkpdError
+from pkpd.fit import telling
+from pkpd.fit.options import call
+from pkpd.fit.telling import Line
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "text"),
+    [
+        (
+            "focei",
+            {"restart": 3},
+            r"fit, method focei: no option 'restart' \(did you mean 'restarts'\?\); it has restarts",
+        ),
+        ("nuts", {"warmup": 9}, r"fit, method nuts: no option 'warmup'.*; it has priors, chains, tune"),
+        ("nuts", {"tun": 9}, r"did you mean 'tune'"),
+        ("focei", {"burn_in": 9}, r"no option 'burn_in' \(an option of saem\)"),
+        ("two_stage", {"priors": {}}, r"no option 'priors' \(an option of nuts, map\)"),
+        ("fo", {"seed": 1.5}, r"fit, method fo: seed must be a whole number >= 0, got 1.5"),
+        ("focei", {"seed": -1, "restarts": True}, r"seed must .* got -1; restarts must .* got True"),
+        ("focei", {"decrease": "small"}, r"decrease must be a number, got 'small'"),
+        ("importance", {"points": 99.5}, r"points must be a whole number >= 0, got 99.5"),
+        ("map", {"max_iterations": None}, r"max_iterations must be a whole number >= 0, got None"),
+        ("focei", {"covariance": "Q"}, r"covariance must be auto, R, S, RS, linearised or None, got 'Q'"),
+        ("focei", {"rtol": 0.0}, r"rtol and atol must be > 0, got 0.0"),
+    ],
+)
+def test_a_wrong_option_is_named_before_anything_is_done(method: str, options: dict[str, Any], text: str) -> None:
+    with pytest.raises(PkpdError, match=text):
+        pkpd.fit(bolus_model(), simulated_table(), method, **options)
+
+
+def test_whole_numbers_of_numpy_are_taken() -> None:
+    found = pkpd.fit(
+        bolus_model(), simulated_table(), "fo", max_iterations=np.int64(2), seed=np.int32(1), covariance=None
+    )
+    assert len(found.trace) == 3
+
+
+def test_what_follows_a_fit_checks_its_options_too() -> None:
+    found = pkpd.fit(bolus_model(), simulated_table(), "fo", covariance=None)
+    with pytest.raises(
+        PkpdError, match=r"diagnostics: no option 'roots' \(did you mean 'root'\?\); it has n, seed, root"
+    ):
+        found.diagnostics(roots="cholesky")
+    with pytest.raises(PkpdError, match=r"bootstrap, method fo: no option 'restart' \(did you mean 'restarts'\?\)"):
+        found.bootstrap(3, restart=2)
+    with pytest.raises(PkpdError, match=r"population: no option 'size'"):
+        found.population(3, size=2)
+    with pytest.raises(PkpdError, match=r"sum: no option 'start', given twice"):
+        call("sum", lambda values, start=0: sum(values, start), [1], 2, start=3)
+
+
+def test_an_evaluation_says_that_nothing_was_estimated() -> None:
+    found = pkpd.fit(bolus_model(), simulated_table(), "importance", points=64)
+    text = str(found)
+    assert "evaluated at the start values" in text.splitlines()[0]
+    assert "converged" not in text
+    assert "start value" in text
+    assert not any(word in text for word in ("RSE", "95% CI", "shrink", "covariance"))
+    assert "evaluated at the start values" in repr(found)
+    assert found.uncertainty is None
+
+
+def test_the_first_evaluation_is_told_while_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(telling, "QUIET", 0.02)
+    monkeypatch.setattr(telling, "EVERY", 0.02)
+    line = Line("FOCEI")
+    time.sleep(0.3)
+    line.close()
+    said = capsys.readouterr().err
+    assert "\rFOCEI: first evaluation at the start values, 0 s" in said
+    assert said.count("\rFOCEI") > 1
+    assert said.endswith("\r\x1b[K")
