@@ -184,7 +184,7 @@ def test_sequences_are_one_record_each():
         (lambda: Regimen(doses=[5]), "regimen, dose 1: must be a Dose or a mapping of its arguments, got 5"),  # type: ignore[list-item]
         (
             lambda: Regimen(doses=[{"amt": 5, "dur": 2}]),
-            "regimen, dose 1: has no argument 'dur'; it has amt, cmt, time, rate, tinf, ii, addl, ss, evid",
+            "regimen, dose 1: has no argument 'dur'; it has amt, cmt, time, rate, tinf, ii, addl, ss, evid, route",
         ),
         (lambda: Regimen(doses=[{"cmt": "depot"}]), "regimen, dose 1: amt is missing"),
         (lambda: Regimen(amt=1).scale(0), "regimen: amounts can be scaled by a factor > 0, got 0"),

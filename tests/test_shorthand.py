@@ -1,5 +1,7 @@
 """The clinician's shorthand: what texts mean, and how those without a meaning are refused."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +73,7 @@ def test_issue_examples_give_what_they_say():
 
 def test_infusions():
     (dose,) = Regimen.parse("100 mg IV over 30 min once", cmt="central")
-    assert dose == Dose(100, "central", tinf=0.5)
+    assert dose == Dose(100, "central", tinf=0.5, route="IV")
     (dose,) = Regimen.parse("10 mg/h for 24 h")
     assert (dose.amt, dose.rate, dose.tinf) == (240, 10, 24)
     (dose,) = Regimen.parse("2 mg/min for 30 min q12h x2")
@@ -82,7 +84,7 @@ def test_infusions():
 
 def test_steady_state():
     assert Regimen.parse("100 mg q12h x4 at steady state").doses == (Dose(100, ii=12, addl=3, ss=1),)
-    assert Regimen.parse("10 mg/h at steady state").doses == (Dose(0, rate=10, ss=1),)
+    assert Regimen.parse("10 mg/h at steady state").doses == (Dose(math.inf, rate=10, ss=1),)
 
 
 def test_routes_choose_the_compartment():

@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "addl": 0,
     "ss": 0,
     "evid": 1,
+    "route": None,
 }
 """Arguments of a dose and what they are if not given; ``amt`` must be."""
 

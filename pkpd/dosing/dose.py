@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from pkpd.dosing.record import Compartment
+from pkpd.dosing.routes import canonical_route
 from pkpd.errors import RegimenError
 from pkpd.units.time import convert_time
 
@@ -33,8 +35,9 @@ class Dose:
     Parameters
     ----------
     amt : float
-        Amount, > 0, in the unit of the compartment. 0 only for a constant infusion at steady state (``ss=1``,
-        ``rate > 0``, no ``ii``) and for ``evid`` 2, 3 and 8.
+        Amount, > 0, in the unit of the compartment. A constant infusion at steady state (``ss=1``, ``rate > 0``, no
+        ``ii``) has none: 0 if it ends at its time, as NONMEM's record does, ``inf`` if it goes on. 0 also for ``evid``
+        2, 3 and 8.
     cmt : str or int, optional
         Name of the state, or its 1-based number; the model's first state by default.
     time : float
@@ -52,6 +55,9 @@ class Dose:
         1: the system is brought to steady state of this dose every ``ii``; 2: as 1, added to what is there.
     evid : int
         1 dose, 2 other, 3 reset, 4 reset and dose, 8 replace the amount in the compartment.
+    route : str, optional
+        ``"IV"``, ``"SC"``, ``"IM"``, ``"PO"``: decides the compartment where ``cmt`` does not, and must not contradict
+        it; see `pkpd.dosing.routes.place_of`.
 
     Raises
     ------
@@ -77,6 +83,7 @@ class Dose:
     addl: int
     ss: int
     evid: int
+    route: str | None
 
     def __init__(
         self,
@@ -90,10 +97,13 @@ class Dose:
         addl: int = 0,
         ss: int = 0,
         evid: int = 1,
+        route: str | None = None,
     ) -> None:
         fields, wrong = check_fields(
-            dict(amt=amt, cmt=cmt, time=time, rate=rate, tinf=tinf, ii=ii, addl=addl, ss=ss, evid=evid)  # noqa: C408
-        )
+            dict(  # noqa: C408
+                amt=amt, cmt=cmt, time=time, rate=rate, tinf=tinf, ii=ii, addl=addl, ss=ss, evid=evid, route=route
+            )
+        )  # fmt: skip
         if wrong:
             raise RegimenError(f"dose: {'; '.join(wrong)}")
         for name, value in fields.items():
@@ -105,12 +115,13 @@ class Dose:
             parts.append(repr(self.cmt))
         defaults = {"time": 0.0, "rate": 0.0, "ii": 0.0, "addl": 0, "ss": 0, "evid": 1}
         parts += [f"{n}={_short(getattr(self, n))}" for n, default in defaults.items() if getattr(self, n) != default]
+        parts += [f"route={self.route!r}"] if self.route else []
         return f"Dose({', '.join(parts)})"
 
     @property
     def tinf(self) -> float | None:
         """Duration of the infusion; None for a bolus, a modelled infusion and a constant infusion."""
-        return self.amt / self.rate if self.rate > 0 and self.amt > 0 else None
+        return self.amt / self.rate if self.rate > 0 and 0 < self.amt < math.inf else None
 
     @property
     def gives(self) -> bool:
@@ -132,6 +143,14 @@ class Dose:
         [0.0, 12.0, 24.0]
         """
         return self.time + np.arange(self.addl + 1) * self.ii
+
+    def start(self, time_unit: str) -> float:
+        """Return the time at which the engine begins with the record.
+
+        A constant infusion that goes on was running before its time as well: it begins a moment (0.001 h) earlier, so
+        that what is observed at that time sees it.
+        """
+        return self.time - convert_time(1e-3, "h", time_unit) if self.amt == math.inf else self.time
 
     def expand(self) -> tuple[Dose, ...]:
         """Return the same doses one by one; only the first resets (``evid`` 4) or is at steady state.
@@ -166,6 +185,25 @@ class Dose:
         """Return the dose with its amount and its given rate multiplied, so that an infusion keeps its duration."""
         rate = self.rate * factor if self.rate > 0 else self.rate
         return replace(self, amt=self.amt * factor, rate=rate)
+
+    def convert(self, ratio: Fraction) -> Dose:
+        """Return the dose with amount and rate multiplied by a ratio of whole numbers, so that each is rounded once."""
+        up, down = ratio.numerator, ratio.denominator
+        return replace(self, amt=self.amt * up / down, rate=self.rate * up / down if self.rate > 0 else self.rate)
+
+    def before(self, time: float) -> tuple[Dose, ...]:
+        """Return what starts before a time; a constant infusion at steady state that goes on ends there.
+
+        Examples
+        --------
+        >>> Dose(float("inf"), rate=8, ss=1).before(3)
+        (Dose(0, rate=8, ss=1), Dose(24, rate=8))
+        """
+        kept = self.until(time)
+        if kept is None or self.amt < math.inf:
+            return () if kept is None else (kept,)
+        steady = replace(self, amt=0.0)
+        return (steady, replace(steady, amt=self.rate * (time - self.time), ss=0, evid=1))
 
     def until(self, time: float) -> Dose | None:
         """Return the record with only the doses that start before a time, or None if there are none."""
@@ -203,12 +241,13 @@ def check_fields(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Returns
     -------
     fields : dict
-        ``amt cmt time rate ii addl ss evid``.
+        ``amt cmt time rate ii addl ss evid route``.
     wrong : list of str
         What is wrong, empty if nothing is.
     """
     wrong: list[str] = []
-    amt = _number("amt", given["amt"], wrong)
+    forever = _goes_on(given)
+    amt = math.inf if forever else _number("amt", given["amt"], wrong)
     time = _number("time", given["time"], wrong)
     ii = _number("ii", 0.0 if given["ii"] is None else given["ii"], wrong)
     addl, ss, evid = (_whole(name, given[name], wrong) for name in ("addl", "ss", "evid"))
@@ -217,6 +256,10 @@ def check_fields(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     rate = _rate(given["rate"], given["tinf"], amt, wrong)
     cmt = _compartment(given["cmt"], wrong)
     fields = {"amt": amt, "cmt": cmt, "time": time, "rate": rate, "ii": ii, "addl": addl, "ss": ss, "evid": evid}
+    try:
+        fields["route"] = canonical_route(given["route"])
+    except RegimenError as error:
+        wrong.append(str(error))
     if not wrong:
         wrong = _contradictions(fields)
     return fields, wrong
@@ -226,7 +269,7 @@ def _contradictions(f: Mapping[str, Any]) -> list[str]:
     """Say which fields of a dose do not go together."""
     amt, rate, ii, addl, ss, evid = (f[name] for name in ("amt", "rate", "ii", "addl", "ss", "evid"))
     wrong: list[str] = []
-    constant = ss == 1 and rate > 0 and ii == 0 and amt == 0
+    constant = ss == 1 and rate > 0 and ii == 0 and amt in (0, math.inf)
     if evid in (1, 4):
         if not constant and amt <= 0:
             wrong.append(f"amt must be > 0, got {amt!r}")
@@ -247,6 +290,15 @@ def _contradictions(f: Mapping[str, Any]) -> list[str]:
     elif ss and ii == 0 and not constant:
         wrong.append(f"ss={ss} needs ii > 0 h (without ii only for a constant infusion: ss=1, amt=0, rate > 0)")
     return wrong
+
+
+def _goes_on(given: Mapping[str, Any]) -> bool:
+    """Whether a dose is a constant infusion at steady state that does not end."""
+    rate, amt = given["rate"], given["amt"]
+    return (
+        isinstance(amt, float) and amt == math.inf and isinstance(rate, int | float | np.number) and rate > 0
+        and given["ss"] == 1 and not given["ii"] and given["evid"] in (1, 4)
+    )  # fmt: skip
 
 
 def _rate(rate: Any, tinf: Any, amt: float, wrong: list[str]) -> float:

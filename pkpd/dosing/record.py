@@ -29,7 +29,8 @@ RECORD = np.dtype(
 
 ``evid``: 0 observation, 1 dose, 2 other, 3 reset, 4 reset and dose, 8 replace the amount. ``cmt``: 0-based index into
 the model's states. ``rate``: 0 bolus, > 0 infusion, -1 modelled rate, -2 modelled duration. ``addl`` more doses,
-``ii`` apart. ``ss``: 1 reset to steady state, 2 added to what is there.
+``ii`` apart. ``ss``: 1 reset to steady state, 2 added to what is there. A constant infusion at steady state has no
+``ii`` and an ``amt`` of 0, or of inf if it goes on.
 
 Source: NONMEM user's guide VI (PREDPP), chapter III; ``evid`` 8 as in mrgsolve.
 """

@@ -11,7 +11,8 @@ import numpy as np
 from pkpd.dosing.amounts import canonical_unit, factor, shortest
 from pkpd.dosing.build import DEFAULTS, make_doses, rows_of, said
 from pkpd.dosing.dose import Dose
-from pkpd.dosing.record import RECORD, Compartment, compartment_index, missing_compartment
+from pkpd.dosing.record import RECORD, Compartment
+from pkpd.dosing.routes import places_of
 from pkpd.dosing.text import dose_text, regimen_repr
 from pkpd.errors import RegimenError
 from pkpd.units.time import canonical_time
@@ -33,7 +34,7 @@ class Regimen:
 
     Parameters
     ----------
-    amt, cmt, time, rate, tinf, ii, addl, ss, evid
+    amt, cmt, time, rate, tinf, ii, addl, ss, evid, route
         As for `Dose`: amounts in the unit of the regimen, times in ``time_unit``, rates per ``time_unit``.
     doses : iterable of Dose or mapping, optional
         The records themselves (or mappings of `Dose`'s arguments), instead of the arguments above.
@@ -81,13 +82,14 @@ class Regimen:
         addl: int | Sequence[int] | np.ndarray = 0,
         ss: int | Sequence[int] | np.ndarray = 0,
         evid: int | Sequence[int] | np.ndarray = 1,
+        route: str | Sequence[str] | None = None,
         doses: Iterable[Dose | Mapping[str, Any]] | None = None,
         unit: str | None = None,
         time_unit: str = "h",
         name: str | None = None,
     ) -> None:
         who = f"regimen {name!r}" if name else "regimen"
-        given = dict(zip(DEFAULTS, (amt, cmt, time, rate, tinf, ii, addl, ss, evid), strict=True))
+        given = dict(zip(DEFAULTS, (amt, cmt, time, rate, tinf, ii, addl, ss, evid, route), strict=True))
         names = said(given)
         if doses is not None and names:
             raise RegimenError(f"{who}: {', '.join(names)} and doses are both given; put {names[0]} on the doses")
@@ -104,13 +106,7 @@ class Regimen:
 
     @classmethod
     def of(cls, *doses: Dose, unit: str | None = None, time_unit: str = "h", name: str | None = None) -> Regimen:
-        """Return the regimen of some doses.
-
-        Examples
-        --------
-        >>> len(Regimen.of(Dose(200), Dose(100, time=24)))
-        2
-        """
+        """Return the regimen of some doses."""
         return cls(doses=doses, unit=unit, time_unit=time_unit, name=name)
 
     @classmethod
@@ -134,7 +130,7 @@ class Regimen:
         cmt : str or int, optional
             Compartment of doses that name neither a route in ``routes`` nor a compartment (``into depot``).
         routes : mapping, optional
-            Compartment by route: ``{"SC": "depot", "IV": "central"}``.
+            Compartment by route: ``{"SC": "depot", "IV": "central"}``; by default the model that is dosed decides.
         weight : float, optional
             Body weight in kg, for amounts per kg.
         unit : str, optional
@@ -203,7 +199,8 @@ class Regimen:
         Parameters
         ----------
         states : sequence of str
-            The model's states, in order; a dose without ``cmt`` goes into the first.
+            The model's states, in order. A dose without ``cmt`` goes where its route does, see
+            `pkpd.dosing.routes.place_of`, or into the first.
 
         Returns
         -------
@@ -213,32 +210,42 @@ class Regimen:
         Raises
         ------
         RegimenError
-            If the model lacks a compartment.
+            If the model lacks a compartment, or a route contradicts it.
 
         Examples
         --------
         >>> Regimen(amt=100, cmt="central").records(["depot", "central"])["cmt"]
         array([1])
         """
-        indices = [compartment_index(dose.cmt, states) for dose in self.doses]
-        absent = [k for k, index in enumerate(indices) if index is None]
-        if absent:
-            text = missing_compartment(self.doses[absent[0]].cmt, states)
-            more = (
-                f" ({len(absent)} of {len(self)} doses go into compartments that it lacks)" if len(absent) > 1 else ""
-            )
-            raise RegimenError(f"{self._who}, dose {absent[0] + 1}: {text}{more}")
         rows = [
-            (d.time, d.evid, index, d.amt, d.rate, d.ii, d.addl, d.ss)
-            for d, index in zip(self.doses, indices, strict=True)
+            (d.start(self.time_unit), d.evid, place, d.amt, d.rate, d.ii, d.addl, d.ss)
+            for d, place in zip(self.doses, places_of(self.doses, states, self._who), strict=True)
         ]
         return np.array(rows, dtype=RECORD)
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return the records as a data frame with NONMEM's columns ``TIME EVID CMT AMT RATE II ADDL SS``.
+    def into(self, states: Sequence[str]) -> Regimen:
+        """Return the same doses with the compartment named where the route decides it among a model's states.
 
-        Times are in ``time_unit``.
+        Raises
+        ------
+        RegimenError
+            As for `records`.
+
+        Examples
+        --------
+        >>> Regimen(amt=80, route="IV").into(["depot", "central"])
+        Regimen.parse('80 IV into central')
         """
+        places = places_of(self.doses, states, self._who)
+        if all(dose.cmt is not None or dose.route is None for dose in self.doses):
+            return self
+        return self._with(
+            replace(dose, cmt=states[place]) if dose.cmt is None and dose.route else dose
+            for dose, place in zip(self.doses, places, strict=True)
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the records, times in ``time_unit``, as a data frame with NONMEM's columns."""
         import pandas as pd
 
         names = ("time", "evid", "cmt", "amt", "rate", "ii", "addl", "ss")
@@ -291,9 +298,11 @@ class Regimen:
         return self._with(dose.shift(k * float(every)) for k in range(int(n)) for dose in self.doses)
 
     def until(self, time: float) -> Regimen:
-        """Return only the doses that start before a time, in ``time_unit``; an infusion under way runs to its end."""
-        kept = (dose.until(time) for dose in self.doses)
-        return self._with(dose for dose in kept if dose is not None)
+        """Return only the doses that start before a time, in ``time_unit``; an infusion under way runs to its end.
+
+        A constant infusion at steady state, which has none, ends at that time.
+        """
+        return self._with(part for dose in self.doses for part in dose.before(time))
 
     def then(self, other: Regimen) -> Regimen:
         """Return this regimen, followed by another whose clock starts one interval after the last dose of this one.
@@ -307,8 +316,7 @@ class Regimen:
 
         Examples
         --------
-        >>> loading = Regimen(amt=200, cmt="depot")
-        >>> loading.then(Regimen(amt=100, cmt="depot", ii=24, addl=1)).times.tolist()
+        >>> Regimen(amt=200).then(Regimen(amt=100, ii=24, addl=1)).times.tolist()
         [0.0, 24.0, 48.0]
         """
         other = other.in_time(self.time_unit)
@@ -350,7 +358,7 @@ class Regimen:
         if ratio is None:
             have = f"amounts in {self.unit}" if self.unit else "amounts without a unit (give unit=...)"
             raise RegimenError(f"{self._who}: {have} cannot be converted to {unit}")
-        doses = (_convert(dose, ratio.numerator, ratio.denominator) for dose in self.doses)
+        doses = (dose.convert(ratio) for dose in self.doses)
         return Regimen(doses=doses, unit=unit, time_unit=self.time_unit, name=self.name)
 
     def in_time(self, unit: str) -> Regimen:
@@ -390,9 +398,3 @@ class Regimen:
 
     def _with(self, doses: Iterable[Dose]) -> Regimen:
         return Regimen(doses=doses, unit=self.unit, time_unit=self.time_unit, name=self.name)
-
-
-def _convert(dose: Dose, numerator: int, denominator: int) -> Dose:
-    """Multiply amount and rate by a ratio of whole numbers, which rounds once."""
-    rate = dose.rate * numerator / denominator if dose.rate > 0 else dose.rate
-    return replace(dose, amt=dose.amt * numerator / denominator, rate=rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,8 @@ def event_rows(
 
     given = _subjects(regimen)
     observed = _ascending(_in_hours(times, list(given.values())))
-    subjects = {label: each.in_time("h") for label, each in given.items()}
+    end = float(observed[-1]) if observed.size else 0.0
+    subjects = {label: _written(label, each.in_time("h"), end) for label, each in given.items()}
     parts = [_subject_rows(each, observed) for each in subjects.values()]
     sizes = [len(part["TIME"]) for part in parts]
     labels = np.repeat(_labels(list(subjects)), sizes)
@@ -101,6 +103,24 @@ def _subjects(regimen: Regimen | Sequence[Regimen] | Mapping[Any, Regimen]) -> d
         what = f"subject {odd[0]!r} has {subjects[odd[0]]!r}" if odd else "there are none"
         raise DataError(f"events: one Regimen a subject is needed, but {what}")
     return subjects
+
+
+def _written(label: Any, regimen: Regimen, end: float) -> Regimen:
+    """Return a regimen as rows can say it: each dose with its compartment, constant infusions up to the last time."""
+    for k, dose in enumerate(regimen, start=1):
+        if dose.route is not None and dose.cmt is None:
+            raise DataError(
+                f"events: subject {label!r}, dose {k} is given {dose.route}, but a table has no model that says where "
+                "that goes; name the compartment ('into ...', cmt=...) or take regimen.into(model.states)"
+            )
+        if dose.route == "IV" and isinstance(dose.cmt, str) and dose.cmt.rpartition(".")[2] == "depot":
+            raise DataError(f"events: subject {label!r}, dose {k} is given IV, but into '{dose.cmt}'; drop one of them")
+    if all(dose.amt < np.inf for dose in regimen):
+        return regimen
+    parts = [(d,) if d.amt < np.inf else d.shift(d.start("h") - d.time).before(end) for d in regimen]
+    return Regimen(
+        doses=[p for part in parts for p in part], unit=regimen.unit, time_unit=regimen.time_unit, name=regimen.name
+    )
 
 
 def _in_hours(times: Iterable[float], regimens: Sequence[Regimen]) -> np.ndarray:

@@ -26,6 +26,7 @@ class Segment:
     per_kg: bool = False
     per_hours: Fraction | None = None
     cmt: Compartment = None
+    route: str | None = None
     tinf: Fraction | None = None
     interval: Fraction | None = None
     single: bool = False
@@ -148,9 +149,11 @@ def _dose(text: str, segment: Segment, strength: float, clock: Fraction) -> Dose
         if ss and not ii:
             raise misread(text, "steady state needs a frequency, for example q24h", segment.where["steady"])
         tinf = None if segment.tinf is None else float(segment.tinf / clock)
-        return Dose(strength, segment.cmt, tinf=tinf, ii=ii, ss=ss)
+        return Dose(strength, segment.cmt, tinf=tinf, ii=ii, ss=ss, route=segment.route)
     if segment.tinf is None and ss and not ii:
-        return Dose(0.0, segment.cmt, rate=strength * float(clock / segment.per_hours), ss=1)
+        # The clinician's words say that it runs; NONMEM's record of amount 0 would end at its time.
+        rate = strength * float(clock / segment.per_hours)
+        return Dose(math.inf, segment.cmt, rate=rate, ss=1, route=segment.route)
     if segment.tinf is None:
         raise misread(text, "how long is the infusion? write for 24 h after its rate", segment.first)
     if segment.interval is None and ss:
@@ -158,4 +161,4 @@ def _dose(text: str, segment: Segment, strength: float, clock: Fraction) -> Dose
             text, "steady state of an infusion that ends needs a frequency, for example q24h", segment.where["steady"]
         )
     amount = strength * float(segment.tinf / segment.per_hours)
-    return Dose(amount, segment.cmt, tinf=float(segment.tinf / clock), ii=ii, ss=ss)
+    return Dose(amount, segment.cmt, tinf=float(segment.tinf / clock), ii=ii, ss=ss, route=segment.route)

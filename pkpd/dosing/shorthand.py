@@ -6,7 +6,7 @@ Grammar; the parts of a segment come in any order, case and full stops do not ma
     chain     : segment (("then" | "followed by" | ",") segment)*
     segment   : ["loading"] amount [route] ["into" compartment] ["bolus" | ["infusion"] "over" time]
                 [frequency] [count] [start] ["at steady state"]
-    amount    : number [unit] ["/kg"]   or a rate:   number unit ["/kg"] "/h"  with  "for" time
+    amount    : number [unit] ["/kg"]   or a rate:   number unit ["/kg"] "/h"  with  "for" time or "at steady state"
     route     : SC IV PO IM, subcutaneous, oral, ...
     frequency : q24h q7d q2w q30min | daily BID TID QID QOD weekly | every other day | every 3 weeks |
                 twice daily | once
@@ -19,7 +19,9 @@ duration / interval, which must be whole.
 
 What follows ``then`` begins one interval after the last dose of the segment before. A single (loading) dose has none,
 so that what follows it begins one of *its own* intervals later: ``200 mg then 100 mg q24h x6``: 0, 24, 48 h ...
-An infusion by rate is followed when it ends.
+An infusion by rate is followed when it ends. ``8 mg/h at steady state`` has been running and goes on.
+
+A route is kept: of ``routes`` it chooses the compartment at once, else that of the model that is dosed.
 """
 
 from __future__ import annotations
@@ -330,7 +332,7 @@ class _Parser(Cursor):
         rival = {"duration": "count", "count": "duration", "at": "after", "after": "at"}.get(name, name)
         if name in segment.where or rival in segment.where:
             raise misread(self.text, f"{_SAID[name]} is said twice", token)
-        if name not in ("route", "into"):
+        if name != "into":
             setattr(segment, name, value)
         segment.where[name] = token
         return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pkpd.dosing.amounts import shortest
 from pkpd.dosing.dose import Dose
-from pkpd.dosing.words import HOURS
+from pkpd.dosing.words import HOURS, ROUTES
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
@@ -35,6 +36,8 @@ def dose_text(dose: Dose, unit: str | None = None, time_unit: str = "h") -> str:
     '200 into central over 2 h at 24 h'
     >>> dose_text(Dose(100, time=2, ii=1, addl=6), "mg", "d")
     '100 mg q1d x7 at 2 d'
+    >>> dose_text(Dose(80, route="IV"), "mg")
+    '80 mg IV'
     >>> dose_text(Dose(0, evid=3, time=36))
     'reset at 36 h'
     """
@@ -52,7 +55,9 @@ def reads_back(dose: Dose, time_unit: str = "h") -> bool:
     """Whether the shorthand has words for this record, and its numbers survive them."""
     if dose.evid != 1 or dose.ss == 2 or dose.rate < 0 or dose.time < 0 or time_unit not in HOURS:
         return False
-    if dose.amt == 0 and time_unit not in ("h", "min"):
+    if dose.amt == 0 or (dose.amt == math.inf and time_unit not in ("h", "min")):
+        return False
+    if dose.route is not None and dose.route not in ROUTES.values():
         return False
     return dose.tinf is None or dose.amt / dose.tinf == dose.rate
 
@@ -61,10 +66,12 @@ def _given(dose: Dose, unit: str | None, time_unit: str) -> list[str]:
     """Write what is given, and how."""
     parts = {4: ["reset and"], 8: ["replace by"]}.get(dose.evid, [])
     suffix = f" {unit}" if unit else ""
-    if dose.amt == 0 and dose.rate > 0:
+    if dose.amt in (0, math.inf) and dose.rate > 0:
         parts.append(f"{shortest(dose.rate)}{suffix}/{time_unit}")
     else:
         parts.append(f"{shortest(dose.amt)}{suffix}")
+    if dose.route is not None:
+        parts.append(dose.route)
     if dose.cmt is not None:
         parts.append(f"into {dose.cmt}")
     if dose.tinf is not None:

@@ -81,10 +81,11 @@ def simulate(
     ----------
     model : Model or Fit
         Of a fit, its model with persons drawn from it, their parameters as uncertain as the estimates are.
-    regimen : Regimen, dict, sequence or EventTable, optional
+    regimen : Regimen, str, dict, sequence or EventTable, optional
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
-        the dict); or a data set, whose rows are then simulated in order. Nothing: no dose. Doses on another clock than
-        the model's, or in another unit than the state's, are converted.
+        the dict); a text is read by `Regimen.parse`, its routes are those of the model. Or a data set, whose rows are
+        then simulated in order. Nothing: no dose. Doses on another clock than the model's, or in another unit than the
+        state's, are converted.
     population : Population, optional
         Who; the typical person at reference covariates if not given.
     times : array, shape (times,)
@@ -194,10 +195,9 @@ def _simulate_grid(
     residual: bool, seed: int | None, store: str | os.PathLike[str] | None, bar: Progress,
 ) -> xr.Dataset:  # fmt: skip
     model, kernel = job.model, job.kernel
-    named, has_names = named_from(regimen, population)
+    named, has_names = named_from(model, regimen, population)
     people = Population.typical(model) if population is None else population
     _check_people(model, people)
-    states = tuple(model.states)
     packed = [grid.pack_records([records_of(model, r) for r in each]) for each in named.values()]
     if occasions is not None and people.n_occasions < occasions.size + 1:
         people = people.with_occasions(occasions.size + 1)
@@ -207,7 +207,7 @@ def _simulate_grid(
     doses = (
         None
         if any(len(r) > 1 for r in named.values())
-        else dataset.doses_text({n: r[0].in_time(model.time_unit) for n, r in named.items()}, states[0])
+        else dataset.doses_text({n: r[0] for n, r in named.items()}, next(iter(model.states)))
     )
     sink = _sink(job, len(packed), people.n, times, store, coords, doses)
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)

@@ -12,7 +12,7 @@ from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, RegimenError
 from pkpd.population.people import Population
-from pkpd.simulation.doses import on_clock
+from pkpd.simulation.doses import bound, from_text, on_clock
 from pkpd.solve.block import Settings
 from pkpd.solve.kernel import METHODS, Kernel
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Regimens", "check_method", "named_from", "occasions_from", "settings_from", "threads_from", "times_from"]
 
-Regimens = Regimen | Mapping[str, Any] | Sequence[Regimen] | EventTable | None
+Regimens = Regimen | str | Mapping[str, Any] | Sequence[Regimen | str] | EventTable | None
 
 
 def settings_from(method: str, rtol: float, atol: float, h_max: float, max_steps: int) -> Settings:
@@ -88,15 +88,25 @@ def occasions_from(model: Model, occasions: Any) -> np.ndarray | None:
     return starts
 
 
-def named_from(regimen: Regimens, population: Population | None) -> tuple[dict[str, list[Regimen]], bool]:
-    """Return the regimens by name, each for all or one per subject, and whether names were given."""
+def named_from(
+    model: Model, regimen: Regimens, population: Population | None
+) -> tuple[dict[str, list[Regimen]], bool]:
+    """Return the regimens by name, each for all or one per subject, and whether names were given.
+
+    All are on the model's clock, with the compartments that routes decide.
+    """
     named = isinstance(regimen, Mapping)
     if regimen is None:
         regimen = Regimen(doses=[])
     items = regimen if isinstance(regimen, Mapping) else {"": regimen}
     out: dict[str, list[Regimen]] = {}
     for name, value in items.items():
+        if isinstance(value, str):
+            found = from_text(value, model, population, str(name) or None)
+            value = found[0] if len(found) == 1 else found
         each: list[Any] = list(value) if isinstance(value, Sequence) else [value]
+        if any(isinstance(r, str) for r in each):
+            each = [_own(r, k, model, population, str(name)) for k, r in enumerate(each)]
         wrong = next((r for r in each if not isinstance(r, Regimen)), None)
         if wrong is not None or not each:
             got = "an empty list" if not each else f"{type(wrong).__name__} {wrong!r}"
@@ -108,7 +118,15 @@ def named_from(regimen: Regimens, population: Population | None) -> tuple[dict[s
                     f"simulate: regimen {name!r} has {len(each)} regimens for {n} subjects; "
                     "give one for all or one per subject"
                 )
-        out[str(name)] = each
+        out[str(name)] = [bound(model, r) for r in each]
     if not out:
         raise RegimenError("simulate: the mapping of regimens is empty; give at least one")
     return out, named
+
+
+def _own(given: Any, k: int, model: Model, population: Population | None, name: str) -> Any:
+    """Return the regimen of the k-th subject from its shorthand."""
+    if not isinstance(given, str):
+        return given
+    found = from_text(given, model, population, name or None)
+    return found[k if len(found) > 1 else 0]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.dosing.amounts import factor
+from pkpd.dosing.regimen import Regimen
+from pkpd.dosing.routes import routes_of_states
 from pkpd.errors import PkpdError, RegimenError, UnitError
 from pkpd.timegrid import TimeGrid
-from pkpd.units.time import convert_time
+from pkpd.units import conversion
+from pkpd.units.time import canonical_time, convert_time
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
-    from pkpd.dosing.regimen import Regimen
     from pkpd.model.model import Model
+    from pkpd.population.people import Population
 
-__all__ = ["on_clock", "records_of", "table_records"]
+__all__ = ["bound", "from_text", "on_clock", "records_of", "table_records"]
 
 
 def on_clock(model: Model, times: Any, who: str) -> np.ndarray:
@@ -68,6 +72,72 @@ def records_of(model: Model, regimen: Regimen) -> np.ndarray:
     """
     states = tuple((name, state.unit) for name, state in model.states.items())
     return _records(regimen, states, model.time_unit).copy()
+
+
+def bound(model: Model, regimen: Regimen) -> Regimen:
+    """Return a regimen on a model's clock, with the compartment named where a route decides it.
+
+    Raises
+    ------
+    RegimenError
+        As for `records_of`.
+    """
+    return regimen.into(tuple(model.states)).in_time(model.time_unit)
+
+
+def from_text(text: str, model: Model, people: Population | None, name: str | None = None) -> tuple[Regimen, ...]:
+    """Read the shorthand of a regimen for a model and its subjects; the one rule of all verbs.
+
+    Parameters
+    ----------
+    text : str
+    model : Model
+        Gives the compartments of routes, and the clock. A dose that names neither a route nor a compartment goes into
+        ``depot``, else ``central``, else the first state.
+    people : Population or None
+        Give the weights (covariate WT) for amounts per kg; the model's reference person if None.
+    name : str, optional
+        Of the regimen.
+
+    Returns
+    -------
+    tuple of Regimen
+        One for all, or one per subject where weights differ.
+
+    Raises
+    ------
+    RegimenError
+        If the text is not understood, or says what the model has no place for.
+    """
+    clock = canonical_time(model.time_unit)
+    options: dict[str, Any] = {"time_unit": clock if clock in ("min", "h", "d", "w") else "h", "name": name}
+    if "/kg" not in text.replace(" ", ""):
+        return (_placed(Regimen.parse(text, **options), model),)
+    weights = _weights(text, model, people)
+    parsed = {kg: _placed(Regimen.parse(text, weight=kg, **options), model) for kg in dict.fromkeys(weights)}
+    every = tuple(parsed[kg] for kg in weights)
+    return every if len(parsed) > 1 else every[:1]
+
+
+def _placed(regimen: Regimen, model: Model) -> Regimen:
+    states = tuple(model.states)
+    routes = routes_of_states(states)
+    default = routes.get("SC", next(iter(routes.values()), None))
+    doses = [replace(d, cmt=default) if d.cmt is None and d.route is None else d for d in regimen]
+    return Regimen(doses=doses, unit=regimen.unit, time_unit=regimen.time_unit, name=regimen.name).into(states)
+
+
+def _weights(text: str, model: Model, people: Population | None) -> list[float]:
+    """Return the weight of each subject, kg."""
+    if people is None:
+        if "WT" in model.covariates:
+            return [conversion(model.covariates["WT"].unit or "kg", "kg") * model.covariates["WT"].reference]
+    elif "WT" in people.varying:
+        raise RegimenError(f"{text!r} is by weight, but the subjects' WT changes in time; give mg")
+    elif "WT" in people.covariates:
+        unit = model.covariates["WT"].unit if "WT" in model.covariates else "kg"
+        return (conversion(unit or "kg", "kg") * people.covariates["WT"]).tolist()
+    raise RegimenError(f"{text!r} is by weight, but the subjects have no covariate 'WT'; give mg")
 
 
 @functools.lru_cache(maxsize=1024)

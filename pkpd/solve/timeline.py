@@ -201,7 +201,7 @@ def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, c
         for which in range(3):
             first = SS_COLUMNS + which * effects.shape[1]
             ss[q, first : first + effects.shape[1]] = effects[which]
-    if rec.amt[k] == 0.0 and rate > 0.0 and period == 0.0:
+    if rate > 0.0 and period == 0.0:
         ss[q, 0], ss[q, 1], ss[q, 2], ss[q, 3] = 1.0, 0.0, 0.0, 1.0
         return _put(ev, m, time, rank, SS_CONSTANT + add, state, rate, q)
     on = lag - period * np.floor(lag / period)
@@ -256,7 +256,9 @@ def expand_events(
         if rec.ss[k] > 0:
             m = _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, column, course, P, shadows)
             q += 1
-        if rec.amt[k] > 0.0:
+        if rec.amt[k] == np.inf:  # has been running and goes on: no lag, no end
+            m = _put(ev, m, time, rank + AFTER_OWN_ROW, RATE, rec.cmt[k], rate, -1)
+        elif rec.amt[k] > 0.0:
             own_rank = LAGGED if lag > 0.0 else rank + AFTER_OWN_ROW
             fixed = seg_last == seg_first or lag > 0.0
             if rate == 0.0 and fixed and not shadows.dosed[rec.cmt[k]]:  # the plain case, kept short
