@@ -14,6 +14,7 @@ from pkpd.calibration.api import calibrate
 from pkpd.calibration.loading import as_study
 from pkpd.errors import PkpdError
 from pkpd.simulation.api import simulate
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,8 @@ def response_probability(
     start = _start(problem, patient, what.drug)
     people = calibration.population(draws, patient=patient, seed=seed)
     low, high = what.days
-    times = np.concatenate([[start], start + 24.0 * np.linspace(low, high, 5)])
+    day = convert_time(1.0, "d", problem.model.time_unit)
+    times = np.concatenate([[start], start + day * np.linspace(low, high, 5)])
     regimen = problem.subjects[problem.index_of(patient)].regimen
     sims = simulate(problem.model, regimen, people, times, outputs=[what.output], progress=False, rtol=1e-6, atol=1e-9)
     course = sims[what.output].values.reshape(draws, times.size)
@@ -172,7 +174,7 @@ def _cohort(problem: Problem, patient: str) -> str:
 
 
 def _start(problem: Problem, patient: str, drug: str) -> float:
-    """Return the time of a patient's first dose of a drug, h."""
+    """Return the time of a patient's first dose of a drug, on the model's clock."""
     seed, _, name = problem.patients[problem.index_of(patient)].partition("/")
     evidence = next(e for e in problem.evidence if e.name == seed)
     days = [row.start for row in evidence.doses if row.patient == name and row.drug == drug]
@@ -180,7 +182,7 @@ def _start(problem: Problem, patient: str, drug: str) -> float:
         raise PkpdError(
             f"study '{problem.study.name}': patient '{patient}' got no {drug}, so there is no response to it"
         )
-    return float(evidence.hours(min(days)))
+    return float(convert_time(evidence.hours(min(days)), "h", problem.model.time_unit))
 
 
 def _last(term: Any) -> float:

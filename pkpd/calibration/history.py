@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.model.clock import clocked
+from pkpd.simulation.doses import regimen_from
 from pkpd.simulation.source import History
 from pkpd.units.time import convert_time
 
@@ -41,8 +42,9 @@ def history_of(problem: Problem, patient: str | None = None, cohort: str | None 
         name = subject.name.partition("/")[0]
         evidence = next(e for e in problem.evidence if e.name == name)
         day_zero = float(convert_time(evidence.hours(0.0), "h", problem.model.time_unit))
+        given = regimen_from(problem.model, subject.regimen, name, subject.covariates)
         return History(
-            given=subject.regimen, day_zero=day_zero, axis=f"day of {name}", seen=seen_of(subject.terms),
+            given=given, day_zero=day_zero, axis=f"day of {name}", seen=seen_of(subject.terms),
             learned=_learned([subject]), ill=True,
         )  # fmt: skip
     if cohort is not None:
@@ -66,8 +68,9 @@ def _followed(members: Iterable[Subject], model: Model) -> float:
     spans = []
     for subject in members:
         seen = seen_of(subject.terms)
-        if seen is not None and subject.regimen is not None and len(subject.regimen.times):
-            first = float(subject.regimen.in_time(model.time_unit).times[0])
+        times = regimen_from(model, subject.regimen, subject.name, subject.covariates).times
+        if seen is not None and len(times):
+            first = float(times[0])
             spans.append(max(seen[1] - first, 0.0))
     return float(np.median(spans)) if spans else 0.0
 

@@ -15,8 +15,10 @@ import numpy as np
 from pkpd.calibration.layout import Layout, build_layout
 from pkpd.calibration.priors import ErrorScale, Free
 from pkpd.calibration.terms import Reported, fact_terms, matches
+from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, nearest
 from pkpd.library import load_model
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.calibration.study import Study
@@ -69,7 +71,7 @@ class Problem:
             scaled=self.layout.outputs,
             rtol=self.study.rtol,
             atol=self.study.atol,
-            every=self.study.every,
+            every=convert_time(self.study.every, "h", self.model.time_unit),
         )
 
     @cached_property
@@ -84,7 +86,7 @@ class Problem:
         parts += [self.study.every, self.study.rtol, self.study.atol]
         states = tuple(self.model.states)
         for subject, cohort in zip(self.subjects, self.cohorts, strict=True):
-            doses = b"" if subject.regimen is None else subject.regimen.records(states).tobytes()
+            doses = subject.regimen.records(states).tobytes() if isinstance(subject.regimen, Regimen) else b""
             terms = [repr(t) for t in subject.terms]
             parts.append([subject.name, cohort, dict(subject.covariates), dict(subject.values), terms])
             digest.update(doses)

@@ -1,4 +1,4 @@
-"""From reported facts to terms of the likelihood: hours instead of days, the model's units, one kind for another."""
+"""From reported facts to terms of the likelihood: the model's clock and units, one kind for another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import UnitError, nearest
 from pkpd.units import conversion
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.likelihood.term import Term
@@ -69,7 +70,7 @@ def fact_terms(
     ----------
     evidence : Evidence
     model : Model
-        Gives outputs and their units.
+        Gives outputs and their units, and the clock of the terms.
     exclude : iterable of str
         Patterns of ``"seed/fact"``.
     reinterpret : mapping of (seed, marker) to float
@@ -114,17 +115,20 @@ def fact_terms(
 def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: str, factor: float) -> Reported:
     from pkpd.likelihood.term import Term
 
+    def time(day: float | None) -> float | None:
+        return None if day is None else convert_time(evidence.hours(day), "h", model.time_unit)
+
     value = fact.value * factor
     value_to = None if fact.value_to is None else fact.value_to * factor
     term = Term(
         name=name,
         kind=kind,
         output=fact.marker,
-        time=evidence.hours(fact.time),
-        time_to=None if fact.time_to is None else evidence.hours(fact.time_to),
+        time=convert_time(evidence.hours(fact.time), "h", model.time_unit),
+        time_to=time(fact.time_to),
         value=value,
         value_to=value_to,
-        at=None if fact.at is None else evidence.hours(fact.at),
+        at=time(fact.at),
         reading_sd=fact.reading_sd or 0.0,
     )
     patient = f"{evidence.name}/{fact.patient}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pkpd.errors import RegimenError, nearest
+from pkpd.errors import nearest
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from pkpd.population.people import Population
 
 __all__ = [
-    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "last_time",
-    "looks_like_path",
-    "one_of", "people_of", "regimens_of", "times_of",
+    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "looks_like_path", "one_of",
+    "people_of", "regimens_of", "times_of", "usual_times",
 ]  # fmt: skip
 
 Doses = Annotated[
@@ -136,11 +135,10 @@ def regimens_of(
         Holds WT for amounts per kg.
     """
     from pkpd.dosing.regimen import Regimen
+    from pkpd.simulation.doses import from_text
 
-    states = list(model.states)
     if cmt is not None:
-        one_of(cmt, states, f"compartment in model '{model.name}' named")
-    routes = {} if cmt else _routes(model)
+        one_of(cmt, list(model.states), f"compartment in model '{model.name}' named")
     weight = (covariates or {}).get("WT", model.covariates["WT"].reference if "WT" in model.covariates else None)
     found: dict[str, Regimen] = {}
     for text in texts or ():
@@ -150,27 +148,20 @@ def regimens_of(
             raise typer.BadParameter(
                 f"--dose: two regimens are called '{name}'; give them names: --dose 'NAME={words}'"
             )
-        found[name] = Regimen.parse(words, cmt=cmt, routes=routes, weight=weight, time_unit=model.time_unit, name=name)
+        if cmt is None:
+            (found[name],) = from_text(words, model, covariates, name)
+        else:
+            found[name] = Regimen.parse(words, cmt=cmt, weight=weight, name=name)
     return found
 
 
-def _routes(model: Model) -> dict[str, Any]:
-    """Return the compartment by route: the model's own depot and central, or those of its part for anakinra."""
-    from pkpd.schedule.anakinra import routes_of
+def usual_times(regimens: Mapping[str, Regimen], model: Model) -> Any:
+    """Return every hour until one day after the last dose of all regimens, in the model's time unit."""
+    from pkpd.timegrid import TimeGrid, hours
 
-    try:
-        found: dict[str, Any] = dict(routes_of(model))
-    except RegimenError:
-        return {}
-    return found | ({"PO": found["SC"]} if "SC" in found else {})
-
-
-def last_time(regimens: Mapping[str, Regimen], model: Model) -> float:
-    """Return one day after the last dose of all regimens, in the model's time unit."""
-    from pkpd.units import conversion
-
-    last = max((float(r.times[-1]) for r in regimens.values() if len(r.times)), default=0.0)
-    return last + conversion("d", model.time_unit)
+    last = max((float(r.in_time("h").times[-1]) for r in regimens.values() if len(r.times)), default=0.0)
+    grid = hours(min([0.0, last]), last + 24.0)
+    return TimeGrid(grid, "h").in_time(model.time_unit)
 
 
 def people_of(model: Model, n: int, seed: int, settings: Mapping[str, float], given: Mapping[str, float]) -> Population:

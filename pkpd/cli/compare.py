@@ -135,6 +135,7 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
 
 def _arms(dose: Any, schedule: Any, model: Any, covariates: Any, start: float) -> dict[str, Any]:
     from pkpd.schedule.anakinra import ANAKINRA
+    from pkpd.units.time import convert_time
 
     arms: dict[str, Any] = dict(given.regimens_of(dose, model, None, covariates))
     for name in schedule or ([] if dose else list(ANAKINRA)):
@@ -143,5 +144,6 @@ def _arms(dose: Any, schedule: Any, model: Any, covariates: Any, start: float) -
         weight = covariates.get("WT")
         texts = [f"{name}={arm}" for name, arm in arms.items() if isinstance(arm, str)]
         parsed = given.regimens_of(texts, model, None, {"WT": weight} if weight else None)
-        arms = {name: (parsed.get(name) or arm).shift(start) for name, arm in arms.items()}
+        arms = {name: parsed.get(name) or arm for name, arm in arms.items()}
+        arms = {name: arm.shift(convert_time(start, "h", arm.time_unit)) for name, arm in arms.items()}
     return arms

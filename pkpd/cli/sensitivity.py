@@ -81,7 +81,7 @@ def command(
     values = given.assignments(settings, "--set", list(loaded.parameters))
     covariates = given.assignments(covariate, "--covariate", list(loaded.covariates))
     regimens = given.regimens_of(dose, loaded, cmt, covariates)
-    grid = given.times_of(times) if times else given.times_of(f"0:{given.last_time(regimens, loaded)}")
+    grid = given.times_of(times) if times else given.usual_times(regimens, loaded)
     people = given.people_of(loaded, 0, seed, values, covariates)
     options: dict[str, Any] = {"of": of or None, "method": method, "seed": seed}
     if method != "local":

@@ -48,6 +48,9 @@ def command(
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A data set with NONMEM's columns, instead of doses and times.")
     ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option("--time-unit", metavar="UNIT", help="Of --events: min, h (the default), d or w.")
+    ] = None,
     times: given.Times = None,
     n: Annotated[int, typer.Option("--n", min=0, help="Random persons; 0 is the typical one.")] = 0,
     settings: given.Settings = None,
@@ -70,6 +73,8 @@ def command(
         check_suffix(figure, (".png", ".svg", ".pdf"), "--figure")
     if events and (dose or times or cmt):
         raise typer.BadParameter("--events brings its own doses and times; leave out --dose, --cmt and --times")
+    if time_unit and not events:
+        raise typer.BadParameter("--time-unit is that of --events; doses say their own units, --times are the model's")
     if events and figure:
         raise typer.BadParameter("--figure draws regimens; with --events there are rows. Leave one of them out")
 
@@ -84,12 +89,12 @@ def command(
         from pkpd.dosing.events import read_events
         from pkpd.population.people import Population
 
-        table = read_events(given.existing(events))
+        table = read_events(given.existing(events), time_unit=time_unit or "h")
         people = Population.draw(loaded, table.n_subjects, parameters=values, seed=seed) if n or values else None
         sims = simulate(loaded, table, people, **kept)
     else:
         regimens = given.regimens_of(dose, loaded, cmt, covariates)
-        grid = given.times_of(times) if times else given.times_of(f"0:{given.last_time(regimens, loaded)}")
+        grid = given.times_of(times) if times else given.usual_times(regimens, loaded)
         people = given.people_of(loaded, n, seed, values, covariates)
         sims = simulate(loaded, regimens or None, people, grid, **kept)
     _show(sims, loaded)

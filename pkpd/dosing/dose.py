@@ -295,10 +295,8 @@ def _contradictions(f: Mapping[str, Any]) -> list[str]:
 def _goes_on(given: Mapping[str, Any]) -> bool:
     """Whether a dose is a constant infusion at steady state that does not end."""
     rate, amt = given["rate"], given["amt"]
-    return (
-        isinstance(amt, float) and amt == math.inf and isinstance(rate, int | float | np.number) and rate > 0
-        and given["ss"] == 1 and not given["ii"] and given["evid"] in (1, 4)
-    )  # fmt: skip
+    endless = isinstance(amt, float) and amt == math.inf and isinstance(rate, int | float | np.number)
+    return endless and float(rate) > 0 and given["ss"] == 1 and not given["ii"] and given["evid"] in (1, 4)
 
 
 def _rate(rate: Any, tinf: Any, amt: float, wrong: list[str]) -> float:

@@ -10,6 +10,7 @@ from pkpd.evidence.reading import Row
 from pkpd.evidence.values import Given
 from pkpd.evidence.words import INTO
 from pkpd.units import conversion
+from pkpd.units.time import convert_time
 
 __all__ = ["doses", "regimen_of"]
 
@@ -104,7 +105,7 @@ def regimen_of(given: Iterable[Given], start_day: float, prefix: bool, name: str
         Dose(
             one.amt * conversion(one.unit, "mg"),
             f"{one.drug}.{INTO[one.route]}" if prefix else INTO[one.route],
-            24.0 * (one.start - start_day),
+            convert_time(one.start - start_day, "d", "h"),
             tinf=one.duration,
             ii=one.interval if one.number > 1 else None,
             addl=one.number - 1,

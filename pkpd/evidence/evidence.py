@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, nearest
 from pkpd.evidence.curves import Curve, curve_facts
@@ -15,7 +17,9 @@ from pkpd.evidence.doses import regimen_of
 from pkpd.evidence.values import Fact, Given, Quantity, Source
 from pkpd.evidence.words import COLUMNS, COVARIATES, DRUGS, MARKERS
 from pkpd.population.people import Population
+from pkpd.timegrid import TimeGrid
 from pkpd.units import conversion
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,12 +96,13 @@ class Evidence:
         return self.source.start_day
 
     def hours(self, day: Any) -> Any:
-        """Return the time of a day of the report, h; numbers or arrays."""
-        return 24.0 * (day - self.start_day)
+        """Return the time of a day of the report, h; numbers, or arrays as a `TimeGrid`."""
+        hours = convert_time(day - self.start_day, "d", "h")
+        return TimeGrid(hours, "h") if np.ndim(hours) else hours
 
     def day(self, hours: Any) -> Any:
         """Return the day of the report at a time in h; numbers or arrays."""
-        return hours / 24.0 + self.start_day
+        return convert_time(hours, "h", "d") + self.start_day
 
     # -- as tables
 

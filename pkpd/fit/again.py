@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.dosing.events import EventTable
 from pkpd.errors import PkpdError
 from pkpd.fit.data import FitData
 from pkpd.fit.objective import METHODS, Objective
@@ -91,9 +90,9 @@ def chosen_subjects(data: FitData, chosen: np.ndarray) -> FitData:
     seen, begins = _ranges(data.starts, chosen)
     subject = np.repeat(np.arange(k), np.diff(begins))
     labels = np.arange(1, k + 1)
-    table = EventTable(
-        frame=t.frame.iloc[rows].reset_index(drop=True), starts=first, labels=labels, covariates=t.covariates,
-        clock=np.asarray(t.clock)[rows], name=t.name, unit=t.unit,
+    table = replace(
+        t, frame=t.frame.iloc[rows].reset_index(drop=True), starts=first, labels=labels,
+        clock=np.asarray(t.clock)[rows], notes=(), rows=None, lines=None,
     )  # fmt: skip
     channels = []
     for channel in data.channels:

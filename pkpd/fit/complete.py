@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.dosing.events import EventTable
 from pkpd.fit.data import FitData
 from pkpd.fit.density import FIRST, SECOND, Density
 from pkpd.fit.predictor import Predictor
@@ -153,9 +152,9 @@ def repeated(data: FitData, copies: int) -> FitData:
     def ranges(starts: np.ndarray) -> np.ndarray:
         return np.concatenate([[0], *(starts[1:] + k * starts[-1] for k in range(copies))]).astype(np.int64)
 
-    table = EventTable(
-        frame=pd.concat([t.frame] * copies, ignore_index=True), starts=ranges(t.starts), labels=again(t.labels),
-        covariates=t.covariates, clock=again(t.clock), name=t.name, unit=t.unit,
+    table = replace(
+        t, frame=pd.concat([t.frame] * copies, ignore_index=True), starts=ranges(t.starts), labels=again(t.labels),
+        clock=again(t.clock), notes=(), rows=None, lines=None,
     )  # fmt: skip
     return replace(
         data, table=table, labels=table.labels, row=again(data.row, len(t)), subject=again(data.subject, m),

@@ -18,6 +18,7 @@ from pkpd.solve.block import Fault, Settings
 from pkpd.solve.kernel import Equations, Kernel
 from pkpd.solve.run import solve_block
 from pkpd.solve.tangent import tangent
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.likelihood.predictive import Predictive, Replicates
@@ -85,8 +86,9 @@ class Likelihood:
         Outputs whose residual standard deviation has a free factor.
     rtol, atol : float
         Bounds of the error per step of each state and sensitivity.
-    every : float
-        A window is taken as measured at its ends and this far apart, from its beginning on.
+    every : float, optional
+        A window is taken as measured at its ends and this far apart, from its beginning on; a day by default, as all
+        times in the model's time unit.
     method : str
         As for :func:`pkpd.simulate`; ``auto`` prefers chains, see ``pkpd.solve.chain``.
 
@@ -124,14 +126,15 @@ class Likelihood:
 
     def __init__(
         self, model: Model, subjects: Sequence[Subject], free: Sequence[str] = (), *, scaled: Sequence[str] = (),
-        rtol: float = 1e-6, atol: float = 1e-9, every: float = 24.0, method: str = "auto", max_steps: int = 100_000,
+        rtol: float = 1e-6, atol: float = 1e-9, every: float | None = None, method: str = "auto",
+        max_steps: int = 100_000,
     ) -> None:  # fmt: skip
         self.model, self.subjects = model, tuple(subjects)
         self.free, self.scaled = tuple(free), tuple(scaled)
         self._check_names()
-        if not (np.isfinite(every) and every > 0):
+        self.every = convert_time(1.0, "d", model.time_unit) if every is None else float(every)
+        if not (np.isfinite(self.every) and self.every > 0):
             raise DataError(f"likelihood: every must be a time > 0, got {every}")
-        self.every = float(every)
         self._layout = lay_out(model, self.subjects, self.every)
         self.terms, self.cells = self._layout.terms, self._layout.cells
         self._wrt = [_symbol(n) for n in self.free]

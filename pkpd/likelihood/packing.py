@@ -15,7 +15,7 @@ from pkpd.likelihood.kernel import FAMILIES, KIND_CODES, Packed
 from pkpd.likelihood.term import Subject, Term, check, faults_of
 from pkpd.model.residual import Ordinal, ResidualError
 from pkpd.simulation.columns import constant_columns
-from pkpd.simulation.doses import records_of
+from pkpd.simulation.doses import records_of, regimen_from
 from pkpd.simulation.grid import pack_records
 from pkpd.solve.block import Block
 
@@ -121,7 +121,8 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> Layout:
 def _records(model: Model, subject: Subject) -> np.ndarray:
     if subject.regimen is None:
         return np.empty(0, RECORD)
-    return records_of(model, subject.regimen)
+    who = f"subject '{subject.name}': regimen"
+    return records_of(model, regimen_from(model, subject.regimen, who, subject.covariates))
 
 
 def _block(records: Sequence[np.ndarray], origin: np.ndarray, times: np.ndarray, ends: np.ndarray) -> Block:

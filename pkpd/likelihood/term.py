@@ -68,8 +68,8 @@ class Subject:
     Parameters
     ----------
     name : str
-    regimen : Regimen, optional
-        Doses into the model's states; none without.
+    regimen : Regimen or str, optional
+        Doses into the model's states; none without. A text is read by `Regimen.parse`, on whatever clock.
     covariates : mapping of name to float
         In the model's units; the reference where not given.
     terms : tuple of Term
@@ -78,7 +78,7 @@ class Subject:
     """
 
     name: str
-    regimen: Regimen | None = None
+    regimen: Regimen | str | None = None
     covariates: Mapping[str, float] = field(default_factory=dict)
     terms: tuple[Term, ...] = ()
     values: Mapping[str, float] = field(default_factory=dict)

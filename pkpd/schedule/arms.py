@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.dosing.amounts import factor
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError, nearest
-from pkpd.schedule.anakinra import ANAKINRA, routes_of
+from pkpd.schedule.anakinra import ANAKINRA
+from pkpd.simulation.doses import bound, from_text
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.population.people import Population
 
 __all__ = ["Arm", "Plan", "people_of", "read_arms"]
-
-_DAY = 24.0
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,15 @@ class Plan:
     regimens : tuple of Regimen
         One for all, or one per subject.
     doses : ndarray, shape (doses,)
-        Distinct times of its doses, h.
+        Distinct times of its doses, on the model's clock as all times here.
     last : float
-        Interval that follows the last of them, h.
+        Interval that follows the last of them.
     ends : ndarray
-        Times at which infusions end, h.
+        Times at which infusions end.
+    day : float
+        Length of a day.
+    unit : str
+        Of the amounts.
     relative : bool
         Whether these times count from the start of the treatment.
     """
@@ -75,15 +80,17 @@ class Plan:
     doses: np.ndarray
     last: float
     ends: np.ndarray
+    day: float
+    unit: str
     relative: bool = False
 
     @property
     def stop(self) -> float:
-        """End of the treatment: one interval after the last dose, h."""
+        """End of the treatment: one interval after the last dose."""
         return float(self.doses[-1] + self.last) if len(self.doses) else 0.0
 
     def interval(self, end: float) -> tuple[float, float] | None:
-        """Return the last dosing interval that ends by a time, h; None where there is no dose."""
+        """Return the last dosing interval that ends by a time; None where there is no dose."""
         if not len(self.doses):
             return None
         ends = np.append(self.doses[1:], self.stop)
@@ -95,24 +102,24 @@ class Plan:
         """Return the amount per day, of the first subject, and the doses per day over the treatment."""
         if not len(self.doses):
             return 0.0, 0.0
-        days = (self.stop - float(self.doses[0])) / _DAY
-        return self.regimens[0].total / days, len(self.doses) / days
+        days = (self.stop - float(self.doses[0])) / self.day
+        # A constant infusion has a rate and no amount.
+        given = [d for d in self.regimens[0] if d.gives]
+        constant = sum(d.rate for d in given if d.amt in (0.0, np.inf)) * self.day
+        total = sum(d.amt * (d.addl + 1) for d in given if d.amt < np.inf)
+        return total / days + constant, len(self.doses) / days
 
 
-def read_arms(
-    regimens: Mapping[str, Any] | Iterable[str], model: Model, people: Population, weight: str = "WT"
-) -> list[Plan]:
+def read_arms(regimens: Mapping[str, Any] | Iterable[str], model: Model, people: Population) -> list[Plan]:
     """Return what a user gave to be compared, ready to be simulated.
 
     Parameters
     ----------
     regimens : mapping of name to Regimen, str or Arm, or iterable of names in `ANAKINRA`
     model : Model
-        Gives the compartments of a shorthand's routes.
+        Gives the clock, and the compartments of routes.
     people : Population
         Gives the weights for doses per kg.
-    weight : str
-        Covariate that holds them.
 
     Raises
     ------
@@ -124,7 +131,7 @@ def read_arms(
     for name, value in named.items():
         arm = value if isinstance(value, Arm) else Arm(value)
         try:
-            plans.append(_plan(str(name), arm, model, people_of(model, people, arm), weight))
+            plans.append(_plan(str(name), arm, model, people_of(model, people, arm)))
         except PkpdError as error:
             wrong.append(f"'{name}': {error}")
     if wrong:
@@ -151,8 +158,9 @@ def _named(regimens: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _plan(name: str, arm: Arm, model: Model, people: Population, weight: str) -> Plan:
-    regimens = _regimens(arm.regimen, name, model, people, weight)
+def _plan(name: str, arm: Arm, model: Model, people: Population) -> Plan:
+    regimens = _regimens(arm.regimen, name, model, people)
+    day = convert_time(1.0, "d", model.time_unit)
     given = regimens[0].explicit()
     time = np.asarray(given["time"], float)
     doses = np.unique(time)
@@ -161,30 +169,31 @@ def _plan(name: str, arm: Arm, model: Model, people: Population, weight: str) ->
         at_last = time == doses[-1]
         last = float(np.asarray(given["ii"], float)[at_last].max())
         # A lone dose counts as given for a day; after several, the last counts as long as the one before.
-        last = last or (float(doses[-1] - doses[-2]) if len(doses) > 1 else _DAY)
+        last = last or (float(doses[-1] - doses[-2]) if len(doses) > 1 else day)
     ends = [d.time + d.tinf for d in regimens[0].expand() if d.tinf is not None]
+    regimens, unit = _in_mg(regimens, model)
     relative = isinstance(arm.regimen, str) if arm.relative is None else arm.relative
-    return Plan(name, arm, regimens, doses, last, np.unique(np.asarray(ends, float)), relative)
+    return Plan(name, arm, regimens, doses, last, np.unique(np.asarray(ends, float)), day, unit, relative)
+
+
+def _in_mg(regimens: tuple[Regimen, ...], model: Model) -> tuple[tuple[Regimen, ...], str]:
+    """Return regimens with amounts in mg where they can be, and the unit that they are in."""
+    states = list(model.states.values())
+    own = {states[int(k)].unit for r in regimens if r.unit is None for k in r.records(tuple(model.states))["cmt"]}
+    unit = regimens[0].unit or next(iter(own), "")
+    if len({*own, *(r.unit for r in regimens if r.unit)}) > 1 or factor(unit, "mg") is None:
+        return regimens, unit
+    named = (r if r.unit else Regimen(doses=r.doses, unit=unit, time_unit=r.time_unit, name=r.name) for r in regimens)
+    return tuple(r.to("mg") for r in named), "mg"
 
 
 def _regimens(
-    given: Regimen | str | Sequence[Regimen], name: str, model: Model, people: Population, weight: str
+    given: Regimen | str | Sequence[Regimen], name: str, model: Model, people: Population
 ) -> tuple[Regimen, ...]:
     if isinstance(given, Regimen):
-        return (given,)
+        return (bound(model, given),)
     if isinstance(given, str):
-        routes = routes_of(model)
-        cmt = routes.get("SC", next(iter(routes.values())))
-        if "/kg" not in given:
-            return (Regimen.parse(given, cmt=cmt, routes=routes, name=name),)
-        if weight not in people.covariates:
-            raise RegimenError(f"{given!r} is by weight, but the subjects have no covariate '{weight}'; give mg")
-        parsed: dict[float, Regimen] = {}
-        for kg in people.covariates[weight].tolist():
-            if kg not in parsed:
-                parsed[kg] = Regimen.parse(given, cmt=cmt, routes=routes, weight=kg, name=name)
-        every = tuple(parsed[kg] for kg in people.covariates[weight].tolist())
-        return every if len(parsed) > 1 else every[:1]
+        return tuple(bound(model, each) for each in from_text(given, model, people, name))
     raise RegimenError(f"a regimen is a Regimen, an Arm or the shorthand for one, got {given!r}")
 
 

@@ -22,6 +22,7 @@ from pkpd.schedule.subjects import subjects_of
 from pkpd.schedule.target import read_targets, target_measure
 from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import times_from
+from pkpd.simulation.doses import regimen_from
 from pkpd.simulation.source import Subjects
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _CELLS = 4_000_000
-_FINE = 0.25
-"""Longest step within the last dosing interval, h: keeps the error of a trapezoidal area below 0.1%."""
+_FINE = 0.25 / 24
+"""Longest step within the last dosing interval, d: keeps the error of a trapezoidal area below 0.1%."""
 
-_AFTER = (1e-6, 0.05, 0.15, 0.3, 0.5, 0.75, 1.5)
-"""Hours after each dose and each end of an infusion that are observed as well: behind a bolus, and its fast fall."""
+_AFTER = np.array((1e-6, 0.05, 0.15, 0.3, 0.5, 0.75, 1.5)) / 24
+"""Days after each dose and each end of an infusion that are observed as well: behind a bolus, and its fast fall."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class _Task:
     outputs: Sequence[str]
     window: tuple[float, float]
     times: np.ndarray
+    day: float
     IC50: np.ndarray | None
     rtol: float
     atol: float
@@ -69,7 +71,7 @@ def compare(
     window: tuple[float, float] | None = None,
     measures: str | Sequence[str | Measure] | None = None,
     targets: Any = None,
-    background: Regimen | bool | None = None,
+    background: Regimen | str | bool | None = None,
     concentration: str | None = None,
     IC50: float | np.ndarray | None = None,
     rtol: float = 1e-6,
@@ -88,8 +90,9 @@ def compare(
     source : Model, Fit, Calibration or Individual
         Who is treated: subjects of a model, or draws of what is known about patients.
     regimens : mapping of name to Regimen, str or Arm; or names of `ANAKINRA`
-        A text is the shorthand, with routes SC and IV, and begins at ``start``; a Regimen has the times of the
-        patient's clock (the model's time). An `Arm` also changes covariates or parameters.
+        A text is the shorthand, its routes are the model's, and begins at ``start``; a Regimen has the times of the
+        patient's clock (the model's time). An `Arm` also changes covariates or parameters. Doses on another clock than
+        the model's, or in another unit than the state's, are converted.
     population : Population, optional
         The subjects themselves.
     patient, cohort : str, optional
@@ -102,15 +105,16 @@ def compare(
         Time at which schedules given as text begin: by default the patient's own first dose of the drugs that are
         compared, the onset of the illness of new patients, time 0 of a model.
     times : array, optional
-        Times to observe, h; every hour of the window by default. Doses and what follows them are always observed.
+        Times to observe; every hour of the window by default. Doses and what follows them are always observed. Bare
+        numbers are in the model's time unit, as for `simulate`.
     window : tuple of (float, float), optional
-        Time for markers and grades, the same for all regimens, h; by default from the start or the first dose to the
-        end of the last treatment, and all of the time in which the patient was observed.
+        Time for markers and grades, the same for all regimens, in the model's time unit; by default from the start or
+        the first dose to the end of the last treatment, and all of the time in which the patient was observed.
     measures : "all", or sequence of str or Measure, optional
         By default the main ones, of markers only those that something was observed of; the notes name the others.
     targets : str, mapping or sequence, optional
         Conditions whose probability is computed, such as ``"CRP < 10 mg/L by day 5"``; see `Target`.
-    background : Regimen or bool, optional
+    background : Regimen, str or bool, optional
         What every arm gets besides; it does not count as a dose of the regimen. By default a patient's own other drugs,
         as they were given; False leaves them out.
     concentration : str, optional
@@ -144,18 +148,20 @@ def compare(
         people, history = with_onset(who.model, who.people, who.history)
         who = replace(who, people=people, history=history)
     sought = read_targets(targets)
+    if isinstance(background, (str, Regimen)):
+        background = regimen_from(who.model, background, "compare: background", who.people)
     place = placed(who, read_arms(regimens, who.model, who.people), start, background)
-    plans = place.plans
-    span = window_of(window, place, sought)
+    plans, day = place.plans, place.day
+    span = window_of(window, place, sought, who.model)
     wanted, unasked = _measures(who, measures, concentration, IC50 is not None)
     wanted += [target_measure([target], who.model) for target in sought]
     if len(sought) > 1:
         wanted.append(target_measure(sought, who.model, "all targets"))
-    grid = _grid(who.model, span, times)
+    grid = np.arange(span[0], span[1] + day / 48, day / 24) if times is None else times_from(who.model, times)
     level = None if IC50 is None else np.broadcast_to(np.asarray(IC50, float), (who.people.n,))
     outputs = _outputs(who.model, wanted, level is not None)
     task = _Task(
-        who.model, place.background, wanted, outputs, span, grid, level, rtol, atol, place.day_zero,
+        who.model, place.background, wanted, outputs, span, grid, day, level, rtol, atol, place.day_zero,
         markers_of(who.model, concentration),
     )  # fmt: skip
     values = np.full((len(wanted), len(plans), who.people.n), np.nan)
@@ -236,12 +242,6 @@ def _outputs(model: Model, measures: Sequence[Measure], has_ic50: bool) -> list[
     return list(found)
 
 
-def _grid(model: Model, window: tuple[float, float], times: Any) -> np.ndarray:
-    if times is None:
-        return np.arange(window[0], window[1] + 0.5, 1.0)
-    return times_from(model, times)
-
-
 def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice, np.ndarray, np.ndarray]]:
     """Yield the measures of an arm, shape (measure, subject), for as many subjects at a time as memory holds.
 
@@ -258,7 +258,7 @@ def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice
     for start in range(0, people.n, size):
         rows = slice(start, min(start + size, people.n))
         values = _simulated(task, plan, people[rows], rows, times)
-        course = Course(times, values, task.window, treated, interval, cuts, task.day_zero)
+        course = Course(times, values, task.window, treated, interval, cuts, task.day_zero, task.day)
         found = [np.asarray(m.compute(course), float) for m in task.measures]
         block = np.array(found).reshape(len(task.measures), rows.stop - rows.start)
         solved = np.all([np.isfinite(v).all(axis=1) for v in values.values()], axis=0)
@@ -276,18 +276,18 @@ def _clock(task: _Task, plan: Plan) -> tuple[tuple[float, float] | None, tuple[f
     if interval is not None and plan.doses[0] < high:
         treated = (float(plan.doses[0]), min(plan.stop, high))
         # The interval that is measured is seen more closely than the window of the markers.
-        step = min((interval[1] - interval[0]) / 50, _FINE)
-        start = interval[0] + np.arange(0.0, min(1.0, interval[1] - interval[0]), _FINE / 5)
+        step = min((interval[1] - interval[0]) / 50, _FINE * task.day)
+        start = interval[0] + np.arange(0.0, min(task.day / 24, interval[1] - interval[0]), _FINE * task.day / 5)
         marks += [*np.arange(interval[0], interval[1], step), *start, *interval, *treated]
         turns = np.concatenate([plan.doses, plan.ends])
-        after = (turns[:, None] + np.array((0.0, *_AFTER))).ravel()
+        after = (turns[:, None] + np.append(0.0, _AFTER * task.day)).ravel()
         marks += [*after[(after > low) & (after < high)]]
     else:
         interval = None
     regular = task.times[(task.times >= low) & (task.times <= high)]
     times = np.unique(np.concatenate([regular, marks]))
     # Times apart by rounding only are one, so that the marks are found again.
-    keep = np.append(True, np.diff(times) > 1e-8)
+    keep = np.append(True, np.diff(times) > 1e-8 / 24 * task.day)
     return treated, interval, times[keep]
 
 

@@ -33,9 +33,10 @@ class Comparison:
     ----------
     dataset : Dataset, dims (regimen, subject)
         One variable a measure, with ``units``, ``long_name``, ``better`` and ``chance``; ``mg_per_day`` and
-        ``doses_per_day`` of each regimen; the window as an attribute, h. NaN where a subject could not be solved or the
-        measure does not exist, inf for a day that never comes. Attributes ``axis`` (what a day is), ``days`` (the
-        window on that axis), ``day_zero`` and ``start`` (times of day 0 and of the start of schedules given as text).
+        ``doses_per_day`` of each regimen; the window as an attribute, in ``time_unit``. NaN where a subject could not
+        be solved or the measure does not exist, inf for a day that never comes. Attributes ``axis`` (what a day is),
+        ``days`` (the window on that axis), ``day_zero`` and ``start`` (times of day 0 and of the start of schedules
+        given as text).
     about : str
         Who the subjects are, and what the spread over them means.
     """
@@ -58,6 +59,7 @@ class Comparison:
 
         plans = place.plans
         burden = np.array([plan.burden() for plan in plans])
+        per_day = " or ".join(dict.fromkeys(f"{plan.unit or '1'}/d" for plan in plans))
         data: dict[str, Any] = {
             m.name: (
                 ("regimen", "subject"),
@@ -75,13 +77,13 @@ class Comparison:
         coords = {
             "regimen": [plan.name for plan in plans],
             "subject": who.people.labels,
-            "mg_per_day": ("regimen", burden[:, 0], {"units": "mg/d", "long_name": "amount per day of treatment"}),
+            "mg_per_day": ("regimen", burden[:, 0], {"units": per_day, "long_name": "amount per day of treatment"}),
             "doses_per_day": ("regimen", burden[:, 1], {"units": "1/d", "long_name": "doses per day of treatment"}),
         }
         attrs = {
-            "model": who.model.name, "about": who.about, "window": list(window), "note": DISCLAIMER,
-            "axis": place.axis, "day_zero": place.day_zero, "start": place.start, "notes": "\n".join(notes),
-            "days": [(time - place.day_zero) / place.day for time in window],
+            "model": who.model.name, "about": who.about, "window": list(window), "time_unit": who.model.time_unit,
+            "note": DISCLAIMER, "axis": place.axis, "day_zero": place.day_zero, "start": place.start,
+            "notes": "\n".join(notes), "days": [(time - place.day_zero) / place.day for time in window],
             "background": "" if place.background is None else str(place.background),
         }  # fmt: skip
         return cls(xr.Dataset(data, coords, attrs), who.about)

@@ -11,6 +11,7 @@ from pkpd.schedule.arms import Arm
 from pkpd.schedule.compare import compare
 from pkpd.schedule.comparison import Comparison
 from pkpd.simulation.source import model_from
+from pkpd.units.time import convert_time
 
 __all__ = ["by_covariate", "starts"]
 
@@ -24,7 +25,7 @@ def starts(regimen: Regimen, days: Sequence[float], *, day_zero: float = 0.0) ->
     days : sequence of float
         Days of the first dose.
     day_zero : float
-        Day that is time 0 h.
+        Day that is time 0.
 
     Returns
     -------
@@ -47,7 +48,10 @@ def starts(regimen: Regimen, days: Sequence[float], *, day_zero: float = 0.0) ->
     if not len(days):
         raise RegimenError("starts: give at least one day")
     first = float(regimen.times[0])
-    return {f"start day {day:g}": regimen.shift(24.0 * (day - day_zero) - first) for day in days}
+    return {
+        f"start day {day:g}": regimen.shift(convert_time(day - day_zero, "d", regimen.time_unit) - first)
+        for day in days
+    }
 
 
 def by_covariate(

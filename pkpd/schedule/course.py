@@ -19,18 +19,21 @@ class Course:
     Attributes
     ----------
     time : ndarray, shape (time,)
-        Increasing, h; every time below is among them. A value at the time of a dose is from before it.
+        Increasing, on the model's clock as all times here; every time below is among them. A value at the time of a
+        dose is from before it.
     values : mapping of output to ndarray, shape (subject, time)
     window : tuple of (float, float)
-        Common to all arms, h.
+        Common to all arms.
     treated : tuple of (float, float)
-        From the arm's first dose to one interval after its last, within the window, h.
+        From the arm's first dose to one interval after its last, within the window.
     interval : tuple of (float, float) or None
-        Last dosing interval within the window, h.
+        Last dosing interval within the window.
     cuts : mapping of output to tuple of float
         Where the grades of ordinal outputs begin.
     day_zero : float
-        Time of day 0 of whoever is compared, h.
+        Time of day 0 of whoever is compared.
+    day : float
+        Length of a day on that clock: 24 for a model in hours, 1 for one in days.
     """
 
     time: np.ndarray
@@ -40,6 +43,7 @@ class Course:
     interval: tuple[float, float] | None
     cuts: Mapping[str, tuple[float, ...]]
     day_zero: float = 0.0
+    day: float = 24.0
 
     @property
     def n(self) -> int:
@@ -65,7 +69,7 @@ class Course:
         return left + (right - left) * (time - self.time[k - 1]) / (self.time[k] - self.time[k - 1])
 
     def area(self, name: str, span: tuple[float, float], method: str = "linear") -> np.ndarray:
-        """Return the area under an output over a span, unit x h, shape (subject,)."""
+        """Return the area under an output over a span, unit x time, shape (subject,)."""
         at = self.columns(span)
         values = np.ascontiguousarray(self.values[name][:, at])
         if method == "linear":
@@ -99,7 +103,7 @@ class Course:
         return 0.5 * (1.0 + np.tanh(0.5 * (self.values[name] - self.cuts[name][grade - 1])))
 
     def settled_below(self, name: str, level: float) -> np.ndarray:
-        """Return when an output falls below a level for the rest of the window, h; inf where it does not."""
+        """Return when an output falls below a level for the rest of the window; inf where it does not."""
         at = self.columns(self.window)
         time, values = self.time[at], self.values[name][:, at]
         over = values >= level
@@ -119,7 +123,7 @@ def fraction_above(time: np.ndarray, values: np.ndarray, level: float) -> np.nda
     Parameters
     ----------
     time : ndarray, shape (time,)
-        Increasing, h.
+        Increasing.
     values : ndarray, shape (subject, time)
     level : float
 

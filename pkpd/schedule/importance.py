@@ -26,6 +26,9 @@ _BLOCK = 250
 _DEFENCE = 0.2
 """Share of an adapted batch that comes from the prior, so that no weight can exceed its inverse."""
 
+_LEAST = 1e-6
+"""Part of the prior's variance that a proposal keeps in every direction."""
+
 _WIDER = 1.4
 """Factor on the variance of an adapted proposal, which must not be narrower than what it aims at."""
 
@@ -43,8 +46,8 @@ class Question:
     draws, most : int
         Draws of a batch, and in all.
     minimum_ess : float
-    every : float
-        As for the likelihood, h.
+    every : float or None
+        As for the likelihood.
     seed : int
     """
 
@@ -55,7 +58,7 @@ class Question:
     draws: int
     most: int
     minimum_ess: float
-    every: float
+    every: float | None
     seed: int
 
 
@@ -217,10 +220,8 @@ def _fitted(found: Draws) -> _Normal:
     spread = _WIDER * (centred * weights[:, None]).T @ centred
     moved = (np.diag(spread) < 0.9 * _WIDER * np.diag(omega)) | (np.abs(mean) > 0.3 * np.sqrt(np.diag(omega)))
     cov = np.where(np.outer(moved, moved), spread, np.where(np.outer(~moved, ~moved), omega, 0.0))
-    try:
-        factor = np.linalg.cholesky(cov)
-    except np.linalg.LinAlgError:
-        factor = np.diag(np.sqrt(np.diag(cov)))
+    # Where few draws have all the weight their spread is singular; no direction is taken for known beyond this.
+    factor = np.linalg.cholesky(cov + _LEAST * np.diag(np.diag(omega)))
     return _Normal(np.where(moved, mean, 0.0), factor, _DEFENCE)
 
 

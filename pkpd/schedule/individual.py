@@ -12,6 +12,8 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.likelihood.term import Term
 from pkpd.schedule.importance import Draws, Question, weighted_draws
+from pkpd.simulation.doses import regimen_from
+from pkpd.simulation.source import model_from
 from pkpd.simulation.weighted import WeightedPeople, effective, normalised
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Individual(WeightedPeople):
 
     @property
     def now(self) -> float:
-        """Time of the last observation, h."""
+        """Time of the last observation, in the model's time unit."""
         ends = [t for term in self.terms for t in (term.time, term.time_to, term.at) if t is not None]
         return max(ends, default=0.0)
 
@@ -62,7 +64,7 @@ class Individual(WeightedPeople):
         return "\n".join(
             [
                 f"Individual '{self.name}' ({self.model.name}; {known or 'no covariates'})",
-                f"  {len(self.terms)} observations up to {self.now:g} h; prior: {self.source}",
+                f"  {len(self.terms)} observations up to {self.now:g} {self.model.time_unit}; prior: {self.source}",
                 f"  {self.ess:.0f} effective of {self.draws.n} draws; they taught about: {taught}",
             ]
         )
@@ -70,7 +72,7 @@ class Individual(WeightedPeople):
 
 def individual(
     source: Any,
-    regimen: Regimen | None,
+    regimen: Regimen | str | None,
     observations: Sequence[Any],
     covariates: Mapping[str, float] | None = None,
     *,
@@ -78,7 +80,7 @@ def individual(
     draws: int = 10_000,
     most: int = 100_000,
     minimum_ess: float = 200.0,
-    every: float = 24.0,
+    every: float | None = None,
     name: str = "new patient",
     seed: int = 0,
 ) -> Individual:
@@ -93,10 +95,11 @@ def individual(
     source : Model or calibration
         A calibration gives patients of a cohort with all that is not known about them, on that cohort's clock; a model
         its between-subject variability, its typical values taken as known.
-    regimen : Regimen or None
-        All that was given, on the clock of the observations.
+    regimen : Regimen, str or None
+        All that was given; a text is read by `Regimen.parse`. Doses on another clock than the model's are converted.
     observations : sequence of Term or of (output, time, value)
-        Times in h. A value such as ``"<5"`` or ``">500"`` is a bound; a `Term` says more (grades, peaks, ratios).
+        Times in the model's time unit. A value such as ``"<5"`` or ``">500"`` is a bound; a `Term` says more (grades,
+        peaks, ratios).
     covariates : mapping of name to float, optional
         In the model's units, the reference where not given.
     cohort : str, optional
@@ -105,8 +108,9 @@ def individual(
         Draws to begin with, and at most.
     minimum_ess : float
         Effective draws that are enough.
-    every : float
-        Spacing of the measurements that a statement about a window stands for, h.
+    every : float, optional
+        Spacing of the measurements that a statement about a window stands for, in the model's time unit; a day by
+        default.
     name : str
     seed : int
 
@@ -125,19 +129,20 @@ def individual(
     """
     if not 1 <= draws <= most:
         raise PkpdError(f"individual: draws must be from 1 to most={most}, got {draws}")
-    terms = tuple(_terms(observations))
-    doses = Regimen(doses=[]) if regimen is None else regimen
+    model = model_from("individual", source)
+    terms = tuple(_terms(observations, model.time_unit))
+    doses = regimen_from(model, regimen, "individual: regimen", covariates)
     question = Question(doses, terms, dict(covariates or {}), cohort, draws, most, minimum_ess, every, seed)
     found = weighted_draws(source, question)
     weights = found.weights
     if effective(weights) < minimum_ess:
-        raise DataError(_too_few(name, effective(weights), minimum_ess, terms, found))
+        raise DataError(_too_few(name, effective(weights), minimum_ess, terms, found, model.time_unit))
     known = {n: float(found.people.covariates[n][0]) for n in found.model.covariates}
     before = normalised(found.ratio)
     return Individual(name, found.model, found.people, weights, before, doses, terms, known, found.about)
 
 
-def _terms(observations: Sequence[Any]) -> list[Term]:
+def _terms(observations: Sequence[Any], unit: str) -> list[Term]:
     """Return observations as terms; all that cannot be understood are named."""
     found, wrong = [], []
     for i, one in enumerate(observations):
@@ -146,7 +151,7 @@ def _terms(observations: Sequence[Any]) -> list[Term]:
             continue
         try:
             output, time, value = one
-            found.append(_term(str(output), float(time), value))
+            found.append(_term(str(output), float(time), value, unit))
         except (TypeError, ValueError):
             wrong.append(f"number {i + 1}: {one!r}")
     if wrong:
@@ -157,14 +162,14 @@ def _terms(observations: Sequence[Any]) -> list[Term]:
     return found
 
 
-def _term(output: str, time: float, value: Any) -> Term:
+def _term(output: str, time: float, value: Any, unit: str) -> Term:
     text = str(value).strip()
     kind = {"<": "below", ">": "above"}.get(text[:1], "density")
     number = float(text.lstrip("<>"))
-    return Term(f"{output} at {time:g} h", kind, output, time, number)
+    return Term(f"{output} at {time:g} {unit}", kind, output, time, number)
 
 
-def _too_few(name: str, ess: float, wanted: float, terms: Sequence[Term], found: Draws) -> str:
+def _too_few(name: str, ess: float, wanted: float, terms: Sequence[Term], found: Draws, unit: str) -> str:
     """Say which observations the prior finds hardest to believe, and what to do."""
     loglik = found.loglik
     alone = [effective(normalised(column + found.ratio)) for column in loglik.T]
@@ -173,5 +178,6 @@ def _too_few(name: str, ess: float, wanted: float, terms: Sequence[Term], found:
     return (
         f"individual '{name}': {ess:.0f} effective of {len(loglik)} draws are compatible with the {len(terms)} "
         f"observations together, {wanted:g} are needed; hardest to believe: {named}. Check values, units and times of "
-        "these; draw more (most=...); leave out repeated observations; or calibrate with this patient in the evidence"
+        f"these (bare times are in {unit}, the model's unit of time); draw more (most=...); leave out repeated "
+        "observations; or calibrate with this patient in the evidence"
     )

@@ -42,7 +42,8 @@ class Measure:
     outputs : tuple of str
         Outputs of the model that it is computed from.
     compute : function of Course
-        Returns an array, shape (subject,); NaN where the arm has no such thing.
+        Returns an array, shape (subject,); NaN where the arm has no such thing. Times of the course are on the model's
+        clock, ``course.day`` is the length of a day on it.
     better : {"", "more", "less"}
         Which way is better for the patient; empty where that is not for the number to say.
     chance : bool
@@ -52,7 +53,7 @@ class Measure:
 
     Examples
     --------
-    >>> late = Measure("late", "mg/L", "CRP on day 14", ("CRP",), lambda c: c.at("CRP", 336.0), "less")
+    >>> late = Measure("late", "mg/L", "CRP on day 14", ("CRP",), lambda c: c.at("CRP", 14 * c.day), "less")
     >>> late.unit
     'mg/L'
     """
@@ -120,7 +121,7 @@ def _concentration(drug: str, unit: str) -> list[Measure]:
     last = "in the last dosing interval"
     return [
         Measure("AUCtau", f"{unit}*h", f"area under the concentration {last}", (drug,),
-                _over(lambda c, s: c.area(drug, s, _LOG))),
+                _over(lambda c, s: c.area(drug, s, _LOG) * 24.0 / c.day)),
         Measure("AUC24", f"{unit}*h", f"area under the concentration per 24 h, {last}", (drug,),
                 _over(lambda c, s: 24.0 * c.mean(drug, s, _LOG))),
         Measure("Cmax", unit, f"highest concentration {last}", (drug,), _over(lambda c, s: c.highest(drug, s))),
@@ -170,7 +171,7 @@ def _marker(name: str, unit: str, positive: bool) -> list[Measure]:
         area = "d" if label == "1" else f"{label}*d"
         found.append(
             Measure(f"{name}_area", area, f"area under {name} over the window", (name,),
-                    lambda c: c.area(name, c.window) / 24.0, better)
+                    lambda c: c.area(name, c.window) / c.day, better)
         )  # fmt: skip
     return found
 
@@ -179,7 +180,7 @@ def _grades(name: str, grades: int) -> list[Measure]:
     def days(course: Course, from_grade: int, to_grade: int) -> np.ndarray:
         at = course.columns(course.window)
         expected = sum(course.exceedance(name, g)[:, at] for g in range(from_grade, to_grade + 1))
-        return np.trapezoid(np.asarray(expected), course.time[at], axis=1) / 24.0
+        return np.trapezoid(np.asarray(expected), course.time[at], axis=1) / course.day
 
     found = [
         Measure(f"{name}_grade_days", "grade*d", f"expected grade of {name}, summed over the days of the window",
@@ -218,5 +219,5 @@ def day_below(output: str, level: float, unit: str = "") -> Measure:
     return Measure(
         f"{output}_day_below_{level:g}", "d",
         f"day from which {output} stays below {text} for the rest of the window; never: inf",
-        (output,), lambda c: (c.settled_below(output, level) - c.day_zero) / 24.0, "less", dated=True,
+        (output,), lambda c: (c.settled_below(output, level) - c.day_zero) / c.day, "less", dated=True,
     )  # fmt: skip

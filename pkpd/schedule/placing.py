@@ -12,6 +12,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.schedule.arms import Plan
 from pkpd.schedule.statistics import number
+from pkpd.simulation.doses import on_clock
 from pkpd.simulation.source import History, Subjects, drugs_of, first_dose, other_drugs
 from pkpd.units.time import convert_time
 
@@ -160,7 +161,9 @@ def _notes(
     return found
 
 
-def window_of(given: tuple[float, float] | None, place: Place, targets: Sequence[Target]) -> tuple[float, float]:
+def window_of(
+    given: tuple[float, float] | None, place: Place, targets: Sequence[Target], model: Model
+) -> tuple[float, float]:
     """Return the window common to all arms; it also holds every day that a target speaks of.
 
     Raises
@@ -170,14 +173,14 @@ def window_of(given: tuple[float, float] | None, place: Place, targets: Sequence
     """
     days = {t: place.day_zero + place.day * t.day for t in targets if t.day is not None}
     if given is not None:
-        low, high = (float(x) for x in given)
+        low, high = (float(x) for x in on_clock(model, given, "compare: window"))
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise PkpdError(f"compare: window must be (start, end) with start < end, h, got {given!r}")
+            raise PkpdError(f"compare: window must be (start, end) with start < end, {model.time_unit}, got {given!r}")
     else:
         low = min([place.start, place.seen[0], *(float(p.doses[0]) for p in place.plans if len(p.doses))])
         high = max([p.stop for p in place.plans] + [place.seen[1], *days.values()])
         if high <= low:
-            raise PkpdError("compare: no regimen gives a dose, so give window=(start, end) in h")
+            raise PkpdError(f"compare: no regimen gives a dose, so give window=(start, end) in {model.time_unit}")
     late = [(t, time) for t, time in days.items() if not low - 1e-9 <= time <= high + 1e-9]
     if late:
         target, time = late[0]

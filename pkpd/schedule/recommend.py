@@ -16,6 +16,8 @@ from pkpd.schedule.comparison import DISCLAIMER, Comparison
 from pkpd.schedule.individual import Individual
 from pkpd.schedule.statistics import share
 from pkpd.schedule.target import read_targets, target_measure
+from pkpd.simulation.doses import bound, on_clock, regimen_from
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +58,7 @@ def recommend(
     target: Any,
     *,
     now: float | None = None,
-    also: Regimen | None = None,
+    also: Regimen | str | None = None,
     wanted: float = 0.9,
     n: int = 1000,
     seed: int = 0,
@@ -73,9 +75,9 @@ def recommend(
         Such as ``"blockade > 0.9 at trough"`` or ``{"CRP": ("<", 10, "by day 5")}``; of several, all must be met. Days
         count from now.
     now : float, optional
-        When the schedules begin, h; after the last observation by default. What the patient's regimen plans from then
-        on is dropped.
-    also : Regimen, optional
+        When the schedules begin, in the model's time unit; after the last observation by default. What the patient's
+        regimen plans from then on is dropped.
+    also : Regimen or str, optional
         Other drugs that go on whatever is chosen, on the patient's clock.
     wanted : float
         Probability that counts as reaching the target.
@@ -104,13 +106,14 @@ def recommend(
         raise PkpdError("recommend: there is no target; give one, such as 'blockade > 0.9 at trough'")
     if not 0 < wanted < 1:
         raise PkpdError(f"recommend: wanted must be between 0 and 1, got {wanted}")
-    start = patient.now if now is None else float(now)
+    start = patient.now if now is None else float(on_clock(patient.model, now, "recommend: now"))
     people = patient.population(n, seed=seed)
     plans = read_arms(regimens, patient.model, people)
     arms = {p.name: Arm(p.regimens[0].shift(start), p.arm.covariates, p.arm.parameters) for p in plans}
-    past = patient.regimen.until(start)
-    background = past if also is None else past + also
-    stop = start + max([p.stop for p in plans] + [24.0 * t.day for t in targets if t.day is not None])
+    past = bound(patient.model, patient.regimen).until(start)
+    background = past if also is None else past + regimen_from(patient.model, also, "recommend: also", people)
+    day = convert_time(1.0, "d", patient.model.time_unit)
+    stop = start + max([p.stop for p in plans] + [day * t.day for t in targets if t.day is not None])
     measure = target_measure(targets, patient.model, "target")
     asked: dict[str, Any] = {"background": background, "window": (start, stop), **settings}
     chosen = [*asked.pop("measures", ()), measure]

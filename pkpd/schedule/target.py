@@ -190,7 +190,7 @@ def _met(course: Course, target: Target, level: float) -> np.ndarray:
     # Over a span the worst value decides: the highest where it has to be low.
     worst = course.highest if target.op.startswith("<") else course.lowest
     if target.day is not None:
-        at = course.day_zero + 24.0 * target.day
+        at = course.day_zero + course.day * target.day
         if target.when.startswith("from"):
             return compare(worst(name, (at, course.window[1])), level).astype(float)
         return compare(course.at(name, at), level).astype(float)
@@ -212,7 +212,7 @@ def _grade_met(course: Course, target: Target, level: float) -> np.ndarray:
         raise PkpdError(f"target '{target}': a grade is probable on a day; write 'by day D'")
     k = int(np.ceil(level)) if target.op in ("<", ">=") else int(np.floor(level)) + 1
     grades = len(course.cuts[target.output])
-    at = course.day_zero + 24.0 * target.day
+    at = course.day_zero + course.day * target.day
     latent = course.at(target.output, at)
     if k < 1 or k > grades:
         reached = np.full(course.n, float(k < 1))

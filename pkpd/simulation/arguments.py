@@ -88,9 +88,7 @@ def occasions_from(model: Model, occasions: Any) -> np.ndarray | None:
     return starts
 
 
-def named_from(
-    model: Model, regimen: Regimens, population: Population | None
-) -> tuple[dict[str, list[Regimen]], bool]:
+def named_from(model: Model, regimen: Regimens, population: Population | None) -> tuple[dict[str, list[Regimen]], bool]:
     """Return the regimens by name, each for all or one per subject, and whether names were given.
 
     All are on the model's clock, with the compartments that routes decide.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.population.people import Population
 
-__all__ = ["bound", "from_text", "on_clock", "records_of", "table_records"]
+__all__ = ["bound", "from_text", "on_clock", "records_of", "regimen_from", "table_records"]
 
 
 def on_clock(model: Model, times: Any, who: str) -> np.ndarray:
@@ -74,6 +75,13 @@ def records_of(model: Model, regimen: Regimen) -> np.ndarray:
     return _records(regimen, states, model.time_unit).copy()
 
 
+@functools.lru_cache(maxsize=1024)
+def _records(regimen: Regimen, states: tuple[tuple[str, str], ...], time_unit: str) -> np.ndarray:
+    records = regimen.in_time(time_unit).records([name for name, _ in states])
+    who = f"regimen {regimen.name!r}" if regimen.name else f"regimen {str(regimen)!r}"
+    return _in_units(records, regimen.unit, states, who)
+
+
 def bound(model: Model, regimen: Regimen) -> Regimen:
     """Return a regimen on a model's clock, with the compartment named where a route decides it.
 
@@ -85,7 +93,9 @@ def bound(model: Model, regimen: Regimen) -> Regimen:
     return regimen.into(tuple(model.states)).in_time(model.time_unit)
 
 
-def from_text(text: str, model: Model, people: Population | None, name: str | None = None) -> tuple[Regimen, ...]:
+def from_text(
+    text: str, model: Model, people: Population | Mapping[str, Any] | None, name: str | None = None
+) -> tuple[Regimen, ...]:
     """Read the shorthand of a regimen for a model and its subjects; the one rule of all verbs.
 
     Parameters
@@ -94,8 +104,8 @@ def from_text(text: str, model: Model, people: Population | None, name: str | No
     model : Model
         Gives the compartments of routes, and the clock. A dose that names neither a route nor a compartment goes into
         ``depot``, else ``central``, else the first state.
-    people : Population or None
-        Give the weights (covariate WT) for amounts per kg; the model's reference person if None.
+    people : Population or mapping of covariate to value, optional
+        Give the weights (covariate WT) for amounts per kg; the model's reference person does where they do not.
     name : str, optional
         Of the regimen.
 
@@ -119,6 +129,29 @@ def from_text(text: str, model: Model, people: Population | None, name: str | No
     return every if len(parsed) > 1 else every[:1]
 
 
+def regimen_from(
+    model: Model, given: Regimen | str | None, who: str, people: Population | Mapping[str, Any] | None = None
+) -> Regimen:
+    """Return one regimen for all, `bound` to a model, from a regimen, its shorthand or None for no dose.
+
+    Raises
+    ------
+    RegimenError
+        If it is something else, or a text by weight gives each subject another amount.
+    """
+    if given is None:
+        return Regimen(doses=[], time_unit=model.time_unit)
+    if isinstance(given, Regimen):
+        return bound(model, given)
+    if not isinstance(given, str):
+        raise RegimenError(f"{who} must be a Regimen or its shorthand, got {given!r}")
+    found = from_text(given, model, people)
+    first, *others = found
+    if others:
+        raise RegimenError(f"{who}: {given!r} is by weight, and the subjects' weights differ; give mg")
+    return bound(model, first)
+
+
 def _placed(regimen: Regimen, model: Model) -> Regimen:
     states = tuple(model.states)
     routes = routes_of_states(states)
@@ -127,24 +160,19 @@ def _placed(regimen: Regimen, model: Model) -> Regimen:
     return Regimen(doses=doses, unit=regimen.unit, time_unit=regimen.time_unit, name=regimen.name).into(states)
 
 
-def _weights(text: str, model: Model, people: Population | None) -> list[float]:
+def _weights(text: str, model: Model, people: Population | Mapping[str, Any] | None) -> list[float]:
     """Return the weight of each subject, kg."""
-    if people is None:
-        if "WT" in model.covariates:
-            return [conversion(model.covariates["WT"].unit or "kg", "kg") * model.covariates["WT"].reference]
-    elif "WT" in people.varying:
+    covariate = model.covariates.get("WT")
+    if people is not None and "WT" in getattr(people, "varying", ()):
         raise RegimenError(f"{text!r} is by weight, but the subjects' WT changes in time; give mg")
-    elif "WT" in people.covariates:
-        unit = model.covariates["WT"].unit if "WT" in model.covariates else "kg"
-        return (conversion(unit or "kg", "kg") * people.covariates["WT"]).tolist()
-    raise RegimenError(f"{text!r} is by weight, but the subjects have no covariate 'WT'; give mg")
-
-
-@functools.lru_cache(maxsize=1024)
-def _records(regimen: Regimen, states: tuple[tuple[str, str], ...], time_unit: str) -> np.ndarray:
-    records = regimen.in_time(time_unit).records([name for name, _ in states])
-    who = f"regimen {regimen.name!r}" if regimen.name else f"regimen {str(regimen)!r}"
-    return _in_units(records, regimen.unit, states, who)
+    given: Any = {} if people is None else getattr(people, "covariates", people)
+    if "WT" in given:
+        found = np.atleast_1d(np.asarray(given["WT"], float))
+    elif covariate is not None and not hasattr(people, "covariates"):
+        found = np.array([covariate.reference])
+    else:
+        raise RegimenError(f"{text!r} is by weight, but the subjects have no covariate 'WT'; give mg")
+    return (found * conversion((covariate.unit if covariate is not None else "") or "kg", "kg")).tolist()
 
 
 def table_records(model: Model, table: EventTable) -> np.ndarray:
