@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "DataError",
+    "DataWarning",
     "LibraryError",
     "ModelError",
     "PkpdError",
@@ -36,6 +37,10 @@ class RegimenError(PkpdError):
 
 class DataError(PkpdError):
     """A data set has rows or columns that cannot be understood."""
+
+
+class DataWarning(UserWarning):
+    """A data set is likely meant otherwise than it is taken."""
 
 
 class PopulationError(PkpdError):

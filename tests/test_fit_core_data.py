@@ -127,8 +127,10 @@ def test_covariates_missing_in_column_or_row() -> None:
         covariates=[Covariate("WT", "kg", 70), Covariate("AGE", "a", 40)],
         individual=lambda p, cov: {"CL": p.CL * (cov.WT / 70) * (cov.AGE / 40)},
     )
-    data = bound(frame_of(GOOD).assign(WT=[60.0, 60.0, 60.0, 61.0], age=1), model)
-    assert said(data, r"covariate AGE is not in the data: its reference 40 a .* \(did you mean 'age'\?\)")
+    data = bound(frame_of(GOOD).assign(WT=[60.0, 60.0, 60.0, 61.0], AGES=1), model)
+    assert said(data, r"covariate AGE is not in the data: its reference 40 a .*; is column 'AGES' meant\?")
+    with pytest.raises(DataError, match="covariate AGE of model 'bolus' is not in the data, but 'age' is: rename"):
+        bound(frame_of(GOOD).assign(WT=60.0, age=1), model)
     assert data.varying == {"WT"}
     with pytest.raises(DataError, match=r"covariate WT is missing in 1 row \(first: row 3"):
         bound(frame_of(GOOD).assign(WT=[60.0, 60.0, np.nan, 61.0], AGE=1), model)

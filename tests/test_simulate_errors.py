@@ -126,10 +126,10 @@ def test_data_sets_that_do_not_fit_are_named():
         simulate(drug(), table)
     frame = EventTable.from_regimen(DAILY, [0.0, 5.0], covariates={"WT": 70.0}).frame
     frame["WT"] = [70.0, np.nan, np.nan]
-    with pytest.raises(PkpdError, match=r"covariate WT is missing in 2 rows \(first: row 2, ID 1, TIME 0\); fill it"):
+    with pytest.raises(PkpdError, match=r"covariate WT is missing in 2 rows \(first: row 2, ID 1, TIME 0\.0, WT nan\)"):
         simulate(drug(), read_events(frame))
     frame["WT"] = ["70", "heavy", "70"]
-    with pytest.raises(PkpdError, match="covariate WT of model 'drug' holds text; give numbers"):
+    with pytest.raises(PkpdError, match=r"covariate WT of model 'drug' holds text \(heavy\); give numbers"):
         simulate(drug(), read_events(frame))
 
 

@@ -164,12 +164,20 @@ def usual_times(regimens: Mapping[str, Regimen], model: Model) -> Any:
     return TimeGrid(grid, "h").in_time(model.time_unit)
 
 
-def people_of(model: Model, n: int, seed: int, settings: Mapping[str, float], given: Mapping[str, float]) -> Population:
-    """Return n persons, or the typical one for n = 0, with the parameters and covariates given."""
+def people_of(
+    model: Model,
+    n: int,
+    seed: int,
+    settings: Mapping[str, float],
+    given: Mapping[str, float],
+    labels: Sequence[Any] = ("typical",),
+) -> Population:
+    """Return n persons, or typical ones of the given labels for n = 0, with the parameters and covariates given."""
     from pkpd.population.people import Population
 
     if n == 0:
-        return Population.from_table(model, {"ID": ["typical"], **{k: [v] for k, v in {**settings, **given}.items()}})
+        columns = {k: [v] * len(labels) for k, v in {**settings, **given}.items()}
+        return Population.from_table(model, {"ID": list(labels), **columns})
     return Population.draw(model, n, covariates=dict(given), parameters=dict(settings), seed=seed)
 
 

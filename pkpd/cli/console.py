@@ -17,7 +17,7 @@ from pkpd.errors import PkpdError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["FAULTS", "Debug", "console", "failed", "guarded", "messages", "print_table", "wrote"]
+__all__ = ["FAULTS", "Debug", "console", "failed", "guarded", "messages", "noted", "print_table", "wrote"]
 
 FAULTS = 3
 """Exit status of a validation that found faults."""
@@ -48,6 +48,12 @@ def failed(text: str) -> None:
     from rich.text import Text
 
     messages().print(Text.assemble(("pkpd: ", "bold red"), text), soft_wrap=True)
+
+
+def noted(*notes: str) -> None:
+    """Say what was found and taken care of."""
+    for note in notes:
+        messages().print(f"note: {note}", soft_wrap=True, markup=False)
 
 
 def wrote(*paths: object) -> None:

@@ -13,6 +13,7 @@ from pkpd.errors import nearest
 from pkpd.files import netcdf_bytes, write_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
@@ -31,12 +32,24 @@ def check_suffix(path: Path, allowed: Sequence[str], option: str = "--out") -> N
 
 
 def save_dataset(data: xr.Dataset, path: Path) -> None:
-    """Write a data set as NetCDF (``.nc``), or as a long table (``.csv``)."""
+    """Write a data set as NetCDF (``.nc``), or as a long table (``.csv``): rows of a data set stay rows."""
     if path.suffix == ".csv":
-        write_whole(path, data.to_dataframe().reset_index().to_csv(index=False, float_format="%.8g"))
+        long = _rows(data) if "row" in data.dims else data.to_dataframe().reset_index()
+        write_whole(path, long.to_csv(index=False, float_format="%.8g"))
     else:
         packed = {"zlib": True, "shuffle": True}
         write_whole(path, netcdf_bytes({None: data}, lambda v: packed if v.dtype.kind == "f" else None))
+
+
+def _rows(data: xr.Dataset) -> pd.DataFrame:
+    """Return one line a row of the data set, with the fate of its subject."""
+    import numpy as np
+
+    from pkpd.dosing.assemble import subject_starts
+
+    long = data.drop_dims("subject").to_dataframe()
+    sizes = np.diff(subject_starts(long["ID"].to_numpy()))
+    return long.assign(status=np.repeat(data["status"].values, sizes))
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pkpd.cli import arguments as given
-from pkpd.cli.console import Debug, guarded, print_table, wrote
+from pkpd.cli.console import Debug, guarded, noted, print_table, wrote
 from pkpd.cli.files import check_suffix, save_dataset, save_figure
 
 if TYPE_CHECKING:
@@ -87,11 +87,13 @@ def command(
     kept: dict[str, Any] = {"outputs": output, "residual": residual, "seed": seed}
     if events:
         from pkpd.dosing.events import read_events
-        from pkpd.population.people import Population
 
         table = read_events(given.existing(events), time_unit=time_unit or "h")
-        people = Population.draw(loaded, table.n_subjects, parameters=values, seed=seed) if n or values else None
+        m, labels = table.n_subjects, table.labels.tolist()
+        chosen = n or values or covariates
+        people = given.people_of(loaded, m if n else 0, seed, values, covariates, labels) if chosen else None
         sims = simulate(loaded, table, people, **kept)
+        noted(*table.notes, *(line for line in str(sims.attrs.get("notes", "")).split("\n") if line))
     else:
         regimens = given.regimens_of(dose, loaded, cmt, covariates)
         grid = given.times_of(times) if times else given.usual_times(regimens, loaded)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.dosing.checks import Problems
 from pkpd.dosing.columns import CORE, KEPT
 from pkpd.errors import DataError, nearest
 from pkpd.fit.outcomes import NegativeBinomial, Poisson
 from pkpd.model.residual import Exact, LogNormal, Ordinal
+from pkpd.simulation.covariates import match_covariates, problems_of
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
@@ -28,8 +28,7 @@ class Binder:
     def __init__(self, model: Model, table: EventTable, bloq: str) -> None:
         self.model, self.table, self.bloq = model, table, bloq
         self.frame = {name: table.frame[name].to_numpy() for name in table.frame.columns}
-        rows = np.arange(1, len(table) + 1) if table.rows is None else table.rows
-        self.problems = Problems(table.name, self.frame, rows, table.lines)
+        self.problems = problems_of(table)
         self.messages: list[str] = []
         self.errors = {n: o.error for n, o in model.outputs.items() if o.error is not None}
         self.owner = np.repeat(np.arange(table.n_subjects), np.diff(table.starts))
@@ -141,30 +140,16 @@ class Binder:
 
     def covariates(self) -> tuple[frozenset[str], dict[str, np.ndarray]]:
         """Return which covariates change within subjects, and the first value of each."""
-        varying, constant = set(), {}
         first = self.table.starts[:-1]
-        for name, covariate in self.model.covariates.items():
-            if name not in self.frame:
-                hint = nearest(name, [str(c) for c in self.frame if c not in MEANT])
-                self.messages.append(
-                    f"covariate {name} is not in the data: its reference {covariate.reference:g} {covariate.unit} is "
-                    f"taken for everyone{hint}"
-                )
-                constant[name] = np.full(self.table.n_subjects, covariate.reference)
-                continue
-            column = self.frame[name]
-            if column.dtype.kind not in "biuf":
-                self.problems.found.append(f"covariate {name} of model '{self.model.name}' holds text; give numbers")
-                continue
-            values = column.astype(np.float64)
-            self.problems.add(
-                ~np.isfinite(values), f"covariate {name} is missing",
-                "fill it, for instance by carrying the last value forward", [name],
-            )  # fmt: skip
-            constant[name] = values[first]
-            if (values != values[first][self.owner]).any():
-                varying.add(name)
-        return frozenset(varying), constant
+        found, absent = match_covariates(self.model, self.table, self.problems)
+        self.messages += [each.text for each in absent]
+        constant = {name: values[first] for name, values in found.items()}
+        varying = {name for name, values in found.items() if (values != constant[name][self.owner]).any()}
+        for each in absent:
+            reference = self.model.covariates[each.name].reference
+            constant[each.name] = np.full(self.table.n_subjects, reference)
+        ordered = {name: constant[name] for name in self.model.covariates if name in constant}
+        return frozenset(varying), ordered
 
     def occasions(self) -> tuple[np.ndarray, int]:
         """Return the occasion of each row, from 0 within its subject, and the most of a subject."""

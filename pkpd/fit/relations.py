@@ -188,6 +188,11 @@ def _values(table: EventTable, covariate: str) -> np.ndarray:
     """Return the covariate's value of each subject: its first."""
     if covariate not in table.covariates:
         known = list(table.covariates)
+        if covariate in table.frame.columns and table.frame[covariate].dtype.kind not in "biuf":
+            raise DataError(
+                f"'{covariate}' is in the data, but as text; code it in numbers, for instance "
+                f"frame['{covariate}'] = frame['{covariate}'].astype('category').cat.codes, and say 'categorical'"
+            )
         raise DataError(
             f"the data have no covariate '{covariate}'; they have {', '.join(known)}{nearest(covariate, known)}"
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pkpd.errors import ModelError
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
-from pkpd.model.names import check_name, duplicates, quoted
+from pkpd.model.names import TAKEN, check_name, duplicates, quoted
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -53,7 +53,25 @@ def declared(
     clash = [n for n in own.outputs if n in own.parameters or n in own.covariates]
     if clash:
         raise ModelError(f"model '{model}': {_uses(own, clash[0])}; rename one ({len(clash)} such: {quoted(clash)})")
+    _check_results(model, own)
     return own
+
+
+def _check_results(model: str, own: Declared) -> None:
+    """Raise ModelError if a name would stand for two variables of a result."""
+    for noun, there in (("state", own.states), ("parameter", own.parameters), ("output", own.outputs)):
+        if taken := [n for n in there if n in TAKEN]:
+            raise ModelError(
+                f"model '{model}': {noun} '{taken[0]}' has a name that results need themselves "
+                f"({', '.join(sorted(TAKEN))}); rename it"
+            )
+    for name, output in own.outputs.items():
+        observed = f"{name}_observed"
+        if output.error is not None and any(observed in there for there in (own.outputs, own.states, own.parameters)):
+            raise ModelError(
+                f"model '{model}': '{observed}' is what observations of output '{name}' are called in results; rename "
+                "one of them"
+            )
 
 
 def _uses(own: Declared, name: str) -> str:

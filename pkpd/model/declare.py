@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.errors import ModelError, nearest
+from pkpd.errors import ModelError, UnitError, nearest
 from pkpd.model.names import check_name, duplicates, quoted
 from pkpd.model.residual import ResidualError
+from pkpd.units import parse
 
 __all__ = ["Covariate", "Omega", "Output", "Parameter", "State"]
 
@@ -99,12 +100,14 @@ class Covariate:
     carry : {"forward", "backward", "linear"}
         Value between two records: the last one, the next one (NONMEM's rule), or interpolated linearly.
     bounds : (float, float), optional
-        Range in which the model holds, in ``unit``.
+        Values that it can have, in ``unit``; others are refused, with who has them. Without bounds a covariate whose
+        reference is above 0 must be > 0 if it is a size (``kg``, ``m^2``, ``L``), >= 0 if it has any other unit but
+        ``degC``; and none may be -99, -999 or -9999, which stand for missing values. A size is never 0.
 
     Examples
     --------
-    >>> Covariate("WT", "kg", 70, "body weight").reference
-    70.0
+    >>> Covariate("WT", "kg", 70, "body weight").allowed, Covariate("BE", "mmol/L", 0).allowed
+    ('> 0 kg', 'not -99, -999 or -9999')
     """
 
     name: str
@@ -122,6 +125,57 @@ class Covariate:
         object.__setattr__(self, "reference", _number(who, "reference", self.reference))
         _choice(who, "carry", self.carry, ("forward", "backward", "linear"))
         object.__setattr__(self, "bounds", _bounds(who, self.bounds, "reference", self.reference))
+
+    @property
+    def allowed(self) -> str:
+        """What values it can have, in words."""
+        low, high, above = self._range()
+        if math.isfinite(low) and math.isfinite(high):
+            return (
+                f"{'above' if above else 'from'} {low:g} {'and up ' if above else ''}to {high:g} {self.unit}".rstrip()
+            )
+        if math.isfinite(low):
+            return f"{'>' if above else '>='} {low:g} {self.unit}".rstrip()
+        if math.isfinite(high):
+            return f"<= {high:g} {self.unit}".rstrip()
+        return "any number" if self.bounds else "not -99, -999 or -9999"
+
+    def forbidden(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which values it cannot have; a missing one (NaN) is not among them.
+
+        Parameters
+        ----------
+        values : array, any shape
+            In ``unit``.
+        """
+        low, high, above = self._range()
+        bad = (values <= low if above else values < low) | (values > high)
+        return bad if self.bounds else bad | np.isin(values, _CODES)
+
+    def _range(self) -> tuple[float, float, bool]:
+        """Return the smallest and the largest value, and whether it must lie above the smallest."""
+        kind = _kind(self.unit)
+        if self.bounds is not None:
+            return *self.bounds, kind == "size" and self.bounds[0] == 0
+        if kind and self.reference > 0:
+            return 0.0, math.inf, kind == "size"
+        return -math.inf, math.inf, False
+
+
+_CODES = (-99.0, -999.0, -9999.0)
+"""Numbers that stand for missing values."""
+
+
+def _kind(unit: str) -> str:
+    """Return ``size`` for a mass, length, area, volume or mass by area, ``unit`` for another that cannot be < 0."""
+    try:
+        exponents = dict(parse(unit).exponents)
+    except UnitError:
+        return ""
+    if not exponents or "temperature_reading" in exponents:
+        return ""
+    by_area = exponents == {"length": -2.0, "mass": 1.0}
+    return "size" if exponents == {"mass": 1.0} or list(exponents) == ["length"] or by_area else "unit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from typing import TypeVar
 
 from pkpd.errors import ModelError, nearest
 
-__all__ = ["below", "check_name", "duplicates", "listed", "quoted", "unknown"]
+__all__ = ["TAKEN", "below", "check_name", "duplicates", "listed", "quoted", "unknown"]
 
 T = TypeVar("T")
+
+TAKEN = frozenset({"time", "subject", "regimen", "row", "status", "TIME", "ID"})
+"""Names of dimensions and variables that results have beside a model's own quantities."""
 
 
 def check_name(name: object, what: str) -> None:

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import operator
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.dosing.identity import identifiers, label_texts
-from pkpd.errors import DataError, PopulationError, nearest
+from pkpd.errors import DataError, DataWarning, PopulationError, nearest
 from pkpd.population.distributions import Distribution
 from pkpd.randomness import correlate, uniforms_at
+
+if TYPE_CHECKING:
+    from pkpd.model.declare import Covariate
 
 __all__ = [
     "Correlations",
     "Source",
+    "check_covariate",
     "check_finite",
     "check_labels",
+    "check_people",
     "check_range",
     "count",
     "factor",
     "fill",
     "label_array",
+    "near_column",
     "numbers",
     "unknown",
+    "warn_of_near",
 ]
 
 Floats = NDArray[np.float64]
@@ -204,6 +213,45 @@ def check_finite(what: str, values: Floats, places: Sequence[str]) -> None:
         )
 
 
+def check_covariate(who: str, covariate: Covariate, values: Floats, labels: Sequence[Any] | NDArray[Any]) -> None:
+    """Raise PopulationError if a covariate cannot have some values; the first subject who has one is named."""
+    bad = np.flatnonzero(covariate.forbidden(values))
+    if len(bad):
+        share = f"others for {len(bad)} of {len(values)} subjects (first: {labels[bad[0]]}, {values[bad[0]]:g})"
+        remedy = "limit a distribution with low= and high=, leave out whose value is missing, or "
+        raise PopulationError(
+            f"{who}: covariate '{covariate.name}' must be {covariate.allowed}, got "
+            f"{share if len(values) > 1 else f'{values[0]:g}'}; {remedy if len(values) > 1 else ''}"
+            "declare Covariate(..., bounds=(lowest, highest)) if it can be so"
+        )
+
+
+def check_people(who: str, model: Any, people: Any) -> None:
+    """Raise PopulationError if covariates or typical values lie where the model does not allow them.
+
+    Parameters
+    ----------
+    who : str
+        For messages.
+    model : Model
+    people : Population
+        Made for it.
+    """
+    for name, values in people.covariates.items():
+        if name in model.covariates:
+            check_covariate(who, model.covariates[name], values, people.labels)
+    for name, series in people.varying.items():
+        if name not in model.covariates:
+            continue
+        sizes = [len(values) for _, values in series]
+        owner = np.repeat(np.arange(people.n), sizes)
+        together = np.concatenate([values for _, values in series])
+        check_covariate(who, model.covariates[name], together, people.labels[owner])
+    for name, values in people.parameters.items():
+        if name in model.parameters:
+            check_range(who, model, name, values, people.labels)
+
+
 def check_range(who: str, model: Any, name: str, values: Floats, labels: Sequence[Any] | NDArray[Any]) -> None:
     """Raise PopulationError if a typical value lies where the model does not allow it.
 
@@ -256,3 +304,37 @@ def check_labels(who: str, labels: Sequence[Any] | None, n: int) -> NDArray[Any]
             subjects = f"subjects {first[label] + 1} and {i + 1}"
             raise PopulationError(f"{who}: label {label!r} stands for {subjects}; give each its own")
     return out
+
+
+def near_column(covariate: Covariate, others: Sequence[str]) -> str | None:
+    """Return a column that likely means a covariate, or None.
+
+    It is some letters away, has the same letters in another order, is the name with more behind or before it, or is a
+    word of the covariate's meaning.
+    """
+    name, words = _letters(covariate.name), {_letters(word) for word in covariate.meaning.split()}
+    words |= {_letters(covariate.meaning)}
+    for other in others:
+        own = _letters(other)
+        longer = len(name) > 1 and (own.startswith(name) or own.endswith(name))
+        spelt = len(own) > 3 and (own in words or sorted(own) == sorted(name))
+        if longer or spelt or own == name:
+            return other
+    found = nearest(covariate.name, others) if len(name) > 1 else ""
+    return next((other for other in others if f"'{other}'" in found), None)
+
+
+def warn_of_near(who: str, model: Any, columns: Sequence[str]) -> None:
+    """Warn if a covariate of the model has no column, but one of nearly its name is left aside."""
+    others = [c for c in columns if c not in model.covariates and c not in model.parameters]
+    for name, covariate in model.covariates.items():
+        near = None if name in columns else near_column(covariate, others)
+        if near is not None:
+            text = (
+                f"{who}: there is no column {name}, so its reference {covariate.reference:g} {covariate.unit}".rstrip()
+            )
+            warnings.warn(DataWarning(f"{text} is taken; is {near!r} meant? Then rename it"), stacklevel=4)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).casefold()

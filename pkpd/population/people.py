@@ -11,9 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PopulationError
-from pkpd.population.columns import Correlations, Source, check_labels, check_range, count, factor, fill
+from pkpd.population.columns import (
+    Correlations,
+    Source,
+    check_covariate,
+    check_labels,
+    check_people,
+    check_range,
+    count,
+    factor,
+    fill,
+    warn_of_near,
+)
 from pkpd.population.joining import join
-from pkpd.population.resampling import resampled
+from pkpd.population.resampling import columns_of, resampled
 from pkpd.population.table import Series, read_table
 from pkpd.randomness import COVARIATES, ETAS, KAPPAS, PARAMETERS, check_seed, correlate, normals, uniforms_at
 
@@ -123,7 +134,9 @@ class Population:
         Raises
         ------
         PopulationError
-            If the population is empty, a name is unknown, a value not finite, or a matrix not positive definite.
+            If the population is empty, a name is unknown, a value not finite or none that the covariate or parameter
+            can have (a distribution that reaches there is to be limited with ``low`` and ``high``), or a matrix is not
+            positive definite.
 
         Examples
         --------
@@ -153,6 +166,7 @@ class Population:
                 raise PopulationError(
                     f"{who}: covariate {', '.join(both)} is both given and resampled; drop one of them"
                 )
+            warn_of_near(f"{who}: resample", model, [*columns_of(resample), *given])
             given |= rows
         values = fill(source, "parameter", parameters or {}, tuple(model.parameters), PARAMETERS)
         named = check_labels(who, labels, n)
@@ -164,7 +178,7 @@ class Population:
             seed=source.seed,
             index=index,
             etas=etas,
-            covariates=_complete(model, given, n),
+            covariates=_complete(model, who, given, named),
             parameters=values,
             **_common(model, who, n_occasions),
         )
@@ -183,12 +197,13 @@ class Population:
         source = Source(who, 0, np.arange(n))
         given = fill(source, "covariate", covariates or {}, tuple(model.covariates), COVARIATES)
         common = _common(model, who, 1)
+        labels = check_labels(who, None, n)
         return cls(
-            labels=check_labels(who, None, n),
+            labels=labels,
             seed=0,
             index=source.index,
             etas=np.zeros((n, len(model.etas))),
-            covariates=_complete(model, given, n),
+            covariates=_complete(model, who, given, labels),
             given_kappas=np.zeros((n, 1, len(model.iov_etas))),
             **common,
         )
@@ -204,33 +219,36 @@ class Population:
         model : Model
         table : data frame or dict of columns
             Columns are covariates, parameters (individual typical values) and ``ETA_<parameter>``; effects without a
-            column are 0. With a column ``TIME`` a subject has several rows, in order of time, and a covariate that
-            changes between them varies in time.
+            column are 0, covariates without one have the model's reference value. With a column ``TIME`` a subject has
+            several rows, in order of time, and a covariate that changes between them varies in time.
         id : str
             Column of subject labels; without it subjects are numbered.
         ignore : bool
-            Whether other columns are left aside instead of refused.
+            Whether other columns are left aside instead of refused; one that differs from a name of the model in case
+            only is refused.
         n_occasions, seed : int
             As in :meth:`draw`.
 
         Raises
         ------
         PopulationError
-            If a column is unknown, a subject comes twice, a value is no finite number, or TIME does not rise.
+            If a column is unknown, a subject comes twice, a value is no finite number or none that the model allows,
+            or TIME does not rise.
         """
         who = f"population of '{model.name}'"
         content = read_table(model, table, id, ignore)
-        n = len(content.labels)
-        return cls(
+        people = cls(
             labels=content.labels,
             seed=check_seed(seed),
-            index=np.arange(n),
+            index=np.arange(len(content.labels)),
             etas=content.etas,
-            covariates=_complete(model, content.covariates, n),
+            covariates=_complete(model, who, content.covariates, content.labels),
             parameters=content.parameters,
             varying=content.varying,
             **_common(model, who, n_occasions),
         )
+        check_people(who, model, people)
+        return people
 
     @property
     def n(self) -> int:
@@ -339,8 +357,11 @@ class Population:
         return "\n".join(lines)
 
 
-def _complete(model: Model, given: Mapping[str, Floats], n: int) -> dict[str, Floats]:
-    return {k: given[k] if k in given else np.full(n, c.reference) for k, c in model.covariates.items()}
+def _complete(model: Model, who: str, given: Mapping[str, Floats], labels: NDArray[Any]) -> dict[str, Floats]:
+    """Return all covariates of the model, its reference where none is given; others than it allows are refused."""
+    for name, values in given.items():
+        check_covariate(who, model.covariates[name], values, labels)
+    return {k: given[k] if k in given else np.full(len(labels), c.reference) for k, c in model.covariates.items()}
 
 
 def _common(model: Model, who: str, n_occasions: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PopulationError, nearest
-from pkpd.population.columns import check_finite, check_range, label_array, numbers
+from pkpd.population.columns import check_finite, check_range, label_array, numbers, warn_of_near
 from pkpd.population.resampling import columns_of
 
 __all__ = ["TableContent", "read_table"]
@@ -90,9 +90,13 @@ def _check_ids(who: str, ids: NDArray[Any], id: str) -> None:
 
 def _check_names(who: str, model: Any, columns: dict[str, Any], id: str, ignore: bool) -> None:
     strange = [c for c in columns if _target(model, c) is None]
-    if not strange or ignore:
-        return
     known = [*model.covariates, *model.parameters, *(f"ETA_{e}" for e in model.etas), id, "TIME"]
+    if ignore:
+        folded = {k.casefold() for k in known if k not in columns}
+        strange = [c for c in strange if c.casefold() in folded]
+    if not strange:
+        warn_of_near(who, model, list(columns))
+        return
     hints = ", ".join(f"'{c}'{nearest(c, known)}" for c in strange)
     raise PopulationError(
         f"{who}: unknown columns {hints}; known are {', '.join(known)}; ignore=True leaves the others aside"

@@ -15,6 +15,7 @@ import numpy as np
 from pkpd.dosing.events import EventTable
 from pkpd.errors import PkpdError, PopulationError
 from pkpd.model.model import Model
+from pkpd.population.columns import check_people
 from pkpd.population.people import Population
 from pkpd.simulation import dataset, grid, rows
 from pkpd.simulation.arguments import (
@@ -26,6 +27,7 @@ from pkpd.simulation.arguments import (
     threads_from,
     times_from,
 )
+from pkpd.simulation.covariates import in_order, table_notes
 from pkpd.simulation.doses import records_of
 from pkpd.simulation.failures import describe, dose_fault, report
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
@@ -265,6 +267,8 @@ def _simulate_table(
             f"simulate: the population has {people.n} subjects, the data set {table.n_subjects}; "
             f"draw n={table.n_subjects}"
         )
+    notes: list[str] = []
+    people = in_order(people, table, notes)
     _check_people(model, people)
     if model.iov_etas and "OCC" in table.frame.columns:
         column = table.frame["OCC"].to_numpy()
@@ -274,6 +278,7 @@ def _simulate_table(
     values = {q.name: np.empty(len(table)) for q in job.chosen}
     status, when = np.zeros(table.n_subjects, np.int64), np.zeros(table.n_subjects)
     tasks = rows.table_blocks(model, job.kernel, table, people, size)
+    notes += table_notes(model, table, None if population is None else people)
 
     def work(task: tuple[slice, slice, Any, np.ndarray]) -> None:
         span, subjects, block, inputs = task
@@ -290,7 +295,7 @@ def _simulate_table(
         noisy = add_residuals(model, row_values, people.seed if seed is None else seed, np.arange(len(table)), 0)
         values |= {n: v[:, 0] for n, v in noisy.items()}
     report(model, status, when, lambda i: f"ID {table.labels[i]}", lambda i: _values(job, people, i), job.on_failure)
-    return dataset.rows_dataset(model, job.chosen, values, status, table, _notes(job))
+    return dataset.rows_dataset(model, job.chosen, values, status, table, _notes(job), notes)
 
 
 def _check_people(model: Model, people: Population) -> None:
@@ -299,6 +304,7 @@ def _check_people(model: Model, people: Population) -> None:
             f"simulate: the population was drawn for random effects on {', '.join(people.eta_names) or 'nothing'}, "
             f"model '{model.name}' has them on {', '.join(model.etas) or 'nothing'}; draw it for this model"
         )
+    check_people("simulate", model, people)
 
 
 def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | None = None) -> Result:

@@ -116,6 +116,8 @@ def named_from(model: Model, regimen: Regimens, population: Population | None) -
                     f"simulate: regimen {name!r} has {len(each)} regimens for {n} subjects; "
                     "give one for all or one per subject"
                 )
+        if str(name) in out:
+            raise RegimenError(f"simulate: two regimens are named {str(name)!r}; name them apart")
         out[str(name)] = [bound(model, r) for r in each]
     if not out:
         raise RegimenError("simulate: the mapping of regimens is empty; give at least one")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.model.names import TAKEN
 from pkpd.simulation.kernels import Quantity
 from pkpd.solve.status import Status
 
@@ -95,17 +96,40 @@ def rows_dataset(
     status: np.ndarray,
     table: EventTable,
     settings: dict[str, Any],
+    notes: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Return outputs over the rows of a data set, with its columns as coordinates."""
+    """Return outputs over the rows of a data set, with its columns as coordinates.
+
+    A column that is named like a variable of the result, as in a simulated table that is read again, has ``_table``
+    behind its name; ``notes`` among the attributes say so, beside the given ones.
+    """
     import xarray as xr
 
+    columns = [str(name) for name in table.frame.columns]
+    taken = {*values, *(f"d{q.name}" for q in chosen), *TAKEN, "parameter", "parameter_units"} - {"ID", "TIME"}
+    names = _free_names(columns, taken)
+    moved = [f"column {old} of the data is {new} here" for old, new in names.items() if old != new]
     coords: dict[str, Any] = {}
-    for name in table.frame.columns:
+    for name in columns:
         column = table.frame[name].to_numpy()
         if column.dtype.kind == "O":
             column = np.array([str(v) for v in column])
-        coords[str(name)] = ("row", column, {"units": model.time_unit} if name == "TIME" else {})
+        coords[names[name]] = ("row", column, {"units": model.time_unit} if name == "TIME" else {})
     data: dict[str, Any] = {n: ("row", array, variable_attributes(n, chosen)) for n, array in values.items()}
     data["status"] = ("subject", status, status_attributes())
     coords["subject"] = ("subject", np.asarray(table.labels))
-    return xr.Dataset(data, coords, {"model": model.name, "title": model.title} | settings)
+    attrs = {"model": model.name, "title": model.title} | settings
+    if notes or moved:
+        attrs["notes"] = "\n".join([*notes, *moved])
+    return xr.Dataset(data, coords, attrs)
+
+
+def _free_names(columns: Sequence[str], taken: Set[str]) -> dict[str, str]:
+    """Return for each column the name under which it stands beside names that are taken."""
+    out: dict[str, str] = {}
+    for name in columns:
+        new = name
+        while new in taken or (new != name and new in columns):
+            new += "_table"
+        out[name] = new
+    return out

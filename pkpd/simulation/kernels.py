@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import ModelError, nearest
 from pkpd.graph.nodes import Node, symbol
+from pkpd.model.names import TAKEN
 from pkpd.solve.kernel import Equations, Kernel
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
     if not names:
         raise ModelError(
             f"model '{model.name}': no output is asked for; name outputs or states, e.g. outputs={list(known)[:1]}"
+        )
+    if taken := [n for n in names if n in TAKEN]:
+        raise ModelError(
+            f"model '{model.name}': individual parameter '{taken[0]}' has a name that results need themselves; "
+            "rename it"
         )
     return [known[n] for n in dict.fromkeys(names)]
 

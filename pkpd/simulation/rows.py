@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.errors import DataError
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
+from pkpd.simulation.covariates import match_covariates, problems_of
 from pkpd.simulation.doses import table_records
 from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.solve.block import Block
@@ -23,26 +23,22 @@ __all__ = ["table_blocks", "table_courses"]
 
 
 def table_courses(model: Model, table: EventTable) -> Courses | None:
-    """Return the covariates (and occasions, column OCC) of a data set that the model uses, or None if it uses none."""
-    names = tuple(n for n in model.covariates if n in table.frame.columns)
+    """Return the covariates (and occasions, column OCC) of a data set that the model uses, or None if it uses none.
+
+    Raises
+    ------
+    DataError
+        If a covariate holds text, is missing, or has a value that it cannot have, with rows; or a column is named like
+        a covariate but for the case.
+    """
+    problems = problems_of(table)
+    found, _ = match_covariates(model, table, problems)
+    problems.raise_if_any()
     occasions = "OCC" in table.frame.columns and bool(model.iov_etas)
-    if not names and not occasions:
+    if not found and not occasions:
         return None
-    rows = len(table.frame)
-    values = np.empty((rows, len(names)))
-    for k, name in enumerate(names):
-        column = table.frame[name]
-        if column.dtype.kind not in "biuf":
-            raise DataError(f"{table.name}: covariate {name} of model '{model.name}' holds text; give numbers")
-        values[:, k] = column.to_numpy(np.float64)
-    bad = np.argwhere(~np.isfinite(values))
-    if bad.size:
-        r, k = bad[0]
-        raise DataError(
-            f"{table.name}: covariate {names[k]} is missing in {bad.shape[0]} rows (first: row {r + 1}, "
-            f"ID {table.frame['ID'].iloc[r]}, TIME {table.frame['TIME'].iloc[r]:g}); fill it, for instance by carrying "
-            "the last value forward"
-        )
+    names, rows = tuple(found), len(table.frame)
+    values = np.column_stack(list(found.values())) if found else np.empty((rows, 0))
     subject = np.repeat(np.arange(table.n_subjects), np.diff(table.starts))
     occasion = np.zeros(rows, np.int64)
     if occasions:

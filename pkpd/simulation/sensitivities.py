@@ -88,6 +88,12 @@ def sensitivities(
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"sensitivities: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
     chosen, names = quantities(model, outputs), _names(model, wrt)
+    asked = {q.name for q in chosen}
+    if clash := [q.name for q in chosen if f"d{q.name}" in asked]:
+        raise ModelError(
+            f"sensitivities: 'd{clash[0]}' is both an output and the derivative of '{clash[0]}'; ask for one of them "
+            "in outputs"
+        )
     size = max(1, STATES // len(model.states) - 1)
     parts = []
     for first in range(0, len(names), size):
