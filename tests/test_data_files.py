@@ -123,6 +123,10 @@ REFUSED = {
     "dates that disagree": ("ID,TIME\n1,13/1/2023 8:00\n1,1/14/2023 9:00\n", "is the day or the month first"),
     "zones in some rows": ("ID,TIME\n1,2023-01-05T08:00Z\n1,2023-01-05T09:00\n",
         "give the time zone in every row, or in none"),
+    "dates and times without separators in TIME": ("ID,TIME\n1,202301050800\n1,202301050900\n", "TIME holds dates"),
+    "dates twice": ("ID,DATE,TIME\n1,1/5/2023,2023-01-05 08:00\n", "TIME holds dates itself: leave DATE out"),
+    "a time of day in DATE": ("ID,DATE,TIME\n1,2023-01-05 08:30,0\n", "a date with a time of day goes into TIME"),
+    "hours with their unit": ("ID,TIME\n1,2 h\n", "TIME holds text .*; write hours, 10:30 or 2023-01-05 10:30"),
     "six digits": ("ID,DATE,TIME\n1,230105,0\n", "DATE is not understood"),
     "a month in another tongue": ("ID,DATE,TIME\n1,5-Okt-2023,0\n", "DATE is not understood"),
 }  # fmt: skip
@@ -197,6 +201,8 @@ TIMES = {
         "Europe/Berlin"),
     "Python": [datetime.datetime(2023, 1, d, h, m) for d, h, m in ((5, 8, 0), (5, 9, 30), (6, 8, 0))],
     "timedelta": pd.to_timedelta([0, 90, 1440], unit="min"),
+    "timedelta of Python": pd.Series([datetime.timedelta(minutes=m) for m in (0, 90, 1440)], dtype=object),
+    "SAS through pandas": [b"2023-01-05 08:00", b"2023-01-05 09:30", b"2023-01-06 08:00"],
 }  # fmt: skip
 
 
@@ -205,11 +211,36 @@ def test_times_are_read(times, tmp_path):
     frame = LONG.assign(TIME=times)
     for unit in ("h", "d"):
         assert read_events(frame, time_unit=unit).frame["TIME"].tolist() == pytest.approx([0, 1.5, 24], abs=1e-12)
-    if not hasattr(times, "total_seconds"):
-        frame.to_csv(tmp_path / "a.csv", index=False)
-        table = read_events(tmp_path / "a.csv")
+    if isinstance(times, list) and isinstance(times[0], bytes):
+        return
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for unit in ("h", "d"):
+        table = read_events(tmp_path / "a.csv", time_unit=unit)
         assert table.frame["TIME"].tolist() == pytest.approx([0, 1.5, 24], abs=1e-12)
-        assert "WHEN" in table.frame
+    assert ("WHEN" in table.frame) == ("day" not in str(frame["TIME"].iloc[-1]))
+
+
+def test_orders_that_may_be_meant_otherwise_are_told():
+    table = read_events(pd.DataFrame({"ID": 1, "DATE": ["5.1.2023", "6.1.2023"], "TIME": 0}))
+    assert table.frame["TIME"].tolist() == [0, 31 * 24]
+    note = "DATE is read as month-day-year, as NONMEM does (5.1.2023); DAT1 is day-month-year"
+    assert note in table.notes
+    table = read_events(pd.DataFrame({"ID": 1, "DATE": ["5/1/2023", "5/30/2023"], "TIME": 0}))
+    assert note.split(",")[0] not in " ".join(table.notes)
+
+
+def test_numbers_that_are_likely_dates_are_told():
+    for times, text in (([44931.33, 44931.5], "time_unit='d'"), ([1672905600, 1672909200], "if it counts seconds")):
+        assert any(text in note for note in read_events(pd.DataFrame({"ID": 1, "TIME": times})).notes)
+    assert not any(
+        "TIME" in note for note in read_events(pd.DataFrame({"ID": 1, "TIME": [0, 50000.0], "EVID": 0})).notes
+    )
+
+
+def test_texts_of_sas_are_texts():
+    table = read_events(pd.DataFrame({"ID": [b"01", b"1"], "TIME": 0, "SITE": [b"\xc4", "é".encode()]}))
+    assert table.labels.tolist() == ["01", "1"]
+    assert table.frame["SITE"].tolist() == ["Ä", "é"]
 
 
 def test_a_change_of_the_clock_is_no_time():
@@ -267,6 +298,7 @@ def test_codes_for_missing_values_are_told(read):
         note.startswith("WT is -99 in 1 row: if that stands for a missing value, read with missing=") for note in notes
     )
     assert not any(note.startswith("BE") for note in notes)
+    assert any(note.startswith("DV is -99 in 1 row") for note in read("ID,TIME,DV\n1,0,-99\n1,1,3\n").notes)
 
 
 def test_changing_covariates_are_told(read):

@@ -236,7 +236,7 @@ def test_other_marks_for_missing(read):
          "number the model's states from 1, or name them"),
         ("ID,DAT1,TIME\n1,2/30/2024,0\n",
          "trial.csv: DAT1 is not understood in 1 row (first: row 1, line 2, ID 1, TIME 0, DAT1 2/30/2024); "
-         "DAT1 is day-month-year, or a day number throughout"),
+         "DAT1 is day-month-year, or a day number throughout; a date with a time of day goes into TIME"),
         ("ID,DATE,TIME\n1,1,25:00\n",
          "trial.csv: TIME is not understood in 1 row (first: row 1, line 2, ID 1, TIME 25:00); "
          "write 10:30, 10:30:15 or hours"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,11 @@ import numpy as np
 from pkpd.dosing.checks import Problems, check_rows, clock_of
 from pkpd.dosing.clock import on_calendar, relative, translate
 from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers
-from pkpd.dosing.dates import looks_like_dates
+from pkpd.dosing.dates import duration_hours, looks_like_dates
 from pkpd.dosing.fields import BLANKS
 from pkpd.dosing.foreign import other_programs
 from pkpd.dosing.identity import identifiers
-from pkpd.dosing.notices import comma_hint, noticed, text_note, text_remedy
+from pkpd.dosing.notices import comma_hint, noticed, odd_times, text_note, text_remedy
 from pkpd.dosing.source import Source
 from pkpd.dosing.words import HOURS
 from pkpd.errors import DataError
@@ -60,10 +60,11 @@ def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str, d
     if decimal not in (".", ","):
         raise DataError(f"{source.name}: decimal must be '.' or ',', got {decimal!r}")
     columns = named_columns(source.name, source.names, source.columns, rename)
-    for old, name in zip(source.names, final_names(source.names, rename), strict=True):
-        if old in source.hours:
-            columns[name] = columns[name] / float(HOURS[time_unit])
+    in_hours = {
+        new for old, new in zip(source.names, final_names(source.names, rename), strict=True) if old in source.hours
+    }
     _stripped(columns)
+    _elapsed(columns, in_hours, float(HOURS[time_unit]))
     problems = Problems(source.name, columns, source.row, source.line)
     notes = list(source.notes)
     _typed_id(columns, problems, source.nonmem)
@@ -138,6 +139,17 @@ def _stripped(columns: dict[str, np.ndarray]) -> None:
             columns[name] = np.array([None if v is None else str(v).strip(BLANKS) for v in values], dtype=object)
 
 
+def _elapsed(columns: dict[str, np.ndarray], in_hours: Set[str], unit: float) -> None:
+    """Turn durations (of pandas, or texts such as ``1 days 06:00:00``) into numbers of the table's unit of time."""
+    for name in in_hours & columns.keys():
+        columns[name] = columns[name] / unit
+    for name in ("TIME", "II", "TINF"):
+        if name in columns and columns[name].dtype == object:
+            hours = duration_hours(columns[name].tolist())
+            if hours is not None:
+                columns[name] = np.array(hours) / unit
+
+
 def _typed_id(columns: dict[str, np.ndarray], problems: Problems, nonmem: bool) -> None:
     """Turn ID into whole numbers where every one reads back as the same text; 007 and 3.10 stay text."""
     ids = columns["ID"]
@@ -170,8 +182,12 @@ def _calendar(
     missing = np.array([value is None for value in time]) if time.dtype == object else np.isnan(time)
     problems.add(missing, "TIME is missing", "give the time of every row")
     order = {"DATE": "month-day-year", "DAT1": "day-month-year", "DAT2": "year-month-day", "DAT3": "year-day-month"}
-    remedy = f"{kind} is {order[kind]}, or a day number throughout"
-    problems.add(found.bad_date, f"{kind} is not understood", remedy, [kind])
+    problems.add(
+        found.bad_date,
+        f"{kind} is not understood",
+        f"{kind} is {order[kind]}, or a day number throughout; a date with a time of day goes into TIME",
+        [kind],
+    )
     problems.add(found.bad_time & ~missing, "TIME is not understood", found.remedy)
     problems.raise_if_any()
     notes += found.notes
@@ -180,7 +196,7 @@ def _calendar(
         del columns[kind]
     if found.stamp is not None:
         columns["WHEN"] = found.stamp
-    made = f"{kind} and TIME" if dates else "the times of day"
+    made = f"{kind} and TIME" if dates else "the times of day" if found.stamp is None else "the dates in TIME"
     notes.append(f"TIME is hours since each subject's first record, from {made}")
     return "date" if dates or found.stamp is not None else "clock"
 
@@ -206,7 +222,9 @@ def _typed(columns: dict[str, np.ndarray], problems: Problems, notes: list[str],
             columns[name] = values
     if columns["TIME"].dtype != object:
         dates = np.full(len(columns["TIME"]), looks_like_dates(columns["TIME"]))
-        problems.add(dates, "TIME holds dates", "give them as DAT2 (20230105), and the time of day in TIME")
+        remedy = "give them as DAT2 (20230105) and the time of day (8:30) in TIME, or write 2023-01-05 08:30 in TIME"
+        problems.add(dates, "TIME holds dates", remedy)
+        notes += odd_times(columns["TIME"])
 
 
 def _complete(columns: dict[str, np.ndarray], problems: Problems, notes: list[str]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.dosing.dates import Stamp, day_of, order_of, stamp_day, stamp_of
+from pkpd.dosing.dates import ORDER, Stamp, ambiguous, day_of, order_of, stamp_day, stamp_of
 
 __all__ = ["Calendar", "hour_of", "on_calendar", "relative", "translate"]
 
@@ -111,8 +111,15 @@ def translate(date: np.ndarray | None, kind: str, time: np.ndarray) -> Calendar:
     full = day > 100_000
     bad_date = np.isnan(day) | (full != full[0])
     outside = ~bad_time & ((hour > 24) | (hour < 0))
+    remedy, notes = _CLOCK, []
+    if any(text is not None and _stamp(text) is not None for text in times[bad_time]):
+        remedy = f"TIME holds dates itself: leave {kind} out"
+    parted = [text for text in _as_text(date) if text is not None and ambiguous(text)]
+    if ORDER[kind] in _WORDS and parted and order_of(parted) != ORDER[kind]:
+        other = "DAT1 is day-month-year" if kind == "DATE" else "DATE is month-day-year"
+        notes.append(f"{kind} is read as {_WORDS[ORDER[kind]]}, as NONMEM does ({parted[0]}); {other}")
     stamp = _iso(day, hour) if full.all() and not (bad_date | bad_time).any() else None
-    return Calendar(_hours(day, hour), bad_date, bad_time | outside, stamp)
+    return Calendar(_hours(day, hour), bad_date, bad_time | outside, stamp, remedy, tuple(notes))
 
 
 def _stamped(stamps: list[Stamp | None]) -> Calendar:

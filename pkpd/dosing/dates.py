@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["ORDER", "Stamp", "day_of", "looks_like_dates", "order_of", "stamp_day", "stamp_of"]
+__all__ = [
+    "ORDER",
+    "Stamp",
+    "ambiguous",
+    "day_of",
+    "duration_hours",
+    "looks_like_dates",
+    "order_of",
+    "stamp_day",
+    "stamp_of",
+]
 
 ORDER = {"DATE": "mdy", "DAT1": "dmy", "DAT2": "ymd", "DAT3": "ydm"}
 """Order of month, day and year in NONMEM's date columns."""
@@ -25,6 +36,7 @@ _STAMP = re.compile(
     r"|\d{1,2}(?:\.\d+)?)"
     r"\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
 )
+_DURATION = re.compile(r"(?:(-?\d+) days?,? *(?:\+ *)?)?(?:(\d+):(\d{2})(?::(\d{2}(?:\.\d+)?))?)?")
 _PARTED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2\d{2,4}")
 
 
@@ -62,6 +74,11 @@ def _offset(zone: str | None) -> float | None:
     return -hours if zone[0] == "-" else hours
 
 
+def ambiguous(text: str) -> bool:
+    """Whether a date is written in numbers with the year last, so that day and month are told by their order only."""
+    return _PARTED.fullmatch(text) is not None
+
+
 def order_of(dates: Iterable[str]) -> str | None:
     """Return how numbers before the year are ordered, ``mdy`` or ``dmy``; None if the dates do not tell or disagree.
 
@@ -90,7 +107,7 @@ def stamp_day(date: str, order: str | None) -> int | None:
     >>> stamp_day("1/5/2023", None), stamp_day("1/5/2023", "dmy") == stamp_day("2023-05-01", None)
     (None, True)
     """
-    if _PARTED.fullmatch(date) is not None:
+    if ambiguous(date):
         return None if order is None else day_of(date, order)
     compact = date.isdecimal() and not 1900 <= int(date[:4]) < 2100
     return None if compact else day_of(date, "dmy")
@@ -173,8 +190,29 @@ def _day(given: dict[str, str]) -> int | None:
         return None
 
 
+def duration_hours(texts: Sequence[str | None]) -> list[float] | None:
+    """Return durations, as Python and pandas write them, in h (NaN where missing); None if some are others.
+
+    Examples
+    --------
+    >>> duration_hours(["0 days 01:30:00", None, "1 day, 6:00:00"]), duration_hours(["10:30", "11:00"])
+    ([1.5, nan, 30.0], None)
+    """
+    found = [None if text is None else _DURATION.fullmatch(text) for text in texts]
+    if not any(match is not None and match[1] for match in found):
+        return None
+    if any(match is None and text is not None for match, text in zip(found, texts, strict=True)):
+        return None
+    return [
+        math.nan
+        if m is None
+        else 24.0 * int(m[1] or 0) + int(m[2] or 0) + (int(m[3] or 0) + float(m[4] or 0) / 60) / 60
+        for m in found
+    ]
+
+
 def looks_like_dates(numbers: Iterable[float]) -> bool:
-    """Whether all numbers are dates without separators, such as 20230105.
+    """Whether all numbers are dates without separators, such as 20230105, perhaps with a time: 202301050830.
 
     Examples
     --------
@@ -183,5 +221,6 @@ def looks_like_dates(numbers: Iterable[float]) -> bool:
     """
     texts = [f"{number:.0f}" if float(number).is_integer() else "" for number in numbers]
     return bool(texts) and all(
-        len(text) == 8 and 1900 <= int(text[:4]) < 2100 and day_of(text, "DAT2") is not None for text in texts
+        len(text) in (8, 10, 12, 14) and 1900 <= int(text[:4]) < 2100 and day_of(text[:8], "DAT2") is not None
+        for text in texts
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.errors import DataError
 
-__all__ = ["identifiers", "label_text", "label_texts"]
+__all__ = ["identifiers", "label_text", "label_texts", "plain_text"]
 
 _INT64 = 2**63
 _EXACT = {2: 2**11, 4: 2**24}
@@ -29,6 +29,8 @@ def label_text(value: Any) -> str:
     >>> label_text(7), label_text(7.0), label_text("007"), label_text(3.25)
     ('7', '7', '007', '3.25')
     """
+    if isinstance(value, bytes):
+        return plain_text(value)
     if not isinstance(value, (float, np.floating)):
         return str(value.item()) if isinstance(value, np.generic) else str(value)
     if not float(value).is_integer():
@@ -40,6 +42,22 @@ def label_text(value: Any) -> str:
             "(pandas: dtype={'ID': str})"
         )
     return str(int(value))
+
+
+def plain_text(value: Any) -> str:
+    """Return the text of a cell; bytes, as pandas reads them from SAS, are UTF-8 or Latin-1.
+
+    Examples
+    --------
+    >>> plain_text(b"M"), plain_text(7)
+    ('M', '7')
+    """
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def label_texts(values: Iterable[Any]) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["CODES", "comma_hint", "noticed", "text_note", "text_remedy"]
+__all__ = ["CODES", "comma_hint", "noticed", "odd_times", "text_note", "text_remedy"]
 
 CODES = (-9.0, -99.0, -99.9, -999.0, -999.9, -9999.0)
 """Numbers that often stand for a missing value."""
@@ -41,6 +41,8 @@ def text_remedy(name: str, texts: Sequence[str], decimal: str) -> str:
             "a datum below the limit of quantification is written as CENS=1 with the limit as DV (or missing DV and a "
             "column LLOQ), one above as CENS=-1; MDV=1 leaves it out"
         )
+    if name == "TIME":
+        return "write hours, 10:30 or 2023-01-05 10:30; missing values are marked with missing=..."
     return "numbers are needed; missing values are marked with missing=..."
 
 
@@ -57,6 +59,19 @@ def text_note(name: str, texts: Sequence[str], decimal: str) -> str:
     return f"{name} is text ({shown}): no covariate{remedy}"
 
 
+def odd_times(time: np.ndarray) -> list[str]:
+    """Return a note on numbers in TIME that are likely dates counted in days or seconds."""
+    known = time[np.isfinite(time)]
+    if not known.size:
+        return []
+    low, high = float(known.min()), float(known.max())
+    if low >= 36_526 and high < 55_000:
+        return [f"TIME runs from {low:g} to {high:g}: if these are dates of Excel (days), read with time_unit='d'"]
+    if low > 1e8:
+        return [f"TIME begins at {low:g}: if it counts seconds, divide it by 3600 and read it as hours"]
+    return []
+
+
 def noticed(
     columns: Mapping[str, np.ndarray], starts: np.ndarray, labels: np.ndarray, covariates: Sequence[str]
 ) -> list[str]:
@@ -71,7 +86,7 @@ def noticed(
     covariates : sequence of str
     """
     notes = [*_again(columns["ID"][starts[:-1]], labels), *_undosed(columns)]
-    coded = [name for name in covariates if (code := _code(columns[name])) is not None]
+    coded = [name for name in ("DV", *covariates) if name in columns and (code := _code(columns[name])) is not None]
     for name in coded:
         code, values = _code(columns[name]), columns[name]
         n = int((values == code).sum())

@@ -14,7 +14,7 @@ import numpy as np
 from pkpd.dosing.columns import SUBJECTS, TIMES
 from pkpd.dosing.decode import decoded
 from pkpd.dosing.fields import BLANKS, Quoted, Record, records, shape_of
-from pkpd.dosing.identity import label_texts
+from pkpd.dosing.identity import label_texts, plain_text
 from pkpd.errors import DataError
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def _column(series: Any, marks: set[str]) -> np.ndarray:
     if kind == "m":
         return (pd.to_timedelta(series) / pd.Timedelta(hours=1)).to_numpy(dtype=np.float64)
     absent = series.isna().to_numpy()
-    values = ["" if out else str(value) for value, out in zip(series, absent, strict=True)]
+    values = ["" if out else plain_text(value) for value, out in zip(series, absent, strict=True)]
     return _texts(values, marks | {""})
 
 

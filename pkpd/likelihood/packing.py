@@ -155,6 +155,8 @@ def _faults(model: Model, subjects: Sequence[Subject], origin: np.ndarray) -> It
                     yield who, f"the model has no {what} '{name}'{nearest(name, known)}"
                 elif not np.isfinite(value):
                     yield who, f"{what} {name} must be finite, got {value}"
+                elif what == "covariate" and model.covariates[name].forbidden(np.array([value], np.float64)).any():
+                    yield who, f"covariate {name} must be {model.covariates[name].allowed}, got {value:g}"
         for term in subject.terms:
             for fault in faults_of(term, kinds, grades, float(start)):
                 yield f"{who}, term '{term.name}'", fault
