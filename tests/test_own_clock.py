@@ -40,8 +40,8 @@ def test_a_schedule_in_words_begins_at_the_patients_own_first_dose(record):
     low, high = found.dataset.attrs["days"]
     assert low <= -5  # all of his observations
     assert high >= 36  # and five days of treatment
-    assert "day of strati2020: window -5 to 36" in repr(found)
-    assert "begin on day of strati2020 31, the patient's own first dose of anakinra" in repr(found)
+    assert "window: days -5 to 36 of strati2020" in repr(found)
+    assert "begin on day 31 of strati2020, the patient's own first dose of anakinra" in repr(found)
     later = pkpd.compare(record, ARMS, start=24.0 * 39, **asked)
     assert later.dataset.attrs["start"] == 936.0
 
@@ -77,8 +77,8 @@ def test_days_are_those_of_the_report(record, given):
     assert (settled[met == 0] > 23).all()
     assert (settled[(met == 1) & np.isfinite(settled)] <= 23).mean() > 0.9
     assert "CRP_day_below_10 [day of villegas2020]" in found.table().columns
-    with pytest.raises(PkpdError, match=r"outside the window, which is day of villegas2020 0 to 31; day 40 after the "
-                       r"start is day of villegas2020 64"):  # fmt: skip
+    with pytest.raises(PkpdError, match=r"outside the window, which is days 0 to 31 of villegas2020; day 40 after "
+                       r"the start is day 64 of villegas2020"):  # fmt: skip
         pkpd.compare(record, {"given": given}, **asked, targets="CRP < 50 mg/L by day 40", window=(24.0, 768.0))
 
 
@@ -87,7 +87,7 @@ def test_new_patients_of_a_cohort_are_compared_from_their_onset(record):
     low, high = found.dataset.attrs["days"]
     assert low == 0
     assert high >= 5
-    assert "day from the onset: window 0 to" in repr(found)
+    assert "window: days 0 to" in repr(found)
     # Everybody is ill: far above the 2 mg/L of health.
     assert (values(found, "CRP_area", "daily") / (high - low) > 5).all()
     assert (values(found, "CRP_area", "twice") < values(found, "CRP_area", "daily")).mean() > 0.9
@@ -110,8 +110,8 @@ def test_onset_is_found_in_the_equations():
 
 
 def test_healthy_days_are_not_compared(record):
-    with pytest.raises(PkpdError, match=r"there is no disease in the window, day of strati2020 -6 to -1: CRP does not "
-                       r"move .*schedules begin on 31, and observed on -5 to 35"):  # fmt: skip
+    with pytest.raises(PkpdError, match=r"no disease in the window, days -6 to -1 of strati2020: CRP does not move "
+                       r".*schedules begin on day 31 of strati2020, and observations are of"):  # fmt: skip
         pkpd.compare(record, ARMS, patient="strati2020/p3", n=20, window=(0, 120), measures=CRP)
     exposure = pkpd.compare(record, ARMS, patient="strati2020/p3", n=20, window=(0, 120), start=0, measures=["AUC24"])
     assert np.isfinite(values(exposure, "AUC24", "daily")).all()

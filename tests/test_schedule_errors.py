@@ -94,7 +94,7 @@ def test_targets(model):
         PkpdError, match=r"the sign must be .*, got '='; the value must be a number, got 'x'; when must"
     ):
         Target("Cc", "=", "x", "soon")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(PkpdError, match="is about a day outside the window, which is day from time 0 0 to 2"):
+    with pytest.raises(PkpdError, match="is about a day outside the window, which is days 0 to 2 from time 0"):
         compare(model, daily, n=2, targets="Cc < 5 by day 3", window=(0, 48))
     grades = load_model("neurotoxicity")
     with pytest.raises(PkpdError, match="a grade is probable on a day; write 'by day D'"):

@@ -133,7 +133,7 @@ CORRELATED = [Omega(["CL", "V"], [[0.09, 0.03], [0.03, 0.04]])]
             {"model": area_model().replace(omega=CORRELATED), "parameters": ["eta_CL", "eta_V"]},
             "1 pairs of random effects are correlated.*eta_CL with eta_V, covariance 0.03",
         ),
-        ({"model": 3}, "model must be a Model or a function"),
+        ({"model": 3}, "sensitivity takes a function, a Model or a Fit, got int"),
         ({"model": ishigami, "method": "local", "parameters": ISHIGAMI}, "needs a Model"),
         ({"model": ishigami}, "must name its inputs in order"),
         ({"model": ishigami, "parameters": {"a": 1}}, "1 of the ranges"),

@@ -20,6 +20,7 @@ from pkpd.calibration.result import Calibration
 from pkpd.calibration.store import ChainStore
 from pkpd.calibration.study import Study
 from pkpd.errors import PkpdError, nearest
+from pkpd.options import checked
 from pkpd.randomness import check_seed
 
 __all__ = ["calibrate"]
@@ -28,6 +29,7 @@ _METHODS = ("map", "nuts")
 _QUICK = {"chains": 2, "tune": 250, "draws": 250, "target_accept": 0.85}
 
 
+@checked
 def calibrate(
     study: Study | str | os.PathLike[str],
     method: str = "map",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,29 +12,25 @@ import numpy as np
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
-from pkpd.fit.complete import Complete, repeated
-from pkpd.fit.layout import Layout
-from pkpd.fit.objective import factor_of
+from pkpd.fit.complete import repeated
+from pkpd.fit.patient import people_of, sample, vectors_of
+from pkpd.fit.plausible import contradictions_of
 from pkpd.fit.problem import Problem, pose
-from pkpd.fit.saem_chains import occasions_of
+from pkpd.fit.result import Fit
 from pkpd.fit.sampled import Sampled
-from pkpd.fit.simulation import estimate_draws
-from pkpd.population.people import Population
+from pkpd.options import checked
 from pkpd.randomness import check_seed
+from pkpd.simulation.source import History, model_from
 from pkpd.simulation.weighted import WeightedPeople, effective, normalised, weighted_quantiles
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from pkpd.fit.result import Fit
+    from pkpd.model.model import Model
 
 __all__ = ["PatientEstimate", "estimate_individual"]
 
-#: degrees of freedom of the proposals around a mode, and share of draws that comes from the population
-NU, SHARE = 5.0, 0.2
-#: draws of the estimates that share the proposals of a posterior with their uncertainty
-VECTORS = 50
 #: effective draws below which the user is told
 ENOUGH = 100.0
 #: values of -log density within which two modes are one, and above the best beyond which one does not matter
@@ -60,6 +55,8 @@ class PatientEstimate(WeightedPeople):
         Of the draws.
     source, messages
         What the draws are of; what the user should know.
+    observed : frozenset of str
+        Outputs that something was observed of, in this patient or in those of the fit.
     """
 
     problem: Problem
@@ -68,6 +65,7 @@ class PatientEstimate(WeightedPeople):
     predictions: np.ndarray
     source: str
     messages: tuple[str, ...]
+    observed: frozenset[str] = frozenset()
 
     @property
     def regimen(self) -> Regimen:
@@ -96,13 +94,25 @@ class PatientEstimate(WeightedPeople):
         return dict(zip(self.model.etas, np.sqrt(np.diag(self.spread)).tolist(), strict=False))
 
     @property
+    def doses(self) -> Regimen:
+        """What the patient was given."""
+        return self.regimen
+
+    def history(self) -> History:
+        """Return the patient's clock: doses, observations, what a day means."""
+        time = self.problem.data.time
+        seen = (float(time.min()), float(time.max())) if time.size else None
+        return History(given=self.regimen, seen=seen, learned=self.observed, now=self.now, notes=self.contradictions)
+
+    @property
     def covariates(self) -> dict[str, float]:
-        """First value of each covariate."""
-        return {n: float(v[0]) for n, v in self.draws.covariates.items()}
+        """Last value of each covariate: what holds now, and for what comes."""
+        last = {n: float(series[0][1][-1]) for n, series in self.draws.varying.items()}
+        return {n: last.get(n, float(v[0])) for n, v in self.draws.covariates.items()}
 
     @cached_property
     def parameters(self) -> pd.DataFrame:
-        """Individual parameters at the first covariates: ``typical``, ``mode``, ``median`` and central 90%."""
+        """Individual parameters at the last covariates: ``typical``, ``mode``, ``median`` and central 90%."""
         import pandas as pd
 
         typical = self.model.evaluate({}, {}, self.covariates)
@@ -161,32 +171,41 @@ class PatientEstimate(WeightedPeople):
         return simulate(self.model, given, people, times, outputs=outputs, **options)
 
     def __repr__(self) -> str:
-        known = ", ".join(f"{k} {v:g}" for k, v in self.covariates.items()) or "no covariates"
+        known = ", ".join(self._covariate(name) for name in self.covariates) or "no covariates"
         head = [
             f"Patient '{self.name}' ({self.model.name}; {known})",
             f"  {self.problem.data.n_observations} observations up to {self.now:g} h; prior: {self.source}",
             f"  {self.ess:.0f} effective of {self.draws.n} draws",
-            *(f"  {m}" for m in self.messages),
+            *(f"  {m}" for m in (*self.contradictions, *self.messages)),
         ]
         return "\n".join([*head, self.parameters.to_string(float_format=lambda v: f"{v:.4g}")])
 
+    def _covariate(self, name: str) -> str:
+        """Write a covariate's last value, and the first if that was another."""
+        now, first = self.covariates[name], float(self.draws.covariates[name][0])
+        if name not in self.draws.varying or now == first:
+            return f"{name} {now:g}"
+        return f"{name} {now:g} now, {first:g} at first; parameters as of now"
 
+
+@checked
 def estimate_individual(
-    fit: Fit,
+    source: Model | Fit,
     patient: EventTable | pd.DataFrame,
     *,
     draws: int = 2000,
     uncertainty: bool | Sampled | np.ndarray = False,
     seed: int = 0,
 ) -> PatientEstimate:
-    """Estimate one patient given a fit: for therapeutic drug monitoring.
+    """Estimate one patient given a fit or a published model: for therapeutic drug monitoring.
 
     The mode is the empirical Bayes estimate, with residual variances at the individual predictions whatever the method
     of the fit. The posterior is by importance sampling from t distributions around the modes and from the population.
 
     Parameters
     ----------
-    fit : Fit
+    source : Model or Fit
+        Of a model, its values are taken as known, as those of a fit are without ``uncertainty``.
     patient : EventTable or data frame
         Doses, observations and covariates of one patient, as for :func:`pkpd.read_events`.
     draws : int
@@ -221,23 +240,28 @@ def estimate_individual(
     >>> sorted(estimate.ebe), estimate.observations["time"].tolist()
     (['CL', 'V'], [1.0, 6.0, 24.0])
     """
+    instead = "individual(calibration, regimen, levels, cohort=...) takes one"
+    model = model_from(
+        "estimate_individual", source, ("Model", "Fit"),
+        {"Calibration": instead, "Individual": "this is an estimated patient already; give all levels at once"},
+    )  # fmt: skip
+    if uncertainty is not False and not isinstance(source, Fit):
+        raise PkpdError("estimate_individual: a model's values are taken as known: uncertainty needs a Fit")
     if isinstance(draws, bool) or draws < 2:
         raise PkpdError(f"estimate_individual: draws must be at least 2, got {draws}")
     check_seed(seed)
-    table = patient if isinstance(patient, EventTable) else read_events(patient)
+    table = _table_of(patient)
     if table.n_subjects != 1:
         shown = ", ".join(str(v) for v in table.labels[:5])
         raise DataError(
             f"estimate_individual: '{table.name}' has {table.n_subjects} subjects ({shown}), one is estimated at a "
             "time; give table.subject(label)"
         )
-    s = fit.settings
-    given: dict[str, Any] = {k: s[k] for k in ("bloq", "rtol", "atol", "solver")}
-    problem = pose(fit.model, table, **given)
+    problem = pose(model, table, **_settings(source))
     modes, roots, messages = _modes(problem)
     rng = np.random.default_rng([seed, 31])
-    vectors = _vectors(fit, problem, seed, uncertainty)
-    found = _sample(problem, modes, roots, vectors, draws, rng)
+    vectors = vectors_of(source, problem, seed, uncertainty)
+    found = sample(problem, modes, roots, vectors, draws, rng)
     weights = normalised(found.log_posterior)
     name = str(table.labels[0])
     if not weights.any():
@@ -247,13 +271,41 @@ def estimate_individual(
         )
     if effective(weights) < min(ENOUGH, 0.1 * draws):
         messages.append(f"only {effective(weights):.0f} of {draws} draws count: raise draws")
-    about = f"{fit.layout.model.name} fitted to {fit.table.name} by {fit.method}"
-    source = about if uncertainty is False else f"{about}, with the uncertainty of its estimates"
-    people = _people(fit, problem, found)
+    before = normalised(found.log_prior)
+    about = _about(source, uncertainty)
+    before_learned = source.history().learned if isinstance(source, Fit) else None
+    observed = frozenset(map(str, problem.data.output)) | (before_learned or frozenset())
     return PatientEstimate(
-        name, fit.model, people, weights, normalised(found.log_prior), problem, modes[0], roots[0] @ roots[0].T,
-        found.f, source, (*problem.messages, *messages),
+        name, model, people_of(model, problem, found), weights, before, problem, modes[0], roots[0] @ roots[0].T,
+        found.f, about, (*problem.messages, *messages), observed,
+        contradictions=contradictions_of(problem, modes[0], found.f, before),
     )  # fmt: skip
+
+
+def _table_of(patient: Any) -> EventTable:
+    """Return one patient's rows as a table."""
+    import pandas as pd
+
+    if isinstance(patient, EventTable):
+        return patient
+    if isinstance(patient, pd.DataFrame):
+        return read_events(patient)
+    raise DataError(
+        "estimate_individual: patient must be the rows of one patient (doses, levels, covariates), an EventTable from "
+        f"read_events or a data frame, got {type(patient).__name__}; individual(source, regimen, levels) takes a "
+        "Regimen"
+    )
+
+
+def _settings(source: Model | Fit) -> dict[str, Any]:
+    return {k: source.settings[k] for k in ("bloq", "rtol", "atol", "solver")} if isinstance(source, Fit) else {}
+
+
+def _about(source: Model | Fit, uncertainty: bool | Sampled | np.ndarray) -> str:
+    if not isinstance(source, Fit):
+        return f"between-subject variability of {source.name}, its values taken as known"
+    about = f"{source.layout.model.name} fitted to {source.table.name} by {source.method}"
+    return about if uncertainty is False else f"{about}, with the uncertainty of its estimates"
 
 
 def _modes(problem: Problem) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -288,105 +340,3 @@ def _modes(problem: Problem) -> tuple[np.ndarray, np.ndarray, list[str]]:
     messages = [] if len(kept) == 1 else [f"the posterior has {len(kept)} modes; the most probable one is told"]
     roots = np.array([factor @ np.linalg.inv(np.linalg.cholesky(H[k])).T for k in kept])
     return state.u[kept] @ factor.T, roots, messages
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Draws of random effects, (n, p), with one of the vectors each, predictions, and logarithms of weights."""
-
-    effects: np.ndarray
-    vectors: list[np.ndarray]
-    vector: np.ndarray
-    f: np.ndarray
-    log_posterior: np.ndarray
-    log_prior: np.ndarray
-
-
-def _vectors(fit: Fit, problem: Problem, seed: int, uncertainty: bool | Sampled | np.ndarray) -> list[np.ndarray]:
-    """Return vectors of the patient's problem: at the estimates, or as they could have been."""
-    if uncertainty is False:
-        return [problem.layout.start]
-    drawn = estimate_draws(fit, VECTORS, seed, uncertainty)
-    return [_moved(problem, Layout(fit.layout.rebuilt(x), problem.data)) for x in drawn]
-
-
-def _moved(problem: Problem, layout: Layout) -> np.ndarray:
-    if layout.size != problem.layout.size:
-        raise PkpdError("estimate_individual: a draw of the estimates has another layout; use uncertainty=False")
-    return layout.start
-
-
-def _sample(
-    problem: Problem, modes: np.ndarray, roots: np.ndarray, vectors: list[np.ndarray], n: int, rng: np.random.Generator
-) -> _Draws:
-    """Draw from the mixture of t distributions and the population, and weigh the draws."""
-    layout, p = problem.layout, modes.shape[1]
-    each = math.ceil(n / len(vectors))
-    complete = Complete(problem, each)
-    active = occasions_of(complete)[0]
-    prior = factor_of(layout.natural(layout.start), problem.links.occasions)
-    parts = []
-    for k, x in enumerate(vectors):
-        z = rng.standard_normal((each, p)) / np.sqrt(rng.chisquare(NU, (each, 1)) / NU)
-        at, population = rng.integers(len(modes), size=each), rng.random(each) < SHARE
-        effects = modes[at] + np.einsum("iab,ib->ia", roots[at], z)
-        effects = np.where(population[:, None], rng.standard_normal((each, p)) @ prior.T, effects)
-        effects = np.where(active, effects, 0.0)
-        log_h = np.logaddexp(
-            math.log(SHARE) + _log_normal(effects, prior, active),
-            math.log1p(-SHARE) + _log_t(effects, modes, roots, active),
-        )
-        factor = factor_of(layout.natural(x), problem.links.occasions)
-        f = complete.predict(x[: layout.q], effects)
-        l = complete.loglik(f, x[layout.q + layout.w :])
-        log_prior = _log_normal(effects, factor, active) - log_h
-        parts.append((effects, np.full(each, k), f.reshape(each, -1), l + log_prior, log_prior))
-    effects, vector, f, log_posterior, log_prior = (np.concatenate(v) for v in zip(*parts, strict=True))
-    return _Draws(effects, vectors, vector, f, log_posterior, log_prior)
-
-
-def _log_normal(x: np.ndarray, factor: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Return the log-density of normal vectors, without the constant that all densities here share."""
-    z = np.linalg.solve(factor, x.T).T
-    return -0.5 * (z * z)[:, active].sum(axis=1) - np.log(np.diag(factor))[active].sum()
-
-
-def _log_t(x: np.ndarray, modes: np.ndarray, roots: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Return the log-density of the mixture of t distributions, in the units of ``_log_normal``."""
-    d = int(active.sum())
-    constant = math.lgamma(0.5 * (NU + d)) - math.lgamma(0.5 * NU) - 0.5 * d * math.log(0.5 * NU)
-    each = []
-    for mode, root in zip(modes, roots, strict=True):
-        z = np.linalg.solve(root, (x - mode).T).T[:, active]
-        size = np.linalg.slogdet(root[np.ix_(active, active)])[1]
-        each.append(constant - 0.5 * (NU + d) * np.log1p((z * z).sum(axis=1) / NU) - size)
-    return np.logaddexp.reduce(each, axis=0) - math.log(len(modes))
-
-
-def _people(fit: Fit, problem: Problem, found: _Draws) -> Population:
-    """Return the draws as a population with the patient's covariates."""
-    data, model, n = problem.data, fit.model, len(found.effects)
-    people = Population.typical(model, n, covariates={k: float(v[0]) for k, v in data.constant.items()})
-    k, occasions = len(model.etas), problem.links.occasions
-    kappas = found.effects[:, k:].reshape(n, occasions, len(model.iov_etas)) if occasions else people.given_kappas
-    clock, frame = np.asarray(data.table.clock, np.float64), data.table.frame
-    varying = {c: _course(clock, frame[c].to_numpy(np.float64)) for c in sorted(data.varying)}
-    return replace(
-        people, etas=found.effects[:, :k], given_kappas=kappas, n_occasions=max(1, occasions),
-        parameters=_typical(problem, found), varying={c: (v,) * n for c, v in varying.items()},
-    )  # fmt: skip
-
-
-def _typical(problem: Problem, found: _Draws) -> dict[str, np.ndarray]:
-    """Return the typical values of each draw, where they differ."""
-    moved = [e.name for e in problem.layout.entries if e.kind == "theta"]
-    values = [problem.layout.natural(x).theta for x in found.vectors]
-    if len(values) == 1:
-        return {}
-    return {n: np.array([v[n] for v in values])[found.vector] for n in moved}
-
-
-def _course(clock: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a covariate's times and values, the last of rows at one time."""
-    last = np.append(np.diff(clock) > 0, True)
-    return clock[last], values[last]

@@ -12,6 +12,7 @@ from pkpd.calibration.history import with_onset
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, SolverError, nearest
 from pkpd.model.residual import Ordinal
+from pkpd.options import checked
 from pkpd.schedule.arms import Plan, people_of, read_arms
 from pkpd.schedule.comparison import Comparison
 from pkpd.schedule.course import Course
@@ -57,6 +58,7 @@ class _Task:
     markers: frozenset[str]
 
 
+@checked
 def compare(
     source: Any,
     regimens: Mapping[str, Any] | Iterable[str],

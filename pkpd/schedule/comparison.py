@@ -207,7 +207,10 @@ class Comparison:
         """What a reader of the numbers must know: the axis of days, the window, what is given besides."""
         attrs = self.dataset.attrs
         low, high = (number(day) for day in attrs["days"])
-        return (f"{attrs['axis']}: window {low} to {high}", *filter(None, attrs["notes"].split("\n")))
+        return (
+            f"window: days {low} to {high} {attrs['axis'].removeprefix('day ')}",
+            *filter(None, attrs["notes"].split("\n")),
+        )
 
     def _known(self, measures: Sequence[str] | None, coverage: float) -> list[str]:
         if not 0 < coverage < 1:

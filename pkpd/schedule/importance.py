@@ -13,14 +13,14 @@ from pkpd.errors import PkpdError
 from pkpd.likelihood.api import Likelihood
 from pkpd.likelihood.term import Subject, Term
 from pkpd.schedule.subjects import subjects_of
-from pkpd.simulation.source import Subjects
+from pkpd.simulation.source import History, Subjects
 from pkpd.simulation.weighted import effective, normalised, varying
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.population.people import Population
 
-__all__ = ["Draws", "Question", "weighted_draws"]
+__all__ = ["Draws", "Kernel", "Question", "weighted_draws"]
 
 _BLOCK = 250
 _DEFENCE = 0.2
@@ -76,6 +76,10 @@ class Draws:
         -inf where a draw could not be solved.
     ratio : ndarray, shape (draw,)
         Logarithm of prior density over that of the proposals.
+    kernel : Kernel
+        The likelihood that weighs them.
+    history : History
+        Of those that they are draws of.
     """
 
     model: Model
@@ -83,6 +87,8 @@ class Draws:
     people: Population
     loglik: np.ndarray
     ratio: np.ndarray
+    kernel: Kernel
+    history: History
 
     @property
     def weights(self) -> np.ndarray:
@@ -120,12 +126,12 @@ def weighted_draws(source: Any, question: Question) -> Draws:
     """
     q = question
     who = subjects_of(source, q.draws, None, None, q.cohort, dict(q.covariates), q.seed)
-    kernel = _Kernel(who, q)
+    kernel = Kernel(who, q)
     parts, loglik = [who.people], [kernel.evaluate(who.people)]
     adapted = _adaptable(who)
     proposals: list[_Normal] = []
     while True:
-        found = _together(who, parts, loglik, proposals if adapted else None)
+        found = _together(who, kernel, parts, loglik, proposals if adapted else None)
         total = found.people.n
         if effective(found.weights) >= q.minimum_ess or total + q.draws > q.most:
             return found
@@ -141,7 +147,7 @@ def weighted_draws(source: Any, question: Question) -> Draws:
         loglik.append(kernel.evaluate(people))
 
 
-class _Kernel:
+class Kernel:
     """The likelihood of one patient's terms for blocks of draws; what does not depend on them is prepared once."""
 
     def __init__(self, who: Subjects, q: Question) -> None:
@@ -161,8 +167,7 @@ class _Kernel:
         """Return the log-likelihood, shape (draw, term); one column of zeros without terms."""
         if self.kernel is None:
             return np.zeros((people.n, 1))
-        columns = varying(self.model, people)
-        values = np.column_stack([columns[n] for n in self.free]) if self.free else np.zeros((people.n, 0))
+        values = self._values(people)
         out = np.empty((people.n, len(self.terms)))
         for start in range(0, people.n, self.size):
             rows = np.arange(start, min(start + self.size, people.n))
@@ -174,6 +179,35 @@ class _Kernel:
             out[rows] = each[: len(rows)]
         return np.where(np.isnan(out), -np.inf, out)
 
+    def _values(self, people: Population) -> np.ndarray:
+        columns = varying(self.model, people)
+        return np.column_stack([columns[n] for n in self.free]) if self.free else np.zeros((people.n, 0))
+
+    def predicted(self, people: Population, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what would have been observed, (draw, term), and how probable less than was observed is, (term,).
+
+        Parameters
+        ----------
+        people : Population
+        weights : ndarray, shape (draw,)
+            Of these, by which as many draws are taken as a block has.
+        seed : int
+
+        Returns
+        -------
+        replicates, rank : ndarray
+            Of a bound or a grade the rank is half its probability.
+        """
+        assert self.kernel is not None
+        mass = np.cumsum(weights) / weights.sum()
+        at = np.searchsorted(mass, (np.arange(self.size) + 0.5) / self.size)
+        values = self._values(people)[np.minimum(at, people.n - 1)]
+        shape = (self.size, len(self.terms))
+        drawn = self.kernel.replicate(values, seed=seed).statistic.reshape(shape)
+        found = self.kernel.cdf(values)
+        rank = np.where(np.isnan(found.probability), found.pit, 0.5 * found.probability)
+        return drawn, np.nanmean(rank.reshape(shape), axis=0)
+
 
 def _adaptable(who: Subjects) -> bool:
     """Return whether draws differ in random effects of a known normal distribution only."""
@@ -182,8 +216,9 @@ def _adaptable(who: Subjects) -> bool:
 
 
 def _together(
-    who: Subjects, parts: Sequence[Population], loglik: Sequence[np.ndarray], proposals: list[_Normal] | None
-) -> Draws:
+    who: Subjects, kernel: Kernel, parts: Sequence[Population], loglik: Sequence[np.ndarray],
+    proposals: list[_Normal] | None,
+) -> Draws:  # fmt: skip
     """Return all batches as one sample of the mixture that they came from."""
     first = replace(parts[0], labels=np.arange(1, parts[0].n + 1), index=np.arange(parts[0].n))
     people = first if len(parts) == 1 else first.concat(*parts[1:])
@@ -197,7 +232,7 @@ def _together(
                 relative = np.exp(one.log_density(people.etas) - prior)
             mixture += size * (one.defence + (1 - one.defence) * relative)
         ratio = -np.log(mixture)
-    return Draws(who.model, who.about, people, np.concatenate(loglik), ratio)
+    return Draws(who.model, who.about, people, np.concatenate(loglik), ratio, kernel, who.history)
 
 
 def _prior(model: Model) -> _Normal:

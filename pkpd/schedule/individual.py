@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.calibration.history import seen_of
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
+from pkpd.fit.result import Fit
 from pkpd.likelihood.term import Term
+from pkpd.options import checked
+from pkpd.randomness import check_seed
+from pkpd.schedule.given import given_of
 from pkpd.schedule.importance import Draws, Question, weighted_draws
-from pkpd.simulation.doses import regimen_from
-from pkpd.simulation.source import model_from
+from pkpd.schedule.plausible import messages_of
+from pkpd.simulation.source import History, model_from
 from pkpd.simulation.weighted import WeightedPeople, effective, normalised
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
+    from pkpd.dosing.events import EventTable
 
 __all__ = ["Individual", "individual"]
 
@@ -36,18 +43,40 @@ class Individual(WeightedPeople):
     covariates : dict of str to float
     source : str
         What the draws are of.
+    observed : frozenset of str
+        Outputs that something was observed of, in this patient or in those before.
+    ill : bool
+        Whether the people before are patients, whose markers move while they are ill.
+    messages : tuple of str
+        What was found in the patient's table.
     """
 
     regimen: Regimen
     terms: tuple[Term, ...]
     covariates: dict[str, float]
     source: str
+    observed: frozenset[str] = frozenset()
+    ill: bool = False
+    messages: tuple[str, ...] = ()
+
+    @property
+    def doses(self) -> Regimen:
+        """What the patient was given."""
+        return self.regimen
 
     @property
     def now(self) -> float:
-        """Time of the last observation, in the model's time unit."""
-        ends = [t for term in self.terms for t in (term.time, term.time_to, term.at) if t is not None]
-        return max(ends, default=0.0)
+        """Time of the last observation, in the model's unit."""
+        seen = seen_of(self.terms)
+        return 0.0 if seen is None else seen[1]
+
+    def history(self) -> History:
+        """Return the patient's clock: doses, observations, what a day means."""
+        seen = seen_of(self.terms)
+        return History(
+            given=self.regimen, seen=seen, learned=self.observed, ill=self.ill, now=self.now,
+            notes=self.contradictions,
+        )  # fmt: skip
 
     def simulate(self, times: Any, *, outputs: Sequence[str] | None = None, n: int = 300, seed: int = 0) -> xr.Dataset:
         """Return curves of posterior draws under the patient's regimen, as of `pkpd.simulate`."""
@@ -66,14 +95,16 @@ class Individual(WeightedPeople):
                 f"Individual '{self.name}' ({self.model.name}; {known or 'no covariates'})",
                 f"  {len(self.terms)} observations up to {self.now:g} {self.model.time_unit}; prior: {self.source}",
                 f"  {self.ess:.0f} effective of {self.draws.n} draws; they taught about: {taught}",
+                *(f"  {message}" for message in (*self.contradictions, *self.messages)),
             ]
         )
 
 
+@checked
 def individual(
     source: Any,
-    regimen: Regimen | str | None,
-    observations: Sequence[Any],
+    regimen: Regimen | EventTable | pd.DataFrame | str | None,
+    observations: Sequence[Any] = (),
     covariates: Mapping[str, float] | None = None,
     *,
     cohort: str | None = None,
@@ -92,14 +123,16 @@ def individual(
 
     Parameters
     ----------
-    source : Model or calibration
+    source : Model, Fit or Calibration
         A calibration gives patients of a cohort with all that is not known about them, on that cohort's clock; a model
-        its between-subject variability, its typical values taken as known.
-    regimen : Regimen, str or None
-        All that was given; a text is read by `Regimen.parse`. Doses on another clock than the model's are converted.
-    observations : sequence of Term or of (output, time, value)
-        Times in the model's time unit. A value such as ``"<5"`` or ``">500"`` is a bound; a `Term` says more (grades,
-        peaks, ratios).
+        or a fit its between-subject variability, its typical values taken as known.
+    regimen : Regimen, str, EventTable, data frame or None
+        All that was given, on the clock of the observations, a text as for `Regimen.parse`; or the rows of one patient
+        as for :func:`pkpd.read_events`, with doses, constant covariates and, where there is DV, observations. Another
+        clock than the model's is converted.
+    observations : sequence of Term or of (output, time, value), optional
+        Times in the model's time unit; a level at the very time of a dose is taken before it. A value such as ``"<5"``
+        or ``">500"`` is a bound; a `Term` says more (grades, peaks, ratios).
     covariates : mapping of name to float, optional
         In the model's units, the reference where not given.
     cohort : str, optional
@@ -129,44 +162,27 @@ def individual(
     """
     if not 1 <= draws <= most:
         raise PkpdError(f"individual: draws must be from 1 to most={most}, got {draws}")
-    model = model_from("individual", source)
-    terms = tuple(_terms(observations, model.time_unit))
-    doses = regimen_from(model, regimen, "individual: regimen", covariates)
-    question = Question(doses, terms, dict(covariates or {}), cohort, draws, most, minimum_ess, every, seed)
-    found = weighted_draws(source, question)
+    check_seed(seed)
+    model = model_from(
+        "individual", source, ("Model", "Fit", "Calibration"),
+        {"Individual": "this is one patient already; give all observations at once"},
+    )  # fmt: skip
+    given = given_of(model, regimen, observations, covariates)
+    doses, terms = given.regimen, given.terms
+    question = Question(doses, terms, given.covariates, cohort, draws, most, minimum_ess, every, seed)
+    # Of a fit, the estimates are taken as known: they are the values of its model.
+    found = weighted_draws(model if isinstance(source, Fit) else source, question)
     weights = found.weights
     if effective(weights) < minimum_ess:
         raise DataError(_too_few(name, effective(weights), minimum_ess, terms, found, model.time_unit))
     known = {n: float(found.people.covariates[n][0]) for n in found.model.covariates}
     before = normalised(found.ratio)
-    return Individual(name, found.model, found.people, weights, before, doses, terms, known, found.about)
-
-
-def _terms(observations: Sequence[Any], unit: str) -> list[Term]:
-    """Return observations as terms; all that cannot be understood are named."""
-    found, wrong = [], []
-    for i, one in enumerate(observations):
-        if isinstance(one, Term):
-            found.append(one)
-            continue
-        try:
-            output, time, value = one
-            found.append(_term(str(output), float(time), value, unit))
-        except (TypeError, ValueError):
-            wrong.append(f"number {i + 1}: {one!r}")
-    if wrong:
-        raise DataError(
-            f"individual: {len(wrong)} of {len(observations)} observations are neither a Term nor (output, time, "
-            f"value) with a number or a bound such as '<5': {'; '.join(wrong)}"
-        )
-    return found
-
-
-def _term(output: str, time: float, value: Any, unit: str) -> Term:
-    text = str(value).strip()
-    kind = {"<": "below", ">": "above"}.get(text[:1], "density")
-    number = float(text.lstrip("<>"))
-    return Term(f"{output} at {time:g} {unit}", kind, output, time, number)
+    about = found.about if not isinstance(source, Fit) else f"{found.about}, as fitted to {source.table.name}"
+    learned = (found.history.learned or frozenset()) | {t.output for t in terms}
+    return Individual(
+        name, found.model, found.people, weights, before, doses, terms, known, about,
+        learned, found.history.ill, given.messages, contradictions=messages_of(found, terms, seed),
+    )  # fmt: skip
 
 
 def _too_few(name: str, ess: float, wanted: float, terms: Sequence[Term], found: Draws, unit: str) -> str:

@@ -82,9 +82,9 @@ def check_ill(
     if part < _ALL:
         return (f"{share(part)} of them are not ill in the window: {names} does not move",)
     seen = who.history.seen
-    observed = "" if seen is None else f", and observed on {place.said(seen[0])} to {place.said(seen[1])}"
+    observed = "" if seen is None else f", and observations are of {place.dated(*seen)}"
     raise PkpdError(
-        f"compare: there is no disease in the window, {place.axis} {place.said(window[0])} to {place.said(window[1])}: "
-        f"{names} does not move in {who.about}; by default schedules begin on {place.said(place.start)}{observed}; "
+        f"compare: there is no disease in the window, {place.dated(*window)}: "
+        f"{names} does not move in {who.about}; schedules begin on {place.dated(place.start)}{observed}; "
         "leave out window=... and start=..., or ask for measures of exposure alone"
     )

@@ -56,9 +56,10 @@ class Place:
     seen: tuple[float, float]
     notes: tuple[str, ...]
 
-    def said(self, time: float) -> str:
-        """Return a time as a day of the axis."""
-        return number((time - self.day_zero) / self.day)
+    def dated(self, *times: float) -> str:
+        """Return a time, or two with all between, as in ``"day 3 of strati2020"``."""
+        days = " to ".join(number((time - self.day_zero) / self.day) for time in times)
+        return f"day{'s' if len(times) > 1 else ''} {days} {self.axis.removeprefix('day ')}"
 
 
 def placed(who: Subjects, plans: Sequence[Plan], start: float | None, background: Regimen | bool | None) -> Place:
@@ -142,12 +143,12 @@ def _notes(
     place: Place, history: History, why: str, drugs: Sequence[str], others: Sequence[str], background: object
 ) -> list[str]:
     """Say when schedules begin, and what is given besides or left out."""
-    found = []
+    found = list(history.notes)
     if history.ill or history.given is not None:
         own = f", {why}" if why else ""
-        found.append(f"schedules given as text begin on {place.axis} {place.said(place.start)}{own}")
+        found.append(f"schedules given as text begin on {place.dated(place.start)}{own}")
         elsewhere = [
-            f"'{p.name}' on {place.said(float(p.doses[0]))}"
+            f"'{p.name}' on {place.dated(float(p.doses[0]))}"
             for p in place.plans
             if not p.relative and len(p.doses) and abs(float(p.doses[0]) - place.start) > 1e-9
         ]
@@ -184,11 +185,9 @@ def window_of(
     late = [(t, time) for t, time in days.items() if not low - 1e-9 <= time <= high + 1e-9]
     if late:
         target, time = late[0]
-        after = (
-            f"; day {target.day:g} after the start is {place.axis} {place.said(time + place.start - place.day_zero)}"
-        )
+        after = f"; day {target.day:g} after the start is {place.dated(time + place.start - place.day_zero)}"
         raise PkpdError(
-            f"compare: target '{target}' is about a day outside the window, which is {place.axis} "
-            f"{place.said(low)} to {place.said(high)}{after if place.start != place.day_zero else ''}"
+            f"compare: target '{target}' is about a day outside the window, which is {place.dated(low, high)}"
+            f"{after if place.start != place.day_zero else ''}"
         )
     return low, high

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +11,28 @@ import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
-from pkpd.schedule.arms import Arm, read_arms
+from pkpd.options import check_known
+from pkpd.schedule.arms import Arm, Plan, read_arms
 from pkpd.schedule.compare import compare
 from pkpd.schedule.comparison import DISCLAIMER, Comparison
-from pkpd.schedule.individual import Individual
-from pkpd.schedule.statistics import share
+from pkpd.schedule.statistics import chance_error, share
 from pkpd.schedule.target import read_targets, target_measure
 from pkpd.simulation.doses import bound, on_clock, regimen_from
+from pkpd.simulation.source import drugs_of, model_from, other_drugs
+from pkpd.simulation.weighted import WeightedPeople
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pkpd.model.model import Model
+
 __all__ = ["Recommendation", "recommend"]
+
+_OWN = frozenset(
+    {"source", "regimens", "targets", "population", "patient", "cohort", "covariates", "start", "n", "seed"}
+)
+"""Arguments of `compare` that a recommendation fills in itself."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,10 +44,10 @@ class Recommendation:
     target : str
     table : DataFrame
         One row a schedule, the most probable first and the lighter first among equals: ``probability`` and its Monte
-        Carlo ``error``, ``before`` (the probability without this patient's observations), ``mg_per_day``,
-        ``doses_per_day``.
+        Carlo ``error`` (of 0 and 1 the bound 3 / n, the rule of three), ``before`` (the probability without this
+        patient's observations), ``mg_per_day``, ``doses_per_day``.
     statement : str
-        What follows from it, and what does not.
+        What follows from it, and what does not; what speaks against the patient's levels comes first.
     comparison : Comparison
         The measures behind it.
     """
@@ -48,12 +58,14 @@ class Recommendation:
     comparison: Comparison
 
     def __repr__(self) -> str:
-        shown = self.table.round({"probability": 3, "error": 3, "before": 3, "mg_per_day": 1, "doses_per_day": 2})
+        shown = self.table.round({"error": 3, "before": 3, "mg_per_day": 1, "doses_per_day": 2})
+        pairs = zip(self.table["probability"].tolist(), self.table["error"].tolist(), strict=True)
+        shown["probability"] = [_honest(*pair) for pair in pairs]
         return f"Target: {self.target}\n{shown.to_string()}\n{self.statement}\n{DISCLAIMER}"
 
 
 def recommend(
-    patient: Individual,
+    patient: WeightedPeople,
     regimens: Mapping[str, Any] | Iterable[str],
     target: Any,
     *,
@@ -69,14 +81,15 @@ def recommend(
     Parameters
     ----------
     patient : Individual
+        Of :func:`individual` or :func:`estimate_individual`.
     regimens : mapping of name to Regimen or str, or names of `ANAKINRA`
         Each on a clock that starts now.
     target : str, Target, mapping or sequence
         Such as ``"blockade > 0.9 at trough"`` or ``{"CRP": ("<", 10, "by day 5")}``; of several, all must be met. Days
-        count from now.
+        count from now, when the schedules begin.
     now : float, optional
         When the schedules begin, in the model's time unit; after the last observation by default. What the patient's
-        regimen plans from then on is dropped.
+        regimen plans of the same drugs from then on is dropped; other drugs go on as planned.
     also : Regimen or str, optional
         Other drugs that go on whatever is chosen, on the patient's clock.
     wanted : float
@@ -106,16 +119,25 @@ def recommend(
         raise PkpdError("recommend: there is no target; give one, such as 'blockade > 0.9 at trough'")
     if not 0 < wanted < 1:
         raise PkpdError(f"recommend: wanted must be between 0 and 1, got {wanted}")
-    start = patient.now if now is None else float(on_clock(patient.model, now, "recommend: now"))
+    model_from(
+        "recommend", patient, ("Individual",),
+        dict.fromkeys(("Model", "Fit"), "make one of a patient's levels: estimate_individual(source, table) or "
+                      "individual(source, regimen, levels)")
+        | {"Calibration": "make one of a new patient's levels: individual(calibration, regimen, levels, cohort=...)"},
+    )  # fmt: skip
+    known = set(inspect.signature(compare).parameters) - _OWN
+    check_known("recommend", settings, ["now", "also", "wanted", "n", "seed", *sorted(known)])
+    history = patient.history()
+    start = history.now if now is None else float(on_clock(patient.model, now, "recommend: now"))
     people = patient.population(n, seed=seed)
     plans = read_arms(regimens, patient.model, people)
     arms = {p.name: Arm(p.regimens[0].shift(start), p.arm.covariates, p.arm.parameters) for p in plans}
-    past = bound(patient.model, patient.regimen).until(start)
-    background = past if also is None else past + regimen_from(patient.model, also, "recommend: also", people)
+    besides = None if also is None else regimen_from(patient.model, also, "recommend: also", people)
+    background = _goes_on(patient.model, history.given, plans, start, besides)
     day = convert_time(1.0, "d", patient.model.time_unit)
     stop = start + max([p.stop for p in plans] + [day * t.day for t in targets if t.day is not None])
     measure = target_measure(targets, patient.model, "target")
-    asked: dict[str, Any] = {"background": background, "window": (start, stop), **settings}
+    asked: dict[str, Any] = {"background": background, "window": (start, stop), "start": start, **settings}
     chosen = [*asked.pop("measures", ()), measure]
     found = compare(patient, arms, n=n, seed=seed, measures=chosen, **asked)
     before = compare(
@@ -123,7 +145,29 @@ def recommend(
     )
     table = _table(found, before, min(patient.ess, n))
     text = " and ".join(map(str, targets))
-    return Recommendation(text, table, _statement(table, patient, text, wanted), found)
+    statement = _statement(table, patient, wanted, min(patient.ess, n))
+    if patient.contradictions:
+        first, *rest = patient.contradictions
+        statement = f"{first[0].upper()}{first[1:]} first: {'; '.join(rest)}. {statement}"
+    return Recommendation(text, table, statement, found)
+
+
+def _honest(probability: float, error: float) -> str:
+    """Write a probability; one that all or none of the draws have as a bound."""
+    if probability >= 1.0:
+        return f"> {1 - error:.3f}"
+    return f"{probability:.3f}" if probability > 0 else f"< {error:.3f}"
+
+
+def _goes_on(
+    model: Model, given: Regimen | None, plans: Sequence[Plan], start: float, also: Regimen | None
+) -> Regimen | None:
+    """Return what a patient gets whatever is chosen: past doses, other drugs as planned, and what else is asked for."""
+    drugs = {drug for plan in plans for drug in drugs_of(plan.regimens[0], model)}
+    others, names = other_drugs(given, model, drugs)
+    past = None if given is None else other_drugs(bound(model, given).until(start), model, names)[0]
+    parts = [part for part in (past, others, also) if part is not None]
+    return sum(parts[1:], parts[0]) if parts else None
 
 
 def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFrame:
@@ -134,7 +178,7 @@ def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFr
     table = pd.DataFrame(
         {
             "probability": probability,
-            "error": np.sqrt(probability * (1 - probability) / effective),
+            "error": [chance_error(p, effective) for p in probability.tolist()],
             "before": before.dataset["target"].mean("subject").values,
             "mg_per_day": data["mg_per_day"].values,
             "doses_per_day": data["doses_per_day"].values,
@@ -144,7 +188,7 @@ def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFr
     return table.sort_values(by=["probability", "mg_per_day", "doses_per_day"], ascending=[False, True, True])
 
 
-def _statement(table: pd.DataFrame, patient: Individual, target: str, wanted: float) -> str:
+def _statement(table: pd.DataFrame, patient: WeightedPeople, wanted: float, draws: float) -> str:
     best = str(table.index[0])
     rows = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in table.iterrows()}
     top = rows[best]
@@ -153,12 +197,12 @@ def _statement(table: pd.DataFrame, patient: Individual, target: str, wanted: fl
         lightest = min(reach, key=lambda name: (rows[name]["mg_per_day"], rows[name]["doses_per_day"]))
         text = (
             f"'{lightest}' is the lightest schedule that meets the target with a probability of at least "
-            f"{share(wanted)}: {share(rows[lightest]['probability'])}."
+            f"{share(wanted)}: {share(rows[lightest]['probability'], draws)}."
         )
     else:
         text = (
             f"No schedule meets the target with a probability of {share(wanted)}; the best, '{best}', has "
-            f"{share(top['probability'])}."
+            f"{share(top['probability'], draws)}."
         )
     close = [
         name
@@ -170,11 +214,11 @@ def _statement(table: pd.DataFrame, patient: Individual, target: str, wanted: fl
     return f"{text} {_honesty(table, patient)}"
 
 
-def _honesty(table: pd.DataFrame, patient: Individual) -> str:
+def _honesty(table: pd.DataFrame, patient: WeightedPeople) -> str:
     """Say whether this is the patient's answer or the prior's."""
     moved = float(np.abs(table["probability"].to_numpy() - table["before"].to_numpy()).max())
     taught = patient.learned()
-    if not patient.terms:
+    if patient.history().seen is None:
         return "There are no observations of the patient: this is what is believed of anybody like them."
     if moved < 0.05:
         return (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Summary", "contrast", "number", "quantiles", "share", "summary"]
+__all__ = ["Summary", "bound", "chance_error", "contrast", "number", "quantiles", "share", "summary"]
 
 _TIE = 1e-3
 """Relative difference up to which two values are a tie: no more than a solver or a clinician can tell."""
@@ -29,15 +29,33 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def share(probability: float) -> str:
-    """Write a probability in percent, never as certain: it is counted in draws.
+def bound(n: float) -> float:
+    """Return how probable something may still be that happened in none of n draws: 3 / n, the rule of three.
+
+    Source: Hanley JA, Lippman-Hand A. JAMA 1983;249:1743; the end of a 95% interval.
 
     Examples
     --------
-    >>> share(0.5), share(1.0), share(0.0)
-    ('50%', '>99%', '<1%')
+    >>> bound(300)
+    0.01
+    """
+    return min(3.0 / n, 1.0) if n > 0 else 1.0
+
+
+def share(probability: float, n: float = np.inf) -> str:
+    """Write a probability in percent, never as certain: it is counted in n draws.
+
+    Examples
+    --------
+    >>> share(0.5), share(1.0), share(0.0), share(1.0, 60), share(0.0, 60)
+    ('50%', '>99%', '<1%', '>95%', '<5%')
     """
     percent = 100 * probability
+    least = 100 * bound(n)
+    if least > 1 and percent >= 100:
+        return f">{100 - np.ceil(least - 1e-9):.0f}%"
+    if least > 1 and percent <= 0:
+        return f"<{np.ceil(least - 1e-9):.0f}%"
     if percent > 99:
         return ">99%"
     if percent < 1:
@@ -58,6 +76,21 @@ def quantiles(values: np.ndarray, at: list[float]) -> np.ndarray:
     # Between infinite values nothing can be interpolated.
     method = "linear" if np.isfinite(values).all() else "inverted_cdf"
     return np.quantile(values, at, method=method)
+
+
+def chance_error(probability: float, n: float) -> float:
+    """Return the Monte Carlo error of a probability from n draws; of 0 and 1, which have none, the rule of three.
+
+    Examples
+    --------
+    >>> chance_error(0.5, 100), chance_error(1.0, 100)
+    (0.05, 0.03)
+    """
+    if not n or np.isnan(probability):
+        return np.nan
+    if probability in (0.0, 1.0):
+        return bound(n)
+    return float(np.sqrt(probability * (1 - probability) / n))
 
 
 @dataclass(frozen=True)
@@ -84,7 +117,7 @@ class Summary:
         if not n:
             return "-"
         if self.chance:
-            text = share(values[0])
+            text = share(values[0], n)
         elif n > 1 and number(values[1]) != number(values[2]):
             text = f"{number(values[0])} [{number(values[1])}-{number(values[2])}]"
         else:
@@ -97,7 +130,7 @@ def summary(values: np.ndarray, coverage: float, chance: bool) -> Summary:
     seen = values[~np.isnan(values)]
     if chance:
         mean = float(seen.mean()) if len(seen) else np.nan
-        error = float(np.sqrt(mean * (1 - mean) / len(seen))) if len(seen) else np.nan
+        error = chance_error(mean, len(seen))
         return Summary({"probability": mean, "error": error, "n": len(seen)}, len(values), True)
     tail = (1 - coverage) / 2
     middle, low, high = (float(q) for q in quantiles(seen, [0.5, tail, 1 - tail]))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pkpd.errors import PkpdError, nearest
+from pkpd.options import checked
 from pkpd.population.people import Population
 from pkpd.randomness import check_seed
 from pkpd.sensitivity.designs import check_level
@@ -17,6 +21,7 @@ from pkpd.sensitivity.runs import FunctionRuns, ModelRuns
 from pkpd.sensitivity.screening import check_independent, morris, sobol
 from pkpd.sensitivity.variance import variance
 from pkpd.simulation.arguments import times_from
+from pkpd.simulation.source import Source, kind_of, model_from, one_person
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -34,8 +39,9 @@ _OWN: dict[str, tuple[str, ...]] = {
 }
 
 
+@checked
 def sensitivity(
-    model: Model | Any,
+    model: Model | Source | Callable[[np.ndarray], Any],
     regimen: Any = None,
     population: Population | None = None,
     times: Any = None,
@@ -61,9 +67,10 @@ def sensitivity(
 
     Parameters
     ----------
-    model : Model or function
-        A plain function gets an array of shape (inputs, runs), so that ``x[0]`` is the first input of all runs, and
-        returns (runs,) or (quantities, runs).
+    model : Model, Fit or function
+        With ``population``, which says who is meant, also a Calibration or an Individual. A plain function gets an
+        array of shape (inputs, runs), so that ``x[0]`` is the first input of all runs, and returns (runs,) or
+        (quantities, runs).
     regimen, population, times
         As for :func:`pkpd.simulate`. Several regimens or persons: the indices of each. For ``"variance"`` a population
         of several persons is what subjects are drawn from.
@@ -127,8 +134,9 @@ def sensitivity(
     _check_options(method, locals())
     options: dict[str, Any] = {"rtol": rtol, "atol": atol, "threads": threads}
     seed, level = check_seed(seed), check_level(level)
-    if not hasattr(model, "trace"):
+    if callable(model) and not isinstance(model, Source):
         return _of_function(model, of, parameters, method, n, seed, second_order, levels, level, on_failure)
+    model = _model_of(model, population)
     grid = times_from(model, times)
     if method == "profile":
         return profile_model(model, regimen, population, grid, data, error, parameters, level, options)
@@ -147,12 +155,17 @@ def sensitivity(
     return sobol(target, factors, n or 1024, seed, bool(second_order), level, on_failure)
 
 
+def _model_of(model: Any, population: Population | None) -> Model:
+    """Return the model of a source; a function needs none."""
+    if not kind_of(model):
+        model_from("sensitivity", model, ("function", "Model", "Fit"))
+    return one_person("sensitivity", model, population)
+
+
 def _of_function(
     function: Any, of: Any, parameters: Ranges, method: str, n: int | None, seed: int,
     second_order: bool | None, levels: int | None, level: float, on_failure: str,
 ) -> SensitivityResult:  # fmt: skip
-    if not callable(function):
-        raise PkpdError(f"sensitivity: model must be a Model or a function, got {type(function).__name__}")
     if method not in ("morris", "sobol"):
         raise PkpdError(
             f"sensitivity: method='{method}' needs a Model; of a plain function there is 'sobol' and 'morris', and "

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.options import checked
 from pkpd.population.people import Population
 from pkpd.sensitivity.factors import names_from
 from pkpd.sensitivity.objective import errors_from
 from pkpd.sensitivity.result import SensitivityResult
 from pkpd.simulation.arguments import times_from
 from pkpd.simulation.sensitivities import sensitivities
+from pkpd.simulation.source import Source, one_person
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -23,8 +25,9 @@ __all__ = ["identifiability"]
 _TINY = 1e-7  # of the largest singular value: what the solution's own error leaves
 
 
+@checked
 def identifiability(
-    model: Model,
+    model: Model | Source,
     regimen: Any = None,
     population: Population | None = None,
     times: Any = None,
@@ -42,7 +45,9 @@ def identifiability(
 
     Parameters
     ----------
-    model, regimen, population, times, threads
+    model : Model or Fit
+        With ``population``, which says who is meant, also a Calibration or an Individual.
+    regimen, population, times, threads
         As for :func:`pkpd.simulate`; all regimens and persons count as observed.
     outputs : sequence of str, optional
         Which are observed; those with a residual error by default, or else all.
@@ -74,6 +79,7 @@ def identifiability(
     """
     import xarray as xr
 
+    model = one_person("identifiability", model, population)
     grid = times_from(model, times)
     chosen = [n for n, p in model.parameters.items() if not p.fixed] if parameters is None else parameters
     names = names_from(model, [chosen] if isinstance(chosen, str) else chosen)

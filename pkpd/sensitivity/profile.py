@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.model.model import Model
+from pkpd.options import checked
 from pkpd.population.people import Population
 from pkpd.sensitivity.designs import check_level
 from pkpd.sensitivity.objective import ModelObjective
 from pkpd.sensitivity.result import SensitivityResult
 from pkpd.sensitivity.walk import Better, Problem, Side, Transform, walked
+from pkpd.simulation.source import Source, kind_of
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from pkpd.model.model import Model
 
 __all__ = ["profile_likelihood", "profile_model"]
 
@@ -27,6 +28,7 @@ _RESTARTS = 5
 _NULL = 1e-5  # of the curvature, scaled to a diagonal of ones
 
 
+@checked
 def profile_likelihood(
     objective: Callable[[dict[str, float]], float],
     start: Mapping[str, float],
@@ -87,6 +89,13 @@ def profile_likelihood(
     """
     from scipy.special import chdtri
 
+    if not callable(objective) or isinstance(objective, (Model, Source)):
+        kind = kind_of(objective)
+        raise PkpdError(
+            "profile_likelihood takes a function of values by name that returns a log-likelihood, got "
+            f"{f'a {kind}' if kind else type(objective).__name__}; of a Model with data use sensitivity(model, ..., "
+            "method='profile', data=...), of a Fit fit.profile()"
+        )
     names = [str(n) for n in start]
     cut = float(chdtri(1, 1 - check_level(level)))
     axes = _axes(start, scale, bounds or {}, reach)

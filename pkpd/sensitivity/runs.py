@@ -63,7 +63,14 @@ class FunctionRuns:
 
     def __call__(self, values: np.ndarray, factors: Sequence[Factor]) -> Runs:
         """Return the runs for values, shape (runs, factors)."""
-        found = np.asarray(self.function(np.ascontiguousarray(values.T)), float)
+        try:
+            found = np.asarray(self.function(np.ascontiguousarray(values.T)), float)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"sensitivity: the function does not take an array of shape {values.T.shape} (inputs, runs), or "
+                f"returns no numbers: {error}; it is called once for all runs, so use numpy's functions (np.exp, not "
+                "math.exp), or wrap a function that takes one vector: lambda x: np.apply_along_axis(f, 0, x)"
+            ) from error
         rows = np.atleast_2d(found)
         if rows.ndim != 2 or rows.shape[1] != len(values):
             raise DataError(

@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.dosing.events import EventTable
+from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError
 from pkpd.model.model import Model
+from pkpd.options import checked
 from pkpd.population.columns import check_people
 from pkpd.population.people import Population
+from pkpd.randomness import check_seed
 from pkpd.simulation import dataset, grid, rows
 from pkpd.simulation.arguments import (
     Regimens,
@@ -34,6 +37,7 @@ from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
 from pkpd.simulation.progress import Progress
+from pkpd.simulation.source import Source, model_from
 from pkpd.solve.block import Fault, Result, Settings, Target
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import solve_block
@@ -56,6 +60,7 @@ class Job:
     on_failure: str
 
 
+@checked
 def simulate(
     model: Model | Source,
     regimen: Regimens = None,
@@ -63,6 +68,8 @@ def simulate(
     times: Any = None,
     *,
     n: int | None = None,
+    patient: str | None = None,
+    cohort: str | None = None,
     outputs: Sequence[str] | None = None,
     occasions: Any = None,
     residual: bool = False,
@@ -81,20 +88,23 @@ def simulate(
 
     Parameters
     ----------
-    model : Model or Fit
-        Of a fit, its model with persons drawn from it, their parameters as uncertain as the estimates are.
+    model : Model, Fit, Calibration or Individual
+        Of all but a model, persons are drawn from it, their parameters as uncertain as it leaves them.
     regimen : Regimen, str, dict, sequence or EventTable, optional
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
         the dict); a text is read by `Regimen.parse`, its routes are those of the model. Or a data set, whose rows are
-        then simulated in order. Nothing: no dose. Doses on another clock than the model's, or in another unit than the
-        state's, are converted.
+        then simulated in order. Nothing: no dose; of an Individual, or of a calibration's patient, what he was given
+        (``Regimen(doses=[])`` is no dose). Doses on another clock than the model's, or in another unit than the state's,
+        are converted.
     population : Population, optional
         Who; the typical person at reference covariates if not given.
     times : array, shape (times,)
         When to observe, increasing: bare numbers in the model's time unit, grids as of `pkpd.hours` and `pkpd.days` in
         their own. An observation at the time of a dose is taken before it.
     n : int, optional
-        Draw so many persons, in place of ``population``; 1000 of a fit by default.
+        Draw so many persons, in place of ``population``; by default 1000 of what is no model.
+    patient, cohort : str, optional
+        Of a calibration: one of its patients, or new patients of a cohort on its clock.
     outputs : sequence of str, optional
         Outputs, states or individual parameters to keep; all declared outputs by default.
     occasions : array, optional
@@ -143,7 +153,8 @@ def simulate(
     settings = settings_from(method, rtol, atol, h_max, max_steps)
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"simulate: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
-    model, population = _who(model, population, n, seed)
+    model, population, given = _who(model, population, n, patient, cohort, seed)
+    regimen = given if regimen is None else regimen
     chosen = quantities(model, outputs)
     kernel = kernel_for(model, chosen)
     check_method("simulate", model, kernel, method)
@@ -151,32 +162,28 @@ def simulate(
     return run_job(job, regimen, population, times, occasions, residual, seed, store, progress)
 
 
-class Source(Protocol):
-    """What persons can be drawn from beside a model: a fit, with uncertain estimates."""
-
-    @property
-    def model(self) -> Model:
-        """The model, estimates put in."""
-        ...
-
-    def population(self, n: int, seed: int = 0) -> Population:
-        """Return persons drawn from it."""
-        ...
-
-
 def _who(
-    source: Model | Source, population: Population | None, n: int | None, seed: int | None
-) -> tuple[Model, Population | None]:
-    """Return the model and the persons that a call of ``simulate`` means."""
-    if n is not None and population is not None:
-        raise PopulationError("simulate: give either population or n, not both")
+    source: Model | Source, population: Population | None, n: int | None, patient: str | None, cohort: str | None,
+    seed: int | None,
+) -> tuple[Model, Population | None, Regimen | None]:  # fmt: skip
+    """Return the model and the persons that a call of ``simulate`` means, and what one patient was given."""
+    model = model_from("simulate", source)
+    if seed is not None:
+        check_seed(seed)
+    chosen = {name: value for name, value in (("patient", patient), ("cohort", cohort)) if value is not None}
+    if population is not None and (n is not None or chosen):
+        extra = ", ".join([*(["n"] if n is not None else []), *chosen])
+        raise PopulationError(f"simulate: give either population or {extra}, not both")
     if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
         raise PopulationError(f"simulate: n must be a whole number > 0, got {n!r}")
     if isinstance(source, Model):
-        return source, population if n is None else Population.draw(source, int(n), seed=seed or 0)
-    if not hasattr(source, "population"):
-        raise PkpdError(f"simulate: the first argument must be a Model or a Fit, got {type(source).__name__}")
-    return source.model, population if population is not None else source.population(int(n or 1000), seed=seed or 0)
+        if chosen:
+            raise PkpdError(f"simulate: a Model knows no {' or '.join(chosen)}; a Calibration does")
+        return model, population if n is None else Population.draw(model, int(n), seed=seed or 0), None
+    if population is not None:
+        return model, population, None
+    found = source.subjects("simulate", int(n or 1000), seed or 0, patient, cohort)
+    return model, found.people, found.history.given
 
 
 def run_job(

@@ -30,8 +30,11 @@ def settings_from(method: str, rtol: float, atol: float, h_max: float, max_steps
     if method not in known:
         raise PkpdError(f"simulate: method must be one of {', '.join(known)}, got {method!r}")
     for name, value in (("rtol", rtol), ("atol", atol), ("h_max", h_max)):
-        if not value > 0:
+        if isinstance(value, str) or not value > 0:
             raise PkpdError(f"simulate: {name} must be > 0, got {value!r}")
+    whole = isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool)
+    if not whole or max_steps < 1:
+        raise PkpdError(f"simulate: max_steps must be a whole number of at least 1, got {max_steps!r}")
     return Settings(method, float(rtol), float(atol), int(max_steps), float(h_max))
 
 
@@ -50,8 +53,8 @@ def threads_from(threads: int | None) -> int:
     """Return the number of threads, all cores by default."""
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads < 1:
-        raise PkpdError(f"simulate: threads must be at least 1, got {threads}")
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise PkpdError(f"simulate: threads must be at least 1, got {threads!r}")
     return int(threads)
 
 

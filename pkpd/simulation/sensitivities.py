@@ -9,9 +9,11 @@ import numpy as np
 
 from pkpd.errors import ModelError, PkpdError, nearest
 from pkpd.graph.nodes import Node, const, symbol
+from pkpd.options import checked
 from pkpd.simulation.api import Job, run_job
 from pkpd.simulation.arguments import Regimens, check_method, settings_from, threads_from
 from pkpd.simulation.kernels import Quantity, equations_for, quantities
+from pkpd.simulation.source import Source, one_person
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.tangent import tangent
 
@@ -26,8 +28,9 @@ __all__ = ["sensitivities"]
 STATES = 64  # most states, shadows included, that are solved together
 
 
+@checked
 def sensitivities(
-    model: Model,
+    model: Model | Source,
     regimen: Regimens = None,
     population: Population | None = None,
     times: Any = None,
@@ -51,8 +54,10 @@ def sensitivities(
 
     Parameters
     ----------
-    model, regimen, population, times, outputs, occasions, method, h_max, max_steps, threads, on_failure, progress
-        As for :func:`pkpd.simulate`.
+    model : Model or Fit
+        With ``population``, which says who is meant, also a Calibration or an Individual.
+    regimen, population, times, outputs, occasions, method, h_max, max_steps, threads, on_failure, progress
+        As for :func:`pkpd.simulate`; the typical person without a population.
     wrt : sequence of str, optional
         By what: ``"CL"`` for the typical value of a parameter, ``"eta_CL"`` for its random effect; all parameters by
         default.
@@ -84,6 +89,7 @@ def sensitivities(
     >>> slopes["dCc"].dims
     ('time', 'parameter')
     """
+    model = one_person("sensitivities", model, population)
     settings = settings_from(method, rtol, atol, h_max, max_steps)
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"sensitivities: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")

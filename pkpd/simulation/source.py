@@ -12,6 +12,7 @@ from pkpd.dosing.record import compartment_index
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.model.model import Model
+from pkpd.simulation.doses import bound
 
 if TYPE_CHECKING:
     from pkpd.population.people import Population
@@ -87,6 +88,8 @@ class History:
         Whether the people are patients, whose markers move while they are ill.
     now : float
         Where the schedules begin if nothing else says so.
+    notes : tuple of str
+        What else a reader of anything about these people must know.
     """
 
     given: Regimen | None = None
@@ -98,6 +101,7 @@ class History:
     learned: frozenset[str] | None = None
     ill: bool = False
     now: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def drugs_of(regimen: Regimen, model: Model) -> list[str]:
     """
     states = tuple(model.states)
     found = []
-    for dose in regimen.doses:
+    for dose in bound(model, regimen).doses:
         index = compartment_index(dose.cmt, states)
         name = str(dose.cmt) if index is None else states[index]
         part, _, own = name.rpartition(".")
@@ -212,7 +216,7 @@ def first_dose(regimen: Regimen | None, model: Model, drugs: Collection[str]) ->
     """Return the time of the first dose of some drugs, on the model's clock; None if there is none."""
     if regimen is None:
         return None
-    own = regimen.in_time(model.time_unit)
+    own = bound(model, regimen)
     times = [d.time for d, drug in zip(own.doses, drugs_of(own, model), strict=True) if d.gives and drug in drugs]
     return float(np.min(times)) if times else None
 

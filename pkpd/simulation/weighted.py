@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -75,6 +75,8 @@ class WeightedPeople(Source):
     draws : Population
     weights, before : ndarray, shape (draw,)
         Of the draws with and without the observations; each sums to 1.
+    contradictions : tuple of str
+        What speaks against the observations, or the model for this patient, see `pkpd.simulation.contradiction`.
     """
 
     kind: ClassVar[str] = "Individual"
@@ -88,6 +90,8 @@ class WeightedPeople(Source):
     draws: Population
     weights: np.ndarray
     before: np.ndarray
+    _: KW_ONLY
+    contradictions: tuple[str, ...] = ()
 
     @property
     def ess(self) -> float:
@@ -114,7 +118,7 @@ class WeightedPeople(Source):
 
     def history(self) -> History:
         """Return the patient's clock: doses, observations, what a day means."""
-        return History(given=self.doses)
+        return History(given=self.doses, notes=self.contradictions)
 
     def subjects(self, verb: str, n: int, seed: int, patient: str | None = None, cohort: str | None = None) -> Subjects:
         """Return n draws of the posterior, see `Source`."""
