@@ -139,10 +139,8 @@ def test_what_a_table_cannot_bring_is_refused(renal):
         pkpd.individual(
             renal, pkpd.read_events(pd.DataFrame({"ID": [1, 2], "TIME": [0, 0], "AMT": [1, 1], "CRCL": 99}))
         )
-    with pytest.raises(
-        PkpdError, match=r"regimen must be a Regimen, .* got str: Regimen.parse\('400 mg', cmt=\.\.\.\)"
-    ):
-        pkpd.individual(renal, "400 mg", [])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(PkpdError, match=r"regimen must be a Regimen or its shorthand, .* got int"):
+        pkpd.individual(renal, 400, [])  # pyright: ignore[reportArgumentType]
     at_dose = pkpd.read_events(rows("TIME AMT CRCL DV", [0, 400, 99, None], [0, None, 99, 9.9]))
     with pytest.raises(DataError, match="Cc at 0 h in 'events' is taken at the very time of a dose, after it"):
         pkpd.individual(renal, at_dose)

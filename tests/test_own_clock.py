@@ -134,8 +134,8 @@ def test_options_of_a_patients_clock_are_not_for_others(record):
     model = pkpd.load_model("anakinra_inflammation")
     with pytest.raises(PkpdError, match="background=True and False are about a patient's own other drugs"):
         pkpd.compare(model, ARMS, n=2, background=False)
-    with pytest.raises(PkpdError, match="background must be a Regimen, False for none"):
-        pkpd.compare(record, ARMS, patient="strati2020/p3", n=2, background="20 mg q24h")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(PkpdError, match=r"background must be a Regimen, .*got 20"):
+        pkpd.compare(record, ARMS, patient="strati2020/p3", n=2, background=20)  # pyright: ignore[reportArgumentType]
     with pytest.raises(PkpdError, match="start must be a time on the patient's clock, got 'day 3'"):
         pkpd.compare(record, ARMS, patient="strati2020/p3", n=2, start="day 3")  # pyright: ignore[reportArgumentType]
     with pytest.raises(

@@ -94,8 +94,8 @@ def simulate(
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
         the dict); a text is read by `Regimen.parse`, its routes are those of the model. Or a data set, whose rows are
         then simulated in order. Nothing: no dose; of an Individual, or of a calibration's patient, what he was given
-        (``Regimen(doses=[])`` is no dose). Doses on another clock than the model's, or in another unit than the state's,
-        are converted.
+        (``Regimen(doses=[])`` is no dose). Doses on another clock than the model's, or in another unit than the
+        state's, are converted.
     population : Population, optional
         Who; the typical person at reference covariates if not given.
     times : array, shape (times,)
