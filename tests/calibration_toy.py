@@ -60,13 +60,17 @@ def rich_layout():
     return build_layout(free, {"CRP": ErrorScale(1.2, 0.4), "LDH": 1.5}, PATIENTS, COHORTS)
 
 
-def drug_model() -> Model:
-    """A bolus into one compartment, with a continuous output and an ordinal one."""
+def drug_model(unit: str = "h") -> Model:
+    """A bolus into one compartment, with a continuous output and an ordinal one; on a clock of hours or days."""
     return Model(
         "bolus",
         states=[State("central", "mg")],
         covariates=[Covariate("WT", "kg", 70.0)],
-        parameters=[Parameter("CL", 1.0, "L/h", cv=0.3), Parameter("V", 10.0, "L"), Parameter("shift", 0.0, "")],
+        parameters=[
+            Parameter("CL", 24.0 if unit == "d" else 1.0, f"L/{unit}", cv=0.3),
+            Parameter("V", 10.0, "L"),
+            Parameter("shift", 0.0, ""),
+        ],
         outputs=[
             Output("Cc", "mg/L", error=LogNormal(0.2)),
             Output("tox", "", error=Ordinal((0.0, 1.0))),
@@ -79,6 +83,7 @@ def drug_model() -> Model:
             "activity": 1 / (1 + x.central / p.V),
         },
         check_units=False,
+        time_unit=unit,
     )
 
 

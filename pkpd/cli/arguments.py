@@ -114,7 +114,7 @@ def times_of(text: str) -> Any:
         start, stop, step = (*numbers, 1.0)[:3]
         if not (start < stop and step > 0):
             raise typer.BadParameter(f"--times: '{part}' must have START < STOP and STEP > 0")
-        parts.append(hours(start, stop, step))
+        parts.append(np.asarray(hours(start, stop, step)))  # numbers in the model's unit, whatever it is
     return np.unique(np.concatenate(parts))
 
 
