@@ -184,7 +184,7 @@ def test_what_is_no_regimen_is_named():
     for given in (5, [5], {"a": 5}, {"a": ["x", 5]}):
         with pytest.raises(RegimenError):
             pkpd.simulate(oral(), given, times=AT)  # type: ignore[arg-type]
-    with pytest.raises(RegimenError, match="individual: regimen must be a Regimen or its shorthand, got 5"):
+    with pytest.raises(PkpdError, match="individual: regimen must be a Regimen or its shorthand"):
         pkpd.individual(pkpd.load_model("pk1_oral"), 5, [("Cc", 2.0, 1.3)])  # type: ignore[arg-type]
 
 
