@@ -96,7 +96,10 @@ def test_variables_carry_units_meaning_and_doses():
     assert sims.attrs["model"] == "drug"
     assert sims.attrs["title"] == "A drug"
     doses = json.loads(sims["Cc"].attrs["doses"])
-    assert doses["q24h"] == {"time": [0.0, 24.0], "amt": [100.0, 100.0], "cmt": ["depot"] * 2, "ii": [24.0, 24.0]}
+    assert doses["q24h"] == {
+        "time": [0.0, 24.0], "amt": [100.0] * 2, "cmt": ["depot"] * 2, "ii": [24.0] * 2, "rate": [0.0] * 2,
+        "ss": [0, 0], "evid": [1, 1], "units": ["ug"] * 2, "time_unit": "h",
+    }  # fmt: skip
     assert doses["twice"]["time"] == [0.0, 12.0, 24.0, 36.0]
     assert list(json.loads(simulate(drug(), DAILY, times=TIMES)["Cc"].attrs["doses"])) == [""]
     meanings = sims["status"].attrs["flag_meanings"].split()
@@ -104,9 +107,12 @@ def test_variables_carry_units_meaning_and_doses():
     assert meanings[0] == "ok"
 
 
-def test_doses_of_each_subject_are_not_said_to_be_those_of_all():
+def test_doses_of_each_subject_are_told_apart():
     sims = simulate(drug(), [DAILY, TWICE, DAILY, TWICE, DAILY], people(), TIMES)
-    assert "doses" not in sims["Cc"].attrs
+    doses = json.loads(sims["Cc"].attrs["doses"])[""]
+    assert doses["which"] == [0, 1, 0, 1, 0]
+    assert doses["subjects"] == [str(label) for label in people().labels]
+    assert [one["time"] for one in doses["each"]] == [[0.0, 24.0], [0.0, 12.0, 24.0, 36.0]]
 
 
 def test_states_and_individual_parameters_can_be_asked_for():

@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.dosing.amounts import canonical_unit, factor, shortest
 from pkpd.dosing.build import DEFAULTS, make_doses, rows_of, said
 from pkpd.dosing.dose import Dose
+from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.record import RECORD, Compartment
 from pkpd.dosing.routes import places_of
 from pkpd.dosing.text import dose_text, regimen_repr
@@ -307,7 +308,8 @@ class Regimen:
     def then(self, other: Regimen) -> Regimen:
         """Return this regimen, followed by another whose clock starts one interval after the last dose of this one.
 
-        The interval is ``ii`` of the last dose or, if that has none (a single loading dose), of the other's first.
+        The interval is that after the last dose (`dosing_cycle`: its ``ii``, or the gap that doses without ``ii`` were
+        seen to repeat) or, where there is none (a single loading dose), ``ii`` of the other's first.
 
         Raises
         ------
@@ -324,8 +326,9 @@ class Regimen:
         follow = next((dose.ii for dose in other.doses if dose.gives), 0.0)
         if not given:
             return self + other
-        last = max(dose.last_time for dose in given)
-        interval = max(dose.ii for dose in given if dose.last_time == last) or follow
+        every = self.explicit()
+        last = float(every["time"][-1])
+        interval = dosing_cycle(every["time"], every["amt"], every["ii"]).after or follow
         if not interval:
             raise RegimenError(
                 f"{self._who}: the last dose, at {shortest(last)} {self.time_unit}, has no interval, nor has the first "

@@ -10,11 +10,12 @@ from pkpd.errors import DataError, UnitError, nearest
 from pkpd.exposure.curve import METHODS
 from pkpd.exposure.metrics import Rules
 from pkpd.units import conversion
+from pkpd.units.time import HOURS, convert_time
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["area_values", "curve_values", "in_window", "rules_from", "threshold_value"]
+__all__ = ["area_values", "check_output", "curve_values", "in_window", "rules_from", "threshold_value", "without_noise"]
 
 _NOISE = 1e-6
 
@@ -27,14 +28,8 @@ def _arranged(values: xr.DataArray) -> np.ndarray:
     return values.transpose(*lead, *dims, "time").values.reshape(regimens, -1, values.sizes["time"])
 
 
-def curve_values(concentration: xr.DataArray) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Check a concentration and return regimen names, times, and values of shape (regimen, subject, time).
-
-    Raises
-    ------
-    DataError
-        If it is not one output with an increasing coordinate `time`, or a value is negative.
-    """
+def check_output(concentration: xr.DataArray) -> None:
+    """Raise DataError unless something is one output of a simulation, or a curve like one."""
     import xarray as xr
 
     if isinstance(concentration, xr.Dataset):
@@ -42,6 +37,16 @@ def curve_values(concentration: xr.DataArray) -> tuple[list[str], np.ndarray, np
         raise DataError(f"exposure takes one output, such as sims['Cc'], got a Dataset; it has {names}")
     if not isinstance(concentration, xr.DataArray):
         raise DataError(f"exposure takes a DataArray with dim 'time', got {type(concentration).__name__}")
+
+
+def curve_values(concentration: xr.DataArray, negative: bool = False) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Check a concentration and return regimen names, times, and values of shape (regimen, subject, time).
+
+    Raises
+    ------
+    DataError
+        If it has no increasing coordinate `time`, or a value is negative and may not be.
+    """
     label = concentration.name or "concentration"
     if "time" not in concentration.dims or "time" not in concentration.coords:
         dims = [str(d) for d in concentration.dims]
@@ -61,15 +66,16 @@ def curve_values(concentration: xr.DataArray) -> tuple[list[str], np.ndarray, np
         regimens = [str(name) for name in concentration["regimen"].values]
     elif "regimen" in concentration.coords:
         regimens = [str(concentration["regimen"].values)]
-    return regimens, time, _without_noise(concentration, _arranged(concentration), str(label))
+    values = _arranged(concentration)
+    return regimens, time, values if negative else without_noise(concentration, values, str(label))
 
 
-def _without_noise(concentration: xr.DataArray, values: np.ndarray, label: str) -> np.ndarray:
+def without_noise(concentration: xr.DataArray, values: np.ndarray, label: str) -> np.ndarray:
     """Refuse negative values, except those within an integrator's error of zero, which become zero."""
-    lowest = values.min(axis=-1)
-    if not (lowest < 0).any():
+    if not (values < 0).any():
         return values
-    negative = values < -_NOISE * values.max(axis=-1, keepdims=True)
+    largest = np.where(np.isnan(values), -np.inf, values).max(axis=-1, keepdims=True)
+    negative = values < -_NOISE * np.maximum(largest, 0.0)
     if negative.any():
         count = int(negative.any(axis=-1).sum())
         regimen, subject, at = (int(i[0]) for i in np.nonzero(negative))
@@ -134,7 +140,9 @@ def in_window(time: np.ndarray, window: tuple[float, float] | None) -> np.ndarra
     return (time >= start) & (time <= end)
 
 
-def rules_from(method: str, bolus: bool, threshold: float | None, lloq: float, terminal_points: int | None) -> Rules:
+def rules_from(
+    method: str, bolus: bool, threshold: float | None, lloq: float, terminal_points: int | None, time_unit: str
+) -> Rules:
     """Check the options that say how a curve is read.
 
     Raises
@@ -148,7 +156,8 @@ def rules_from(method: str, bolus: bool, threshold: float | None, lloq: float, t
         raise DataError(f"lloq must be finite and >= 0, got {lloq}")
     if terminal_points is not None and terminal_points < 3:
         raise DataError(f"terminal_points must be at least 3, got {terminal_points}")
-    return Rules(method, bolus, threshold, float(lloq), terminal_points)
+    day = convert_time(24.0, "h", time_unit) if time_unit in HOURS else np.nan
+    return Rules(method, bolus, threshold, float(lloq), terminal_points, day)
 
 
 def threshold_value(threshold: float | str | None, concentration: xr.DataArray) -> float | None:

@@ -41,6 +41,34 @@ class Curve:
     conc: np.ndarray
     method: str
 
+    def with_corners(self, time: np.ndarray, before: np.ndarray, after: np.ndarray) -> Curve:
+        """Add the values right before and right after each of some times.
+
+        Parameters
+        ----------
+        time : ndarray, shape (corner,)
+            Increasing, within the grid. Where the grid has the time, its value stays as the one before.
+        before, after : ndarray, shape (subject, corner)
+        """
+        where, times, columns = [], [], []
+        slack = 1e-9 * max(1.0, float(np.abs(self.time[[0, -1]]).max()))
+        for k, at in enumerate(time.tolist()):
+            i = int(np.searchsorted(self.time, at + slack, side="right"))
+            if i == 0 or i == len(self.time):
+                continue
+            on_grid = abs(float(self.time[i - 1]) - at) <= slack
+            at = float(self.time[i - 1]) if on_grid else at
+            jumps = bool((before[:, k] != after[:, k]).any())
+            if not on_grid:
+                where.append(i)
+                times.append(at)
+                columns.append(before[:, k])
+            if jumps:
+                where.append(i)
+                times.append(at)
+                columns.append(after[:, k])
+        return self._inserted(where, times, columns)
+
     def with_boluses(self, doses: np.ndarray) -> Curve:
         """Add the value right after each bolus, extrapolated log-linearly from the two samples that follow it.
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import itertools
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pkpd.errors import RegimenError, nearest
+from pkpd.dosing.interval import Cycle, dosing_cycle
+from pkpd.errors import RegimenError
 
-__all__ = ["INTERVAL_STATUS", "Doses", "Schedule", "doses_from_attribute", "plan"]
+__all__ = ["Doses", "Schedule", "plan"]
 
-INTERVAL_STATUS = (
-    "ok",
-    "missing_values",
-    "no_dosing_interval_known",
-    "times_do_not_cover_a_dosing_interval",
-    "only_one_dosing_interval",
-    "first_dosing_interval_not_observed",
-    "first_and_last_interval_differ",
-)
-"""Meaning of each `interval_status`; from 4 on AUCtau is known and the accumulation is not."""
+Span = tuple[float, float]
+_UNKNOWN = Cycle()
 
 
 @dataclass(frozen=True)
@@ -35,8 +26,12 @@ class Doses:
         Increasing dose times, in the unit of the observation times.
     amt : ndarray, shape (n,)
         Total amount given at each time; NaN where it is not known.
-    ii : float
-        Interval that follows the last dose; 0 where it is not known.
+    cycle : Cycle
+        How the doses go on after the last one.
+    steady : ndarray of bool, shape (n,)
+        Doses in steady state: the same was given before them, for ever.
+    resets : ndarray
+        Times at which all compartments begin anew.
     cmt : tuple of str
         Compartments that are dosed.
     unit : str
@@ -45,102 +40,83 @@ class Doses:
 
     time: np.ndarray
     amt: np.ndarray
-    ii: float = 0.0
+    cycle: Cycle = _UNKNOWN
+    steady: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    resets: np.ndarray = field(default_factory=lambda: np.zeros(0))
     cmt: tuple[str, ...] = ()
     unit: str = ""
+
+    @classmethod
+    def of(
+        cls, time: np.ndarray, amt: np.ndarray, ii: np.ndarray, ss: np.ndarray, resets: np.ndarray,
+        cmt: tuple[str, ...] = (), unit: str = "",
+    ) -> Doses:  # fmt: skip
+        """Return doses from lists with one entry a dose, in order of time."""
+        distinct, which = np.unique(time, return_inverse=True)
+        total = np.bincount(which, weights=amt, minlength=len(distinct))
+        steady = np.zeros(len(distinct), bool)
+        np.logical_or.at(steady, which, ss > 0)
+        return cls(distinct, total, dosing_cycle(time, amt, ii), steady, resets, cmt, unit)
+
+    def with_amount(self, amt: float) -> Doses:
+        """Return the same doses with one amount for each, without a unit."""
+        return replace(self, amt=np.full(len(self.time), amt), unit="")
+
+    def begins_steady(self, at: float, slack: float) -> bool:
+        """Return whether a dose in steady state is given at a time."""
+        return bool(len(self.steady)) and bool((self.steady & (np.abs(self.time - at) <= slack)).any())
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """First and last dosing interval that are observed in full.
+    """Which dosing intervals are observed.
 
     Attributes
     ----------
-    first, last : tuple of (float, float) or None
-        Start and end of the interval, in the unit of the observation times.
+    first, last : tuple of (float, float), or None
+        Start and end of the first and the last interval within the observation times; ``first`` only where an
+        accumulation can be computed.
+    spans : tuple of (float, float)
+        All dosing intervals within the observation times.
     dose : float
-        Amount given in the last interval, or the single dose; NaN where it is not known.
-    single : bool
-        True if the regimen has one dose.
+        Amount given in the last interval; NaN where it is not known.
+    total : float
+        Amount given by all doses before the last observation time.
+    lone : float or None
+        Time of the dose, where the regimen is one dose and not in steady state.
     status : int
-        Index into `INTERVAL_STATUS`.
+        Index into ``FLAGS["interval_status"]``.
+    steady : bool
+        The last interval begins with a dose in steady state.
+    late : bool
+        A dose was given before the first observation time.
     doses : Doses or None
         What is given.
     """
 
-    first: tuple[float, float] | None = None
-    last: tuple[float, float] | None = None
+    first: Span | None = None
+    last: Span | None = None
+    spans: tuple[Span, ...] = ()
     dose: float = np.nan
-    single: bool = False
+    total: float = np.nan
+    lone: float | None = None
     status: int = 2
+    steady: bool = False
+    late: bool = False
     doses: Doses | None = field(default=None, repr=False)
 
-
-def doses_from_attribute(text: str, regimen: str, cmt: str | Sequence[str] | None) -> Doses | None:
-    """Read the doses of one regimen from the `doses` attribute that `simulate` writes.
-
-    Parameters
-    ----------
-    text : str
-        JSON, ``{"q24h": {"time": [...], "amt": [...], "cmt": [...], "ii": [...]}}``; an entry may
-        hold the ``units`` of its amounts, one text or one per dose.
-    regimen : str
-        Name of the regimen; an empty text takes the only one, if there is one only.
-    cmt : str or sequence of str or None
-        Compartments whose doses count; None for all.
-
-    Returns
-    -------
-    Doses or None
-        None where the attribute does not say which doses belong to the curve, or there are none.
-
-    Raises
-    ------
-    RegimenError
-        If `cmt` names a compartment that no dose of any regimen goes into.
-    """
-    known: dict[str, dict[str, Any]] = json.loads(text)
-    wanted = None if cmt is None else [cmt] if isinstance(cmt, str) else list(cmt)
-    dosed = sorted({str(name) for entry in known.values() for name in entry.get("cmt", [])})
-    for name in wanted or []:
-        if name not in dosed:
-            raise RegimenError(
-                f"cmt: no dose goes into '{name}'; doses go into {', '.join(dosed)}{nearest(name, dosed)}"
-            )
-    if not regimen and len(known) == 1:
-        regimen = next(iter(known))
-    entry = known.get(regimen)
-    if entry is None:
-        return None
-    time = np.asarray(entry["time"], float)
-    names = np.asarray(entry.get("cmt") or [""] * len(time), str)
-    keep = np.isin(names, wanted) if wanted is not None else np.ones(len(time), bool)
-    if not keep.any():
-        return None
-    amt = np.asarray(entry.get("amt", np.full(len(time), np.nan)), float)[keep]
-    ii = np.asarray(entry.get("ii", np.zeros(len(time))), float)[keep]
-    time, names = time[keep], names[keep]
-    distinct, which = np.unique(time, return_inverse=True)
-    return Doses(
-        distinct,
-        np.bincount(which, weights=amt, minlength=len(distinct)),
-        float(ii[which == len(distinct) - 1].max()),
-        tuple(sorted(set(names) - {""})),
-        _common_unit(entry.get("units", []), keep),
-    )
-
-
-def _common_unit(units: str | list[str], keep: np.ndarray) -> str:
-    """Return the unit that all kept doses share, or an empty text."""
-    each = [units] if isinstance(units, str) else [u for u, used in zip(units, keep, strict=False) if used]
-    return each[0] if len(set(each)) == 1 else ""
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What persons with other amounts, but the same times, have in common."""
+        times = b"" if self.doses is None else self.doses.time.tobytes()
+        return self.first, self.last, self.spans, self.lone, self.status, self.steady, self.late, times
 
 
 def plan(name: str, observed: np.ndarray, doses: Doses | None, tau: float | None) -> Schedule:
     """Find the first and the last dosing interval that the observation times cover.
 
-    An interval runs from a dose to the next one, and after the last dose for as long as its `ii`, else as long as the
-    interval before it. With `tau`, each runs from a dose for `tau`; without doses they start at the first observation.
+    An interval runs from a dose to the next one; after the last dose, and where several doses make a cycle, as
+    `dosing_cycle` says. With `tau`, each runs from a dose for `tau`; without doses they start at the first observation.
 
     Parameters
     ----------
@@ -160,37 +136,71 @@ def plan(name: str, observed: np.ndarray, doses: Doses | None, tau: float | None
     """
     if tau is not None and not (np.isfinite(tau) and tau > 0):
         raise RegimenError(f"regimen '{name}': tau must be finite and > 0, got {tau}")
-    slack = 1e-9 * max(1.0, float(np.abs(observed[[0, -1]]).max()))
+    begin, end = float(observed[0]), float(observed[-1])
+    slack = 1e-9 * max(1.0, abs(begin), abs(end))
     if doses is None:
         if tau is None:
             return Schedule()
-        count = max(int((observed[-1] - observed[0] + slack) // tau), 1)
-        doses = Doses(observed[0] + tau * np.arange(count), np.full(count, np.nan))
-    single = len(doses.time) == 1
-    lengths = _lengths(doses, tau)
-    if lengths is None:
-        return Schedule(dose=float(doses.amt[0]), single=single, doses=doses)
-    ends = doses.time + lengths
-    covered = np.flatnonzero((doses.time >= observed[0] - slack) & (ends <= observed[-1] + slack))
-    if not len(covered):
-        return Schedule(dose=float(doses.amt[0]) if single else np.nan, single=single, status=3, doses=doses)
-    spans = [(float(doses.time[i]), float(ends[i])) for i in (0, int(covered[-1]))]
-    given = [float(doses.amt[(doses.time >= a - slack) & (doses.time < b - slack)].sum()) for a, b in spans]
-    same_amount = np.isnan(given).any() or np.isclose(given[0], given[1], rtol=1e-9)
-    if covered[0] != 0:
-        status = 5
-    elif covered[-1] == 0:
-        status = 4
-    else:
-        status = 0 if same_amount and np.isclose(lengths[0], lengths[covered[-1]], rtol=1e-9) else 6
-    return Schedule(spans[0] if status == 0 else None, spans[1], given[1], single, status, doses)
+        count = max(int((end - begin + slack) // tau), 1)
+        doses = Doses(begin + tau * np.arange(count), np.full(count, np.nan))
+    counted = doses.time < end - slack
+    lone = len(doses.time) == 1 and not doses.steady.any()
+    basis = Schedule(
+        total=float(doses.amt[counted].sum()) if counted.any() else np.nan,
+        lone=float(doses.time[0]) if lone else None,
+        late=bool(doses.time[0] < begin - slack),
+        doses=doses,
+    )
+    every = _without_resets(_intervals(doses, tau, slack), doses.resets, slack)
+    if not every:
+        return basis
+    covered = [span for span in every if span[0] >= begin - slack and span[1] <= end + slack]
+    if not covered:
+        return Schedule(total=basis.total, lone=basis.lone, late=basis.late, doses=doses, status=3)
+    first, last = covered[0], covered[-1]
+    given = [float(doses.amt[(doses.time >= a - slack) & (doses.time < b - slack)].sum()) for a, b in (first, last)]
+    steady = doses.begins_steady(last[0], slack)
+    status = _status(doses, every, first, last, given, slack)
+    return Schedule(
+        first if status == 0 else None, last, tuple(covered), given[1], basis.total, basis.lone, status, steady,
+        basis.late, doses,
+    )  # fmt: skip
 
 
-def _lengths(doses: Doses, tau: float | None) -> np.ndarray | None:
-    """Length of the interval behind each dose, or None for a single dose without one."""
+def _status(doses: Doses, every: list[Span], first: Span, last: Span, given: list[float], slack: float) -> int:
+    """Return whether the last interval can be compared with the first one."""
+    if doses.begins_steady(every[0][0], slack):
+        return 8
+    if first != every[0]:
+        return 5
+    if first == last:
+        return 4
+    same = np.isnan(given).any() or np.isclose(given[0], given[1], rtol=1e-9)
+    return 0 if same and np.isclose(first[1] - first[0], last[1] - last[0], rtol=1e-9) else 6
+
+
+def _intervals(doses: Doses, tau: float | None, slack: float) -> list[Span]:
+    """Return all dosing intervals in order."""
+    time = doses.time
     if tau is not None:
-        return np.full(len(doses.time), float(tau))
-    gaps = np.diff(doses.time)
-    if doses.ii > 0:
-        return np.append(gaps, doses.ii)
-    return np.append(gaps, gaps[-1]) if len(gaps) else None
+        return [(float(t), float(t) + tau) for t in time]
+    length = doses.cycle.length
+    if not length:
+        return [(float(a), float(b)) for a, b in itertools.pairwise(time)]
+    last = float(time[-1])
+    start = float(time[time > last - length + slack][0])
+    starts, end = [start], start + length
+    while True:  # earlier cycles begin a whole number of lengths before, where doses stand
+        near = time[np.abs(time - (start - len(starts) * length)) <= slack]
+        if not len(near):
+            break
+        starts.append(float(near[0]))
+    starts.reverse()
+    lead = [float(t) for t in time[time < starts[0] - slack]]
+    borders = [*lead, *starts, end]
+    return list(itertools.pairwise(borders))
+
+
+def _without_resets(spans: list[Span], resets: np.ndarray, slack: float) -> list[Span]:
+    """Leave out intervals in which the compartments begin anew."""
+    return [s for s in spans if not ((resets > s[0] + slack) & (resets < s[1] - slack)).any()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.exposure.register import reason_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,15 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["exposure_summary"]
 
 _SINGLE = ("Cmax", "Tmax", "AUC", "AUCinf", "half_life", "CL_F", "time_above")
-_REPEATED = ("tau", "Cmax_tau", "Tmax_tau", "Ctrough", "AUCtau", "Cavg", "fluctuation", "accumulation", "AUC")
+_REPEATED = ("tau", "Cmax_tau", "Tmax_tau", "Ctrough", "AUCtau", "AUC24", "Cavg", "fluctuation", "accumulation", "AUC")
 _REPEATED += ("half_life", "CL_F", "time_above", "time_above_tau")
 _STATISTICS = ("median", "geometric")
-_REASON = {
-    "half_life": "half_life_status",
-    "lambda_z": "half_life_status",
-    "AUCinf": "half_life_status",
-    "CL_F": "CL_F_status",
-}
 
 
 def exposure_summary(
@@ -130,7 +125,7 @@ def _column(data: xr.Dataset, name: str, statistic: str, coverage: float) -> tup
     import pandas as pd
 
     rows = _rows(data, data[name])
-    status = _REASON.get(name, "interval_status" if name not in ("Cmax", "Tmax", "Clast", "Tlast", "AUC") else "")
+    status = reason_of(name)
     reasons, records = [], []
     for k, row in enumerate(rows):
         seen = row[np.isfinite(row)]
@@ -139,7 +134,9 @@ def _column(data: xr.Dataset, name: str, statistic: str, coverage: float) -> tup
         if status in data:
             codes = _rows(data, data[status])[k].astype(int)
             meanings = data[status].attrs["flag_meanings"].split()
-            reason = meanings[int(np.bincount(codes).argmax())].replace("_", " ")
+            lacking = codes[~np.isfinite(row)] if len(codes) == len(row) else codes
+            if len(lacking):
+                reason = meanings[int(np.bincount(lacking).argmax())].replace("_", " ")
         reasons.append(reason)
     return pd.DataFrame(records), reasons, rows.shape[1]
 

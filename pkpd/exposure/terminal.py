@@ -6,17 +6,7 @@ import numpy as np
 
 from pkpd.exposure.kernels import terminal_fit
 
-__all__ = ["HALF_LIFE_STATUS", "terminal_slope"]
-
-HALF_LIFE_STATUS = (
-    "ok",
-    "missing_values",
-    "fewer_than_3_points_after_the_peak",
-    "concentration_does_not_decline",
-    "poor_fit",
-    "observed_for_less_than_2_half_lives",
-)
-"""Meaning of each `half_life_status`; from 4 on the half-life is given and should be doubted."""
+__all__ = ["terminal_slope"]
 
 _TOLERANCE = 1e-4
 _POOR = 0.8
@@ -48,13 +38,14 @@ def terminal_slope(
     Returns
     -------
     lambda_z : ndarray, shape (subject,)
-        Terminal rate constant, 1/time; NaN where there is none.
+        Terminal rate constant, 1/time; NaN where there is none, and where `status` rejects it. With `points` the choice
+        is the user's, so that the rate stays and the status only says what speaks against it.
     r2_adj : ndarray, shape (subject,)
         Adjusted coefficient of determination.
     n_points : ndarray of int, shape (subject,)
         Points used.
     status : ndarray of int, shape (subject,)
-        Index into `HALF_LIFE_STATUS`.
+        Index into ``FLAGS["half_life_status"]``.
 
     Notes
     -----
@@ -68,4 +59,6 @@ def terminal_slope(
     rate, r2_adj = np.where(found, rate, np.nan), np.where(found, r2_adj, np.nan)
     few, poor, short = candidates == 0, r2_adj < _POOR, span * rate < 2 * np.log(2)
     status = np.select([few, np.logical_not(found), poor, short], [2, 3, 4, 5], 0)
+    if points is None:
+        rate = np.where(status == 0, rate, np.nan)
     return rate, r2_adj, count.astype(int), status

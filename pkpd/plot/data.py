@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,8 @@ def group_values(values: xr.DataArray) -> np.ndarray:
 def regimen_doses(values: xr.DataArray, doses: bool | str | Sequence[str]) -> dict[str, np.ndarray]:
     """Return the dose times of each regimen, in the unit of `time`; the key of a lone regimen may be empty.
 
+    Where persons have their own regimens, the times of all of them.
+
     Parameters
     ----------
     values : DataArray
@@ -95,20 +98,29 @@ def regimen_doses(values: xr.DataArray, doses: bool | str | Sequence[str]) -> di
     if doses is False or text is None:
         return {}
     known = json.loads(text)
-    dosed = sorted({str(c) for entry in known.values() for c in entry.get("cmt", [])})
+    entries = {name: entry.get("each", [entry]) for name, entry in known.items()}
+    dosed = sorted({str(c) for each in entries.values() for one in each for c in one.get("cmt", [])})
     wanted = dosed if doses is True else [doses] if isinstance(doses, str) else list(doses)
     for name in wanted:
         if name not in dosed:
             raise DataError(
                 f"doses: no dose goes into '{name}'; doses go into {', '.join(dosed)}{nearest(name, dosed)}"
             )
-    found: dict[str, np.ndarray] = {}
-    for name, entry in known.items():
-        time = np.asarray(entry["time"], float)
-        if doses is not True:
-            time = time[np.isin(np.asarray(entry["cmt"], str), wanted)]
-        found[name] = np.unique(time)
-    return found
+    unit = values["time"].attrs.get("units")
+    return {
+        name: np.unique(np.concatenate([_times(one, None if doses is True else wanted, unit) for one in each]))
+        for name, each in entries.items()
+    }
+
+
+def _times(entry: Mapping[str, Any], wanted: Sequence[str] | None, unit: str | None) -> np.ndarray:
+    """Return when something is given, of an entry of the attribute `doses`."""
+    time = np.asarray(entry["time"], float)
+    gives = np.isin(entry.get("evid", np.ones(len(time))), (1, 4))
+    if wanted is not None:
+        gives &= np.isin(np.asarray(entry["cmt"], str), wanted)
+    same = unit is None or "time_unit" not in entry
+    return time[gives] if same else convert_time(time[gives], str(entry["time_unit"]), str(unit))
 
 
 def observations(observed: pd.DataFrame | None, groups: Sequence[str | None]) -> pd.DataFrame | None:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.amounts import factor
+from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError, nearest
+from pkpd.exposure.schedule import Doses
+from pkpd.exposure.schedule import plan as intervals
 from pkpd.schedule.anakinra import ANAKINRA
 from pkpd.simulation.doses import bound, from_text
 from pkpd.units.time import convert_time
@@ -63,7 +66,7 @@ class Plan:
     doses : ndarray, shape (doses,)
         Distinct times of its doses, on the model's clock as all times here.
     last : float
-        Interval that follows the last of them.
+        Interval that follows the last of them; 0 where the regimen does not say one (`dosing_cycle`).
     ends : ndarray
         Times at which infusions end.
     day : float
@@ -86,17 +89,18 @@ class Plan:
 
     @property
     def stop(self) -> float:
-        """End of the treatment: one interval after the last dose."""
-        return float(self.doses[-1] + self.last) if len(self.doses) else 0.0
+        """End of the treatment: one interval after the last dose, or a day where no interval is known."""
+        return float(self.doses[-1] + (self.last or self.day)) if len(self.doses) else 0.0
 
-    def interval(self, end: float) -> tuple[float, float] | None:
-        """Return the last dosing interval that ends by a time; None where there is no dose."""
+    def interval(self, start: float, end: float) -> tuple[float, float] | None:
+        """Return the last dosing interval between two times, as `exposure` finds it; None where there is none."""
         if not len(self.doses):
             return None
-        ends = np.append(self.doses[1:], self.stop)
-        whole = np.flatnonzero(ends <= end + 1e-9)
-        k = int(whole[-1]) if len(whole) else 0
-        return float(self.doses[k]), float(min(ends[k], end))
+        every = {k: np.asarray(v) for k, v in self.regimens[0].explicit().items() if k != "cmt"}
+        resets = np.array([d.time for d in self.regimens[0] if d.evid in (3, 4)], float)
+        ss = np.isin(every["time"], [d.time for d in self.regimens[0] if d.ss]).astype(int)
+        doses = Doses.of(every["time"], every["amt"], every["ii"], ss, resets)
+        return intervals(self.name, np.array([start, end], float), doses, None).last
 
     def burden(self) -> tuple[float, float]:
         """Return the amount per day, of the first subject, and the doses per day over the treatment."""
@@ -164,12 +168,7 @@ def _plan(name: str, arm: Arm, model: Model, people: Population) -> Plan:
     given = regimens[0].explicit()
     time = np.asarray(given["time"], float)
     doses = np.unique(time)
-    last = 0.0
-    if len(doses):
-        at_last = time == doses[-1]
-        last = float(np.asarray(given["ii"], float)[at_last].max())
-        # A lone dose counts as given for a day; after several, the last counts as long as the one before.
-        last = last or (float(doses[-1] - doses[-2]) if len(doses) > 1 else day)
+    last = dosing_cycle(time, given["amt"], given["ii"]).after
     ends = [d.time + d.tinf for d in regimens[0].expand() if d.tinf is not None]
     regimens, unit = _in_mg(regimens, model)
     relative = isinstance(arm.regimen, str) if arm.relative is None else arm.relative

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from pkpd.calibration.history import with_onset
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, SolverError, nearest
+from pkpd.exposure.dataset import exposure
 from pkpd.model.residual import Ordinal
 from pkpd.options import checked
 from pkpd.schedule.arms import Plan, people_of, read_arms
@@ -23,10 +25,13 @@ from pkpd.schedule.subjects import subjects_of
 from pkpd.schedule.target import read_targets, target_measure
 from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import times_from
-from pkpd.simulation.doses import regimen_from
+from pkpd.simulation.dataset import doses_text
+from pkpd.simulation.doses import records_of, regimen_from
 from pkpd.simulation.source import Subjects
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from pkpd.model.model import Model
     from pkpd.population.people import Population
 
@@ -167,12 +172,13 @@ def compare(
         markers_of(who.model, concentration),
     )  # fmt: skip
     values = np.full((len(wanted), len(plans), who.people.n), np.nan)
-    still = np.ones(who.people.n, bool)
+    still, solved = np.ones(who.people.n, bool), np.zeros((len(plans), who.people.n), bool)
     for a, plan in enumerate(plans):
-        for rows, block, unmoved in _blocks(task, plan, who.people):
+        for rows, block, unmoved, fine in _blocks(task, plan, who.people):
             values[:, a, rows] = block
             still[rows] &= unmoved
-    _check_solved(values, plans, who)
+            solved[a, rows] = fine
+    _check_solved(solved, plans, who)
     notes = (*place.notes, *unasked, *check_ill(still, who, place, span, task.markers & set(outputs)))
     return Comparison.of(who, place, wanted, values, span, notes)
 
@@ -244,10 +250,10 @@ def _outputs(model: Model, measures: Sequence[Measure], has_ic50: bool) -> list[
     return list(found)
 
 
-def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice, np.ndarray, np.ndarray]]:
+def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield the measures of an arm, shape (measure, subject), for as many subjects at a time as memory holds.
 
-    With each block goes for which subjects no marker moves in the window.
+    With each block goes for which subjects no marker moves in the window, and who could be solved.
     """
     people = people_of(task.model, people, plan.arm)
     treated, interval, times = _clock(task, plan)
@@ -259,28 +265,29 @@ def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice
     }  # fmt: skip
     for start in range(0, people.n, size):
         rows = slice(start, min(start + size, people.n))
-        values = _simulated(task, plan, people[rows], rows, times)
-        course = Course(times, values, task.window, treated, interval, cuts, task.day_zero, task.day)
+        values, numbers = _simulated(task, plan, people[rows], rows, times)
+        course = Course(times, values, task.window, treated, interval, cuts, task.day_zero, task.day, numbers)
         found = [np.asarray(m.compute(course), float) for m in task.measures]
         block = np.array(found).reshape(len(task.measures), rows.stop - rows.start)
         solved = np.all([np.isfinite(v).all(axis=1) for v in values.values()], axis=0)
         block[:, ~solved] = np.nan
         moves = [course.moves(name, task.window) for name in task.markers if name in values]
-        yield rows, block, ~np.any(moves, axis=0) if moves else np.zeros(course.n, bool)
+        yield rows, block, ~np.any(moves, axis=0) if moves else np.zeros(course.n, bool), solved
 
 
 def _clock(task: _Task, plan: Plan) -> tuple[tuple[float, float] | None, tuple[float, float] | None, np.ndarray]:
     """Return the treatment, its last interval, and the times to observe."""
     low, high = task.window
-    interval = plan.interval(high)
+    interval = plan.interval(low, high)
     treated = None
     marks = [low, high]
-    if interval is not None and plan.doses[0] < high:
+    if len(plan.doses) and plan.doses[0] < high:
         treated = (float(plan.doses[0]), min(plan.stop, high))
         # The interval that is measured is seen more closely than the window of the markers.
-        step = min((interval[1] - interval[0]) / 50, _FINE * task.day)
-        start = interval[0] + np.arange(0.0, min(task.day / 24, interval[1] - interval[0]), _FINE * task.day / 5)
-        marks += [*np.arange(interval[0], interval[1], step), *start, *interval, *treated]
+        close = interval or (max(low, treated[0]), treated[1])
+        step = min((close[1] - close[0]) / 50, _FINE * task.day)
+        start = close[0] + np.arange(0.0, min(task.day / 24, close[1] - close[0]), _FINE * task.day / 5)
+        marks += [*np.arange(close[0], close[1], step), *start, *close, *(t for t in treated if t >= low)]
         turns = np.concatenate([plan.doses, plan.ends])
         after = (turns[:, None] + np.append(0.0, _AFTER * task.day)).ravel()
         marks += [*after[(after > low) & (after < high)]]
@@ -293,8 +300,10 @@ def _clock(task: _Task, plan: Plan) -> tuple[tuple[float, float] | None, tuple[f
     return treated, interval, times[keep]
 
 
-def _simulated(task: _Task, plan: Plan, people: Population, rows: slice, times: np.ndarray) -> dict[str, np.ndarray]:
-    """Return outputs by name, shape (subject, time); NaN where a subject could not be solved."""
+def _simulated(
+    task: _Task, plan: Plan, people: Population, rows: slice, times: np.ndarray
+) -> tuple[dict[str, np.ndarray], Callable[[str], xr.Dataset]]:
+    """Return outputs by name, shape (subject, time), NaN where a subject could not be solved; and their exposure."""
     own = plan.regimens if len(plan.regimens) == 1 else plan.regimens[rows]
     given = [r if task.background is None else task.background + r for r in own]
     sims = simulate(
@@ -311,12 +320,26 @@ def _simulated(task: _Task, plan: Plan, people: Population, rows: slice, times: 
         for name, base in DERIVED.items():
             if name not in values and base in values:
                 values[name] = values[base] / (values[base] + level)
-    return values
+    # The background is in the curve, but the doses that count are those of the regimen.
+    doses = doses_text(task.model, {"": [records_of(task.model, r) for r in own]}, people.labels)
+
+    @functools.cache
+    def numbers(name: str) -> xr.Dataset:
+        curve = sims[name].copy(data=_without_noise(values[name], task.atol).reshape(sims[name].shape))
+        curve.attrs["doses"] = doses
+        return exposure(curve)
+
+    return values, numbers
 
 
-def _check_solved(values: np.ndarray, plans: Sequence[Plan], who: Subjects) -> None:
+def _without_noise(values: np.ndarray, atol: float) -> np.ndarray:
+    """Return values with those that are below zero by the solver's tolerance only put to zero."""
+    return np.where((values < 0) & (values > -1e3 * atol), 0.0, values)
+
+
+def _check_solved(solved: np.ndarray, plans: Sequence[Plan], who: Subjects) -> None:
     """Raise SolverError if an arm has nobody who could be solved."""
-    nobody = [plan.name for a, plan in enumerate(plans) if np.isnan(values[:, a]).all()]
+    nobody = [plan.name for a, plan in enumerate(plans) if not solved[a].any()]
     if nobody:
         raise SolverError(
             f"compare: model '{who.model.name}' could not be solved for any of {who.people.n} subjects under "

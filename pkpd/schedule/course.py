@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkpd.exposure.curve import Curve
+from pkpd.units import conversion
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Course", "fraction_above"]
 
@@ -34,6 +39,8 @@ class Course:
         Time of day 0 of whoever is compared.
     day : float
         Length of a day on that clock: 24 for a model in hours, 1 for one in days.
+    exposure : callable, optional
+        Returns `pkpd.exposure` of an output, dims (subject,).
     """
 
     time: np.ndarray
@@ -44,6 +51,25 @@ class Course:
     cuts: Mapping[str, tuple[float, ...]]
     day_zero: float = 0.0
     day: float = 24.0
+    exposure: Callable[[str], xr.Dataset] | None = None
+
+    def number(self, name: str, number: str, unit: str) -> np.ndarray:
+        """Return a number of the register of exposure in a unit, shape (subject,); NaN where it has a reason.
+
+        Parameters
+        ----------
+        name : str
+            Output.
+        number : str
+            As in `pkpd.exposure.register`.
+        unit : str
+        """
+        if self.exposure is None:
+            return self.nothing()
+        found = self.exposure(name)[number]
+        own = str(found.attrs.get("units", unit))
+        factor = 1.0 if own == unit else conversion(own, unit or "1")
+        return np.broadcast_to(np.asarray(found.values, float), (self.n,)) * factor
 
     @property
     def n(self) -> int:

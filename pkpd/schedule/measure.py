@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.exposure.labels import clearance_scale
+from pkpd.exposure.register import REGISTER
 from pkpd.model.residual import LogNormal, Ordinal
 from pkpd.schedule.course import Course
+from pkpd.units import divide
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -20,7 +23,12 @@ __all__ = ["DERIVED", "Measure", "built_in", "day_below", "main_of"]
 DERIVED = {"blockade": "Cc", "blockade_csf": "Ccsf"}
 """Outputs that follow from a concentration and IC50 where a model does not have them: C / (C + IC50)."""
 
-_LOG = "linear-up log-down"
+_REGISTERED = (
+    "AUCtau", "AUC24", "Cmax", "Cmax_tau", "Tmax_tau", "Ctrough", "Cmin", "Cavg", "fluctuation", "swing",
+    "accumulation", "AUCinf", "half_life", "CL_F",
+)  # fmt: skip
+"""Numbers of the register of exposure that schedules are compared by: not AUC, which hangs on the window."""
+
 _HIGHER_IS_BETTER = ("lymphocytes",)
 _MAIN = (
     "AUC24", "Cmax", "Ctrough", "time_above_IC50", "blockade_trough", "CRP_area", "CRP_day_below_10",
@@ -89,7 +97,7 @@ def built_in(model: Model, drug: str = "Cc") -> dict[str, Measure]:
     """
     found: list[Measure] = []
     if drug in model.outputs:
-        found += _concentration(drug, model.outputs[drug].unit)
+        found += _concentration(model, drug)
         found += _blockade()
     if "Ccsf" in model.outputs and drug == "Cc":
         found += _csf(model.outputs["Ccsf"].unit)
@@ -117,17 +125,17 @@ def _over(function: Callable[[Course, tuple[float, float]], np.ndarray]) -> Call
     return compute
 
 
-def _concentration(drug: str, unit: str) -> list[Measure]:
-    last = "in the last dosing interval"
+def _concentration(model: Model, drug: str) -> list[Measure]:
+    """Return the numbers of the register of exposure, as `pkpd.exposure` reads them off the same curve."""
+    unit = model.outputs[drug].unit
+    area = f"{unit}*h" if unit else "h"
+    dosed = next(iter(model.states.values())).unit
+    units = {"concentration": unit, "area": area, "time": "h", "rate": "1/h", "1": "1",
+             "clearance": clearance_scale(dosed, area)[0] if dosed else divide("1", area)}  # fmt: skip
     return [
-        Measure("AUCtau", f"{unit}*h", f"area under the concentration {last}", (drug,),
-                _over(lambda c, s: c.area(drug, s, _LOG) * 24.0 / c.day)),
-        Measure("AUC24", f"{unit}*h", f"area under the concentration per 24 h, {last}", (drug,),
-                _over(lambda c, s: 24.0 * c.mean(drug, s, _LOG))),
-        Measure("Cmax", unit, f"highest concentration {last}", (drug,), _over(lambda c, s: c.highest(drug, s))),
-        Measure("Ctrough", unit, "concentration at the end of the last dosing interval", (drug,),
-                _over(lambda c, s: c.at(drug, s[1]))),
-        Measure("Cavg", unit, f"average concentration {last}", (drug,), _over(lambda c, s: c.mean(drug, s, _LOG))),
+        Measure(name, units[entry.kind], f"{entry.meaning}; over {entry.interval}", (drug,),
+                lambda c, name=name, unit=units[entry.kind]: c.number(drug, name, unit))
+        for name, entry in ((name, REGISTER[name]) for name in _REGISTERED)
     ]  # fmt: skip
 
 

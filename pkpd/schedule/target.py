@@ -41,7 +41,8 @@ class Target:
     value : float
         In the output's unit, unless ``unit`` names another; a grade for an ordinal output.
     when : str
-        ``at trough`` (the end of the last dosing interval), ``at peak`` and ``on average`` (of that interval),
+        ``at trough`` (the end of the last dosing interval), ``at peak`` and ``on average`` (of that interval, or of the
+        treatment after a lone dose, which has no interval and no trough),
         ``throughout`` (from the first dose to the end of the treatment), ``by day 5`` (at that time, on the axis of
         days that the comparison names: of the report, from the onset, from the start, or from time 0), ``from day 5``
         (from then to the end of the window).
@@ -194,9 +195,11 @@ def _met(course: Course, target: Target, level: float) -> np.ndarray:
         if target.when.startswith("from"):
             return compare(worst(name, (at, course.window[1])), level).astype(float)
         return compare(course.at(name, at), level).astype(float)
-    span = course.treated if target.when == "throughout" else course.interval
+    # Without a dosing interval, as after a lone dose, there is no trough; peak and average are those of the treatment.
+    interval = course.interval if target.when == "at trough" else course.interval or course.treated
+    span = course.treated if target.when == "throughout" else interval
     if span is None:
-        return np.zeros(course.n)
+        return course.nothing()
     value = {
         "at trough": lambda: course.at(name, span[1]),
         "at peak": lambda: course.highest(name, span),

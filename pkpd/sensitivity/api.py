@@ -76,7 +76,8 @@ def sensitivity(
         of several persons is what subjects are drawn from.
     of : str, function, sequence or mapping, optional
         What is asked about. ``"CRP"``: the output over time. ``"CRP.auc"``, ``.mean``, ``.max``, ``.min``, ``.last``,
-        ``.tmax``, ``"CRP.at(24)"``, ``"CRP.auc(24, 48)"``: numbers; areas are trapezoids on ``times``. A function gets
+        ``.tmax``, ``"CRP.at(24)"``, ``"CRP.auc(24, 48)"``: numbers, of ``times`` and the values around doses, areas as
+        in ``exposure``; ``"Cc.Cmax"``, ``"Cc.AUCtau"``, ... what ``exposure`` calls so. A function gets
         the data set of a simulation and returns one value per subject. ``{"AUC": "CRP.auc", "x": function}``: several.
     parameters : mapping of name to distribution or (low, high), or names, optional
         What is varied: parameters (``"CL"``), random effects (``"eta_CL"``), covariates (``"WT"``). Names alone are

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
+from pkpd.exposure.reading import area_gradient
+from pkpd.exposure.register import NUMBERS
 from pkpd.population.people import Population
 from pkpd.sensitivity.factors import factor_kind, names_from
 from pkpd.sensitivity.quantities import Quantity
 from pkpd.sensitivity.result import SensitivityResult
+from pkpd.simulation.doses import records_of
 from pkpd.simulation.sensitivities import sensitivities
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,13 +47,14 @@ def local(
     chosen = [n for n, p in model.parameters.items() if not p.fixed] if names is None else names_from(model, names)
     _check(model, quantities, chosen)
     outputs = list(dict.fromkeys(q.output for q in quantities))
+    grid, steady = _with_doses(model, regimen, times)
     slopes = sensitivities(
-        model, regimen, population, times, wrt=chosen, outputs=outputs, on_failure=on_failure, progress=False, **options
+        model, regimen, population, grid, wrt=chosen, outputs=outputs, on_failure=on_failure, progress=False, **options
     )
     at = _values(model, population, chosen, "subject" in slopes.dims)
     parts, notes = [], []
     for q in quantities:
-        value, slope = _of(q, slopes)
+        value, slope = _of(q, slopes, times, steady)
         with np.errstate(divide="ignore", invalid="ignore"):
             elasticity = (slope * at / value).where(value != 0)
         gone = int((value == 0).sum())
@@ -68,7 +74,7 @@ def _check(model: Model, quantities: Sequence[Quantity], names: Sequence[str]) -
             f"sensitivity: method='local' differentiates by parameters and random effects, not by covariates "
             f"({', '.join(covariates)}); use method='sobol' or 'morris' for these"
         )
-    refused = [q.name for q in quantities if q.kind in ("call", "tmax")]
+    refused = [q.name for q in quantities if q.kind in ("call", "tmax", *NUMBERS)]
     if refused:
         raise PkpdError(
             f"sensitivity: method='local' has no exact derivative of {', '.join(map(repr, refused))}; it knows an "
@@ -93,17 +99,55 @@ def _values(model: Model, population: Population | None, names: Sequence[str], p
     return xr.DataArray(array if people else array[0], dims=("subject", "parameter") if people else ("parameter",))
 
 
-def _of(q: Quantity, slopes: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+def _with_doses(model: Model, regimen: Any, times: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return the times with those of doses and right after them, and whether the first one begins a steady state.
+
+    The derivative of a value right after a dose is taken 1e-7 h after it, where the solver has one.
+    """
+    after = convert_time(1e-7, "h", model.time_unit)
+    found, steady = [times], False
+    for rec in [records_of(model, r) for r in _regimens(regimen)]:
+        for k in range(len(rec)):
+            start = rec["time"][k] + np.arange(rec["addl"][k] + 1) * rec["ii"][k]
+            length = rec["amt"][k] / rec["rate"][k] if rec["rate"][k] > 0 else 0.0
+            inside = (start >= times[0]) & (start < times[-1])
+            found += [start[inside], start[inside] + after]
+            found += [(start + length)[(start + length < times[-1]) & (start + length > times[0])]]
+            steady = steady or bool(rec["ss"][k] > 0 and rec["time"][k] == times[0])
+    every = np.unique(np.concatenate(found))
+    keep = np.append(True, np.diff(every) > 0.5 * after) | np.isin(every, times)
+    return every[keep], steady
+
+
+def _regimens(given: Any) -> list[Regimen]:
+    """Return all regimens of an argument, whatever they belong to."""
+    if isinstance(given, Regimen):
+        return [given]
+    values = given.values() if isinstance(given, Mapping) else given if isinstance(given, Sequence) else ()
+    return [regimen for value in values for regimen in _regimens(value)]
+
+
+def _of(q: Quantity, slopes: xr.Dataset, times: np.ndarray, steady: bool) -> tuple[xr.DataArray, xr.DataArray]:
     """Return a quantity and its derivatives."""
     import xarray as xr
 
-    value, slope = slopes[q.output].isel(time=q.kept), slopes[f"d{q.output}"].isel(time=q.kept)
-    if q.kind == "course":
-        return value, slope
-    time = np.asarray(value["time"].values, float)
-    if q.kind not in ("max", "min"):
-        weights = xr.DataArray(q.weights(time), dims="time")
-        return (value * weights).sum("time", skipna=False), (slope * weights).sum("time", skipna=False)
+    grid = np.asarray(slopes["time"].values, float)
+    if q.kind in ("course", "last", "at"):
+        asked = np.searchsorted(grid, times[q.kept])
+        value, slope = slopes[q.output].isel(time=asked), slopes[f"d{q.output}"].isel(time=asked)
+        return (value, slope) if q.kind == "course" else (value.isel(time=-1), slope.isel(time=-1))
+    start, end = q.window or (times[0], times[-1])
+    inside = np.flatnonzero((grid >= start) & (grid <= end))
+    inside = inside[1:] if steady and start == times[0] else inside
+    value, slope = slopes[q.output].isel(time=inside), slopes[f"d{q.output}"].isel(time=inside)
+    time = grid[inside]
+    if q.kind in ("auc", "mean"):
+        own = value.transpose(..., "time")
+        area, weights = area_gradient(time, np.asarray(own.values, float).reshape(-1, time.size))
+        span = 1.0 if q.kind == "auc" else time[-1] - time[0]
+        number = xr.DataArray(area.reshape(own.shape[:-1]) / span, dims=own.dims[:-1])
+        by_value = own.copy(data=weights.reshape(own.shape) / span)
+        return own.isel(time=0, drop=True) * 0.0 + number, (slope * by_value).sum("time", skipna=False)
     extreme = value.max("time", skipna=False) if q.kind == "max" else value.min("time", skipna=False)
     first, last = (value == extreme).argmax("time"), (value == extreme).isel(time=slice(None, None, -1)).argmax("time")
     last = time.size - 1 - last

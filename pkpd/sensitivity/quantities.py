@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError, nearest
+from pkpd.exposure.dataset import exposure
+from pkpd.exposure.labels import clearance_scale
+from pkpd.exposure.reading import KINDS, read_off
+from pkpd.exposure.register import NUMBERS, REGISTER
 from pkpd.simulation.kernels import quantities as known_outputs
-from pkpd.units import multiply
+from pkpd.units import divide, multiply
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.model.model import Model
 
-__all__ = ["Quantity", "area_weights", "quantities_from"]
+__all__ = ["Quantity", "quantities_from"]
 
 _KINDS = {
     "auc": "area under the curve",
@@ -29,7 +33,7 @@ _KINDS = {
     "at": "value",
     "tmax": "time of the largest value",
 }
-_PATTERN = re.compile(r"^(?P<output>.+)\.(?P<kind>[A-Za-z]+)(\((?P<times>[^()]*)\))?$")
+_PATTERN = re.compile(r"^(?P<output>.+)\.(?P<kind>[A-Za-z]\w*)(\((?P<times>[^()]*)\))?$")
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,17 @@ class Quantity:
     ----------
     name : str
         As in results.
-    kind : {"course", "auc", "mean", "max", "min", "last", "at", "tmax", "call"}
-        ``course`` is the output over time, ``call`` a function of the data set.
+    kind : str
+        ``course`` is the output over time, ``call`` a function of the data set; ``auc mean max min last at tmax``, or a
+        number of the register of exposure, such as ``Cmax``.
     output : str
         Output, state or individual parameter; empty for a function.
     unit : str
     meaning : str
     kept : slice
-        Times that count.
+        Times that count, among those observed.
+    window : tuple of (float, float) or None
+        The first and the last of them; None for all.
     function : callable, optional
     """
 
@@ -57,34 +64,20 @@ class Quantity:
     unit: str = "1"
     meaning: str = ""
     kept: slice = field(default_factory=lambda: slice(None))
+    window: tuple[float, float] | None = None
     function: Callable[[Any], Any] | None = None
 
     def of(self, sims: xr.Dataset) -> xr.DataArray:
         """Return the quantity of every subject and regimen of a simulation."""
-        import xarray as xr
-
         if self.function is not None:
             return self._called(sims)
+        if self.kind in KINDS:
+            return read_off(sims[self.output], self.kind, self.window)
+        if self.kind in NUMBERS:
+            found = exposure(sims[self.output], window=self.window)[self.kind]
+            return found.drop_vars([n for n in found.coords if n not in found.dims])
         values = sims[self.output].isel(time=self.kept)
-        if self.kind == "course":
-            return values
-        time, array = np.asarray(values["time"].values, float), np.asarray(values.values)
-        if self.kind in ("max", "min"):
-            found = array.max(axis=-1) if self.kind == "max" else array.min(axis=-1)
-        elif self.kind == "tmax":
-            missing = np.isnan(array).any(axis=-1)
-            found = np.where(missing, np.nan, time[np.argmax(np.where(np.isnan(array), -np.inf, array), axis=-1)])
-        else:
-            found = array @ self.weights(time)
-        dims = [d for d in values.dims if d != "time"]
-        return xr.DataArray(found, {str(d): values[d] for d in dims if d in values.coords}, dims)
-
-    def weights(self, time: np.ndarray) -> np.ndarray:
-        """Return the weights, shape of ``time``, whose sum over the output's values is the quantity."""
-        if self.kind in ("auc", "mean"):
-            area = area_weights(time)
-            return area if self.kind == "auc" else area / (time[-1] - time[0])
-        return np.eye(1, time.size, time.size - 1)[0]
+        return values if self.kind == "course" else values.isel(time=-1, drop=True).reset_coords(drop=True)
 
     def _called(self, sims: xr.Dataset) -> xr.DataArray:
         import xarray as xr
@@ -107,12 +100,6 @@ class Quantity:
         return found
 
 
-def area_weights(time: np.ndarray) -> np.ndarray:
-    """Return the weights of the trapezoidal rule on the points ``time``."""
-    steps = np.diff(time)
-    return 0.5 * (np.append(steps, 0.0) + np.insert(steps, 0, 0.0))
-
-
 def quantities_from(model: Model, of: Any, times: np.ndarray) -> list[Quantity]:
     """Return what is asked about.
 
@@ -120,8 +107,9 @@ def quantities_from(model: Model, of: Any, times: np.ndarray) -> list[Quantity]:
     ----------
     of : str, callable, sequence of str, mapping of name to str or callable, or None
         ``"Cc"`` is an output over time; ``"Cc.auc"``, ``.mean``, ``.max``, ``.min``, ``.last``, ``.tmax`` are numbers,
-        also between two times, ``"Cc.auc(24, 48)"``; ``"Cc.at(24)"`` the value at a time. A function gets the data set
-        and returns one value per subject. None: every declared output over time.
+        also between two times, ``"Cc.auc(24, 48)"``; ``"Cc.at(24)"`` the value at a time; ``"Cc.Cmax"``,
+        ``"Cc.AUCtau"`` and the other names of `pkpd.exposure.register` those of ``exposure``. A function gets the data
+        set and returns one value per subject. None: every declared output over time.
 
     Raises
     ------
@@ -151,31 +139,59 @@ def _quantity(model: Model, name: str, asked: Any, times: np.ndarray) -> Quantit
         raise PkpdError(f"quantity '{name}' must be a name such as 'Cc.auc' or a function, got {asked!r}")
     everything = {*model.outputs, *model.states, *model.trace.individual}
     found = _PATTERN.match(asked)
-    if asked in everything or found is None or (found["kind"] not in _KINDS and found["times"] is None):
+    known = (*_KINDS, *NUMBERS)
+    if asked in everything or found is None or (found["kind"] not in known and found["times"] is None):
+        _check_kind(asked, found, everything)
         q = known_outputs(model, [asked])[0]
         return Quantity(name, "course", asked, q.unit or "1", q.meaning or q.name)
     output, kind = found["output"], found["kind"]
-    if kind not in _KINDS:
-        raise PkpdError(
-            f"quantity '{asked}': there is no '{kind}'; there is {', '.join(_KINDS)}{nearest(kind, _KINDS)}; "
-            "for anything else give a function of the data set"
-        )
+    if kind not in known:
+        raise PkpdError(_no_kind(asked, kind))
     q = known_outputs(model, [output])[0]
     kept = _window(asked, kind, found["times"], times)
     unit = q.unit or "1"
-    unit = multiply(unit, model.time_unit) if kind == "auc" else model.time_unit if kind == "tmax" else unit
-    meaning = f"{_KINDS[kind]} of {q.meaning or q.name}"
+    label = REGISTER[kind].meaning if kind in NUMBERS else _KINDS[kind]
+    meaning = f"{label} of {q.meaning or q.name}" if kind not in NUMBERS else f"{q.meaning or q.name}: {label}"
+    unit = _unit(model, kind, unit)
     if found["times"]:
         shown = [f"{t:g}" for t in times[kept][[0, -1]]]
         meaning += f" at {shown[0]} {model.time_unit}" if kind == "at" else f", {'-'.join(shown)} {model.time_unit}"
-    return Quantity(name, kind, output, unit, meaning, kept)
+    window = (float(times[kept][0]), float(times[kept][-1])) if found["times"] and kind != "at" else None
+    return Quantity(name, kind, output, unit, meaning, kept, window)
+
+
+def _unit(model: Model, kind: str, unit: str) -> str:
+    """Return the unit of a number that is read off an output."""
+    area = multiply(unit, model.time_unit)
+    dosed = next(iter(model.states.values())).unit
+    units = {
+        "area": area, "time": model.time_unit, "rate": divide("1", model.time_unit), "1": "1",
+        "clearance": clearance_scale(dosed, area)[0] if dosed else divide("1", area),
+    }  # fmt: skip
+    of = {"auc": "area", "tmax": "time"}.get(kind, REGISTER[kind].kind if kind in NUMBERS else "")
+    return units.get(of, unit)
+
+
+def _check_kind(asked: str, found: re.Match[str] | None, everything: set[str]) -> None:
+    """Raise PkpdError for a number that an output does not have, such as ``Cc.cmax``."""
+    if found is not None and asked not in everything and found["output"] in everything:
+        raise PkpdError(_no_kind(asked, found["kind"]))
+
+
+def _no_kind(asked: str, kind: str) -> str:
+    known = (*_KINDS, *NUMBERS)
+    hint = nearest(kind, known)
+    return (
+        f"quantity '{asked}': there is no '{kind}'; there is {', '.join(known)}{hint}; "
+        "for anything else give a function of the data set"
+    )
 
 
 def _window(asked: str, kind: str, text: str | None, times: np.ndarray) -> slice:
     """Return which times a quantity takes, from ``"24, 48"`` or ``"24"``."""
     wanted = 1 if kind == "at" else 2
     if text is None and kind != "at":
-        if times.size < 2 and kind in ("auc", "mean"):
+        if times.size < 2 and kind in ("auc", "mean", *NUMBERS):
             raise PkpdError(f"quantity '{asked}' needs at least two times, got {times.size}")
         return slice(None)
     try:

@@ -30,6 +30,7 @@ from pkpd.simulation.arguments import (
     threads_from,
     times_from,
 )
+from pkpd.simulation.corners import corners_from
 from pkpd.simulation.covariates import in_order, table_notes
 from pkpd.simulation.doses import records_of
 from pkpd.simulation.failures import describe, dose_fault, report
@@ -58,6 +59,7 @@ class Job:
     settings: Settings
     threads: int
     on_failure: str
+    corners: bool = True
 
 
 @checked
@@ -207,17 +209,15 @@ def _simulate_grid(
     named, has_names = named_from(model, regimen, population)
     people = Population.typical(model) if population is None else population
     _check_people(model, people)
-    packed = [grid.pack_records([records_of(model, r) for r in each]) for each in named.values()]
+    given = [[records_of(model, r) for r in each] for each in named.values()]
+    packed = [grid.pack_records(each) for each in given]
     if occasions is not None and people.n_occasions < occasions.size + 1:
         people = people.with_occasions(occasions.size + 1)
     courses = population_courses(model, people, occasions)
     labels = None if population is None else people.labels
     coords = dataset.coordinates(times, model.time_unit, list(named) if has_names else None, labels)
-    doses = (
-        None
-        if any(len(r) > 1 for r in named.values())
-        else dataset.doses_text({n: r[0] for n, r in named.items()}, next(iter(model.states)))
-    )
+    doses = dataset.doses_text(model, dict(zip(named, given, strict=True)), labels)
+    corners = corners_from(model, job.chosen, [r for each in given for r in each], list(named)) if job.corners else None
     sink = _sink(job, len(packed), people.n, times, store, coords, doses)
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
     tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
@@ -231,8 +231,14 @@ def _simulate_grid(
     def work(task: tuple[int, slice]) -> None:
         g, subjects = task
         block, inputs = grid.grid_block(model, kernel, people, courses, subjects, *packed[g], times)
-        result = _solve(job, block, inputs, lambda i: who(g * n + subjects.start + i), sink.target(g, subjects))
-        values = result.outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
+        block, layout = (block, None) if corners is None else corners.extended(kernel, block, inputs)
+        target = sink.target(g, subjects) if layout is None else None
+        result = _solve(job, block, inputs, lambda i: who(g * n + subjects.start + i), target)
+        outputs = result.outputs
+        if corners is not None and layout is not None:
+            corners.keep(g, subjects, layout, outputs)
+            outputs = outputs[:, layout.rows]
+        values = outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
         found = dict(zip([q.name for q in job.chosen], values, strict=True))
         if residual:
             found |= add_residuals(
@@ -247,7 +253,7 @@ def _simulate_grid(
         _run(work, tasks, job.threads)
         sink.finish()
         report(model, sink.status.ravel(), sink.when.ravel(), who, lambda i: values_of(i % n), job.on_failure)
-        return sink.dataset(_notes(job))
+        return sink.dataset(_notes(job), {} if corners is None else corners.texts(labels))
     except BaseException as error:
         sink.abandon(error)
         raise
@@ -284,13 +290,19 @@ def _simulate_table(
     size = max(16, min(512, -(-table.n_subjects // job.threads)))
     values = {q.name: np.empty(len(table)) for q in job.chosen}
     status, when = np.zeros(table.n_subjects, np.int64), np.zeros(table.n_subjects)
-    tasks = rows.table_blocks(model, job.kernel, table, people, size)
+    records, tasks = rows.table_blocks(model, job.kernel, table, people, size)
+    corners = corners_from(model, job.chosen, [records], [""])
     notes += table_notes(model, table, None if population is None else people)
 
     def work(task: tuple[slice, slice, Any, np.ndarray]) -> None:
         span, subjects, block, inputs = task
+        block, layout = (block, None) if corners is None else corners.extended(job.kernel, block, inputs)
         result = _solve(job, block, inputs, lambda i: f"{table.name}, ID {table.labels[subjects.start + i]}")
-        for q, out in zip(job.chosen, result.outputs, strict=True):
+        outputs = result.outputs
+        if corners is not None and layout is not None:
+            corners.keep(0, subjects, layout, outputs)
+            outputs = outputs[:, layout.rows]
+        for q, out in zip(job.chosen, outputs, strict=True):
             values[q.name][span] = out
         status[subjects], when[subjects] = result.status, result.when
         bar.advance(1)
@@ -302,7 +314,10 @@ def _simulate_table(
         noisy = add_residuals(model, row_values, people.seed if seed is None else seed, np.arange(len(table)), 0)
         values |= {n: v[:, 0] for n, v in noisy.items()}
     report(model, status, when, lambda i: f"ID {table.labels[i]}", lambda i: _values(job, people, i), job.on_failure)
-    return dataset.rows_dataset(model, job.chosen, values, status, table, _notes(job), notes)
+    each = [records[a:b] for a, b in zip(table.starts[:-1], table.starts[1:], strict=True)]
+    doses = dataset.doses_text(model, {"": each}, table.labels)
+    texts = {} if corners is None else corners.texts(table.labels)
+    return dataset.rows_dataset(model, job.chosen, values, status, table, doses, texts, _notes(job), notes)
 
 
 def _check_people(model: Model, people: Population) -> None:
@@ -344,9 +359,7 @@ def _run(work: Any, tasks: Sequence[Any], threads: int) -> None:
             pass
 
 
-def _sink(
-    job: Job, regimens: int, n: int, times: np.ndarray, store: Any, coords: dict[str, Any], doses: str | None
-) -> Any:
+def _sink(job: Job, regimens: int, n: int, times: np.ndarray, store: Any, coords: dict[str, Any], doses: str) -> Any:
     from pkpd.simulation.sink import MemorySink, ZarrSink
 
     shape = (regimens, n, times.size)

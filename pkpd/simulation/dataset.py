@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.dosing.record import RECORD
 from pkpd.model.names import TAKEN
 from pkpd.simulation.kernels import Quantity
 from pkpd.solve.status import Status
@@ -17,28 +18,71 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.dosing.events import EventTable
-    from pkpd.dosing.regimen import Regimen
     from pkpd.model.model import Model
 
-__all__ = ["coordinates", "doses_text", "grid_dataset", "rows_dataset", "status_attributes", "variable_attributes"]
+__all__ = [
+    "coordinates", "dose_attributes", "doses_text", "grid_dataset", "rows_dataset", "status_attributes",
+    "variable_attributes",
+]  # fmt: skip
 
 
-def doses_text(regimens: Mapping[str, Regimen], first_state: str) -> str:
-    """Return the explicit doses of each regimen as JSON, for plots and exposure."""
-    return (
-        "{"
-        + ", ".join(f"{json.dumps(name)}: {_doses(regimen, first_state)}" for name, regimen in regimens.items())
-        + "}"
-    )
+def doses_text(
+    model: Model, regimens: Mapping[str, Sequence[np.ndarray]], labels: Sequence[Any] | np.ndarray | None
+) -> str:
+    """Return all doses of each regimen one by one as JSON, for plots and exposure.
+
+    An entry holds lists ``time`` and ``ii`` (in ``time_unit``), ``amt`` (in ``units``, that of the state dosed),
+    ``cmt``, ``rate`` (amount per ``time_unit``; 0 a bolus, -1 and -2 left to the model), ``ss`` and ``evid`` (3 and 4
+    reset, 8 replaces). Where persons have their own, it holds ``each``, the different ones, ``which`` of them each
+    person has, and the ``subjects``.
+
+    Parameters
+    ----------
+    model : Model
+    regimens : mapping of name to sequence of RECORD array
+        One for all, or one per subject, in the units of the states.
+    labels : sequence, optional
+        Of the subjects.
+    """
+    return json.dumps({name: _entry(model, each, labels) for name, each in regimens.items()})
 
 
-@functools.lru_cache(maxsize=256)
-def _doses(regimen: Regimen, first_state: str) -> str:
-    doses: dict[str, Any] = regimen.explicit()
-    doses["cmt"] = [first_state if c is None else c for c in doses["cmt"]]
-    if regimen.unit is not None:
-        doses["units"] = regimen.unit
-    return json.dumps(doses)
+def _entry(model: Model, each: Sequence[np.ndarray], labels: Sequence[Any] | np.ndarray | None) -> dict[str, Any]:
+    names, units = tuple(model.states), tuple(s.unit for s in model.states.values())
+    if len(each) == 1:
+        return _doses(each[0].tobytes(), names, units, model.time_unit)
+    different = {records.tobytes(): records for records in each}
+    order = {key: k for k, key in enumerate(different)}
+    return {
+        "subjects": None if labels is None else [str(label) for label in labels],
+        "which": [order[records.tobytes()] for records in each],
+        "each": [_doses(key, names, units, model.time_unit) for key in different],
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _doses(packed: bytes, states: tuple[str, ...], units: tuple[str, ...], time_unit: str) -> dict[str, Any]:
+    """Return the doses and resets of records, in order of time."""
+    records = np.frombuffer(packed, RECORD)
+    records = records[np.isin(records["evid"], (1, 3, 4, 8))]
+    count = records["addl"] + 1
+    which = np.repeat(np.arange(len(records)), count)
+    nth = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    time = records["time"][which] + nth * records["ii"][which]
+    order = np.argsort(time, kind="stable")
+    which, nth, time = which[order], nth[order], time[order]
+    into = records["cmt"][which]
+    return {
+        "time": time.tolist(),
+        "amt": records["amt"][which].tolist(),
+        "cmt": [states[k] for k in into],
+        "ii": records["ii"][which].tolist(),
+        "rate": records["rate"][which].tolist(),
+        "ss": np.where(nth == 0, records["ss"][which], 0).tolist(),
+        "evid": np.where((nth > 0) & (records["evid"][which] == 4), 1, records["evid"][which]).tolist(),
+        "units": [units[k] for k in into],
+        "time_unit": time_unit,
+    }
 
 
 def variable_attributes(name: str, chosen: Sequence[Quantity]) -> dict[str, str]:
@@ -47,6 +91,11 @@ def variable_attributes(name: str, chosen: Sequence[Quantity]) -> dict[str, str]
     q = known.get(name) or known[name.removesuffix("_observed")]
     error = "" if name in known else ", with residual error"
     return {"units": q.unit or "1", "long_name": (q.meaning or q.name) + error}
+
+
+def dose_attributes(name: str, doses: str, corners: Mapping[str, str]) -> dict[str, str]:
+    """Return what an output knows of the doses that made it: all of them, and its values right before and after."""
+    return {"doses": doses} | ({"at_doses": corners[name]} if name in corners else {})
 
 
 def status_attributes() -> dict[str, Any]:
@@ -74,7 +123,7 @@ def coordinates(
 
 def grid_dataset(
     model: Model, chosen: Sequence[Quantity], values: Mapping[str, np.ndarray], status: np.ndarray,
-    coords: dict[str, Any], doses: str | None, settings: dict[str, Any],
+    coords: dict[str, Any], doses: str, corners: Mapping[str, str], settings: dict[str, Any],
 ) -> xr.Dataset:  # fmt: skip
     """Return outputs over regimen, subject and time; arrays come with all three dimensions."""
     import xarray as xr
@@ -83,8 +132,7 @@ def grid_dataset(
     keep = tuple(slice(None) if d in coords else 0 for d in ("regimen", "subject", "time"))
     data: dict[str, Any] = {}
     for name, array in values.items():
-        attrs = variable_attributes(name, chosen)
-        data[name] = (dims, array[keep], attrs if doses is None else attrs | {"doses": doses})
+        data[name] = (dims, array[keep], variable_attributes(name, chosen) | dose_attributes(name, doses, corners))
     data["status"] = (dims[:-1], status[keep[:2]], status_attributes())
     return xr.Dataset(data, coords, {"model": model.name, "title": model.title} | settings)
 
@@ -95,6 +143,8 @@ def rows_dataset(
     values: Mapping[str, np.ndarray],
     status: np.ndarray,
     table: EventTable,
+    doses: str,
+    corners: Mapping[str, str],
     settings: dict[str, Any],
     notes: Sequence[str] = (),
 ) -> xr.Dataset:
@@ -105,17 +155,23 @@ def rows_dataset(
     """
     import xarray as xr
 
+    table = table.in_time(model.time_unit)
     columns = [str(name) for name in table.frame.columns]
-    taken = {*values, *(f"d{q.name}" for q in chosen), *TAKEN, "parameter", "parameter_units"} - {"ID", "TIME"}
+    taken = {*values, *(f"d{q.name}" for q in chosen), *TAKEN, "parameter", "parameter_units", "CLOCK"} - {"ID", "TIME"}
     names = _free_names(columns, taken)
     moved = [f"column {old} of the data is {new} here" for old, new in names.items() if old != new]
     coords: dict[str, Any] = {}
+    if not np.array_equal(table.clock, table.frame["TIME"].to_numpy()):
+        coords["CLOCK"] = ("row", np.asarray(table.clock, float), {"units": model.time_unit, "long_name": "time"})
     for name in columns:
         column = table.frame[name].to_numpy()
         if column.dtype.kind == "O":
             column = np.array([str(v) for v in column])
         coords[names[name]] = ("row", column, {"units": model.time_unit} if name == "TIME" else {})
-    data: dict[str, Any] = {n: ("row", array, variable_attributes(n, chosen)) for n, array in values.items()}
+    data: dict[str, Any] = {
+        n: ("row", array, variable_attributes(n, chosen) | dose_attributes(n, doses, corners))
+        for n, array in values.items()
+    }
     data["status"] = ("subject", status, status_attributes())
     coords["subject"] = ("subject", np.asarray(table.labels))
     attrs = {"model": model.name, "title": model.title} | settings

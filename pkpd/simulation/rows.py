@@ -50,8 +50,8 @@ def table_courses(model: Model, table: EventTable) -> Courses | None:
 
 def table_blocks(
     model: Model, kernel: Kernel, table: EventTable, people: Population, size: int
-) -> list[tuple[slice, slice, Block, np.ndarray]]:
-    """Return (rows, subjects, block, inputs) for every ``size`` subjects of a data set on the model's clock."""
+) -> tuple[np.ndarray, list[tuple[slice, slice, Block, np.ndarray]]]:
+    """Return the records of a data set on the model's clock, and (rows, subjects, block, inputs) of some subjects."""
     records = table_records(model, table)
     courses = table_courses(model, table)
     out = []
@@ -64,7 +64,7 @@ def table_blocks(
         subject = np.arange(a, b) if part is None else part.subject[columns.source]
         block = _block(records[rows], starts, columns, np.asarray(table.clock[rows], np.float64), part is not None)
         out.append((rows, slice(a, b), block, fill_inputs(kernel.inputs, model, people, subject, part, columns)))
-    return out
+    return records, out
 
 
 def _block(records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.ndarray, varies: bool) -> Block:

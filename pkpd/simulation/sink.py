@@ -42,7 +42,7 @@ class MemorySink:
     """Keep results in arrays of shape (regimens, subjects, times)."""
 
     def __init__(
-        self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str | None
+        self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str
     ) -> None:
         need = 8 * len(chosen) * int(np.prod(shape))
         free = _available_bytes() if need > SMALL else None
@@ -82,9 +82,10 @@ class MemorySink:
     def abandon(self, error: BaseException) -> None:
         """Nothing is left behind."""
 
-    def dataset(self, notes: dict[str, Any]) -> xr.Dataset:
-        """Return the data set."""
-        return grid_dataset(self.model, self.chosen, self.values, self.status, self.coords, self.doses, notes)
+    def dataset(self, notes: dict[str, Any], corners: Mapping[str, str]) -> xr.Dataset:
+        """Return the data set; ``corners`` are the attributes `at_doses` of outputs."""
+        about = (self.doses, corners, notes)
+        return grid_dataset(self.model, self.chosen, self.values, self.status, self.coords, *about)
 
 
 class ZarrSink:
@@ -96,7 +97,7 @@ class ZarrSink:
         chosen: Sequence[Quantity],
         shape: Shape,
         coords: dict[str, Any],
-        doses: str | None,
+        doses: str,
         path: Path,
     ) -> None:
         import zarr
@@ -124,8 +125,7 @@ class ZarrSink:
     def _variable(self, name: str) -> None:
         """Make room for an output, or for an output with residual error."""
         attributes: dict[str, Any] = dict(variable_attributes(name, self.chosen))
-        if self.doses is not None:
-            attributes["doses"] = self.doses
+        attributes["doses"] = self.doses
         self.group.create_array(name, dtype="f8", attributes=attributes, dimension_names=self.dims, **self.layout)
 
     def _array(self, name: str, data: np.ndarray, dims: list[str], attributes: dict[str, Any]) -> None:
@@ -186,10 +186,12 @@ class ZarrSink:
         keep = tuple(slice(None) if i in self.keep else 0 for i in range(2))
         self._array("status", np.asarray(self.status[keep]), self.dims[:-1], status_attributes())
 
-    def dataset(self, notes: dict[str, Any]) -> xr.Dataset:
+    def dataset(self, notes: dict[str, Any], corners: Mapping[str, str]) -> xr.Dataset:
         """Return the data set opened from disk; values are read when used."""
         import xarray as xr
 
+        for name, text in corners.items():
+            self.group[name].attrs["at_doses"] = text
         self.group.attrs.update(notes)
         if self.path.exists():
             self.path.rmdir()

@@ -50,15 +50,12 @@ class Course:
 
     @cached_property
     def found(self) -> xr.Dataset:
-        """Exposure of each subject."""
-        given: dict[str, Any] = {"tau": self.setting.ii or None}
-        if self.setting.ii:
-            given["dose_times"] = [self.setting.ii * i for i in range(self.setting.addl + 1)]
-        return exposure(self.data["Cc"], **given)
+        """Exposure of each subject, from the doses that the simulation knows."""
+        return exposure(self.data["Cc"])
 
     def time_over(self, level: float) -> Floats:
         """Return the hours above a concentration in mg/L, shape (subject,)."""
-        return np.asarray((self.data["Cc"] > level).sum("time").values, float) * self.setting.step
+        return np.asarray(exposure(self.data["Cc"], threshold=level)["time_above"].values, float)
 
     def at_end(self, name: str) -> Floats:
         """Return an output at the last time, shape (subject,)."""
@@ -76,7 +73,7 @@ def _of(name: str) -> Callable[[Course], Floats]:
 
 
 def _clearance(course: Course) -> Floats:
-    return course.amount / _of("AUCinf")(course) / L_PER_H
+    return _of("CL_F")(course) / L_PER_H
 
 
 def _apparent_volume(course: Course) -> Floats:

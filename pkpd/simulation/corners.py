@@ -1,0 +1,299 @@
+"""What a grid of times does not show: the values right before and right after doses, and at ends of infusions.
+
+An output that depends on a dosed state jumps at a bolus, turns at the end of an infusion, and at a dose in steady state
+starts anew. The solver knows these values exactly, so they are taken from the same solution as the grid and kept beside
+the output, as the text attribute ``at_doses``: numbers read off the curve need no guess of what lies between two times.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.graph.nodes import symbols_of
+from pkpd.simulation.columns import GRID_OBSERVATION
+from pkpd.simulation.kernels import Quantity
+from pkpd.solve.block import Block
+from pkpd.solve.kernel import Kernel
+from pkpd.solve.run import prepare
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["Corners", "Layout", "corners_from", "read_corners"]
+
+_AFTER = np.inf
+"""Rank of an observation that comes after all events of its time."""
+
+_TAILS = 100
+"""Most infusions of a steady state that are still running at its record."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the observations asked for, and those at corners, stand among those that are solved.
+
+    Attributes
+    ----------
+    rows : int array
+        Of the observations asked for, in their order.
+    time : float array, (subjects, corners)
+        NaN where a subject has fewer.
+    before, after : int array, (subjects, corners)
+    asked : tuple of float array
+        Times that were asked for, of each subject.
+    """
+
+    rows: np.ndarray
+    time: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    asked: tuple[np.ndarray, ...]
+
+
+class Corners:
+    """Corners of the outputs of one simulation, gathered block by block.
+
+    Parameters
+    ----------
+    model : Model
+    chosen : sequence of Quantity
+    regimens : sequence of str
+        Names, in the order of the simulation.
+    """
+
+    def __init__(self, model: Model, chosen: Sequence[Quantity], regimens: Sequence[str]) -> None:
+        index = {name: k for k, name in enumerate(model.states)}
+        self.direct = [{index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen]
+        self.names = [q.name for q in chosen]
+        self.regimens = list(regimens)
+        self.parts: dict[int, dict[int, tuple[np.ndarray, ...]]] = {}
+        self.lock = threading.Lock()
+
+    def extended(self, kernel: Kernel, block: Block, inputs: np.ndarray) -> tuple[Block, Layout | None]:
+        """Return the block with observations at its corners, and where they are; None where it has none."""
+        states = set().union(*self.direct)
+        each = _times_of(kernel, block, inputs, states)
+        width = max((len(t) for t in each), default=0)
+        if not width:
+            return block, None
+        time = np.full((len(each), width), np.nan)
+        for i, own in enumerate(each):
+            time[i, : len(own)] = own
+        return _merged(block, time)
+
+    def keep(self, regimen: int, subjects: slice, layout: Layout, outputs: np.ndarray) -> None:
+        """Keep the values of some subjects; ``outputs`` has shape (outputs, observations)."""
+        missing = np.isnan(layout.time)
+        before, after = outputs[:, layout.before], outputs[:, layout.after]
+        before[:, missing] = np.nan
+        after[:, missing] = np.nan
+        parts = (layout.time, before, after, *_witnesses(layout, outputs[:, layout.rows]))
+        with self.lock:
+            self.parts.setdefault(regimen, {})[subjects.start] = parts
+
+    def texts(self, labels: Sequence[Any] | np.ndarray | None) -> dict[str, str]:
+        """Return the attribute of each output that has corners."""
+        found: dict[str, dict[str, Any]] = {}
+        for regimen, parts in sorted(self.parts.items()):
+            stacked = [_stacked([parts[a][k] for a in sorted(parts)]) for k in range(5)]
+            time, before, after, witness_time, witness = stacked
+            for q, name in enumerate(self.names):
+                told = self._worth_telling(q, before[q], after[q])
+                if told.any():
+                    entry = {
+                        "time": time[:, told], "before": before[q][:, told], "after": after[q][:, told],
+                        "witness_time": witness_time[q], "witness": witness[q],
+                    }  # fmt: skip
+                    found.setdefault(name, {})[self.regimens[regimen]] = {k: _packed(v) for k, v in entry.items()}
+        who = None if labels is None else [str(label) for label in labels]
+        return {name: json.dumps({"subjects": who, "regimens": entries}) for name, entries in found.items()}
+
+    def _worth_telling(self, q: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """Mark the corners at which an output jumps, and all of an output that depends on a dosed state itself."""
+        with np.errstate(invalid="ignore"):  # an infinite value jumps nowhere
+            jumps = np.abs(after - before) > 1e-9 * np.maximum(np.abs(after), np.abs(before))
+        told = (jumps | bool(self.direct[q])).any(axis=0) & ~np.isnan(before).all(axis=0)
+        return np.asarray(told)
+
+
+def _witnesses(layout: Layout, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return when each output of each subject was highest, and how high, (outputs, subjects, 1).
+
+    By these values a later reader sees whether the curve is still the one that was simulated.
+    """
+    ends = np.cumsum([t.size for t in layout.asked])
+    when, high = np.empty((2, len(values), len(ends), 1))
+    for i, (end, time) in enumerate(zip(ends, layout.asked, strict=True)):
+        part = values[:, end - time.size : end]
+        top = np.where(np.isnan(part), -np.inf, part).argmax(axis=1)
+        when[:, i, 0], high[:, i, 0] = time[top], part[np.arange(len(part)), top]
+    return when, high
+
+
+def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]) -> list[np.ndarray]:
+    """Return the times of the corners of each subject within its observations."""
+    rec, places = block.records, kernel.dosing_places
+    dosed = np.unique(rec.cmt) if rec.cmt.size else np.empty(0, np.int64)
+    own = bool((places[dosed] >= 0).any())
+    ranges = set(zip(block.rec_first.tolist(), block.rec_last.tolist(), strict=True))
+    same = not own and block.shared and len(ranges) == 1
+    P = prepare(kernel, inputs) if own else None
+    found: list[np.ndarray] = []
+    for i in range(block.column.size):
+        if same and found:
+            found.append(found[0])
+            continue
+        observed = block.obs_time[block.obs_first[i] : block.obs_last[i]]
+        if not observed.size:
+            found.append(np.empty(0))
+            continue
+        times: list[float] = []
+        for k in range(int(block.rec_first[i]), int(block.rec_last[i])):
+            column = int(block.rec_column[k] if block.rec_column.size else block.column[i])
+            times += _record_times(rec, k, states, places, P, column)
+        at = np.unique(np.asarray(times, float))
+        at = at[(at >= observed[0]) & (at < observed[-1])]
+        found.append(at[np.append(True, np.diff(at) > 1e-9)] if at.size else at)
+    return found
+
+
+def _record_times(
+    rec: Any, k: int, states: set[int], places: np.ndarray, P: np.ndarray | None, column: int
+) -> list[float]:
+    """Return the times at which one record makes an output jump or turn."""
+    evid, cmt, time, ii, addl = int(rec.evid[k]), int(rec.cmt[k]), float(rec.time[k]), rec.ii[k], int(rec.addl[k])
+    times = [time] if evid in (3, 4, 8) or (evid == 1 and rec.ss[k] > 0) else []
+    if evid not in (1, 4) or cmt not in states:
+        return times
+
+    def value(which: int, default: float) -> float:
+        place = int(places[cmt, which])
+        return float(P[place, column]) if P is not None and place >= 0 else default
+
+    rate = value(2, np.nan) if rec.rate[k] == -1.0 else float(rec.rate[k])
+    amount = value(0, 1.0) * float(rec.amt[k])
+    length = value(3, np.nan) if rate == -2.0 else amount / rate if rate > 0 else 0.0
+    first = time + value(1, 0.0)
+    starts = first + np.arange(addl + 1) * ii
+    if rec.ss[k] > 0 and ii > 0:
+        earlier = np.arange(1, min(int((first - time + length) / ii), _TAILS) + 1)
+        starts = np.concatenate([first - earlier * ii, starts])
+    turns = [*starts, *(starts + length)] if rec.amt[k] > 0 else []
+    return times + [float(t) for t in turns if np.isfinite(t) and t >= time]
+
+
+def _merged(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
+    """Return a block that also observes before and after each of its corners."""
+    m, width = time.shape
+    rows: list[np.ndarray] = []
+    asked: list[np.ndarray] = []
+    before, after = np.empty((2, m, width), np.int64)
+    obs_time, obs_rank, obs_column, first = [], [], [], np.zeros(m + 1, np.int64)
+    uniform = block.shared and m > 1 and not np.isnan(time).any() and (time == time[0]).all()
+    for i in range(m):
+        if uniform and i:
+            break
+        a, b = int(block.obs_first[i]), int(block.obs_last[i])
+        own = time[i][~np.isnan(time[i])]
+        rank = block.obs_rank[a:b] if block.obs_rank.size else np.full(b - a, GRID_OBSERVATION)
+        lowest = np.full(own.size, -np.inf if block.obs_column.size else GRID_OBSERVATION)
+        at = np.concatenate([block.obs_time[a:b], own, own])
+        ranks = np.concatenate([rank, lowest, np.full(own.size, _AFTER)])
+        order = np.lexsort((ranks, at))
+        place = np.empty(order.size, np.int64)
+        place[order] = np.arange(order.size) + first[i]
+        rows.append(place[: b - a])
+        before[i, : own.size], after[i, : own.size] = place[b - a : b - a + own.size], place[b - a + own.size :]
+        before[i, own.size :] = after[i, own.size :] = first[i]
+        asked.append(block.obs_time[a:b])
+        obs_time.append(at[order])
+        obs_rank.append(ranks[order])
+        if block.obs_column.size:
+            near = np.searchsorted(block.obs_time[a:b], own, side="left") - 1
+            since = np.searchsorted(block.obs_time[a:b], own, side="right") - 1
+            columns = block.obs_column[a:b]
+            obs_column.append(np.concatenate([columns, columns[np.maximum(near, 0)], columns[since]])[order])
+        first[i + 1] = first[i] + order.size
+    if uniform:
+        size = int(first[1])
+        shift = size * np.arange(m)
+        first = np.append(shift, size * m)
+        rows, before, after = [rows[0] + s for s in shift], before[0] + shift[:, None], after[0] + shift[:, None]
+        obs_time, obs_rank, asked = obs_time * m, obs_rank * m, asked * m
+    new = replace(
+        block, obs_time=np.concatenate(obs_time), obs_rank=np.concatenate(obs_rank), obs_first=first[:-1],
+        obs_last=first[1:], shared=False,
+        obs_column=np.concatenate(obs_column) if obs_column else block.obs_column,
+    )  # fmt: skip
+    return new, Layout(np.concatenate(rows), time, before, after, tuple(asked))
+
+
+def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return parts of shape (..., subjects, corners) as one, NaN where a part has fewer corners."""
+    width = max(p.shape[-1] for p in parts)
+    full = []
+    for p in parts:
+        room = np.full((*p.shape[:-1], width), np.nan)
+        room[..., : p.shape[-1]] = p
+        full.append(room)
+    return np.concatenate(full, axis=-2)
+
+
+def _packed(values: np.ndarray) -> dict[str, Any]:
+    """Return numbers as text that gives them back exactly; rows that are all equal are written once."""
+    if len(values) > 1 and np.array_equal(values, np.broadcast_to(values[:1], values.shape), equal_nan=True):
+        values = values[:1]
+    raw = np.ascontiguousarray(values, "<f8").tobytes()
+    return {"shape": list(values.shape), "float64": base64.b64encode(raw).decode("ascii")}
+
+
+def _unpacked(entry: Mapping[str, Any], subjects: int) -> np.ndarray:
+    values = np.frombuffer(base64.b64decode(entry["float64"]), "<f8").reshape(entry["shape"])
+    return np.broadcast_to(values, (subjects, values.shape[1]))
+
+
+def read_corners(text: str) -> tuple[list[str] | None, dict[str, tuple[np.ndarray, ...]]]:
+    """Return the labels of the subjects, and by regimen the arrays time, before, after, witness_time, witness.
+
+    Each has shape (subjects, corners), those of the witness (subjects, 1).
+
+    Parameters
+    ----------
+    text : str
+        An attribute ``at_doses``.
+    """
+    known = json.loads(text)
+    names = ("time", "before", "after", "witness_time", "witness")
+    found = {}
+    for regimen, entry in known["regimens"].items():
+        n = max(entry[k]["shape"][0] for k in names)
+        n = len(known["subjects"]) if known["subjects"] is not None else n
+        found[str(regimen)] = tuple(_unpacked(entry[k], n) for k in names)
+    return known["subjects"], found
+
+
+def corners_from(
+    model: Model, chosen: Sequence[Quantity], records: Sequence[np.ndarray], regimens: Sequence[str]
+) -> Corners | None:
+    """Return a place for corners, or None where no dose makes an output jump or turn.
+
+    Parameters
+    ----------
+    records : sequence of RECORD array
+        All doses of all regimens.
+    """
+    found = Corners(model, chosen, regimens)
+    states = set().union(*found.direct)
+    for each in records:
+        gives = np.isin(each["evid"], (1, 4))
+        anew = np.isin(each["evid"], (3, 4, 8)) | (gives & (each["ss"] > 0))
+        if anew.any() or (gives & np.isin(each["cmt"], list(states))).any():
+            return found
+    return None
