@@ -106,6 +106,11 @@ def test_a_population_goes_with_its_labels(model):
         seen(model, table, Population.from_table(model, {"ID": ["a", "c"], "WT": [50.0, 100.0]}))
 
 
+def test_a_fit_names_the_column_that_may_hold_the_data(model):
+    with pytest.raises(DataError, match=r"column DV is missing; name the column of data with columns=\{'Conc': 'DV'\}"):
+        pkpd.fit(model, pkpd.read_events(table_of(Conc=1.0).frame.drop(columns="DV")), "fo")
+
+
 def test_text_covariates_say_how_to_code_them(model):
     table = table_of(SEX=["F", "F", "M", "M"])
     remedy = (
@@ -147,7 +152,7 @@ def test_impossible_covariates_are_refused_with_who_has_them(model, name, value,
         lambda: Population.draw(model, 2, resample={name: [value, value]}),
         lambda: pkpd.simulate(model, None, replace(Population.typical(model, 2), covariates=everyone), [0.0, 1.0]),
     ):
-        with pytest.raises(PopulationError, match=rf"covariate '{name}' must be {allowed}, got others for"):
+        with pytest.raises(PopulationError, match=rf"covariate '{name}' must be {allowed}, got"):
             make()
     with pytest.raises(PopulationError, match=message):
         Population.typical(model, 2, covariates=values)

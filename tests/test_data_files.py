@@ -178,6 +178,7 @@ def test_decimal_commas(read):
         read("ID;TIME\n1;1.234,5\n", decimal=",")
     with pytest.raises(DataError, match=r"decimal must be '\.' or ',', got ';'"):
         read(PLAIN, decimal=";")
+    assert read("ID;TIME;SEX\n1;0;1\n", decimal=",") == read("ID;TIME;SEX\n1;0;1\n")
     assert read("ID;DATE;TIME\n1;1;8,5\n1;2;8,5\n", decimal=",").frame["TIME"].tolist() == [0, 24]
 
 

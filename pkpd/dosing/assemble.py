@@ -11,7 +11,6 @@ from pkpd.dosing.checks import Problems, check_rows, clock_of
 from pkpd.dosing.clock import on_calendar, relative, translate
 from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers
 from pkpd.dosing.dates import duration_hours, looks_like_dates
-from pkpd.dosing.fields import BLANKS
 from pkpd.dosing.foreign import other_programs
 from pkpd.dosing.identity import identifiers
 from pkpd.dosing.notices import comma_hint, noticed, odd_times, text_note, text_remedy
@@ -63,7 +62,6 @@ def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str, d
     in_hours = {
         new for old, new in zip(source.names, final_names(source.names, rename), strict=True) if old in source.hours
     }
-    _stripped(columns)
     _elapsed(columns, in_hours, float(HOURS[time_unit]))
     problems = Problems(source.name, columns, source.row, source.line)
     notes = list(source.notes)
@@ -130,13 +128,6 @@ def subject_labels(ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
         taken.add(label)
         labels.append(label)
     return np.array(labels, dtype=str)
-
-
-def _stripped(columns: dict[str, np.ndarray]) -> None:
-    """Take the blanks around texts away, but for identifiers, whose texts are kept as they are."""
-    for name, values in columns.items():
-        if name != "ID" and values.dtype == object:
-            columns[name] = np.array([None if v is None else str(v).strip(BLANKS) for v in values], dtype=object)
 
 
 def _elapsed(columns: dict[str, np.ndarray], in_hours: Set[str], unit: float) -> None:

@@ -25,7 +25,8 @@ SUBJECTS = frozenset({"ID", *_ALIASES["ID"]})
 TIMES = frozenset({"TIME", *_ALIASES["TIME"], *DATES})
 """Names, in upper case, by which the row that names the columns is known."""
 
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_NO_DIGIT = re.compile(r"[^0-9+-]")
+_NO_NUMBER = re.compile(r"[^0-9+\-.eE]")
 _WHOLE = ("EVID", "ADDL", "SS", "MDV", "CMT")
 
 
@@ -83,8 +84,10 @@ def numbers(name: str, values: np.ndarray, decimal: str = ".") -> tuple[np.ndarr
     none = np.zeros(len(values), dtype=bool)
     if values.dtype != object:
         return _whole(values) if name in _WHOLE else values, none
-    if all(value is not None and _INTEGER.fullmatch(value) for value in values) and len(values):
-        return values.astype(np.int64), none
+    pointed = decimal == "," and any(value is not None and "." in value for value in values)
+    plain = None if pointed else _plain(values)
+    if plain is not None:
+        return _whole(plain) if name in _WHOLE else plain, none
     result = np.full(len(values), np.nan)
     bad = none.copy()
     for k, value in enumerate(values):
@@ -93,6 +96,23 @@ def numbers(name: str, values: np.ndarray, decimal: str = ".") -> tuple[np.ndarr
             bad[k] = number is None
             result[k] = np.nan if number is None else number
     return _whole(result) if name in _WHOLE else result, bad
+
+
+def _plain(values: np.ndarray) -> np.ndarray | None:
+    """Return texts that are all plain numbers at once: int64 (whole and complete) or float64; None if some are not."""
+    present = [value for value in values.tolist() if value is not None]
+    written = "".join(present)
+    try:
+        if len(present) == len(values) > 0 and not _NO_DIGIT.search(written) and max(map(len, present)) <= 18:
+            return np.array(list(map(int, present)), dtype=np.int64)
+        if _NO_NUMBER.search(written):
+            return None
+        numbers = np.array(list(map(float, present)), dtype=np.float64)
+    except ValueError:
+        return None
+    result = np.full(len(values), np.nan)
+    result[[value is not None for value in values.tolist()]] = numbers
+    return result
 
 
 def _number(text: str, decimal: str) -> float | None:

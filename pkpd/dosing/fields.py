@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["BLANKS", "Quoted", "Record", "records", "shape_of"]
 
@@ -23,8 +24,7 @@ class Quoted(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The fields of one row, and the line of the file on which it begins."""
 
     line: int
@@ -56,8 +56,9 @@ def records(text: str, separator: str | None) -> Iterator[Record]:
     elif '"' in text:
         yield from _quoted_records(text, separator)
     else:
+        spaced = any(blank in text for blank in BLANKS if blank != separator)
         for line, part in enumerate(_BREAK.split(text), start=1):
-            fields = [field.strip(BLANKS) for field in part.split(separator)]
+            fields = [field.strip(BLANKS) for field in part.split(separator)] if spaced else part.split(separator)
             if any(fields):
                 yield Record(line, fields)
 

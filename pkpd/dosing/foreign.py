@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 import numpy as np
 
-__all__ = ["other_programs"]
+__all__ = ["meant", "other_programs"]
 
 _COMPARTMENT = {"ADM": "Monolix", "INPUT": "Pmetrics"}
 _OUTPUT = {"YTYPE": "Monolix", "OUTEQ": "Pmetrics"}
@@ -48,12 +48,23 @@ def other_programs(columns: dict[str, np.ndarray], asked: Set[str], notes: list[
         columns[target] = _dosed(columns, values) if target == "CMT" else values
         what = "the number of the state that a dose goes into" if target == "CMT" else "the number of the output"
         notes.append(f"{name} ({known[found]}) is read as {target}, {what}; {keep}")
-    for target, words in _WORDS.items():
-        word = next((word for word in words if word in own and own[word] in columns), None)
-        if word is None or target in columns or (target == "TINF" and "RATE" in columns):
+    for target in _WORDS:
+        name = meant(target, [name for name in columns if name not in asked])
+        if name is None or target in columns or (target == "TINF" and "RATE" in columns):
             continue
-        name = own[word]
         notes.append(f"there is no column {target}; if {name} is meant, name it: columns={{{name!r}: {target!r}}}")
+
+
+def meant(target: str, columns: Iterable[str]) -> str | None:
+    """Return a column that may be meant by AMT, DV, TINF or CMT, which is not there.
+
+    Examples
+    --------
+    >>> meant("DV", ["ID", "Conc"])
+    'Conc'
+    """
+    own = {name.upper(): name for name in columns}
+    return next((own[word] for word in _WORDS[target] if word in own), None)
 
 
 def _whole(values: np.ndarray) -> bool:

@@ -85,7 +85,7 @@ def from_file(
         TIMES | {old for old, new in targets.items() if new in TIMES},
     )
     found = list(records(text, shape.separator))
-    tables = {int(match[1]) for record in found if (match := _TABLE.fullmatch(" ".join(record.fields)))}
+    tables = {number for record in found if (number := _table_number(record.fields)) is not None}
     if len(tables) > 1:
         raise DataError(f"{path.name}: holds {len(tables)} tables (lines TABLE NO.); give each table a file of its own")
     header, rows = _head(path.name, found, shape.header, names, notes)
@@ -100,7 +100,7 @@ def from_file(
     identity = [(rename or {}).get(title, title).upper() == "ID" for title in header]
     columns = (
         [
-            _texts(column, set(missing), quoted=own)
+            _texts(column, set(missing), identity=own)
             for own, column in zip(identity, zip(*cells, strict=True), strict=True)
         ]
         if cells
@@ -190,11 +190,20 @@ def _given_names(
 
 def _body(header: Sequence[str], rows: list[Record], notes: list[str]) -> list[Record]:
     """Leave out lines ``TABLE NO.`` and headers that come again, as in NONMEM's tables of many rows."""
-    kept = [record for record in rows if not _TABLE.fullmatch(" ".join(record.fields))]
-    again = sum(record.fields == list(header) for record in kept)
+    kept = [record for record in rows if _table_number(record.fields) is None]
+    titles = list(header)
+    again = sum(record.fields == titles for record in kept)
     if again:
         notes.append(f"the header comes again {again} time{'s' if again > 1 else ''}: left out")
-    return [record for record in kept if record.fields != list(header)]
+    return [record for record in kept if record.fields != titles] if again else kept
+
+
+def _table_number(fields: Sequence[str]) -> int | None:
+    """Return the number of a line ``TABLE NO.`` of NONMEM, None of another."""
+    if not fields[0].upper().startswith("TABLE"):
+        return None
+    match = _TABLE.fullmatch(" ".join(fields))
+    return None if match is None else int(match[1])
 
 
 def _is_remark(fields: Sequence[str]) -> bool:
@@ -257,15 +266,21 @@ def _rectangle(
     return rows
 
 
-def _texts(values: Sequence[str], marks: set[str], *, quoted: bool = False) -> np.ndarray:
-    """Return texts as an object array, None where missing; ``quoted``: a mark in quotes is a text like others."""
+def _texts(values: Sequence[str], marks: set[str], *, identity: bool = False) -> np.ndarray:
+    """Return texts without the blanks around them as an object array, None where missing.
+
+    Of identifiers the blanks are kept that stand in quotes or in a data frame, and marks of missing values in quotes.
+    """
     column = np.empty(len(values), dtype=object)
-    column[:] = [
-        None
-        if (bare := value.strip(BLANKS)) in marks and not (quoted and bare and isinstance(value, Quoted))
-        else value
-        for value in values
-    ]
+    if identity:
+        kept = [isinstance(value, Quoted) and value.strip(BLANKS) != "" for value in values]
+        column[:] = [
+            None if value.strip(BLANKS) in marks and not own else value for value, own in zip(values, kept, strict=True)
+        ]
+    elif any(type(value) is Quoted for value in values):
+        column[:] = [None if (bare := value.strip(BLANKS)) in marks else bare for value in values]
+    else:
+        column[:] = [None if value in marks else value for value in values]
     return column
 
 
@@ -283,7 +298,7 @@ def _column(series: Any, marks: set[str]) -> np.ndarray:
     if kind == "m":
         return (pd.to_timedelta(series) / pd.Timedelta(hours=1)).to_numpy(dtype=np.float64)
     absent = series.isna().to_numpy()
-    values = ["" if out else plain_text(value) for value, out in zip(series, absent, strict=True)]
+    values = ["" if out else plain_text(value).strip(BLANKS) for value, out in zip(series, absent, strict=True)]
     return _texts(values, marks | {""})
 
 
@@ -295,7 +310,7 @@ def _identity(series: Any, marks: set[str]) -> np.ndarray:
     # Iterating over a series of short floats gives long ones, with other digits.
     values = series.to_numpy(dtype=f"f{series.dtype.itemsize}", na_value=np.nan) if series.dtype.kind == "f" else series
     texts = label_texts("" if out else value for value, out in zip(values, absent, strict=True))
-    return _texts(texts.tolist(), marks | {""})
+    return _texts(texts.tolist(), marks | {""}, identity=True)
 
 
 def _tidy(source: Source, comments: int) -> Source:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.dosing.foreign import meant
 from pkpd.errors import DataError, nearest
 from pkpd.fit.binder import Binder
 from pkpd.fit.families import Below, Family, LogScale, Normal, Positive, PositiveBelow, family_of
@@ -142,7 +143,8 @@ def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:
     if bloq not in BLOQ:
         raise DataError(f"fit: bloq must be {', '.join(BLOQ)}, got {bloq!r}{nearest(str(bloq), BLOQ)}")
     if "DV" not in table.frame.columns:
-        raise DataError(f"{table.name}: column DV is missing; name the column of data with columns={{'...': 'DV'}}")
+        data = meant("DV", table.frame.columns) or "..."
+        raise DataError(f"{table.name}: column DV is missing; name the column of data with columns={{{data!r}: 'DV'}}")
     table = table.in_time(model.time_unit)
     b = Binder(model, table, bloq)
     observed = (b.frame["EVID"] == 0) & (b.frame["MDV"] == 0)

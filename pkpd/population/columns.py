@@ -219,9 +219,10 @@ def check_covariate(who: str, covariate: Covariate, values: Floats, labels: Sequ
     if len(bad):
         share = f"others for {len(bad)} of {len(values)} subjects (first: {labels[bad[0]]}, {values[bad[0]]:g})"
         remedy = "limit a distribution with low= and high=, leave out whose value is missing, or "
+        one = bool((values == values[0]).all())
         raise PopulationError(
             f"{who}: covariate '{covariate.name}' must be {covariate.allowed}, got "
-            f"{share if len(values) > 1 else f'{values[0]:g}'}; {remedy if len(values) > 1 else ''}"
+            f"{f'{values[0]:g}' if one else share}; {'' if one else remedy}"
             "declare Covariate(..., bounds=(lowest, highest)) if it can be so"
         )
 

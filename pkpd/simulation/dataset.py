@@ -166,7 +166,7 @@ def rows_dataset(
     for name in columns:
         column = table.frame[name].to_numpy()
         if column.dtype.kind == "O":
-            column = np.array([str(v) for v in column])
+            column = np.array(["." if v is None or v != v else str(v) for v in column])
         coords[names[name]] = ("row", column, {"units": model.time_unit} if name == "TIME" else {})
     data: dict[str, Any] = {
         n: ("row", array, variable_attributes(n, chosen) | dose_attributes(n, doses, corners))
