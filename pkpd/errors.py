@@ -16,6 +16,7 @@ __all__ = [
     "SolverError",
     "UnitError",
     "nearest",
+    "shortened",
 ]
 
 
@@ -55,6 +56,20 @@ class LibraryError(PkpdError):
     """A model, seed or study cannot be found by name or path."""
 
 
+def shortened(text: object, most: int = 80) -> str:
+    """Return a text for a message, its middle left out where it is long.
+
+    Examples
+    --------
+    >>> shortened("pk1_iv"), len(shortened("x" * 5000))
+    ('pk1_iv', 80)
+    """
+    whole = str(text)
+    if len(whole) <= most:
+        return whole
+    return f"{whole[: most - 24]}...{whole[-21:]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'CL'?)"`` for the nearest of the known names, or an empty text.
 
@@ -63,6 +78,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("Cl", ["CL", "V"])
     " (did you mean 'CL'?)"
     """
+    if len(name) > 200:  # no name is so long, and the comparison would take its time
+        return ""
     names = list(known)
     folded = {str(n).lower(): str(n) for n in names}
     if name.lower() in folded:

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pkpd.errors import LibraryError, nearest
+from pkpd.errors import LibraryError, nearest, shortened
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Catalogue", "Entry", "content_names", "content_root", "find_content", "list_models", "load_model"]
+__all__ = [
+    "Catalogue", "Entry", "content_names", "content_root", "find_content", "is_dir_at", "is_file_at", "list_models",
+    "load_model", "path_of",
+]  # fmt: skip
 
 # What one piece of content is called, and whether it is a file (a model) or a folder (a report, a study).
 _KINDS = {"models": ("model", True), "seeds": ("seed", False), "calibration": ("study", False)}
@@ -110,10 +113,10 @@ def find_content(kind: str, name: str) -> Path:
     if name not in known:
         here = Path(f"{name}.py")
         hint = nearest(name, known)
-        if is_file and here.is_file():
+        if is_file and is_file_at(here):
             hint = f"; the file '{here}' in this folder is loaded by its path: '{here}'"
         listed = ", ".join(known) or f"no {noun} yet"
-        raise LibraryError(f"the library has no {noun} '{name}'{hint}; it has {listed}")
+        raise LibraryError(f"the library has no {noun} '{shortened(name)}'{hint}; it has {listed}")
     return content_root() / kind / (f"{name}.py" if is_file else name)
 
 
@@ -134,7 +137,44 @@ def list_models() -> Catalogue:
     return Catalogue(Entry(path.stem, _title(path), path) for path in paths)
 
 
-def load_model(name_or_path: str | os.PathLike[str]) -> Model:
+def is_file_at(path: Path) -> bool:
+    """Return whether there is a file at a path; there is none where no file could be, as at too long a name.
+
+    Examples
+    --------
+    >>> is_file_at(Path("x" * 5000))
+    False
+    """
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_dir_at(path: Path) -> bool:
+    """Return whether there is a folder at a path; there is none where no folder could be."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def path_of(given: str | os.PathLike[str] | Entry, what: str) -> str | os.PathLike[str]:
+    """Return the name or path that was given, of an entry of a catalogue its path.
+
+    Raises
+    ------
+    LibraryError
+        If it is neither.
+    """
+    if isinstance(given, Entry):
+        return given.path
+    if not isinstance(given, (str, os.PathLike)):
+        raise LibraryError(f"a {what} is loaded by its name or path, got {type(given).__name__}")
+    return given
+
+
+def load_model(name_or_path: str | os.PathLike[str] | Entry) -> Model:
     """Return a model of the library by its name, or the model that one's own file defines.
 
     A text that ends in ``.py`` or contains a folder separator is a path, and so is a `Path`; anything else is a name.
@@ -143,7 +183,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     Parameters
     ----------
     name_or_path : str or path
-        For example ``"pk2_oral_irm1"`` or ``"my/own.py"``.
+        For example ``"pk2_oral_irm1"`` or ``"my/own.py"``; or an entry of `list_models`.
 
     Returns
     -------
@@ -161,7 +201,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     >>> load_model("pk2_oral_irm1").name
     'pk2_oral_irm1'
     """
-    path, module_name = _locate(name_or_path)
+    path, module_name = _locate(path_of(name_or_path, "model"))
     with _guarded(path):
         module = _execute(path, module_name)
     return _model_of(module, path)
@@ -185,18 +225,24 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[Path, str]:
     is_path = not isinstance(name_or_path, str) or given.endswith(".py") or any(sep in given for sep in separators)
     if not is_path:
         return find_content("models", given), f"pkpd_model_{given}"
-    path = Path(given).expanduser().resolve()
-    if not path.is_file():
-        raise LibraryError(f"model file '{given}' {_absence(path)}")
+    path = Path(given).expanduser()
+    if not is_file_at(path):
+        raise LibraryError(f"model file '{shortened(given)}' {_absence(path)}")
+    path = path.resolve()
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return path, f"pkpd_model_{path.stem}_{digest}"
 
 
 def _absence(path: Path) -> str:
-    if path.is_dir():
+    try:
+        path = path.resolve()
+        folder = path.is_dir()
+    except OSError as error:
+        return f"cannot be a file: {error.strerror}"
+    if folder:
         return "is a folder; give the file in it"
     if not path.parent.is_dir():
-        return f"does not exist, nor does the folder {path.parent}"
+        return f"does not exist, nor does the folder {shortened(path.parent)}"
     beside = [other.name for other in path.parent.glob("*.py")]
     hint = nearest(path.name, beside)
     if not hint and path.stem in content_names("models"):

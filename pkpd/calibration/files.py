@@ -14,8 +14,9 @@ from pkpd.calibration.loading import as_study, study_folder
 from pkpd.calibration.result import Calibration
 from pkpd.calibration.study import Study
 from pkpd.calibration.tables import diagnostics
-from pkpd.errors import LibraryError, PkpdError
+from pkpd.errors import LibraryError, PkpdError, shortened
 from pkpd.files import netcdf_bytes, write_whole
+from pkpd.library import Entry, is_file_at, path_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,7 +54,7 @@ def _thin(data: xr.Dataset) -> xr.Dataset:
 
 
 def load_calibration(
-    name_or_path: str | os.PathLike[str], *, study: Study | str | os.PathLike[str] | None = None
+    name_or_path: str | os.PathLike[str] | Entry, *, study: Study | str | os.PathLike[str] | None = None
 ) -> Calibration:
     """Return a calibration of the library by the name of its study, or from a file of one's own.
 
@@ -74,13 +75,15 @@ def load_calibration(
     PkpdError
         If the result belongs to another state of the study: its model, evidence, priors or settings have changed.
     """
-    given = Path(os.fspath(name_or_path)).expanduser()
+    given = Path(os.fspath(path_of(name_or_path, "calibration"))).expanduser()
     path = given if given.suffix == ".nc" else study_folder(name_or_path) / "fit.nc"
-    if not path.is_file():
+    if not is_file_at(path):
+        of = "study" if path is given else shortened(os.fspath(given))
         raise LibraryError(
-            f"there is no result {path}; make one with "
-            f"calibrate('{os.fspath(name_or_path)}', method='nuts').save('{path.name}')"
+            f"there is no result {shortened(path)}; make one with calibrate('{of}', method='nuts').save('{path.name}')"
         )
+    if study is None and not is_file_at(path.parent / "study.py"):
+        raise LibraryError(f"{shortened(path)} has no study.py beside it; say which study it is of: study=...")
     fitted = as_study(study if study is not None else path.parent.resolve() / "study.py")
     found = _read(path)
     attrs = found["posterior"].attrs

@@ -10,13 +10,13 @@ import types
 from pathlib import Path
 
 from pkpd.calibration.study import Study
-from pkpd.errors import LibraryError
-from pkpd.library import Catalogue, Entry, content_names, find_content
+from pkpd.errors import LibraryError, shortened
+from pkpd.library import Catalogue, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
 
 __all__ = ["as_study", "list_studies", "load_study", "study_folder"]
 
 
-def study_folder(name_or_path: str | os.PathLike[str]) -> Path:
+def study_folder(given_as: str | os.PathLike[str] | Entry) -> Path:
     """Return the folder of a study of the library, or of the one at a path (its file or its folder).
 
     Raises
@@ -24,16 +24,19 @@ def study_folder(name_or_path: str | os.PathLike[str]) -> Path:
     LibraryError
         If there is no such study.
     """
+    name_or_path = path_of(given_as, "study")
     given = os.fspath(name_or_path)
     is_path = not isinstance(name_or_path, str) or given.endswith(".py") or os.sep in given or "/" in given
     if not is_path:
         return find_content("calibration", given)
-    path = Path(given).expanduser().resolve()
-    if path.is_file():
-        return path.parent
-    if path.is_dir():
-        return path
-    raise LibraryError(f"study '{given}' does not exist; give a name of the library, a folder with study.py, or a file")
+    path = Path(given).expanduser()
+    if is_file_at(path):
+        return path.resolve().parent
+    if is_dir_at(path):
+        return path.resolve()
+    raise LibraryError(
+        f"study '{shortened(given)}' does not exist; give a name of the library, a folder with study.py, or a file"
+    )
 
 
 def list_studies() -> Catalogue:
@@ -55,11 +58,12 @@ def list_studies() -> Catalogue:
     return Catalogue(found)
 
 
-def load_study(name_or_path: str | os.PathLike[str]) -> Study:
+def load_study(name_or_path: str | os.PathLike[str] | Entry) -> Study:
     """Return a study of the library by its name, or the one that a file of one's own defines.
 
     A text that ends in ``.py`` or holds a folder separator is a path, to the file or to a folder with ``study.py``;
-    anything else is a name. The file is executed anew at each call.
+    anything else is a name. The file is executed anew at each call. Paths of its model and evidence are meant from its
+    own folder.
 
     Parameters
     ----------
@@ -75,10 +79,11 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
     >>> load_study("anakinra_reports").name
     'anakinra_reports'
     """
-    given = Path(os.fspath(name_or_path)).expanduser()
-    path = given.resolve() if given.suffix == ".py" else study_folder(name_or_path) / "study.py"
-    if not path.is_file():
-        raise LibraryError(f"study file {path} does not exist")
+    given = Path(os.fspath(path_of(name_or_path, "study"))).expanduser()
+    path = given if given.suffix == ".py" else study_folder(name_or_path) / "study.py"
+    if not is_file_at(path):
+        raise LibraryError(f"study file {shortened(path)} does not exist")
+    path = path.resolve()
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     module = types.ModuleType(f"pkpd_study_{path.parent.name}_{digest}")
     module.__file__ = str(path)
@@ -94,9 +99,9 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
     if not isinstance(study, Study):
         have = f"it is a {type(study).__name__}" if study is not None else "it does not"
         raise LibraryError(f"study file {path} must assign one Study to the global name 'study'; {have}")
-    return study
+    return study if study.folder is not None else study.with_(folder=path.parent)
 
 
-def as_study(given: Study | str | os.PathLike[str]) -> Study:
+def as_study(given: Study | str | os.PathLike[str] | Entry) -> Study:
     """Return the study itself, or load it by its name or path."""
     return given if isinstance(given, Study) else load_study(given)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,11 +109,20 @@ class Problem:
         raise PkpdError(f"study '{self.study.name}': '{patient}' {why}; there are {', '.join(self.patients)}")
 
 
-def read_evidence(given: Sequence[Any]) -> tuple[Any, ...]:
-    """Return evidence as it is, or loaded by name or path."""
+def read_evidence(given: Sequence[Any], folder: str | os.PathLike[str] | None = None) -> tuple[Any, ...]:
+    """Return evidence as it is, or loaded by name or path; paths are meant from a folder."""
     from pkpd.evidence.seeds import load_seed
 
-    return tuple(load_seed(e) if isinstance(e, (str, os.PathLike)) else e for e in given)
+    return tuple(load_seed(_from(folder, e)) if isinstance(e, (str, os.PathLike)) else e for e in given)
+
+
+def _from(folder: str | os.PathLike[str] | None, given: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Return a name as it is, and a path from a folder."""
+    text = os.fspath(given)
+    named = isinstance(given, str) and not text.endswith(".py") and os.sep not in text and "/" not in text
+    if folder is None or named:
+        return given
+    return Path(folder) / Path(text).expanduser()
 
 
 def build_problem(study: Study) -> Problem:
@@ -123,8 +133,8 @@ def build_problem(study: Study) -> Problem:
     PkpdError
         If they do not fit; all faults are named at once.
     """
-    model = load_model(study.model) if isinstance(study.model, (str, os.PathLike)) else study.model
-    evidence = read_evidence(study.evidence)
+    model = load_model(_from(study.folder, study.model)) if isinstance(study.model, (str, os.PathLike)) else study.model
+    evidence = read_evidence(study.evidence, study.folder)
     own = {f"{e.name}/{p}": e.cohorts[p] for e in evidence for p in e.patients}
     everyone = {p: study.cohorts.get(p, cohort) for p, cohort in own.items()}
     patients = tuple(p for p in everyone if study.patients is None or matches(p, study.patients))

@@ -66,6 +66,9 @@ class Study(Source):
         Tolerances of the solver.
     settings : mapping
         Of the sampler: chains, tune, draws, target_accept, maxdepth.
+    folder : path, optional
+        From where paths of the model and the evidence are meant; that of the study's file for one that was loaded, the
+        working directory otherwise.
 
     Raises
     ------
@@ -101,6 +104,7 @@ class Study(Source):
     rtol: float = 1e-6
     atol: float = 1e-9
     settings: Mapping[str, float] = field(default_factory=dict)
+    folder: str | os.PathLike[str] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return without_computed(self)
@@ -172,7 +176,7 @@ class Study(Source):
         **changes
             Other fields. Mappings are merged into what the study has (a value of None removes its key), ``exclude`` is
             added to it, anything else is replaced. A parameter that becomes fixed is free no more, and the other
-            way round.
+            way round. With other evidence, what was said of patients, cohorts and facts that are gone goes too.
 
         Raises
         ------
@@ -201,7 +205,12 @@ class Study(Source):
         freed = [n for n in free_now if n in changes.get("fixed", self.fixed) and n not in newly_fixed]
         if freed:
             changes["fixed"] = {k: v for k, v in changes.get("fixed", self.fixed).items() if k not in freed}
-        return replace(self, free=tuple(free_now.values()), **changes)
+        made = replace(self, free=tuple(free_now.values()), **changes)
+        if "evidence" not in changes:
+            return made
+        from pkpd.calibration.narrowing import without_gone
+
+        return without_gone(self, made)
 
     @cached_property
     def problem(self) -> Problem:

@@ -28,8 +28,12 @@ Schedules and targets of one's own:
        --target "Cc > 0.1 mg/L at trough" --out compared.csv
 
 \b
-What a calibration knows of one patient, or of new ones of a cohort:
+What a calibration knows of new patients of a cohort, from the onset of their illness:
   pkpd compare anakinra_reports --cohort strati --figure compared.png
+
+\b
+Or of one patient, with his other drugs, from his own first dose, in days of his report:
+  pkpd compare anakinra_reports --patient strati2020/p3 -d "daily=100 mg SC q24h x7"
 
 The spread over people is between patients; of a calibration it is also what is not known.
 """
@@ -41,7 +45,7 @@ def command(
         str,
         typer.Argument(
             metavar="MODEL_OR_FIT",
-            help="A model (name or .py file), a fitted study (name), or a calibration (.nc file).",
+            help="A model (name or .py file), a fitted study (name), a calibration (.nc file) or a folder of results.",
         ),
     ],
     dose: given.Doses = None,
@@ -49,12 +53,25 @@ def command(
         list[str] | None, typer.Option(metavar="NAME", help="One of anakinra's known schedules; may be repeated.")
     ] = None,
     study: Annotated[
-        str | None, typer.Option(metavar="STUDY", help="The study of a .nc file that does not lie beside its study.py.")
+        str | None, typer.Option(metavar="STUDY", help="The study of a .nc file that has no study.py beside it.")
     ] = None,
     patient: Annotated[str | None, typer.Option(help="A patient of a calibration.")] = None,
     cohort: Annotated[str | None, typer.Option(help="New patients of a cohort of a calibration.")] = None,
     covariate: given.Covariates = None,
-    start: Annotated[float, typer.Option(help="Hours by which all doses are shifted.")] = 0.0,
+    start: Annotated[
+        float | None,
+        typer.Option(
+            help="When the schedules begin, hours of the people's clock. By default a patient's own first dose of the "
+            "drug, the onset of illness in new patients of a cohort, or 0."
+        ),
+    ] = None,
+    background: Annotated[
+        bool | None,
+        typer.Option(
+            "--background/--no-background",
+            help="Whether a patient's own other drugs go on as they were given; they do by default.",
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,12 +97,14 @@ def command(
     if figure:
         check_suffix(figure, (".png", ".svg", ".pdf"), "--figure")
     from pkpd.schedule.compare import compare
+    from pkpd.units.time import convert_time
 
     given_source, model = _source(source, study)
     covariates = given.assignments(covariate, "--covariate", list(model.covariates))
     found = compare(
-        given_source, _arms(dose, schedule, model, covariates, start), patient=patient, cohort=cohort,
+        given_source, _arms(dose, schedule, model, covariates), patient=patient, cohort=cohort,
         covariates=covariates or None, n=n, targets=target or None, measures=_measures(measure), IC50=ic50, seed=seed,
+        start=None if start is None else float(convert_time(start, "h", model.time_unit)), background=background,
     )  # fmt: skip
     table = found.table().reset_index()
     rows = [[str(value).replace(" [", "\n[") for value in row] for row in table.itertuples(index=False, name=None)]
@@ -95,6 +114,8 @@ def command(
         rows,
         "median [5-95%]; probabilities are averages",
     )
+    for line in found.head:
+        console().print(line, markup=False, soft_wrap=True)
     console().print("Research software: a simulation, not medical advice.", style="bold")
     if out:
         if out.suffix == ".csv":
@@ -118,6 +139,9 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
     """Return what is compared in, and its model."""
     from pkpd.library import content_names
 
+    beside = Path(source) / "calibration.nc"
+    if beside.is_file():
+        source = str(beside)
     if source.endswith(".nc") or source in content_names("calibration"):
         from pkpd.calibration.files import load_calibration
 
@@ -133,17 +157,13 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
     return model, model
 
 
-def _arms(dose: Any, schedule: Any, model: Any, covariates: Any, start: float) -> dict[str, Any]:
+def _arms(dose: Any, schedule: Any, model: Any, covariates: Any) -> dict[str, Any]:
     from pkpd.schedule.anakinra import ANAKINRA
-    from pkpd.units.time import convert_time
+    from pkpd.schedule.arms import Arm
 
-    arms: dict[str, Any] = dict(given.regimens_of(dose, model, None, covariates))
+    parsed = given.regimens_of(dose, model, None, covariates)
+    # What is written in words begins where the treatment does.
+    arms: dict[str, Any] = {name: Arm(regimen, relative=True) for name, regimen in parsed.items()}
     for name in schedule or ([] if dose else list(ANAKINRA)):
         arms[name] = ANAKINRA[given.one_of(name, list(ANAKINRA), "schedule")]
-    if start:
-        weight = covariates.get("WT")
-        texts = [f"{name}={arm}" for name, arm in arms.items() if isinstance(arm, str)]
-        parsed = given.regimens_of(texts, model, None, {"WT": weight} if weight else None)
-        arms = {name: parsed.get(name) or arm for name, arm in arms.items()}
-        arms = {name: arm.shift(convert_time(start, "h", arm.time_unit)) for name, arm in arms.items()}
     return arms

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pkpd.cli.console import FAULTS, Debug, console, guarded, print_table
-from pkpd.errors import LibraryError, nearest
+from pkpd.errors import LibraryError, nearest, shortened
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -17,16 +18,20 @@ __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
 NEEDS_ARGUMENTS = True
 
-HELP = """Check reports and models, and name all their faults.
+_FOLDERS = {"seed": "seeds", "model": "models", "study": "calibration"}
+
+HELP = """Check reports, models and studies, and name all their faults.
 
 A report is a folder with source.toml, patients.csv, doses.csv and facts.csv. A model is a file: its names and units are
 checked, it is compiled and solved, and a dose must reach what the file says it reaches. Models of the library that have
-published figures are compared with these.
+published figures are compared with these. A study is a folder with study.py, or that file: its names must be those of
+its model and reports.
 
 \b
   pkpd validate strati2020 villegas2020      reports of the library
   pkpd validate my/report                    a folder of one's own
   pkpd validate anakinra my/own.py           models
+  pkpd validate my/study.py                  a study of one's own
 
 Exit status 3 if there is any fault.
 """
@@ -35,42 +40,69 @@ Exit status 3 if there is any fault.
 @guarded
 def command(
     targets: Annotated[
-        list[str], typer.Argument(metavar="SEED_OR_MODEL...", help="Names of the library, folders or model files.")
+        list[str], typer.Argument(metavar="SEED_MODEL_OR_STUDY...", help="Names of the library, folders or files.")
     ],
     debug: Debug = False,
 ) -> None:
     """Check reports and models; see ``pkpd validate --help``."""
     checked = [(target, _kind(target)) for target in targets]
-    good = [_check_seed(target) if kind == "seed" else _check_model(target) for target, kind in checked]
+    check = {"seed": _check_seed, "model": _check_model, "study": _check_study}
+    good = [check[kind](target) for target, kind in checked]
     if not all(good):
         raise typer.Exit(FAULTS)
 
 
 def _kind(target: str) -> str:
-    """Tell whether a target is a seed or a model, or refuse it."""
+    """Tell whether a target is a seed, a model or a study, or refuse it; names and paths are those of `load_seed`."""
     from pkpd.library import content_names
 
     path = Path(target)
+    names = {kind: content_names(folder) for kind, folder in _FOLDERS.items()}
+    if path.name == "study.py":
+        return "study"
     if target.endswith(".py"):
         return "model"
-    if path.is_dir() and ("/" in target or target in (".", "..") or target not in content_names("seeds")):
-        return "seed"
-    names = {kind: content_names(folder) for kind, folder in (("seed", "seeds"), ("model", "models"))}
+    if _is_path(target):
+        return "study" if (path / "study.py").is_file() else "seed"
     for kind, known in names.items():
         if target in known:
             return kind
-    if "/" in target:
-        return "seed"
-    hint = nearest(target, [*names["seed"], *names["model"]])
-    raise LibraryError(f"there is no report or model '{target}'{hint}; see pkpd seeds and pkpd models")
+    known = [name for each in names.values() for name in each]
+    here = f"; the folder '{target}' here is checked by its path: './{target}'" if path.is_dir() else ""
+    raise LibraryError(
+        f"there is no report, model or study '{shortened(target)}'{nearest(target, known)}{here}; see pkpd seeds and "
+        "pkpd models"
+    )
+
+
+def _is_path(target: str) -> bool:
+    return "/" in target or os.sep in target or target in (".", "..")
 
 
 def _check_seed(target: str) -> bool:
     from pkpd.evidence import validate_seed
 
-    report = validate_seed(target if "/" in target or not Path(target).is_dir() else f"./{target}")
+    report = validate_seed(Path(target) if _is_path(target) else target)
     console().print(str(report), markup=False, soft_wrap=True)
     return report.ok
+
+
+def _check_study(target: str) -> bool:
+    """Load a study and put it together with its model and reports; say what is wrong with it."""
+    from pkpd.calibration.loading import load_study
+    from pkpd.errors import PkpdError
+
+    try:
+        study = load_study(Path(target) if _is_path(target) or target.endswith(".py") else target)
+        problem = study.problem
+    except LibraryError:
+        raise
+    except PkpdError as error:
+        console().print(f"study '{target}': {error}", markup=False, soft_wrap=True)
+        return False
+    head = f"study '{study.name}': no faults in {len(problem.patients)} patients, {len(problem.reported)} facts, "
+    console().print(f"{head}{len(study.free)} free parameters", markup=False, soft_wrap=True)
+    return True
 
 
 def _check_model(target: str) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pkpd.errors import LibraryError
+from pkpd.errors import LibraryError, shortened
 from pkpd.evidence.card import Card, read_card
 from pkpd.evidence.doses import doses
 from pkpd.evidence.evidence import Evidence
@@ -18,7 +18,7 @@ from pkpd.evidence.patients import quantities
 from pkpd.evidence.reading import Row, Sink, read_rows
 from pkpd.evidence.values import Fact, Given, Quantity
 from pkpd.evidence.words import COLUMNS, DRUGS, MARKERS, USES
-from pkpd.library import Catalogue, Entry, content_names, find_content
+from pkpd.library import Catalogue, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
 
 __all__ = ["list_seeds", "load_seed", "validate_seed"]
 
@@ -40,14 +40,14 @@ def list_seeds() -> Catalogue:
     return Catalogue(Entry(path.name, _title(path), path) for path in paths)
 
 
-def load_seed(name_or_path: str | os.PathLike[str]) -> Evidence:
+def load_seed(name_or_path: str | os.PathLike[str] | Entry) -> Evidence:
     """Return what a report says about its patients.
 
     Parameters
     ----------
     name_or_path : str or path
         Name of a report in the library, or the path of a folder of one's own: a text with a folder separator, or a
-        `Path`.
+        `Path`; or an entry of `list_seeds`.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def load_seed(name_or_path: str | os.PathLike[str]) -> Evidence:
     return made.evidence()
 
 
-def validate_seed(name_or_path: str | os.PathLike[str]) -> Report:
+def validate_seed(name_or_path: str | os.PathLike[str] | Entry) -> Report:
     """Check a seed folder and return all its faults, each with file, line, column and what is allowed.
 
     Parameters
@@ -140,23 +140,26 @@ def _sorted(faults: Sequence[Fault]) -> list[Fault]:
     return sorted(faults, key=lambda fault: (order.get(fault.file, 9), fault.line or 0))
 
 
-def _locate(name_or_path: str | os.PathLike[str]) -> Path:
+def _locate(given_as: str | os.PathLike[str] | Entry) -> Path:
     """Return the folder of a name, or the folder that a path means."""
+    name_or_path = path_of(given_as, "seed")
     given = os.fspath(name_or_path)
     separators = [os.sep] + ([os.altsep] if os.altsep else [])
     if isinstance(name_or_path, str) and not any(sign in given for sign in separators):
         try:
             return find_content("seeds", given)
         except LibraryError as error:
-            if Path(given).is_dir():
+            if is_dir_at(Path(given)):
                 raise LibraryError(f"{error}; the folder '{given}' here is loaded by its path: './{given}'") from None
             raise
     path = Path(given).expanduser()
-    if path.is_dir():
+    if is_dir_at(path):
         return path
-    if path.is_file():
+    if is_file_at(path):
         raise LibraryError(f"seed '{given}' is a file; give its folder, {path.parent}")
-    raise LibraryError(f"seed folder '{given}' does not exist; the library has {', '.join(content_names('seeds'))}")
+    raise LibraryError(
+        f"seed folder '{shortened(given)}' does not exist; the library has {', '.join(content_names('seeds'))}"
+    )
 
 
 def _title(folder: Path) -> str:

@@ -184,8 +184,22 @@ class Population:
         )
 
     @classmethod
-    def typical(cls, model: Model, n: int = 1, *, covariates: Mapping[str, Any] | None = None) -> Population:
-        """Return n subjects without random effects, with numbers or arrays as covariates.
+    def typical(
+        cls,
+        model: Model,
+        n: int = 1,
+        *,
+        covariates: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Population:
+        """Return n subjects without random effects.
+
+        Parameters
+        ----------
+        model : Model
+        n : int
+        covariates, parameters : mapping of name to number or array, shape (n,), optional
+            Covariates, and typical values instead of the model's, as for :meth:`draw`.
 
         Raises
         ------
@@ -196,14 +210,18 @@ class Population:
         n = count(who, "n", n, "an empty population has nobody to simulate")
         source = Source(who, 0, np.arange(n))
         given = fill(source, "covariate", covariates or {}, tuple(model.covariates), COVARIATES)
+        values = fill(source, "parameter", parameters or {}, tuple(model.parameters), PARAMETERS)
         common = _common(model, who, 1)
         labels = check_labels(who, None, n)
+        for name, column in values.items():
+            check_range(who, model, name, column, labels)
         return cls(
             labels=labels,
             seed=0,
             index=source.index,
             etas=np.zeros((n, len(model.etas))),
             covariates=_complete(model, who, given, labels),
+            parameters=values,
             given_kappas=np.zeros((n, 1, len(model.iov_etas))),
             **common,
         )

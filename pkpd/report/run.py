@@ -93,9 +93,27 @@ def run_study(
             if stage.full and not full:
                 continue
             _do(stage, job, listener)
+        _name_study(folder, study, loaded)
         about["seconds"] = round(time.perf_counter() - begin, 1)
     shutil.rmtree(chains, ignore_errors=True)
     return place
+
+
+def _name_study(folder: Path, given: Study | str | os.PathLike[str], loaded: Study) -> None:
+    """Write beside the results which study they are of, so that they are found without being told."""
+    from pkpd.calibration.loading import study_folder
+    from pkpd.library import content_names
+
+    if not isinstance(given, (str, os.PathLike)):
+        return
+    named = str(given) if str(given) in content_names("calibration") else str(_file_of(given, study_folder(given)))
+    text = '"""The study of these results, as `pkpd run` was given it."""\n\nfrom pkpd import load_study\n\n'
+    (folder / "study.py").write_text(f"{text}study = load_study({named!r})\n", encoding="utf-8")
+
+
+def _file_of(given: str | os.PathLike[str], folder: Path) -> Path:
+    path = Path(given).expanduser()
+    return (path if path.suffix == ".py" else folder / "study.py").resolve()
 
 
 def _do(stage: Stage, job: Job, listener: Listener | None) -> None:

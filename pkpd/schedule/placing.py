@@ -90,7 +90,8 @@ def placed(who: Subjects, plans: Sequence[Plan], start: float | None, background
     if day_zero is None or (start is not None and not history.ill and history.given is None):
         day_zero = begin
     moved = [_moved(plan, begin, model.time_unit) if plan.relative else plan for plan in plans]
-    seen = history.seen or (begin, begin + history.followed)
+    first = begin if history.onset is not None else min(begin, history.now)
+    seen = history.seen or (first, begin + history.followed)
     axis = history.axis if day_zero == history.day_zero else _from_start(history)
     place = Place(moved, besides, begin, day_zero, day, axis, seen, ())
     return replace(place, notes=tuple(_notes(place, history, why, drugs, others, background)))
