@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from pkpd.errors import ModelError
+from pkpd.errors import ModelError, RegimenError
 from pkpd.graph.functions import cos, exp, floor, maximum, sqrt, where
 from pkpd.solve.block import Settings
 from pkpd.solve.kernel import Kernel
@@ -229,13 +229,11 @@ def test_the_steady_state_is_what_repeated_cycles_lead_to(name, dose):
     np.testing.assert_allclose(closed, cycled, rtol=2e-8, atol=1e-8)
 
 
-def test_a_superposed_steady_state_adds_its_gain():
-    k, values = kernel("inhibited"), list(VALUES.values())
+@pytest.mark.parametrize("method", ["auto", "cascade", "dop853"])
+def test_a_steady_state_is_not_added_where_sums_of_solutions_are_none(method):
     doses = {"time": 0.0, "amt": 5.0}, {"time": 2.0, "amt": 10.0, "ii": 6.0, "ss": 2}
-    closed, cycled = (
-        one(k, [1.0, 3.0, 9.0], values, *doses, method=m, rtol=1e-11, atol=1e-12) for m in ("cascade", "dop853")
-    )
-    np.testing.assert_allclose(closed, cycled, rtol=2e-8, atol=1e-8)
+    with pytest.raises(RegimenError, match=r"SS=2 \(into '.*' at time 2\) .* linear equations only, .*ADDL and II"):
+        solve(kernel("inhibited"), [1.0, 3.0], list(VALUES.values()), *doses, method=method)
 
 
 def test_a_clock_has_no_constant_steady_state():

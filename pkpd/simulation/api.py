@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +32,7 @@ from pkpd.simulation.arguments import (
 from pkpd.simulation.corners import corners_from
 from pkpd.simulation.covariates import in_order, table_notes
 from pkpd.simulation.doses import records_of
-from pkpd.simulation.failures import describe, dose_fault, report
+from pkpd.simulation.failures import Failures, dose_fault, judge_outputs
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
@@ -80,7 +79,7 @@ def simulate(
     rtol: float = 1e-9,
     atol: float = 1e-12,
     h_max: float = np.inf,
-    max_steps: int = 1_000_000,
+    max_steps: int | None = None,
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
     on_failure: str = "warn",
@@ -121,15 +120,20 @@ def simulate(
         themselves, the propagator with quadrature (cascade); else an explicit method of order 8 that hands stiff
         subjects to a stiff method of order 5.
     rtol, atol : float
-        Bounds of the error per step of each state: relative, and in the state's unit.
+        Bounds of the error per step of each state: relative, and in the state's unit. Where the amounts in play are
+        below 1, atol shrinks with them: it is multiplied by the largest value that the state has had, or the smallest
+        dose or initial value of the subject where the state begins at zero. So amounts of 1e-10 are solved as well as
+        those of 1e3.
     h_max, max_steps
-        Longest step; most steps of one subject.
+        Longest step; most steps of one subject, by default 100,000 and 1,000 more for each dose or other event. Who
+        needs more fails with a status, and the others' results are kept.
     threads : int, optional
         All cores by default; results do not depend on it.
     store : path, optional
         Write to this Zarr folder block by block, and return the data set opened from there.
     on_failure : {"warn", "raise", "ignore"}
-        What to do if a subject cannot be solved; ``status`` tells which, and the others' results are kept.
+        What to do if a subject cannot be solved, or one of the outputs is not a finite number; ``status`` tells which,
+        and the others' results are kept.
     progress : bool, optional
         Show a bar; by default on terminals when it takes long.
 
@@ -222,6 +226,7 @@ def _simulate_grid(
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
     tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
     names, n = list(named), people.n
+    failures = Failures(model, kernel)
 
     def who(i: int) -> str:
         """Name the i-th pair of regimen and subject."""
@@ -234,6 +239,7 @@ def _simulate_grid(
         block, layout = (block, None) if corners is None else corners.extended(kernel, block, inputs)
         target = sink.target(g, subjects) if layout is None else None
         result = _solve(job, block, inputs, lambda i: who(g * n + subjects.start + i), target)
+        failures.note(g * n + subjects.start, block, inputs, result)
         outputs = result.outputs
         if corners is not None and layout is not None:
             corners.keep(g, subjects, layout, outputs)
@@ -248,11 +254,10 @@ def _simulate_grid(
         bar.advance(1)
 
     bar.start(len(tasks), f"simulating {model.name}")
-    values_of = functools.partial(_values, job, people)
     try:
         _run(work, tasks, job.threads)
         sink.finish()
-        report(model, sink.status.ravel(), sink.when.ravel(), who, lambda i: values_of(i % n), job.on_failure)
+        failures.report(sink.status.ravel(), who, job.on_failure)
         return sink.dataset(_notes(job), {} if corners is None else corners.texts(labels))
     except BaseException as error:
         sink.abandon(error)
@@ -289,10 +294,11 @@ def _simulate_table(
         people = people.with_occasions(max(occasions, people.n_occasions))
     size = max(16, min(512, -(-table.n_subjects // job.threads)))
     values = {q.name: np.empty(len(table)) for q in job.chosen}
-    status, when = np.zeros(table.n_subjects, np.int64), np.zeros(table.n_subjects)
+    status = np.zeros(table.n_subjects, np.int64)
     records, tasks = rows.table_blocks(model, job.kernel, table, people, size)
     corners = corners_from(model, job.chosen, [records], [""])
     notes += table_notes(model, table, None if population is None else people)
+    failures = Failures(model, job.kernel)
 
     def work(task: tuple[slice, slice, Any, np.ndarray]) -> None:
         span, subjects, block, inputs = task
@@ -304,7 +310,8 @@ def _simulate_table(
             outputs = outputs[:, layout.rows]
         for q, out in zip(job.chosen, outputs, strict=True):
             values[q.name][span] = out
-        status[subjects], when[subjects] = result.status, result.when
+        failures.note(subjects.start, block, inputs, result)
+        status[subjects] = result.status
         bar.advance(1)
 
     bar.start(len(tasks), f"simulating {model.name}")
@@ -313,7 +320,7 @@ def _simulate_table(
         row_values = {n: v[:, None] for n, v in values.items()}
         noisy = add_residuals(model, row_values, people.seed if seed is None else seed, np.arange(len(table)), 0)
         values |= {n: v[:, 0] for n, v in noisy.items()}
-    report(model, status, when, lambda i: f"ID {table.labels[i]}", lambda i: _values(job, people, i), job.on_failure)
+    failures.report(status, lambda i: f"ID {table.labels[i]}", job.on_failure)
     each = [records[a:b] for a, b in zip(table.starts[:-1], table.starts[1:], strict=True)]
     doses = dataset.doses_text(model, {"": each}, table.labels)
     texts = {} if corners is None else corners.texts(table.labels)
@@ -331,22 +338,11 @@ def _check_people(model: Model, people: Population) -> None:
 
 def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | None = None) -> Result:
     try:
-        return solve_block(job.kernel, block, inputs, job.settings, target)
+        result = solve_block(job.kernel, block, inputs, job.settings, target)
     except Fault as fault:
-        _, i, k = fault.args
-        names = [s.name if s.kind in ("theta", "covariate") else f"{s.kind}_{s.name}" for s in job.kernel.inputs]
-        text = describe(names, [float(v) for v in inputs[:, block.column[i]]])
-        raise dose_fault(job.model, fault, who(i), int(block.records.cmt[k]), text) from None
-
-
-def _values(job: Job, people: Population, i: int) -> str:
-    """Return the individual parameter values of a subject."""
-    model = job.model
-    etas = dict(zip(model.etas, people.etas[i], strict=True))
-    given = {n: float(v[i]) for n, v in people.parameters.items()}
-    covariates = {n: float(v[i]) for n, v in people.covariates.items()}
-    found = model.evaluate(given, etas, covariates)
-    return describe(list(found), [float(v) for v in found.values()])
+        raise dose_fault(job.model, job.kernel, fault, block, inputs, who(fault.args[1])) from None
+    judge_outputs(block, result)
+    return result
 
 
 def _run(work: Any, tasks: Sequence[Any], threads: int) -> None:

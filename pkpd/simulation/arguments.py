@@ -24,18 +24,22 @@ __all__ = ["Regimens", "check_method", "named_from", "occasions_from", "settings
 Regimens = Regimen | str | Mapping[str, Any] | Sequence[Regimen | str] | EventTable | None
 
 
-def settings_from(method: str, rtol: float, atol: float, h_max: float, max_steps: int) -> Settings:
-    """Return how to solve."""
+def settings_from(
+    method: str, rtol: float, atol: float, h_max: float, max_steps: int | None, verb: str = "simulate"
+) -> Settings:
+    """Return how to solve; without ``max_steps`` the limit grows with the number of events."""
     known = ("auto", "linear", "cascade", *METHODS)
     if method not in known:
-        raise PkpdError(f"simulate: method must be one of {', '.join(known)}, got {method!r}")
-    for name, value in (("rtol", rtol), ("atol", atol), ("h_max", h_max)):
-        if isinstance(value, str) or not value > 0:
-            raise PkpdError(f"simulate: {name} must be > 0, got {value!r}")
+        raise PkpdError(f"{verb}: method must be one of {', '.join(known)}, got {method!r}")
+    for name, value, most in (("rtol", rtol, 1.0), ("atol", atol, np.inf), ("h_max", h_max, np.nan)):
+        if isinstance(value, (str, bool)) or not value > 0:
+            raise PkpdError(f"{verb}: {name} must be > 0, got {value!r}")
+        if value >= most:
+            raise PkpdError(f"{verb}: {name} must be {'finite' if most == np.inf else '< 1'}, got {value!r}")
     whole = isinstance(max_steps, (int, np.integer)) and not isinstance(max_steps, bool)
-    if not whole or max_steps < 1:
-        raise PkpdError(f"simulate: max_steps must be a whole number of at least 1, got {max_steps!r}")
-    return Settings(method, float(rtol), float(atol), int(max_steps), float(h_max))
+    if max_steps is not None and not (whole and 1 <= max_steps < 2**62):
+        raise PkpdError(f"{verb}: max_steps must be a whole number of at least 1, got {max_steps!r}")
+    return Settings(method, float(rtol), float(atol), None if max_steps is None else int(max_steps), float(h_max))
 
 
 def check_method(verb: str, model: Model, kernel: Kernel, method: str) -> None:

@@ -1,22 +1,30 @@
-"""What went wrong, in sentences that name the subject, the time and the parameter values."""
+"""What went wrong, in sentences that name the subject, the time and the values that were really used."""
 
 from __future__ import annotations
 
+import math
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkpd.errors import RegimenError, SolverError
-from pkpd.solve.block import Fault
+from pkpd.graph.derivative import substitute
+from pkpd.graph.nodes import Node, const, symbols_of, walk
+from pkpd.model import run
+from pkpd.model.numeric import individual_value
+from pkpd.solve.block import Block, Fault, Result
 from pkpd.solve.status import Status
 from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
+    from pkpd.solve.kernel import Kernel
 
-__all__ = ["SolverWarning", "dose_fault", "report"]
+__all__ = ["Failures", "SolverWarning", "dose_fault", "judge_outputs"]
 
 _FAULTS = {
     BAD_F: ("F", "bioavailability F must be a finite number >= 0"),
@@ -32,51 +40,171 @@ _FAULTS = {
         "leave that parameter out of wrt, or give the dose as an infusion",
     ),
 }
+SHOWN = 8  # parameters that a message lists; those that are not above zero come first where there are more
+CONDITIONS = 3
 
 
 class SolverWarning(UserWarning):
     """Some subjects could not be solved; the others' results are kept."""
 
 
-def dose_fault(model: Model, fault: Fault, who: str, state: int, values: str) -> RegimenError:
-    """Return the error for a dose that cannot be given."""
-    code = fault.args[0]
-    word, rule = _FAULTS[code]
-    name = list(model.states)[state]
-    declared = word in model.trace.dosing.get(state, {})
-    remedy = "" if declared else f"; model '{model.name}' declares no {word} for '{name}' in dosing()"
-    return RegimenError(f"{who}: dose into '{name}': {rule}{remedy} ({values})")
+@dataclass
+class Failures:
+    """Which subjects of a simulation failed, when and why, and with which values.
 
-
-def report(
-    model: Model,
-    status: np.ndarray,
-    when: np.ndarray,
-    label: Callable[[int], str],
-    values: Callable[[int], str],
-    on_failure: str,
-) -> None:
-    """Warn or raise if a subject failed.
-
-    Raises
-    ------
-    SolverError
-        If a subject failed and ``on_failure`` is ``"raise"``.
+    Attributes
+    ----------
+    reasons : dict of subject's number to text
+        Of the first subject that failed in each block.
     """
-    failed = np.flatnonzero(status)
-    if not failed.size or on_failure == "ignore":
-        return
-    i = int(failed[0])
-    text = (
-        f"model '{model.name}': {failed.size} of {status.size} subjects failed. "
-        f"{label(i)}, t = {when[i]:.6g} {model.time_unit}: "
-        f"{Status(int(status[i])).sentence} ({values(i)})"
+
+    model: Model
+    kernel: Kernel
+    reasons: dict[int, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, first: int, block: Block, inputs: np.ndarray, result: Result) -> None:
+        """Keep the reason of the first failure of a block whose subjects are numbered from ``first`` on."""
+        failed = np.flatnonzero(result.status)
+        if not failed.size:
+            return
+        i = int(failed[0])
+        when, status = float(result.when[i]), Status(int(result.status[i]))
+        text = f"t = {when:.6g} {self.model.time_unit}: {status.sentence}{self._switches(status)}"
+        values = values_of(self.model, self.kernel, inputs[:, column_at(block, i, when)], when)
+        with self.lock:
+            self.reasons[first + i] = f"{text} ({values})"
+
+    def _switches(self, status: Status) -> str:
+        """Name the conditions on states, at which a solution that cannot leave them is stuck."""
+        if status not in (Status.STEP_TOO_SMALL, Status.TOO_MANY_STEPS):
+            return ""
+        found = [n for n in walk(self.kernel.derivatives) if n.op in ("lt", "le") and _on_state(n)]
+        if not found:
+            return ""
+        named = ", ".join(str(n) for n in found[:CONDITIONS]) + (", ..." if len(found) > CONDITIONS else "")
+        return (
+            f"; the equations switch at {named}: a solution that is driven back to such a switch from both sides "
+            "cannot go on, and needs a smooth transition instead of where()"
+        )
+
+    def report(self, status: np.ndarray, label: Callable[[int], str], on_failure: str) -> None:
+        """Warn or raise if a subject failed.
+
+        Raises
+        ------
+        SolverError
+            If a subject failed and ``on_failure`` is ``"raise"``.
+        """
+        failed = np.flatnonzero(status)
+        if not failed.size or on_failure == "ignore":
+            return
+        i = int(failed[0])
+        text = (
+            f"model '{self.model.name}': {failed.size} of {status.size} subjects failed. {label(i)}, {self.reasons[i]}"
+        )
+        if on_failure == "raise":
+            raise SolverError(text)
+        blank = "the numbers that are missing" if status[i] == Status.OUTPUT_NOT_FINITE else "their results"
+        after = "" if status[i] == Status.OUTPUT_NOT_FINITE else " from there on"
+        warnings.warn(SolverWarning(f"{text}; {blank} are NaN{after}"), stacklevel=5)
+
+
+def _on_state(n: Node) -> bool:
+    return any(s.kind == "state" for s in symbols_of([n]))
+
+
+def judge_outputs(block: Block, result: Result) -> None:
+    """Fail subjects with an output that is not finite although they were solved; such numbers become NaN."""
+    out = result.outputs
+    with np.errstate(all="ignore"):
+        if math.isfinite(float(np.sum(out))):
+            return
+    bad = ~np.isfinite(out)
+    any_bad: np.ndarray = np.any(bad, axis=0)
+    for i in range(block.column.size):
+        if result.status[i] != Status.OK:
+            continue
+        times = slice(int(block.obs_first[i]), int(block.obs_last[i]))
+        where = np.flatnonzero(any_bad[i] if block.shared else any_bad[times])
+        if where.size:
+            result.status[i] = Status.OUTPUT_NOT_FINITE
+            result.when[i] = block.obs_time[times.start + where[0]]
+    out[bad] = np.nan
+
+
+def column_at(block: Block, i: int, when: float) -> int:
+    """Return the column of inputs that holds for a subject at a time."""
+    segments = slice(int(block.seg_first[i]), int(block.seg_first[i + 1]))
+    begun = np.flatnonzero(block.seg_time[segments] <= when)
+    return int(block.seg_column[segments][begun[-1]] if begun.size else block.column[i])
+
+
+def _inputs_of(kernel: Kernel, values: np.ndarray, when: float) -> dict[str, dict[str, np.float64]]:
+    """Return what stands in a column of inputs by kind and name, covariates that slope at the given time."""
+    out: dict[str, dict[str, np.float64]] = {kind: {} for kind in ("theta", "eta", "kappa", "covariate")}
+    for node, value in zip(kernel.inputs, values, strict=True):
+        out[node.kind][node.name] = np.float64(value)
+    cov = out["covariate"]
+    for name in [n for n in cov if n.endswith(":slope")]:
+        base, slope = name.removesuffix(":slope"), cov.pop(name)
+        cov[base] = cov[base] + slope * (when - cov.pop(f"{base}:origin"))
+    return out
+
+
+def _individual(model: Model, given: Mapping[str, Mapping[str, np.float64]]) -> dict[str, np.float64] | None:
+    """Return the individual parameters, or None if they cannot be computed."""
+    base: dict[str, np.float64] = {}
+    try:
+        with np.errstate(all="ignore"):
+            for name, parameter in model.parameters.items():
+                theta = given["theta"].get(name, np.float64(parameter.value))
+                effects = [given[kind][name] for kind in ("eta", "kappa") if name in given[kind]]
+                base[name] = individual_value(parameter, theta, np.float64(sum(effects)) if effects else None)
+            cov = {n: np.float64(c.reference) for n, c in model.covariates.items()}
+            cov |= given["covariate"]
+            return {n: np.float64(v) for n, v in run.individual(model, base, cov).items()}
+    except (ArithmeticError, TypeError, ValueError):  # a function of the standard library outside of its domain
+        return None
+
+
+def values_of(model: Model, kernel: Kernel, column: np.ndarray, when: float) -> str:
+    """Return the individual parameters and the covariates in a column of inputs, as ``CL=0, V=0; WT=0``."""
+    given = _inputs_of(kernel, column, when)
+    shown: dict[str, np.float64] | None = _individual(model, given)
+    if shown is None:
+        shown = given["theta"] | {f"eta_{n}": v for n, v in given["eta"].items()}
+    covariates = describe(given["covariate"])
+    return describe(shown) + (f"; {covariates}" if covariates else "")
+
+
+def describe(values: Mapping[str, float]) -> str:
+    """Return ``CL=5, V=50`` for an error message; of many values those not above zero come first."""
+    items = list(values.items())
+    if len(items) > SHOWN:
+        items.sort(key=lambda item: bool(item[1] > 0.0 and math.isfinite(item[1])))
+    text = ", ".join(f"{n}={v:.4g}" for n, v in items[:SHOWN])
+    return text + (", ..." if len(items) > SHOWN else "")
+
+
+def dose_fault(model: Model, kernel: Kernel, fault: Fault, block: Block, inputs: np.ndarray, who: str) -> RegimenError:
+    """Return the error for a dose that cannot be given, with what the model made of it."""
+    code, i, k = fault.args
+    word, rule = _FAULTS[code]
+    state, when = int(block.records.cmt[k]), float(block.records.time[k])
+    name = list(model.states)[state]
+    declared = model.trace.dosing.get(state, {}).get(word)
+    column = inputs[:, int(block.rec_column[k]) if block.rec_column.size else column_at(block, i, when)]
+    got = _dosing_value(declared, kernel, column, word) if declared is not None and code != BAD_SHADOW else ""
+    remedy = "" if declared is not None else f"; model '{model.name}' declares no {word} for '{name}' in dosing()"
+    return RegimenError(
+        f"{who}: dose into '{name}': {rule}{got}{remedy} "
+        f"(t = {when:.6g} {model.time_unit}: {values_of(model, kernel, column, when)})"
     )
-    if on_failure == "raise":
-        raise SolverError(text)
-    warnings.warn(SolverWarning(text + "; their results are NaN from there on"), stacklevel=4)
 
 
-def describe(names: Sequence[str], numbers: Sequence[float]) -> str:
-    """Return ``CL=5, V=50`` for an error message."""
-    return ", ".join(f"{n}={v:.4g}" for n, v in zip(names, numbers, strict=True))
+def _dosing_value(node: Node, kernel: Kernel, column: np.ndarray, word: str) -> str:
+    """Return ``, got F = -0.5``, or nothing where that is no number."""
+    known = {s: const(float(v)) for s, v in zip(kernel.inputs, column, strict=True)}
+    value = substitute([node], known)[0]
+    return f", got {word} = {value.value:.4g}" if value.op == "const" else ""

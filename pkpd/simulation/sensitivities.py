@@ -42,7 +42,7 @@ def sensitivities(
     rtol: float = 1e-9,
     atol: float = 1e-12,
     h_max: float = np.inf,
-    max_steps: int = 1_000_000,
+    max_steps: int | None = None,
     threads: int | None = None,
     on_failure: str = "warn",
     progress: bool | None = None,
@@ -90,7 +90,7 @@ def sensitivities(
     ('time', 'parameter')
     """
     model = one_person("sensitivities", model, population)
-    settings = settings_from(method, rtol, atol, h_max, max_steps)
+    settings = settings_from(method, rtol, atol, h_max, max_steps, "sensitivities")
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"sensitivities: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
     chosen, names = quantities(model, outputs), _names(model, wrt)

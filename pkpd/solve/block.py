@@ -8,10 +8,12 @@ import numpy as np
 
 from pkpd.solve.timeline import Records
 
-__all__ = ["CASCADE_ROWS", "Block", "Fault", "Result", "Settings", "Target"]
+__all__ = ["CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "Fault", "Result", "Settings", "Target"]
 
 #: observations between two events up to which panels that end at each of them cost less than long steps
 CASCADE_ROWS = 16
+#: default limit of work, see :class:`Settings`
+MAX_STEPS, STEPS_PER_EVENT = 100_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class Settings:
         each interval between events, since each ends a panel. All else goes to ``explicit`` and, where stiff, to
         ``rodas5p``.
     rtol, atol : float
-        Bounds of the local error of each state, relative and in the state's unit.
-    max_steps : int
+        Bounds of the local error of each state, relative and in the state's unit; where the amounts in play are below
+        1, atol is multiplied by them, see ``pkpd.solve.sizes``.
+    max_steps : int or None
+        Most steps of one subject; None: ``MAX_STEPS``, and ``STEPS_PER_EVENT`` more for each dose or other event.
     h_max : float
         Longest step, in the model's time unit.
     """
@@ -35,7 +39,7 @@ class Settings:
     method: str = "auto"
     rtol: float = 1e-8
     atol: float = 1e-11
-    max_steps: int = 1_000_000
+    max_steps: int | None = None
     h_max: float = np.inf
     explicit: str = "dop853"
 

@@ -43,10 +43,12 @@ import numpy as np
 
 from pkpd.machine.jit import compiled, entry, inlined
 from pkpd.solve.call import call_panel, unowned
-from pkpd.solve.linear import KEPT as LINEAR_KEPT
-from pkpd.solve.linear import find, solve_for, steady
+from pkpd.solve.periodic import fixed_point, leave_alone, spread, steady
+from pkpd.solve.propagate import KEPT as LINEAR_KEPT
+from pkpd.solve.propagate import find
 from pkpd.solve.sets import (
     AFTER,
+    ATOL,
     DOWN,
     DRIVEN,
     H_MAX,
@@ -57,6 +59,7 @@ from pkpd.solve.sets import (
     LEVEL,
     MAX_STEPS,
     POSITION,
+    SHORT,
     SINCE,
     STEPS,
     TIME,
@@ -70,7 +73,7 @@ from pkpd.solve.sets import (
     supply,
 )
 from pkpd.solve.shadows import AT_START, DURING, add_shadows
-from pkpd.solve.timeline import BOLUS, RATE, REPLACE, ROW, SS_ADD, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, ROW, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
 from pkpd.solve.walk import change, leave_blank, leave_cycle, record, start, turn
 
 __all__ = ["solve_cascade"]
@@ -78,6 +81,7 @@ __all__ = ["solve_cascade"]
 REACH = 16.0
 HALVINGS = 40
 NEEDS_SET = -1
+MANY_SHORT = 250  # panels between two events, after which a stiff method costs less
 
 
 @compiled
@@ -134,6 +138,10 @@ def _carry(address, start, target, clock, x, new, p, info, pace, usual, count, l
         shrinking = min(1.0, info[1] / info[0]) if info[0] > 0.0 else 1.0
         square = info[1] * shrinking * shrinking
         if square <= 1.0:
+            if level > 0 and count[SHORT] >= 0:
+                count[SHORT] += 1
+                if count[SHORT] == MANY_SHORT:
+                    return 5
             for i in range(x.size):
                 x[i] = new[i]
             position += 1
@@ -180,6 +188,20 @@ def _carry_on(address, at, sets, me, target):
 
 
 @compiled
+def _note_size(clock, atol, sizes, r, span):
+    """Let atol go with the smallest of the amounts that doses and initial values put into states, if it is below 1.
+
+    ``sizes`` holds the largest value so far of each state that they go into, else 0.
+    """
+    smallest = 1.0
+    for i in range(sizes.size):
+        sizes[i] = max(sizes[i], abs(r[i]) * span)
+        if 0.0 < sizes[i] < smallest:
+            smallest = sizes[i]
+    clock[ATOL] = atol * smallest
+
+
+@compiled
 def _period(ss, row, kind, pace):
     """Return the length of the dosing cycle; under a constant infusion any will do."""
     if kind != SS_CONSTANT:
@@ -206,6 +228,7 @@ def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
     for stage in range(3):
         _set_constants(at, b, r, me.c, me.count)
         _begin_stretch(state, me.clock, me.pace, me.usual)
+        me.count[SHORT] = min(me.count[SHORT], 0)
         code = _carry_on(
             address, at, sets, me, begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end
         )
@@ -221,57 +244,78 @@ def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
 
 
 @compiled
-def _settle(address, at, sets, me, A, b, r, ss, row, kind, state, value, accumulates, lin):
+def _settle(address, at, sets, me, A, b, r, base, ss, row, kind, state, value, accumulates, lin):
     """Write to me.x the steady state at the end of a dosing cycle; return a status code."""
     n = b.size
-    M, y, c, lengths, used, E, G, work, skip, level = lin
+    M, y, c, lengths, used, E, G, work, skip, fed, level, rest = lin
     used[0] = 0
     for i in range(n):
         skip[i] = accumulates[i] or not at.upstream[i]
-    if not steady(A, b, ss, row, kind, state, value, skip, me.x, c, y, M, lengths, used, E, G, work):
+    if not steady(A, b, base, ss, row, kind, state, value, skip, fed, me.x, c, y, M, lengths, used, E, G, work):
         return 4
     for i in range(n):
         level[i] = 0.0 if skip[i] else me.x[i]
-        me.x[i] = level[i]
     if kind == SS_CONSTANT and at.timed:
         return 4
-    code = _cycle(address, at, sets, me, ss, row, kind, state, value, b, r)
-    if code:
-        return code
     period = _period(ss, row, kind, me.pace)
-    q = find(A, period, period, lengths, used, E, G, work)
     for i in range(n):
         skip[i] = accumulates[i] or at.upstream[i]
+        rest[i] = 0.0
+    for repeat in range(2):
+        for i in range(n):
+            me.x[i] = level[i] + rest[i]
+        code = _cycle(address, at, sets, me, ss, row, kind, state, value, b, r)
+        if code:
+            return code
+        q = find(A, period, period, lengths, used, E, G, work)
+        if repeat == 1:
+            break
+        for i in range(n):
+            fed[i] = me.x[i] != 0.0 or at.upstream[i]
+        spread(A, fed)
+        if not leave_alone(E[q], base, fed, skip, rest, work[0], work[1]):
+            return 4
+        if not rest.any():
+            break
+    for i in range(n):
+        if not fed[i]:
+            me.x[i] = rest[i]
+    if not fixed_point(A, E[q], G[q], me.x, fed, skip, M, work):
+        return 4
+    for i in range(n):
         if at.upstream[i]:
             me.x[i] = level[i]
-        for k in range(n):
-            M[i, k] = (1.0 if i == k else 0.0) - E[q, i, k]
-    return 0 if solve_for(M, me.x, skip) else 4
+    return 0
 
 
 @entry
 def solve_cascade(
     address, at, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind,
     ev_state, ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of,
-    place_first, rtol, atol, max_steps, h_max, status, when, steps,
+    place_first, rtol, atol, budget, h_max, free, proper, status, when, steps,
 ):  # fmt: skip
     """Solve subjects of a cascade; arguments as for :func:`pkpd.solve.loop.solve_lanes`.
 
     address : int
         Of the machine code of a panel, see ``pkpd.solve.panel``.
     at : Pattern
+    free : bool
+        Whether to leave subjects to a stiff method that need many panels between two events.
+    proper : int
+        States that are no sensitivities; they come first.
     """
     n = initial_places.size
-    own_sets, own_me = make(at, n, P.shape[0], rtol, atol, max_steps, h_max)
-    own = np.zeros((n, n)), np.zeros((5, n))
+    own_sets, own_me = make(at, n, P.shape[0], rtol, atol, h_max)
+    own = np.zeros((n, n)), np.zeros((6, n))
     at, sets, me = borrow(at, own_sets, own_me)
     A, b, r = unowned(own[0]), unowned(own[1][0]), unowned(own[1][1])
-    kept, kept_r, base = unowned(own[1][2]), unowned(own[1][3]), unowned(own[1][4])
+    kept, kept_r, base, sizes = unowned(own[1][2]), unowned(own[1][3]), unowned(own[1][4]), unowned(own[1][5])[:proper]
     P, initial_places, out = unowned(P), unowned(initial_places), unowned(out)
     many, room = (LINEAR_KEPT, n) if ss.shape[0] else (0, 0)
     lin = (
         np.zeros((room, n)), np.zeros(n), np.zeros(n), np.zeros(LINEAR_KEPT), np.zeros(1, np.int64),
-        np.zeros((many, n, n)), np.zeros((many, n, n)), np.zeros((3, room, n)), np.zeros(n, np.bool_), np.zeros(n),
+        np.zeros((many, n, n)), np.zeros((many, n, n)), np.zeros((3, room, n)), np.zeros(n, np.bool_),
+        np.zeros(n, np.bool_), np.zeros(n), np.zeros(n),
     )  # fmt: skip
     clock, x, new, p, c, info, pace, usual, count = me
     lengths, version, stored = sets.lengths, sets.version, sets.stored
@@ -279,8 +323,12 @@ def solve_cascade(
     for who in subjects:
         column = first_row[who]
         clock[TIME], count[STEPS], count[DRIVEN], count[LEVEL], count[POSITION] = origin[who], 0, 0, 0, 0
+        count[MAX_STEPS], count[SHORT] = budget[who], 0 if free else -1
         code = 0 if begin_row(at, sets, me, A, b, P, column) else 3
         start(P, initial_places, column, x, r)
+        for i in range(proper):
+            sizes[i] = abs(x[i])
+        _note_size(clock, atol, sizes, r, 0.0)
         _set_constants(at, b, r, c, count)
         usual[:] = np.inf
         _begin_stretch(n, clock, pace, usual)
@@ -328,19 +376,26 @@ def solve_cascade(
                     code = 3
                     break
             elif kind >= SS_FIRST:
-                plain, additive = SS_FIRST + (kind - SS_FIRST) % SS_ADD, kind >= SS_FIRST + SS_ADD
                 for i in range(n):
-                    kept[i], kept_r[i], base[i] = x[i], r[i], P[initial_places[i], column]
-                code = _settle(address, at, sets, me, A, b, r, ss, ev_row[e], plain, state, value, accumulates, lin)
+                    base[i] = P[initial_places[i], column]
+                code = _settle(
+                    address, at, sets, me, A, b, r, base, ss, ev_row[e], kind, state, value, accumulates, lin
+                )
                 if code:
                     break
-                leave_cycle(plain, additive, state, value, ss, ev_row[e], accumulates, base, kept, kept_r, x, r)
+                leave_cycle(kind, False, state, value, ss, ev_row[e], accumulates, base, kept, kept_r, x, r)
             else:
                 change(kind, state, value, column, P, initial_places, x, r)
             if kind != BOLUS and kind != REPLACE and kind != STOP:
                 _set_constants(at, b, r, c, count)
+            if kind in (BOLUS, RATE, SS_BOLUS, SS_INFUSION):
+                if state < proper and kind in (BOLUS, SS_BOLUS):
+                    sizes[state] = max(sizes[state], abs(value))
+                later = ev_time[e + 1] if e + 1 < ev_start[who + 1] else obs_time[obs_last[who] - 1]
+                _note_size(clock, atol, sizes, r, max(later - clock[TIME], 0.0))
             begins = kind == BOLUS or (kind == RATE and value > 0.0)
             _begin_stretch(state if begins else n, clock, pace, usual)
+            count[SHORT] = min(count[SHORT], 0)
             e += 1
         status[who], when[who], steps[who] = code, clock[TIME], count[STEPS]
         leave_blank(n, out, out_first[who] + o - obs_first[who], obs_last[who] - o, out_stride)

@@ -14,7 +14,7 @@ from pkpd.solve.tableaus import ExplicitTableau
 __all__ = ["ARGUMENTS", "emit_explicit", "emit_start", "error_factor", "rows_of_stages"]
 
 #: arguments shared by all functions that the solver loop calls; arrays of vectors
-#: t, h, cap (1), y, r, new (states), p (places), K (stages x states), info (4), tol (2)
+#: t, h, cap (1), y, r, new (states), p (places), K (stages x states), info (4), tol (1 + states: relative, absolute)
 ARGUMENTS = ("t", "h", "cap", "y", "p", "r", "K", "new", "info", "tol")
 ERROR, FACTOR, STIFFNESS, MASK = range(4)
 Value = Any
@@ -82,10 +82,15 @@ def error_factor(f: Frame, squared: Value, order: int) -> None:
 
 
 def scale(f: Frame, i: Value) -> Value:
-    """Return 1 / (atol + rtol max(|y_i|, |new_i|))."""
+    """Return 1 / (atol_i + rtol max(|y_i|, |new_i|))."""
     m, a = f.math, f.arg
     size = m.maximum(m.abs(f.load(a["y"], i)), m.abs(f.load(a["new"], i)))
-    return m.div(m.const(1.0), m.fma(f.load(a["tol"], 0), size, f.load(a["tol"], 1)))
+    return m.div(m.const(1.0), m.fma(f.load(a["tol"], 0), size, _absolute(f, i)))
+
+
+def _absolute(f: Frame, i: Value) -> Value:
+    """Return the absolute tolerance of a state."""
+    return f.load(f.arg["tol"], f.builder.add(i, ir.Constant(i.type, 1)))
 
 
 def _emit_step(module: ir.Module, rhs: ir.Function, tableau: ExplicitTableau, n: int, lanes: int) -> None:
@@ -137,7 +142,7 @@ def emit_start(module: ir.Module, rhs: ir.Function, order: int, n: int, lanes: i
     fresh = m.less(m.const(0.0), f.load(a["info"], MASK))
 
     def weight(i: Value) -> Value:
-        return m.div(m.const(1.0), m.fma(f.load(a["tol"], 0), m.abs(f.load(a["y"], i)), f.load(a["tol"], 1)))
+        return m.div(m.const(1.0), m.fma(f.load(a["tol"], 0), m.abs(f.load(a["y"], i)), _absolute(f, i)))
 
     def sizes(i: Value) -> list[Value]:
         y, k, w = f.load(a["y"], i), f.load(slope, i), weight(i)

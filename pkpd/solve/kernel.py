@@ -206,8 +206,19 @@ class Kernel:
     def _base_source(self) -> str:
         module = ir.Module(name="base")
         self._emit_prepare(module)
-        self._emit_observe(module)
+        self._emit_observe(module, self.outputs)
         return str(module)
+
+    @functools.cached_property
+    def rates(self) -> MachineCode:
+        """Code of ``observe`` that turns states into their rates of change, doses apart."""
+
+        def source() -> str:
+            module = ir.Module(name="rates")
+            self._emit_observe(module, self.derivatives)
+            return str(module)
+
+        return self._code("rates", source, ["observe"])
 
     @functools.cached_property
     def _key(self) -> str:
@@ -310,10 +321,10 @@ class Kernel:
         f.loop(f.arg["count"], body, step=self.lanes)
         f.done()
 
-    def _emit_observe(self, module: ir.Module) -> None:
+    def _emit_observe(self, module: ir.Module, roots: Sequence[Node]) -> None:
         names = ("count", "t", "y", "ystride", "p", "pstride", "out", "ostride")
         f = Frame(module, "observe", names, self.lanes, numbers=("count", "ystride", "pstride", "ostride"))
-        b, used = f.builder, set(_below(self.outputs))
+        b, used = f.builder, set(_below(roots))
 
         def offset(stride: str, row: int, column: Value | None = None) -> Value:
             start = b.mul(f.arg[stride], ir.Constant(f.arg[stride].type, row))
@@ -334,7 +345,7 @@ class Kernel:
                 known[s] = b.load(
                     b.gep(f.arg["y"], [offset("ystride", i, row)], source_etype=F64), align=8, typ=f.vector
                 )
-            for k, value in enumerate(Emitter(f, known)(self.outputs)):
+            for k, value in enumerate(Emitter(f, known)(roots)):
                 b.store(value, b.gep(f.arg["out"], [offset("ostride", k, row)], source_etype=F64), align=8)
 
         f.loop(f.arg["count"], body, step=self.lanes)

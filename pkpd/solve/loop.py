@@ -11,14 +11,15 @@ import numpy as np
 
 from pkpd.machine.jit import compiled, entry
 from pkpd.solve.call import call_method
-from pkpd.solve.steady import ss_begin, ss_process
-from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_FIRST
+from pkpd.solve.sizes import finite_slopes, forget_sizes, note_sizes
+from pkpd.solve.steady import DEPTH, ss_begin, ss_process, tightness
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_BOLUS, SS_FIRST
 
 __all__ = ["solve_lanes"]
 
 # rows of the integer table of lanes
-WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT = range(15)
-LANE_ROWS = 15
+WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT, KNOWN, STALLED = range(17)
+LANE_ROWS = 17
 MANY_STIFF = 50  # steps in a row at the limit of stability that hand a subject over to the stiff method
 INT_STATUS_STEP, INT_STATUS_STEPS, INT_STATUS_FINITE, INT_STATUS_SS, INT_STATUS_STIFF = 1, 2, 3, 4, 5
 
@@ -51,18 +52,23 @@ def _load(L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initia
 
 @compiled
 def _record(L, w, value, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS):
-    """Write the states in value[:, w] as the next observation of the lane."""
-    j = L[OB, w] - obs_first[who]
+    """Write the states in value[:, w] as the next observation of the lane; return whether all are finite."""
+    j, finite = L[OB, w] - obs_first[who], True
     for s in range(value.shape[0]):
         out[out_first[who] + s * out_stride + j] = value[s, w]
-    if place_of.size:
-        place_of[place_first[who] + j] = ROWS[w]
-    L[OB, w] += 1
+        finite &= math.isfinite(value[s, w])
+    if finite:
+        if place_of.size:
+            place_of[place_first[who] + j] = ROWS[w]
+        L[OB, w] += 1
+    return finite
 
 
 @compiled
 def _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n):
     """Free the lane; what was not reached stays not a number."""
+    if L[MODE, w] and code in (INT_STATUS_STEP, INT_STATUS_STEPS):
+        code = INT_STATUS_SS
     status[who], when[who], steps[who] = code, T[0, w], L[STEPS, w]
     for s in range(n):
         for i in range(L[OB, w], L[OBEND, w]):
@@ -102,10 +108,10 @@ def _start_stop(L, w, T, ev_time, obs_time, SST):
 
 @entry
 def solve_lanes(
-    addresses, stage_rows, degree, bound, leave_stiff, n_hot, lanes, P, initial_places, accumulates,
+    addresses, stage_rows, degree, bound, leave_stiff, n_hot, lanes, proper, P, initial_places, accumulates,
     subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss,
     obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of, place_first,
-    rtol, atol, max_steps, h_max, status, when, steps,
+    rtol, atol, budget, h_max, status, when, steps,
 ):  # fmt: skip
     """Integrate subjects and write their states at the observations.
 
@@ -117,6 +123,8 @@ def solve_lanes(
         Rows of K in units of states; degree of the dense output.
     bound : float
         |h lambda| beyond which the method is at its limit of stability; ``leave_stiff`` ends such subjects.
+    proper : int
+        States that are no sensitivities; they come first.
     P : float array, (places, columns)
         Constants between events; column ``first_row[i]`` belongs to subject i at its start.
     subjects : int array
@@ -130,6 +138,8 @@ def solve_lanes(
         State s of a subject's j-th observation goes to ``out_first[i] + s * out_stride + j``.
     place_of : int array, (0,) or flat from place_first
         Column of P in force at each observation.
+    budget : int array, (subjects,)
+        Most steps.
     status, when, steps : arrays, (subjects,)
         Result: status code, time reached, steps taken.
     """
@@ -140,14 +150,16 @@ def solve_lanes(
     F = np.zeros((degree * n, W))
     PL = np.ones((max(n_hot, 1), W))
     T, H, HS, CAP = np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W))
-    INFO, TOL = np.zeros((4, W)), np.empty((2, W))
-    TOL[0], TOL[1] = rtol, atol
+    INFO, TOL = np.zeros((4, W)), np.empty((1 + n, W))
+    TOL[0], TOL[1:] = rtol, atol
+    OWN, SOURCE = np.zeros((n, W)), np.zeros((n, W), np.bool_)
     L = np.zeros((LANE_ROWS, W), np.int64)
     L[WHO] = -1
     ROWS = np.zeros(W, np.int64)
     STOP, DIST = np.zeros(W), np.zeros((2, W))
     SST, SSV = np.zeros((3, W)), np.zeros((3, W))
-    YP, YS = np.zeros((n, W)), np.zeros((3 * n, W))
+    room = 1 if ss.shape[0] else 0
+    search, past = np.zeros((3 * room, n, W)), np.zeros((2, DEPTH * room, n, W))
     # An explicit method that ran into its limit of stability starts the subject again, with steps that stay below it:
     # near the limit its error hides from the estimate, and that of the dense output even more.
     STABLE, AGAIN = np.full(W, np.inf), np.full(W, -1)
@@ -186,6 +198,7 @@ def solve_lanes(
                         T,
                         ROWS,
                     )
+                    forget_sizes(w, Y, OWN, SOURCE)
                     INFO[3, w] = 1.0
                 who = L[WHO, w]
                 if L[MODE, w] and L[DUE, w]:
@@ -201,14 +214,13 @@ def solve_lanes(
                         T,
                         Y,
                         R,
-                        YP,
-                        YS,
+                        search,
+                        past,
                         SST,
                         SSV,
                         DIST,
                         accumulates,
-                        rtol,
-                        atol,
+                        TOL,
                     )
                     INFO[3, w] = 1.0
                     if code > 0:
@@ -218,15 +230,19 @@ def solve_lanes(
                         break
                 if not L[DUE, w]:
                     break
-                finished = False
+                finished, code = False, 0
                 while True:
                     while (
                         L[OB, w] < L[OBEND, w]
                         and obs_time[L[OB, w]] <= T[0, w]
                         and (not ordered or obs_order[L[OB, w]] <= L[EV, w] - ev_start[who])
                     ):
-                        _record(L, w, Y, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS)
-                    if L[OB, w] >= L[OBEND, w]:
+                        if not _record(
+                            L, w, Y, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS
+                        ):
+                            code = INT_STATUS_FINITE
+                            break
+                    if code or L[OB, w] >= L[OBEND, w]:
                         finished = True
                         break
                     if L[EV, w] >= L[EVEND, w] or ev_time[L[EV, w]] > T[0, w]:
@@ -234,6 +250,9 @@ def solve_lanes(
                     e = L[EV, w]
                     L[EV, w] += 1
                     INFO[3, w] = 1.0
+                    if ev_kind[e] == BOLUS or ev_kind[e] == SS_BOLUS:
+                        SOURCE[ev_state[e], w] |= ev_value[e] != 0.0
+                        OWN[ev_state[e], w] = max(OWN[ev_state[e], w], abs(ev_value[e]))
                     if ev_kind[e] >= SS_FIRST:
                         L[SSEV, w] = e
                         ss_begin(
@@ -248,8 +267,7 @@ def solve_lanes(
                             T,
                             Y,
                             R,
-                            YP,
-                            YS,
+                            search,
                             SST,
                             SSV,
                             P,
@@ -259,7 +277,7 @@ def solve_lanes(
                         break
                     _apply(ev_kind[e], ev_state[e], ev_value[e], ev_row[e], Y, R, PL, P, n_hot, initial_places, ROWS, w)
                 if finished:
-                    _close(L, w, 0, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                    _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
                     continue
                 if not L[MODE, w]:
                     break
@@ -269,10 +287,18 @@ def solve_lanes(
                 if INFO[3, w] > 0.0:
                     fresh = True
                     H[0, w] = h_max
+                    span = _start_stop(L, w, T, ev_time, obs_time, SST) - T[0, w]
+                    tight = tightness(rtol) if L[MODE, w] else 1.0
+                    note_sizes(w, span, proper, Y, R, OWN, SOURCE, TOL, rtol * tight, atol * tight)
         if not busy:
             break
         if fresh:
             call_method(start, T, H, CAP, Y, PL, R, K, YN, INFO, TOL)
+            for w in range(W):
+                who = L[WHO, w]
+                if who >= 0 and INFO[3, w] > 0.0 and not finite_slopes(K, Y, w):
+                    code = INT_STATUS_FINITE
+                    _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
         # --- one step of all lanes
         for w in range(W):
             if L[WHO, w] < 0:
@@ -331,7 +357,7 @@ def solve_lanes(
                     code = INT_STATUS_STEP if math.isfinite(INFO[0, w]) else INT_STATUS_FINITE
                     _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
                     continue
-            if L[STEPS, w] >= max_steps or (leave_stiff and L[STIFF, w] >= MANY_STIFF):
+            if L[STEPS, w] >= budget[who] or (leave_stiff and L[STIFF, w] >= MANY_STIFF):
                 code = INT_STATUS_STIFF if L[STIFF, w] >= MANY_STIFF else INT_STATUS_STEPS
                 INFO[3, w] = 0.0
                 _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)

@@ -9,7 +9,7 @@ from pkpd.solve.block import Block, Target
 from pkpd.solve.call import call_observe
 from pkpd.solve.kernel import Kernel
 
-__all__ = ["outputs_of"]
+__all__ = ["finite_rates", "outputs_of"]
 
 
 @entry
@@ -77,3 +77,21 @@ def outputs_of(
         out_stride, b.obs_first, b.obs_last, b.column if single else columns, single,
     )  # fmt: skip
     return out
+
+
+def finite_rates(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Tell for some columns of P whether all states change at a finite rate from their initial values.
+
+    Parameters
+    ----------
+    columns : int array, (k,)
+    times : float array, (k,)
+    """
+    k, n = columns.size, kernel.n
+    start, out = np.ascontiguousarray(P[kernel.initial_places][:, columns]), np.empty((n, k))
+    first, ones = np.arange(k), np.arange(k + 1)
+    _observe(
+        kernel.rates["observe"], kernel.lanes, n, n, times, start.reshape(-1), first, k, P, out.reshape(-1), first, k,
+        ones[:-1], ones[1:], columns, True,
+    )  # fmt: skip
+    return np.asarray(np.isfinite(out).all(axis=0) & np.isfinite(start).all(axis=0))

@@ -1,7 +1,7 @@
 """What the panels of a cascade need of exp(A h): computed once for each length h and remembered.
 
 For the nodes c of a panel, exp(A c h) and its integral come from their Taylor series at c h / 2^k and k doublings, as
-in ``pkpd.solve.linear``, for all nodes side by side and only at entries that can differ from zero.
+in ``pkpd.solve.propagate``, for all nodes side by side and only at entries that can differ from zero.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 
 from pkpd.machine.jit import compiled
 from pkpd.solve.call import unowned
-from pkpd.solve.linear import ORDER
 from pkpd.solve.panel import NODES, Layout, lobatto
+from pkpd.solve.propagate import ORDER
 from pkpd.solve.rows import copy_row, multiply_add, polynomial
 from pkpd.solve.weights import add_weights, weight_table
 
 __all__ = [
     "AFTER", "ATOL", "DOWN", "DRIVEN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LEVEL", "MAX_STEPS", "POSITION",
-    "RTOL", "SINCE", "STEPS", "TIME", "UP", "USED", "VERSION", "WHICH", "Pattern", "Sets", "Subject", "begin_row",
-    "borrow", "make", "pattern_of", "supply",
+    "RTOL", "SHORT", "SINCE", "STEPS", "TIME", "UP", "USED", "VERSION", "WHICH", "Pattern", "Sets", "Subject",
+    "begin_row", "borrow", "make", "pattern_of", "supply",
 ]  # fmt: skip
 
 #: arrays of ``pkpd.solve.panel.Layout`` with the nodes, which states are upstream, places of what is not zero in A and
@@ -36,7 +36,7 @@ KEPT = 24  # lengths of panels whose sets are remembered
 TIME, LENGTH, ATOL, RTOL, LATEST = range(5)  # of clock: panel's start and length, tolerances, end of its last piece
 #: of pace: length hoped for, last event, fastest rates, bound, norm of A, state of an event without panel so far or -1
 HOPE, SINCE, UP, DOWN, H_MAX, NORM, AFTER = range(7)
-STEPS, MAX_STEPS, VERSION, DRIVEN, USED, LEVEL, POSITION, WHICH = range(8)  # of count
+STEPS, MAX_STEPS, VERSION, DRIVEN, USED, LEVEL, POSITION, WHICH, SHORT = range(9)  # of count
 
 
 def pattern_of(layout: Layout, places: np.ndarray) -> Pattern:
@@ -52,7 +52,7 @@ def pattern_of(layout: Layout, places: np.ndarray) -> Pattern:
 
 
 @compiled
-def make(at, n, places, rtol, atol, max_steps, h_max):
+def make(at, n, places, rtol, atol, h_max):
     """Return room for the sets and for a subject."""
     m, q = at.entries.shape[0], at.products.shape[0]
     sets = Sets(
@@ -69,10 +69,10 @@ def make(at, n, places, rtol, atol, max_steps, h_max):
         np.zeros(2),
         np.zeros(7),
         np.full(n + 1, np.inf),
-        np.zeros(8, np.int64),
+        np.zeros(9, np.int64),
     )
     me.clock[ATOL], me.clock[RTOL] = atol, rtol
-    me.pace[H_MAX], me.count[MAX_STEPS] = h_max, max_steps
+    me.pace[H_MAX] = h_max
     return sets, me
 
 
@@ -104,14 +104,15 @@ def begin_row(at, sets, me, A, b, P, column):
     Returns
     -------
     bool
-        Whether this can be solved: states of chains must not grow by themselves.
+        Whether this can be solved: all must be finite, and states of chains must not grow by themselves.
     """
     for k in range(me.p.size):
         me.p[k] = P[k, column]
-    pace, row, total = me.pace, -1, 0.0
+    pace, row, total, finite = me.pace, -1, 0.0, True
     pace[UP], pace[DOWN], pace[NORM] = 0.0, 0.0, 0.0
     for k in range(at.matrix.shape[0]):
         i, j, value = at.matrix[k, 0], at.matrix[k, 1], me.p[at.matrix[k, 2]]
+        finite &= math.isfinite(value)
         if j == b.size:
             b[i] = value
             continue
@@ -123,6 +124,8 @@ def begin_row(at, sets, me, A, b, P, column):
         row = i
         if at.upstream[i] or not at.groups.size:  # of chains, exp(A h) is taken upstream only
             pace[NORM] = max(pace[NORM], total)
+    if not finite:
+        return False
     _expand(at.entries, at.products, A, sets.series, sets.integral, sets.terms, sets.factors)
     me.count[USED] = 0
     if at.groups.size:  # exact weights and no matrix of the whole: panels may be twice as long

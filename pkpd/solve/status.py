@@ -16,6 +16,7 @@ class Status(enum.IntEnum):
     NOT_FINITE = 3
     NO_STEADY_STATE = 4
     STIFF = 5
+    OUTPUT_NOT_FINITE = 6
 
     @property
     def sentence(self) -> str:
@@ -30,9 +31,16 @@ _SENTENCES = {
         "tight"
     ),
     Status.TOO_MANY_STEPS: "more steps than max_steps; raise max_steps, loosen rtol, or try method='rodas5p'",
-    Status.NOT_FINITE: "a state became infinite or not a number; check the equations at these parameter values",
+    Status.NOT_FINITE: (
+        "a state or its rate of change is infinite or not a number; check the equations at the values given here"
+    ),
     Status.NO_STEADY_STATE: (
-        "no steady state was reached by repeating the dose; the drug accumulates without limit or far too slowly"
+        "no steady state was found: repeated for ever, the dose accumulates without limit, or so slowly that the "
+        "search gave up; give the doses themselves (addl) to see what they do"
     ),
     Status.STIFF: "the equations are stiff for an explicit method; use method='auto' or 'rodas5p'",
+    Status.OUTPUT_NOT_FINITE: (
+        "an output is infinite or not a number although the states are finite (a division by zero, the logarithm or "
+        "the power of a number that is not positive?); check its equation at the values given here"
+    ),
 }

@@ -15,12 +15,18 @@ __all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "sta
 
 @compiled
 def read_matrix(P, places, column, A, b):
-    """Write the matrix and the constant part of x' = A x + b; places is (n, n + 1), -1 where zero."""
-    n = b.size
+    """Write the matrix and the constant part of x' = A x + b, and return whether all of it is finite.
+
+    places is (n, n + 1), -1 where zero.
+    """
+    n, total = b.size, 0.0
     for i in range(n):
         for j in range(n):
             A[i, j] = P[places[i, j], column] if places[i, j] >= 0 else 0.0
+            total += abs(A[i, j])
         b[i] = P[places[i, n], column] if places[i, n] >= 0 else 0.0
+        total += abs(b[i])
+    return math.isfinite(total)
 
 
 @compiled
@@ -47,10 +53,15 @@ def change(kind, state, value, column, P, initial_places, x, r):
 
 @compiled
 def leave_cycle(kind, additive, state, value, ss, row, accumulates, base, kept, kept_r, x, r):
-    """Go on from the end of a steady dosing cycle in x, added to what was there (kept) for SS=2, else to the start."""
+    """Go on from the end of a steady dosing cycle in x, for SS=2 added to what was there (kept).
+
+    States that accumulate for ever, because nothing depends on them, are where they were (SS=2) or begin (base).
+    """
     for i in range(x.size):
-        gain = 0.0 if accumulates[i] else x[i] - base[i]
-        x[i] = (kept[i] if additive else base[i]) + gain
+        if accumulates[i]:
+            x[i] = kept[i] if additive else base[i]
+        elif additive:
+            x[i] += kept[i]
         r[i] = kept_r[i] if additive else 0.0
     if kind != SS_BOLUS and kind != SS_CONSTANT:
         r[state] += ss[row, 3] * value

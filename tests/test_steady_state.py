@@ -1,0 +1,169 @@
+"""Steady states: compartments that are switched off, slow and saturable elimination, and doses that have none."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from engine_tools import METHODS, equations, one, solve
+
+import pkpd
+from pkpd import Parameter, Population, Regimen, State
+from pkpd.errors import PkpdError
+from pkpd.graph.functions import maximum
+from pkpd.simulation.failures import SolverWarning
+from pkpd.solve.kernel import Kernel
+
+EVERY = ("linear", *METHODS)
+
+
+def bolus(**more: float) -> dict[str, float]:
+    return {"time": 0.0, "amt": 10.0, "ii": 6.0, "ss": 1} | more
+
+
+@functools.cache
+def exchanging() -> Kernel:
+    """Return two vessels that exchange at rates q and r, the first with loss k; an effect site; a closed pair."""
+    return Kernel(
+        equations(
+            lambda t, y, k, q, r, e, a: [
+                -(k + q) * y[0] + r * y[1],
+                q * y[0] - r * y[1],
+                e * (y[0] - y[2]),
+                -a * y[3] + 2.0 * a * y[4],
+                a * y[3] - 2.0 * a * y[4],
+                y[2] - 0.7 * y[5] + 0.1 * y[3],
+            ],
+            [0.0, 0.0, 4.0, 9.0, 0.0, 0.0],
+            ["k", "q", "r", "e", "a"],
+        )
+    )
+
+
+# --- compartments that are switched off -------------------------------------------------------------------------------
+@pytest.mark.parametrize("method", EVERY)
+@pytest.mark.parametrize("dose", [bolus(), bolus(rate=4.0), bolus(amt=0.0, rate=4.0, ii=0.0)])
+def test_what_nothing_feeds_stays_and_needs_no_loss(method, dose):
+    """Without exchange the vessel is one compartment; the effect site keeps 4, the closed pair 9 in all."""
+    k, times = 0.2, np.array([0.0, 2.5, 6.0])
+    found = one(exchanging(), times, [k, 0.0, 0.0, 0.0, 0.3], dose | {"time": -1e-6}, method=method, rtol=1e-10)
+    since, tau = times + 1e-6, dose["ii"]
+    if not dose.get("rate"):
+        vessel = 10.0 * np.exp(-k * since) / -math.expm1(-k * tau)
+    elif tau:
+        end, plateau = 2.5, 4.0 / k
+        running = plateau * math.expm1(k * end) * math.exp(-k * tau) / -math.expm1(-k * tau)
+        on = running * np.exp(-k * since) + plateau * -np.expm1(-k * since)
+        after = (running - plateau) * np.exp(-k * since) + plateau * np.exp(-k * (since - end))
+        vessel = np.where(since <= end, on, after)
+    else:
+        vessel = 4.0 / k * np.exp(-k * since)
+    np.testing.assert_allclose(found[:, 0], vessel, rtol=1e-7)
+    np.testing.assert_allclose(found[:, 1], 0.0, atol=1e-12)
+    np.testing.assert_allclose(found[:, 2], 4.0, rtol=1e-9)
+    np.testing.assert_allclose(found[:, 3:5], [[6.0, 3.0]] * 3, rtol=1e-7)
+    np.testing.assert_allclose(found[:, 5], (4.0 + 0.6) / 0.7, rtol=1e-7)
+
+
+def test_a_person_without_exchange_has_the_steady_state_of_one_compartment():
+    model = pkpd.load_model("pk2_iv")
+    person = Population.draw(model, 1, parameters={"Q": 0.0}, seed=2)
+    times = np.array([1.0, 4.0])
+    steady = pkpd.simulate(model, Regimen(amt=200, cmt="central", ii=8, ss=1, tinf=1), person, times)
+    long = pkpd.simulate(model, Regimen(amt=200, cmt="central", ii=8, addl=200, tinf=1), person, 1600.0 + times)
+    assert int(steady["status"].max()) == 0
+    np.testing.assert_allclose(steady["Cc"], long["Cc"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["cascade", "dop853"])
+@pytest.mark.parametrize("loss", [0.0, 0.4])
+def test_an_effect_that_is_switched_off_stays_at_its_baseline(method, loss):
+    """A marker with neither production nor loss beside a drug; with loss alone it vanishes."""
+    kernel = Kernel(
+        equations(
+            lambda t, y, k, kin, kout: [-k * y[0], kin / (1.0 + y[0]) - kout * y[1]], [0.0, 3.0], ["k", "kin", "kout"]
+        )
+    )
+    found = one(kernel, [0.0, 1.0], [0.2, 0.0, loss], bolus(time=-1e-6), method=method)
+    np.testing.assert_allclose(found[:, 1], 0.0 if loss else 3.0, atol=1e-9)
+    np.testing.assert_allclose(found[:, 0], 10.0 * np.exp(-0.2 * np.array([0, 1.0])) / -math.expm1(-1.2), rtol=1e-6)
+
+
+def test_slow_elimination_keeps_its_accuracy():
+    """k tau = 1e-11: 1e11 doses are in the vessel, and each digit of them is known."""
+    found = one(Kernel(equations(lambda t, y, k: [-k * y[0]], [0.0], ["k"])), [0.0, 1.0], [1e-11], bolus(ii=1.0))
+    assert found[1, 0] == pytest.approx(10.0 / 1e-11, rel=1e-10)
+
+
+# --- saturable elimination --------------------------------------------------------------------------------------------
+@functools.cache
+def saturable() -> pkpd.Model:
+    return pkpd.Model(
+        "saturable",
+        states=[State("gut", "mg"), State("body", "mg")],
+        parameters=[Parameter("ka", 1.88, "1/h"), Parameter("Vmax", 26.5, "mg/h"), Parameter("Km", 285.0, "mg")],
+        dynamics=lambda t, x, p: {"gut": -p.ka * x.gut, "body": p.ka * x.gut - p.Vmax * x.body / (p.Km + x.body)},
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("amount", "doses"), [(100.0, 60), (300.0, 200), (500.0, 400), (600.0, 4000)])
+def test_a_saturable_steady_state_is_that_of_many_doses(method, amount, doses):
+    """From a sixth of the capacity of 636 mg a day to 94 % of it."""
+    options = {"method": method, "outputs": ["body"], "rtol": 1e-10, "atol": 1e-10}
+    steady = pkpd.simulate(saturable(), Regimen(amt=amount, cmt="gut", ii=24, ss=1), times=[6.0, 24.0], **options)
+    many = pkpd.simulate(
+        saturable(),
+        Regimen(amt=amount, cmt="gut", ii=24, addl=doses),
+        times=24.0 * doses + steady["time"].values,
+        **options,
+    )
+    np.testing.assert_allclose(steady["body"], many["body"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rtol", [1e-6, 1e-9])
+@pytest.mark.parametrize("method", METHODS)
+def test_everybody_with_a_steady_state_gets_it(method, rtol):
+    model = pkpd.load_model("pk1_oral")
+    people = Population.draw(model, 400, seed=7)
+    dose = Regimen(amt=100, cmt="depot", ii=24, ss=1)
+    exact = pkpd.simulate(model, dose, people, [0.5, 24.0])
+    found = pkpd.simulate(model, dose, people, [0.5, 24.0], method=method, rtol=rtol, atol=1e-3 * rtol)
+    assert int(found["status"].max()) == 0
+    np.testing.assert_allclose(found["Cc"], exact["Cc"], rtol=100 * rtol)
+
+
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+def test_doses_beyond_the_capacity_of_elimination_are_told_soon(method):
+    with pytest.warns(SolverWarning, match=r"no steady state was found: .*accumulates without limit.*addl"):
+        found = pkpd.simulate(
+            saturable(), Regimen(amt=700, cmt="gut", ii=24, ss=1), times=[1.0], outputs=["body"], method=method
+        )
+    assert int(found["status"]) == 4
+    assert np.isnan(found["body"]).all()
+
+
+def test_elimination_that_no_dose_reaches_or_that_feeds_itself_has_no_steady_state():
+    kernel = Kernel(equations(lambda t, y, k, q: [-k * y[0] + q * y[1], y[0] - y[1]], [0.0, 0.0], ["k", "q"]))
+    for method in EVERY:  # the second loop returns more than is lost: x' = -x + 2 y, y' = x - y
+        found = solve(kernel, [0.0, 1.0], np.array([[0.5, 1.0, -0.1], [0.3, 2.0, 0.0]]), bolus(), method=method)
+        assert found.status.tolist() == [0, 4, 4], method
+
+
+# --- doses that are added ---------------------------------------------------------------------------------------------
+def test_a_dose_is_not_added_where_that_would_take_away_the_target():
+    model = pkpd.load_model("tmdd_full")
+    rows = {"ID": 1, "TIME": [0, 84, 84.5], "AMT": [400, 400, 0], "CMT": ["central", "central", "."]}
+    table = pkpd.read_events(pd.DataFrame(rows | {"II": [168, 168, 0], "SS": [1, 2, 0], "EVID": [1, 1, 0]}))
+    with pytest.raises(PkpdError, match=r"SS=2 \(into 'central' at time 84\).*linear equations only.*ADDL and II"):
+        pkpd.simulate(model, table)
+
+
+def test_sums_of_steady_states_hold_where_some_states_only_look_on():
+    """The largest level so far is no part of the equations: they are linear, whatever is read from them."""
+    kernel = Kernel(equations(lambda t, y, k: [-k * y[0]], [0.0], ["k"], lambda t, y, k: [y[0], maximum(y[0], 5.0)]))
+    found = one(kernel, [1.0, 3.0], [0.2], bolus(time=-2.0), bolus(time=-2.0, ss=2), method="dop853")
+    np.testing.assert_allclose(found[:, 0], 20.0 * np.exp([-0.6, -1.0]) / -math.expm1(-1.2), rtol=1e-10)
