@@ -33,11 +33,11 @@ def weighted() -> Model:
     return Model(
         "weighted",
         states=[State("A", "mg")],
-        covariates=[Covariate("WT", "kg", 70.0)],
+        covariates=[Covariate("S", "kg", 70.0, bounds=(-1e3, 1e3))],
         parameters=[Parameter("k", 0.1, "1/h"), Parameter("one", 1.0, "mg/L"), Parameter("V", 70.0, "L")],
         outputs=[Output("C", "mg/L"), Output("logC", "")],
-        individual=lambda p, cov: {"V": p.V * (cov.WT / 70)},
-        dosing=lambda p, cov: {"A": {"F": (cov.WT / 70)}},
+        individual=lambda p, cov: {"V": p.V * (cov.S / 70)},
+        dosing=lambda p, cov: {"A": {"F": (cov.S / 70)}},
         dynamics=lambda t, x, p: {"A": -p.k * x.A},
         calculate=lambda t, x, p: {"C": x.A / p.V, "logC": log(x.A / p.V / p.one)},
     )
@@ -105,9 +105,9 @@ def test_limits_that_allow_nothing_are_refused(options, text):
 # --- numbers that are not finite --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("later", [0.0, 2.0])
 def test_an_output_that_is_not_finite_is_a_failure_also_where_no_step_is_taken(later):
-    table = rows(TIME=[0.0, later], AMT=[100.0, 0.0], WT=[0.0, 0.0])
+    table = rows(TIME=[0.0, later], AMT=[100.0, 0.0], S=[0.0, 0.0])
     with pytest.warns(
-        SolverWarning, match=r"ID 1, t = 0 h: an output is infinite.*\(k=0\.1, .*V=0.*; WT=0\); the numbers"
+        SolverWarning, match=r"ID 1, t = 0 h: an output is infinite.*\(k=0\.1, .*V=0.*; S=0\); the numbers"
     ):
         found = pkpd.simulate(weighted(), table, outputs=["C"])
     assert found["status"].values.tolist() == [Status.OUTPUT_NOT_FINITE]
@@ -155,26 +155,26 @@ def test_outputs_are_blank_where_the_states_are():
 def test_a_message_quotes_the_values_of_that_person_at_that_time():
     table = pkpd.read_events(
         pd.DataFrame(
-            {"ID": [1, 1, 2, 2, 2], "TIME": [0, 5, 0, 5, 9], "AMT": [100, 0, 100, 0, 0], "WT": [70, 70, 80, 80, 0]}
+            {"ID": [1, 1, 2, 2, 2], "TIME": [0, 5, 0, 5, 9], "AMT": [100, 0, 100, 0, 0], "S": [70, 70, 80, 80, 0]}
         )
     )
-    with pytest.warns(SolverWarning, match=r"ID 2, t = 9 h: .*\(k=0\.1, one=1, V=0; WT=0\)"):
+    with pytest.warns(SolverWarning, match=r"ID 2, t = 9 h: .*\(k=0\.1, one=1, V=0; S=0\)"):
         pkpd.simulate(weighted(), table, outputs=["C"])
 
 
 def test_the_message_of_a_failed_steady_state_quotes_the_person():
-    people = Population.from_table(weighted(), {"ID": ["a", "b"], "WT": [70.0, 35.0], "k": [0.1, 0.0]})
-    with pytest.warns(SolverWarning, match=r"subject b, t = 0 h: no steady state .*\(k=0, one=1, V=35; WT=35\)"):
+    people = Population.from_table(weighted(), {"ID": ["a", "b"], "S": [70.0, 35.0], "k": [0.1, 0.0]})
+    with pytest.warns(SolverWarning, match=r"subject b, t = 0 h: no steady state .*\(k=0, one=1, V=35; S=35\)"):
         pkpd.simulate(weighted(), Regimen(amt=10, ii=12, ss=1), people, [1.0], outputs=["C"])
 
 
 def test_the_message_of_an_impossible_dose_quotes_the_row():
     table = pkpd.read_events(
-        pd.DataFrame({"ID": [1, 2, 2], "TIME": [0, 0, 24], "AMT": [100, 100, 50], "WT": [70, 70, -35]})
+        pd.DataFrame({"ID": [1, 2, 2], "TIME": [0, 0, 24], "AMT": [100, 100, 50], "S": [70, 70, -35]})
     )
     with pytest.raises(
         RegimenError,
-        match=r"ID 2: dose into 'A': .*F must .* >= 0, got F = -0\.5 \(t = 24 h: k=0\.1, one=1, V=-35; WT=-35\)",
+        match=r"ID 2: dose into 'A': .*F must .* >= 0, got F = -0\.5 \(t = 24 h: k=0\.1, one=1, V=-35; S=-35\)",
     ):
         pkpd.simulate(weighted(), table, outputs=["C"])
 
