@@ -165,6 +165,8 @@ def test_a_table_has_no_model_to_ask():
         EventTable.from_regimen(Regimen.parse("80 mg IV once"), AT)
     with pytest.raises(DataError, match="dose 1 is given IV, but into 'depot'"):
         EventTable.from_regimen(Regimen.parse("80 mg IV once", cmt="depot"), AT)
+    with pytest.raises(DataError, match=r"where '80 mg once' goes; give Regimen.parse\(text, cmt=...\)"):
+        EventTable.from_regimen("80 mg once", AT)  # type: ignore[arg-type]
     table = EventTable.from_regimen(Regimen.parse("80 mg IV once").into(tuple(oral().states)), AT)
     assert pkpd.simulate(oral(), table)["Cc"].values[-3:] == pytest.approx(VEIN, rel=1e-9)
 
@@ -229,6 +231,6 @@ def test_it_ends_where_it_is_cut_and_where_nonmem_says_so():
 def test_its_amount_is_a_rate_where_schedules_are_compared():
     model = pkpd.load_model("pk1_iv").without_variability()
     found = pkpd.compare(model, {"a": "8 mg/h at steady state", "b": "192 mg over 24 h q24h x3"}, n=1,
-                         measures=["Cavg"]).dataset  # fmt: skip
+                         measures=["Cmax"]).dataset  # fmt: skip
     assert found["mg_per_day"].values.tolist() == [192.0, 192.0]
-    assert float(found["Cavg"].sel(regimen="a").squeeze()) == pytest.approx(1.6, rel=1e-6)
+    assert float(found["Cmax"].sel(regimen="a").squeeze()) == pytest.approx(1.6, rel=1e-6)

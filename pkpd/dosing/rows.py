@@ -96,6 +96,10 @@ def _subjects(regimen: Regimen | Sequence[Regimen] | Mapping[Any, Regimen]) -> d
     """Return regimens by subject."""
     if isinstance(regimen, Regimen):
         return {1: regimen}
+    if isinstance(regimen, str):
+        raise DataError(
+            f"events: a table has no model that says where {regimen!r} goes; give Regimen.parse(text, cmt=...)"
+        )
     subjects = dict(regimen) if isinstance(regimen, Mapping) else dict(enumerate(regimen, start=1))
     odd = [label for label, each in subjects.items() if not isinstance(each, Regimen)]
     if odd or not subjects:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.errors import ModelError
+from pkpd.errors import ModelError, nearest
 from pkpd.graph.nodes import symbol
 from pkpd.model import run
 from pkpd.model.compose import Declared, check_parts, declared, flat, merge_covariates, part_omegas
@@ -22,6 +22,7 @@ from pkpd.model.trace import TIME, Trace, trace_model
 from pkpd.model.travel import pack_model, restored
 from pkpd.model.variability import covariance
 from pkpd.transport import frozen
+from pkpd.units.time import HOURS
 
 __all__ = ["Model"]
 
@@ -62,7 +63,8 @@ class Model:
     calculate : function (t, x, p) or (t, x, p, cov) -> dict, optional
         Outputs; one that it leaves out is the state of the same name.
     time_unit : str
-        Unit of ``t``.
+        Unit of ``t``: ``s min h d week``, or a longer spelling. Doses, data sets and grids of times in other units are
+        put on this clock by whatever verb brings them to the model; bare numbers of times are in this unit.
     check_units : bool
         Whether the equations are checked for their units.
 
@@ -144,6 +146,11 @@ class Model:
         functions = (individual, initial, dosing, connect, dynamics, calculate)
         own = declared(name, states, parameters, covariates, outputs)
         parts = dict(parts or {})
+        if not isinstance(time_unit, str) or time_unit not in HOURS:
+            raise ModelError(
+                f"model '{name}': time_unit must be a unit of time (s, min, h, d, week, month or year), got "
+                f"{time_unit!r}{nearest(str(time_unit), HOURS)}"
+            )
         check_parts(name, own, parts, time_unit)
         fields: dict[str, Any] = {
             "name": name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from pkpd.dosing.events import EventTable
 from pkpd.errors import DataError
 from pkpd.plot.data import group_values, observations, pick_dim, pick_output, regimen_doses
 from pkpd.plot.frame import Frame, new_frame, place_legend, value_limits
@@ -72,7 +73,7 @@ def concentration(
     individual: bool | int = False,
     log: bool = False,
     doses: bool | str | Sequence[str] = True,
-    observed: pd.DataFrame | None = None,
+    observed: pd.DataFrame | EventTable | None = None,
     thresholds: Mapping[str, float] | None = None,
     time_unit: str = "h",
     width: str | float = "single",
@@ -99,9 +100,10 @@ def concentration(
         not drawn.
     doses : bool, str or sequence of str
         Mark dose times, all or those into the named compartments.
-    observed : DataFrame, optional
-        Observations: columns TIME (in the time unit of the simulation) and DV (in the unit of the output); rows with
-        MDV or EVID other than 0 are left out; a column named as `by` or `facet` puts them with their group.
+    observed : DataFrame or EventTable, optional
+        Observations: columns TIME (of a data frame in the time unit of the simulation) and DV (in the unit of the
+        output); rows with MDV or EVID other than 0 are left out; a column named as `by` or `facet` puts them with their
+        group.
     thresholds : mapping of str to float, optional
         Concentrations to mark, by their label.
     time_unit : {"h", "d"}
@@ -181,7 +183,7 @@ def _plan(
     individual: bool | int,
     log: bool,
     doses: bool | str | Sequence[str],
-    observed: pd.DataFrame | None,
+    observed: pd.DataFrame | EventTable | None,
     thresholds: Mapping[str, float] | None,
     time_unit: str,
     others: bool = False,
@@ -202,6 +204,8 @@ def _plan(
             )
     count = 50 if individual is True else int(individual)
     shown = regimen_doses(values, doses)
+    if isinstance(observed, EventTable):
+        observed = observed.in_time(str(values["time"].attrs.get("units", "h"))).frame
     seen = observations(observed, (by, facet))
     plan = _Plan(values, by, facet, tuple(bands), count, log, shown, seen, thresholds or {}, time_unit, others)
     if not np.isfinite(plan.scale * values["time"].values).all():

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from pkpd.errors import DataError, nearest
+from pkpd.errors import DataError, UnitError, nearest
+from pkpd.units.time import time_ratio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,6 @@ WIDTHS = {"single": 85.0, "double": 180.0}
 
 MM = 1 / 25.4
 
-_HOURS = {"h": 1.0, "hr": 1.0, "hour": 1.0, "min": 1 / 60, "s": 1 / 3600, "d": 24.0, "day": 24.0, "week": 168.0}
 _STEPS = {
     "h": (0.25, 0.5, 1, 2, 4, 6, 12, 24, 48, 72, 96, 120, 168, 336, 672, 1344, 2688, 5376),
     "d": (0.25, 0.5, 1, 2, 7, 14, 28, 56, 84, 112, 168, 364),
@@ -108,9 +108,10 @@ def time_scale(unit: str, shown: str) -> float:
     """
     if shown not in _STEPS:
         raise DataError(f"time_unit '{shown}' is unknown; there is h, d{nearest(shown, _STEPS)}")
-    if unit not in _HOURS:
-        raise DataError(f"time is in '{unit}'; a plot knows {', '.join(_HOURS)}")
-    return _HOURS[unit] / _HOURS[shown]
+    try:
+        return float(time_ratio(unit, shown))
+    except UnitError as error:
+        raise DataError(f"time of what is to be drawn: {error}") from None
 
 
 def time_ticks(ax: Axes, end: float, shown: str, width: float) -> None:

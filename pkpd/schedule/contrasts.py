@@ -16,12 +16,12 @@ from pkpd.units.time import convert_time
 __all__ = ["by_covariate", "starts"]
 
 
-def starts(regimen: Regimen, days: Sequence[float], *, day_zero: float = 0.0) -> dict[str, Regimen]:
+def starts(regimen: Regimen | str, days: Sequence[float], *, day_zero: float = 0.0) -> dict[str, Regimen]:
     """Return the same regimen begun on several days, to be compared.
 
     Parameters
     ----------
-    regimen : Regimen
+    regimen : Regimen or str
     days : sequence of float
         Days of the first dose.
     day_zero : float
@@ -43,6 +43,8 @@ def starts(regimen: Regimen, days: Sequence[float], *, day_zero: float = 0.0) ->
     >>> {name: regimen.times.tolist() for name, regimen in found.items()}
     {'start day 0': [0.0, 24.0], 'start day 7': [168.0, 192.0]}
     """
+    if isinstance(regimen, str):
+        regimen = Regimen.parse(regimen)
     if not isinstance(regimen, Regimen) or not len(regimen.times):
         raise RegimenError(f"starts: give a regimen with doses, got {regimen!r}")
     if not len(days):

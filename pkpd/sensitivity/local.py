@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.exposure.reading import area_gradient
 from pkpd.exposure.register import NUMBERS
@@ -15,6 +14,7 @@ from pkpd.population.people import Population
 from pkpd.sensitivity.factors import factor_kind, names_from
 from pkpd.sensitivity.quantities import Quantity
 from pkpd.sensitivity.result import SensitivityResult
+from pkpd.simulation.arguments import named_from
 from pkpd.simulation.doses import records_of
 from pkpd.simulation.sensitivities import sensitivities
 from pkpd.units.time import convert_time
@@ -47,7 +47,7 @@ def local(
     chosen = [n for n, p in model.parameters.items() if not p.fixed] if names is None else names_from(model, names)
     _check(model, quantities, chosen)
     outputs = list(dict.fromkeys(q.output for q in quantities))
-    grid, steady = _with_doses(model, regimen, times)
+    grid, steady = _with_doses(model, regimen, population, times)
     slopes = sensitivities(
         model, regimen, population, grid, wrt=chosen, outputs=outputs, on_failure=on_failure, progress=False, **options
     )
@@ -99,14 +99,17 @@ def _values(model: Model, population: Population | None, names: Sequence[str], p
     return xr.DataArray(array if people else array[0], dims=("subject", "parameter") if people else ("parameter",))
 
 
-def _with_doses(model: Model, regimen: Any, times: np.ndarray) -> tuple[np.ndarray, bool]:
+def _with_doses(
+    model: Model, regimen: Any, population: Population | None, times: np.ndarray
+) -> tuple[np.ndarray, bool]:
     """Return the times with those of doses and right after them, and whether the first one begins a steady state.
 
     The derivative of a value right after a dose is taken 1e-7 h after it, where the solver has one.
     """
     after = convert_time(1e-7, "h", model.time_unit)
     found, steady = [times], False
-    for rec in [records_of(model, r) for r in _regimens(regimen)]:
+    named, _ = named_from(model, regimen, population)
+    for rec in [records_of(model, r) for each in named.values() for r in each]:
         for k in range(len(rec)):
             start = rec["time"][k] + np.arange(rec["addl"][k] + 1) * rec["ii"][k]
             length = rec["amt"][k] / rec["rate"][k] if rec["rate"][k] > 0 else 0.0
@@ -117,14 +120,6 @@ def _with_doses(model: Model, regimen: Any, times: np.ndarray) -> tuple[np.ndarr
     every = np.unique(np.concatenate(found))
     keep = np.append(True, np.diff(every) > 0.5 * after) | np.isin(every, times)
     return every[keep], steady
-
-
-def _regimens(given: Any) -> list[Regimen]:
-    """Return all regimens of an argument, whatever they belong to."""
-    if isinstance(given, Regimen):
-        return [given]
-    values = given.values() if isinstance(given, Mapping) else given if isinstance(given, Sequence) else ()
-    return [regimen for value in values for regimen in _regimens(value)]
 
 
 def _of(q: Quantity, slopes: xr.Dataset, times: np.ndarray, steady: bool) -> tuple[xr.DataArray, xr.DataArray]:
