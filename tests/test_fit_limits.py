@@ -16,7 +16,8 @@ from pkpd import EventTable, Model, Output, Parameter, Population, Proportional,
 
 QUICK: dict[str, dict[str, Any]] = {
     "saem": {"burn_in": 60, "smoothing": 60, "points": 128, "chains": 2},
-    "nlme": {"max_iterations": 60},
+    "nlme": {"max_iterations": 40},
+    "foce": {"max_iterations": 40},
 }
 
 
@@ -99,7 +100,7 @@ def test_a_fit_with_an_optimum_is_left_alone() -> None:
 
 
 def test_intervals_of_what_is_not_known_are_open() -> None:
-    found = pkpd.fit(two(), of_one_compartment()).covariance_step()
+    found = pkpd.fit(two(), of_one_compartment(), max_iterations=40).covariance_step()
     # a standard error of 600 on the logarithm: exp(1176) is no number
     scaled = np.diag([1.0, 0.1, 1.0, 600.0, 0.1, 0.1, 0.1]) ** 2
     assert found.uncertainty is not None
@@ -113,7 +114,7 @@ def test_intervals_of_what_is_not_known_are_open() -> None:
 
 
 def test_a_covariance_step_leaves_out_what_the_data_do_not_tell() -> None:
-    found = pkpd.fit(two(), of_one_compartment()).covariance_step()
+    found = pkpd.fit(two(), of_one_compartment(), max_iterations=40).covariance_step()
     assert "the data do not tell it" in found.covariance_message
     assert math.isnan(found.se["Vp"])
     assert found.se["V"] > 0

@@ -13,6 +13,7 @@ import numpy as np
 
 from pkpd.errors import DataError, PkpdError
 from pkpd.files import write_whole
+from pkpd.fit.flipflop import flip_flop
 from pkpd.fit.layout import Layout
 from pkpd.fit.limits import limits_of
 from pkpd.fit.objective import Objective, Outcome
@@ -26,6 +27,8 @@ __all__ = ["estimate"]
 POOR = 4.0
 #: standard deviation of the perturbation of the first restart, on the scale of the vector, and to what it grows
 SPREAD, WIDEST = 0.3, 1.5
+#: most iterations from which on a search that failed is begun again, and by how much the other must be lower
+RECOVERED, BETTER = 50, 1e-2
 
 
 def estimate(
@@ -76,6 +79,8 @@ def estimate(
     best = search(x0, keeper)
     if method != "fo":
         best = _in_other_modes(objective, best, lambda x: search(x, keeper), messages)
+    if max_iterations >= RECOVERED:
+        best = _recovered(objective, layout, best, lambda x: search(x, keeper), messages)
     if restarts and not best.message.startswith("interrupted"):
         best = _restarted(problem, method, best, search, restarts, seed, layout, messages)
     return finished(problem, objective, method, best, messages, begun)
@@ -129,6 +134,40 @@ def _in_other_modes(
     return best
 
 
+def _recovered(
+    objective: Objective, layout: Layout, best: Search, search: Callable[[np.ndarray], Search], messages: list[str]
+) -> Search:
+    """Search again where the first search got stuck or ran off, from between its start and its end.
+
+    Variances and residual errors begin anew: those that fell to nothing far from the data never grow again. So do
+    typical values at a ridge, and random effects.
+    """
+    for share in (1.0, 0.5):
+        stuck = not best.converged and not best.message.startswith("interrupted")
+        flat = limits_of(objective, layout, best.x, best.outcome).flat
+        if not stuck and (not flat or share < 1.0):
+            break
+        x = layout.start.copy()
+        kept = [k for k, e in enumerate(layout.entries) if e.kind == "theta" and e.name not in flat]
+        x[kept] += share * (best.x[kept] - x[kept])
+        objective.forget()
+        again = search(x)
+        steps, evaluations = best.steps + again.steps, best.evaluations + again.evaluations
+        if again.outcome.ofv < best.outcome.ofv + BETTER:
+            why = "ran off along a ridge" if flat and not stuck else f"ended without an optimum ({best.message})"
+            if again.outcome.ofv < best.outcome.ofv - BETTER:
+                messages.append(f"the search {why} and was begun again: OFV {again.outcome.ofv:.3f}")
+                best = again
+            elif again.converged and stuck:
+                best = again
+        best.steps, best.evaluations = steps, evaluations
+        if best.message.startswith("interrupted") or again.message.startswith("interrupted"):
+            break
+    objective.forget()
+    objective.u = best.outcome.u
+    return best
+
+
 def _restarted(
     problem: Problem, method: str, best: Search, search: Callable[..., Search], restarts: int, seed: int,
     layout: Layout, messages: list[str],
@@ -172,6 +211,9 @@ def finished(
         messages.append(search.message)
     limits = limits_of(objective, layout, search.x, search.outcome, believed)
     messages += limits.messages
+    if search.converged and not limits.flat:
+        warm = problem.objective("focei") if method == "fo" else objective
+        messages += flip_flop(layout, problem.outputs, warm, search.x, u @ factor.T)
     lost = np.flatnonzero(~search.outcome.converged)
     if lost.size:
         who = ", ".join(str(v) for v in problem.data.labels[lost[:5]])

@@ -141,6 +141,10 @@ class Objective:
         found = find_modes(evaluate, self._begin(x) if u is None else u, r)
         return found if found.converged.all() else better_modes(evaluate, found, r, lost_only=True)[0]
 
+    def forget(self) -> None:
+        """Begin the inner problem at random effects of 0 again."""
+        self.u, self._last, self._extra = np.zeros_like(self.u), None, np.zeros_like(self._extra)
+
     def other_modes(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Look for more probable random effects than given ones, keep them, and return which subjects changed."""
         evaluate, r = self._evaluate(x), self.links.n_random

@@ -75,11 +75,19 @@ class SearchState:
             step[free] = -np.linalg.solve(self.B[np.ix_(free, free)], g[free])
         return step, -0.5 * float(g @ step)
 
-    def longest(self, step: np.ndarray) -> float:
-        """Return the factor that keeps a step within reason."""
+    def within_reach(self, step: np.ndarray) -> list[np.ndarray]:
+        """Return steps whose every part is within reason, the better one first.
+
+        A part that the objective hardly tells can be very long; it is cut by itself, so that it does not shorten the
+        others. The whole step made short is the other way, and the first one where it leads downhill further.
+        """
         reach = np.where(self.logs, LONGEST, 3.0 * (np.abs(self.x) + 1.0 / np.sqrt(np.maximum(np.diag(self.B), 1e-8))))
-        ratio = np.abs(step) / reach
-        return 1.0 / max(1.0, float(ratio.max(initial=0.0)))
+        ratio = float((np.abs(step) / reach).max(initial=0.0))
+        if ratio <= 1.0:
+            return [step]
+        cut, short = np.clip(step, -reach, reach), step / ratio
+        g = self.outcome.gradient
+        return [cut, short] if g @ cut < g @ short else [short]
 
     def update(self, s: np.ndarray, y: np.ndarray) -> None:
         """Update the metric by BFGS, damped so that it stays positive definite (Powell 1978)."""
@@ -155,7 +163,9 @@ def _run(
             return
         if iteration == limit:
             break
-        moved = _line(objective, state, search, step, promised)
+        moved = None
+        for within in state.within_reach(step):
+            moved = moved or _line(objective, state, search, within, promised)
         if moved is None:
             if fresh:
                 # rounding limits what can still be gained
@@ -180,7 +190,7 @@ def _line(
     objective: Callable[[np.ndarray], Outcome], state: SearchState, search: Search, step: np.ndarray, promised: float
 ) -> tuple[np.ndarray, Outcome] | None:
     """Return the first point along a step that is low enough, or None."""
-    length = state.longest(step)
+    length = 1.0
     before, slope = state.outcome.ofv, float(state.outcome.gradient @ step)
     for _ in range(12):
         trial = np.clip(state.x + length * step, state.low, state.high)
@@ -226,7 +236,7 @@ def settle(
                 break
             length = max(0.5 * length, 0.05) if promised > last else min(1.0, 1.5 * length)
             last = promised
-            trial = np.clip(state.x + length * state.longest(step) * step, low, high)
+            trial = np.clip(state.x + length * state.within_reach(step)[0], low, high)
             outcome = objective(trial)
             search.evaluations += 1
             while not math.isfinite(outcome.ofv) and search.evaluations < 5 * limit:

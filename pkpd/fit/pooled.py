@@ -13,6 +13,7 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.fit.complete import Complete
 from pkpd.fit.covariance import covariance_of
+from pkpd.fit.flipflop import flip_flop
 from pkpd.fit.focei import finished
 from pkpd.fit.limits import limits_of
 from pkpd.fit.objective import METHODS, Objective, Outcome
@@ -115,6 +116,7 @@ def estimate_pooled(
     converged = search.converged and not limits.flat
     known, said = None, "not computed: the search has not converged"
     if converged:
+        messages += flip_flop(alone.layout, alone.outputs, None, search.x, objective.none)
         known, said = covariance_of(objective, alone.layout, search.x, "RS")
     labels = alone.layout.labels
     trace = [
@@ -328,6 +330,7 @@ def estimate_two_stage(problem: Problem, method: str = "two_stage", *, max_itera
     outcome = focei(x)
     limits = limits_of(focei, lay, x, outcome)
     messages += limits.messages
+    messages += flip_flop(lay, problem.outputs, focei, x, run.eta)
     messages.append("two-stage: variances of random effects are inflated by the imprecision of individual estimates")
     individual: dict[str, list[Any]] = {"ID": [str(v) for v in problem.data.labels]}
     for k, name in enumerate(lay.etas):

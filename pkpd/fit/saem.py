@@ -26,6 +26,7 @@ import numpy as np
 
 from pkpd.errors import DataError
 from pkpd.fit.complete import Complete
+from pkpd.fit.flipflop import flip_flop
 from pkpd.fit.limits import limits_of
 from pkpd.fit.objective import factor_of
 from pkpd.fit.optimise import Step
@@ -314,6 +315,8 @@ def estimate(
     limits = limits_of(run.objective, problem.layout, x, outcome)
     messages += limits.messages
     effects = outcome.u @ run.objective.unpack(x)[1].T
+    if converged and not limits.flat:
+        messages += flip_flop(problem.layout, problem.outputs, run.objective, x, effects)
     extra |= {"focei": outcome.ofv, "flat": list(limits.flat)}
     ofv = outcome.ofv
     if points:

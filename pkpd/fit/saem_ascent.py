@@ -103,7 +103,7 @@ class _Slope:
             noise = 0.5 * float(
                 np.trace(np.linalg.solve(regular(fisher)[np.ix_(free, free)], score.noise[np.ix_(free, free)]))
             )
-        return _Place(x, outcome, score, state.longest(step) * step, promised - noise), noise
+        return _Place(x, outcome, score, state.within_reach(step)[0], promised - noise), noise
 
 
 def ascend(
