@@ -217,7 +217,9 @@ def _run(name: str, done: dict[int, dict[str, Any]], tables: int, seed: int, not
             else:
                 note(name, answer)
         code = child.wait()
-        if current not in done:
+        if code and current in done:  # it died between two tables
+            current += 1
+        if current not in done and current < tables:
             note(name, {"number": current, "outcome": outcome, "text": f"exit status {code}", "seconds": DEAD})
 
 
