@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.dosing.checks import Problems, check_rows, clock_of
 from pkpd.dosing.clock import on_calendar, relative, translate
-from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers
+from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers, whole
 from pkpd.dosing.dates import duration_hours, looks_like_dates
 from pkpd.dosing.foreign import other_programs
 from pkpd.dosing.identity import identifiers
@@ -225,8 +225,7 @@ def _complete(columns: dict[str, np.ndarray], problems: Problems, notes: list[st
     columns["TIME"] = columns["TIME"].astype(float)
     for name, kind in (("AMT", float), ("RATE", float), ("II", float), ("ADDL", int), ("SS", int)):
         values = np.nan_to_num(columns.get(name, np.zeros(n)), nan=0.0)
-        whole = kind is int and (values == np.rint(values)).all()
-        columns[name] = values.astype(np.int64 if whole else np.float64)
+        columns[name] = whole(values) if kind is int else values.astype(np.float64)
     dv = columns.get("DV")
     given = columns.get("MDV", np.full(n, np.nan)).astype(float)
     if "EVID" in columns:
@@ -238,17 +237,16 @@ def _complete(columns: dict[str, np.ndarray], problems: Problems, notes: list[st
         notes.append("EVID is derived: 1 where AMT is not 0, 2 where MDV is 1, 0 elsewhere")
         if dv is not None and (lost := int((gives & ~np.isnan(dv) & (dv != 0)).sum())):
             notes.append(f"DV on {lost} dose row{'s' if lost > 1 else ''} is not an observation")
-    columns["EVID"] = evid.astype(np.int64) if (evid == np.rint(evid)).all() else evid
+    columns["EVID"] = whole(evid)
     derived = (evid != 0) | (np.isnan(dv) if dv is not None else False)
     mdv = np.where(np.isnan(given), derived, given)
-    columns["MDV"] = mdv.astype(np.int64) if (mdv == np.rint(mdv)).all() else mdv
+    columns["MDV"] = whole(mdv.astype(float))
     if dv is not None:
         columns["DV"] = dv.astype(float)
     _compartments(columns, problems, evid)
     for name in KEPT:
-        if name in columns and columns[name].dtype != object and not np.isnan(columns[name]).any():
-            whole = (columns[name] == np.rint(columns[name])).all() and name not in ("LLOQ", "LIMIT")
-            columns[name] = columns[name].astype(np.int64) if whole else columns[name]
+        if name in columns and columns[name].dtype != object and name not in ("LLOQ", "LIMIT"):
+            columns[name] = whole(columns[name])
 
 
 def _compartments(columns: dict[str, np.ndarray], problems: Problems, evid: np.ndarray) -> None:
@@ -258,7 +256,7 @@ def _compartments(columns: dict[str, np.ndarray], problems: Problems, evid: np.n
     if cmt.dtype == object:
         return
     filled = np.where(np.isnan(cmt), default, cmt)
-    wrong = (filled != np.rint(filled)) | (filled < 0)
+    wrong = (filled != np.rint(filled)) | (filled < 0) | (filled > 2**31)
     problems.add(wrong, "CMT is not a number from 0", "number the model's states from 1, or name them", ["CMT"])
     columns["CMT"] = filled if wrong.any() else filled.astype(np.int64)
 

@@ -8,6 +8,7 @@ a day number, which is kept to up to four digits here: eight are a date.
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,9 +61,10 @@ def hour_of(text: str) -> float | None:
     match = _TIME.fullmatch(text)
     if match is None:
         try:
-            return None if "_" in text else float(text)
+            hours = float(text)
         except ValueError:
             return None
+        return hours if "_" not in text and math.isfinite(hours) else None
     hour, minute, second = int(match[1]), int(match[2]), float(match[3] or 0)
     if minute >= 60 or second >= 60:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 
-__all__ = ["CORE", "DATES", "KEPT", "RESERVED", "SUBJECTS", "TIMES", "final_names", "named_columns", "numbers"]
+__all__ = ["CORE", "DATES", "KEPT", "RESERVED", "SUBJECTS", "TIMES", "final_names", "named_columns", "numbers", "whole"]
 
 DATES = ("DATE", "DAT1", "DAT2", "DAT3")
 CORE = ("ID", "TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS", "DV", "MDV")
@@ -83,11 +83,11 @@ def numbers(name: str, values: np.ndarray, decimal: str = ".") -> tuple[np.ndarr
     """
     none = np.zeros(len(values), dtype=bool)
     if values.dtype != object:
-        return _whole(values) if name in _WHOLE else values, none
+        return whole(values) if name in _WHOLE else values, none
     pointed = decimal == "," and any(value is not None and "." in value for value in values)
     plain = None if pointed else _plain(values)
     if plain is not None:
-        return _whole(plain) if name in _WHOLE else plain, none
+        return whole(plain) if name in _WHOLE else plain, none
     result = np.full(len(values), np.nan)
     bad = none.copy()
     for k, value in enumerate(values):
@@ -95,7 +95,7 @@ def numbers(name: str, values: np.ndarray, decimal: str = ".") -> tuple[np.ndarr
             number = _number(value, decimal)
             bad[k] = number is None
             result[k] = np.nan if number is None else number
-    return _whole(result) if name in _WHOLE else result, bad
+    return whole(result) if name in _WHOLE else result, bad
 
 
 def _plain(values: np.ndarray) -> np.ndarray | None:
@@ -129,8 +129,8 @@ def _number(text: str, decimal: str) -> float | None:
         return None
 
 
-def _whole(values: np.ndarray) -> np.ndarray:
-    """Return whole floats as int64."""
+def whole(values: np.ndarray) -> np.ndarray:
+    """Return whole floats as int64, if they fit."""
     if values.dtype == np.int64 or not np.isfinite(values).all() or (values != np.rint(values)).any():
         return values
-    return values.astype(np.int64)
+    return values.astype(np.int64) if (np.abs(values) < 2.0**63).all() else values
