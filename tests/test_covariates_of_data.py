@@ -207,6 +207,21 @@ def test_columns_left_aside_by_a_population_are_named(model):
         Population.draw(model, 2, resample={"CRCL": [50.0], "WGT": [50.0]})
 
 
+def test_subjects_of_another_column_are_named(model):
+    with pytest.warns(DataWarning, match="there is no column ID, so subjects are numbered; is 'SUBJ' meant.*id='SUBJ'"):
+        Population.from_table(model, {"SUBJ": ["a"], "WT": [50.0]}, ignore=True)
+    with pytest.raises(PopulationError, match=r"unknown columns 'id' \(did you mean 'ID'\?\)"):
+        Population.from_table(model, {"id": ["a"], "WT": [50.0]}, ignore=True)
+    people = Population.from_table(model, {"ID": ["a"], "id": ["b"], "WT": [50.0]}, ignore=True)
+    assert people.labels.tolist() == ["a"]
+
+
+def test_a_data_frame_is_to_be_read_first(model):
+    wrong: Any = table_of().frame
+    with pytest.raises(DataError, match=r"simulate\(model, pkpd\.read_events\(frame\)\)"):
+        pkpd.simulate(model, wrong)
+
+
 def test_the_command_line_refuses_impossible_covariates(capsys):
     from pkpd.cli import main
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.errors import PopulationError, nearest
+from pkpd.dosing.columns import SUBJECTS
+from pkpd.errors import DataWarning, PopulationError, nearest
 from pkpd.population.columns import check_finite, check_range, label_array, numbers, warn_of_near
 from pkpd.population.resampling import columns_of
 
@@ -43,12 +46,13 @@ def read_table(model: Any, table: Any, id: str, ignore: bool) -> TableContent:
     """Return what the columns of a table say of the subjects of a model."""
     who = f"population table of '{model.name}'"
     columns = columns_of(table)
+    given = list(columns)
     rows = len(next(iter(columns.values())))
     ids = columns.pop(id) if id in columns else np.arange(1, rows + 1)
     raw_times = columns.pop("TIME", None)
     _check_ids(who, ids, id)
     ids = label_array(who, ids)
-    _check_names(who, model, columns, id, ignore)
+    _check_names(who, model, columns, id, ignore, [n for n in (id, "TIME") if n in given])
     starts = _starts(who, ids, id, long=raw_times is not None)
     values = {n: _column(who, n, c, ids, id) for n, c in columns.items() if _target(model, n) is not None}
     times = None if raw_times is None else _times(who, raw_times, ids, id, starts)
@@ -88,14 +92,19 @@ def _check_ids(who: str, ids: NDArray[Any], id: str) -> None:
             raise PopulationError(f"{who}: {id} is missing in row {row + 1} ({label!r}); give every row its subject")
 
 
-def _check_names(who: str, model: Any, columns: dict[str, Any], id: str, ignore: bool) -> None:
+def _check_names(who: str, model: Any, columns: dict[str, Any], id: str, ignore: bool, taken: Sequence[str]) -> None:
+    """Refuse columns that are not known, or with ``ignore`` those that differ from a missing one in case only."""
     strange = [c for c in columns if _target(model, c) is None]
     known = [*model.covariates, *model.parameters, *(f"ETA_{e}" for e in model.etas), id, "TIME"]
     if ignore:
-        folded = {k.casefold() for k in known if k not in columns}
+        folded = {k.casefold() for k in known if k not in columns and k not in taken}
         strange = [c for c in strange if c.casefold() in folded]
     if not strange:
         warn_of_near(who, model, list(columns))
+        other = next((c for c in columns if c.upper() in SUBJECTS), None)
+        if id not in taken and other is not None:
+            text = f"{who}: there is no column {id}, so subjects are numbered; is {other!r} meant? Give id={other!r}"
+            warnings.warn(DataWarning(text), stacklevel=4)
         return
     hints = ", ".join(f"'{c}'{nearest(c, known)}" for c in strange)
     raise PopulationError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
-from pkpd.errors import PkpdError, PopulationError
+from pkpd.errors import DataError, PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.options import checked
 from pkpd.population.columns import check_people
@@ -198,6 +198,8 @@ def run_job(
     progress: bool | None = None,
 ) -> xr.Dataset:  # fmt: skip
     """Solve what a job asks for; arguments as for :func:`simulate`."""
+    if hasattr(regimen, "columns"):
+        raise DataError("simulate: rows of data are read first: simulate(model, pkpd.read_events(frame))")
     with Progress(progress) as bar:
         if isinstance(regimen, EventTable):
             return _simulate_table(job, regimen, population, times, residual, seed, bar)
