@@ -36,8 +36,8 @@ _EXPORTS = {
     "pkpd.fit.result": "Fit",
     "pkpd.fit.scm": "covariate_search",
     "pkpd.fit.store": "load_fit",
-    "pkpd.graph.functions": "absolute cos erf exp expit floor interpolate lgamma log log10 logit maximum minimum "
-    "power sin sqrt tanh where",
+    "pkpd.graph.functions": "absolute cos during erf exp expit floor interpolate last_dose lgamma log log10 logit "
+    "maximum minimum mod power sin sqrt tad tanh where",
     "pkpd.library": "list_models load_model",
     "pkpd.likelihood.api": "Likelihood",
     "pkpd.likelihood.term": "Subject Term",
@@ -116,20 +116,24 @@ if TYPE_CHECKING:
     from pkpd.fit.store import load_fit as load_fit
     from pkpd.graph.functions import absolute as absolute
     from pkpd.graph.functions import cos as cos
+    from pkpd.graph.functions import during as during
     from pkpd.graph.functions import erf as erf
     from pkpd.graph.functions import exp as exp
     from pkpd.graph.functions import expit as expit
     from pkpd.graph.functions import floor as floor
     from pkpd.graph.functions import interpolate as interpolate
+    from pkpd.graph.functions import last_dose as last_dose
     from pkpd.graph.functions import lgamma as lgamma
     from pkpd.graph.functions import log as log
     from pkpd.graph.functions import log10 as log10
     from pkpd.graph.functions import logit as logit
     from pkpd.graph.functions import maximum as maximum
     from pkpd.graph.functions import minimum as minimum
+    from pkpd.graph.functions import mod as mod
     from pkpd.graph.functions import power as power
     from pkpd.graph.functions import sin as sin
     from pkpd.graph.functions import sqrt as sqrt
+    from pkpd.graph.functions import tad as tad
     from pkpd.graph.functions import tanh as tanh
     from pkpd.graph.functions import where as where
     from pkpd.library import list_models as list_models

@@ -9,9 +9,9 @@ from graph_value import value
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pkpd.graph.functions import exp, log, maximum, minimum, where
+from pkpd.graph.functions import absolute, exp, floor, log, maximum, minimum, sin, where
 from pkpd.graph.nodes import MASKS, Node, const, make, symbol, walk
-from pkpd.machine.split import TIME, Slots, is_dynamic, rearrange, switch_times
+from pkpd.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
 
 X, Y = symbol("x", "state"), symbol("y", "state")
 A, B, C = (symbol(n, "theta") for n in "abc")
@@ -64,6 +64,13 @@ def test_a_division_by_a_constant_becomes_one_product():
     assert {s.name for s in walk([fixed]) if s.op == "symbol"} == {"a", "b", "c"}
     assert {s.name for s in walk([moving]) if s.op == "symbol"} == {"x", "y"}
     assert not any(n.op == "div" for n in walk([moving]))
+
+
+def test_a_product_that_is_asked_for_itself_stays_one_where_another_uses_it():
+    flow = A * X / B
+    first, second = rearrange([flow, flow * Y])
+    at = {A: 3.0, B: 2.0, X: 5.0, Y: 7.0}
+    assert [value(first, at), value(second, at)] == [7.5, 52.5]
 
 
 def test_a_product_used_twice_is_not_computed_twice():
@@ -146,35 +153,82 @@ def _from_places(root: Node, known: dict[Node, float]) -> float:
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_condition_on_time_gives_its_switch_time(condition, time):
-    _, times = switch_times([where(condition, X, Y)])
-    assert len(times) == 1
+def test_a_condition_that_is_linear_in_time_has_one_switch_time(condition, time):
+    _, (kink,) = switches([where(condition, X, Y)])
     at = {A: 3.7, B: 1.9}
-    assert value(times[0], at) == pytest.approx(value(time, at), rel=1e-15)
-
-
-@pytest.mark.parametrize("condition", [TIME <= A, TIME < A, A > TIME, A >= TIME, ~(A <= TIME), 2 * TIME <= 2 * A])
-def test_the_new_piece_begins_at_the_switch_time_however_the_condition_is_written(condition):
-    (root,), _ = switch_times([where(condition, const(1), const(2))])
-    found = [value(root, {A: 4.0, TIME: t}) for t in (math.nextafter(4.0, 0), 4.0, math.nextafter(4.0, 9))]
-    assert found == [1.0, 2.0, 2.0]
-
-
-def test_minimum_and_maximum_of_time_switch_and_are_left_as_they_are():
-    roots = [maximum(TIME - A, 0.0) * X, minimum(2 * TIME, B)]
-    after, times = switch_times(roots)
-    assert after == roots
-    assert [value(t, {A: 3.0, B: 8.0}) for t in times] == [3.0, 4.0]
+    assert kink.when is not None
+    assert value(kink.when, at) == pytest.approx(value(time, at), rel=1e-15)
 
 
 @pytest.mark.parametrize(
-    "condition", [X < A, TIME < X, TIME * TIME < A, exp(TIME) < A, A < B, log(TIME + 1) < X], ids=repr
+    "condition", [TIME <= A, TIME < A, A > TIME, A >= TIME, ~(A <= TIME), 2 * TIME <= 2 * A, TIME / B < A / B]
 )
-def test_conditions_on_states_constants_and_curves_give_no_time(condition):
+def test_conditions_are_judged_inside_the_piece_not_at_its_edge(condition):
+    (root,), _ = switches([where(condition, const(1), const(2))])
+    assert TIME not in walk([root])
+    assert [value(root, {A: 4.0, B: 0.3, PIECE: t}) for t in (3.9, 4.1)] == [1.0, 2.0]
+
+
+def test_what_only_touches_its_limit_is_within_it():
+    (root,), _ = switches([where(sin(TIME) <= 1, const(1), const(2))])
+    assert value(root, {PIECE: math.pi / 2}) == 1.0
+    (root,), _ = switches([where(sin(TIME) < 1, const(1), const(2))])
+    assert value(root, {PIECE: math.pi / 2}) == 2.0
+
+
+def test_smallest_and_largest_choose_their_side_for_the_whole_piece():
+    roots, kinks = switches([maximum(TIME - A, 0.0), minimum(2 * TIME, B), absolute(TIME - A)])
+    at = {A: 3.0, B: 8.0, TIME: 3.5}
+    assert [value(r, at | {PIECE: 3.2}) for r in roots] == [0.5, 7.0, 0.5]
+    assert [value(r, at | {PIECE: 2.0}) for r in roots] == [0.0, 7.0, -0.5]
+    assert [value(k.when, at) for k in kinks if k.when is not None] == [3.0, 4.0]  # of TIME - A once
+
+
+def test_the_floor_of_a_floor_and_a_condition_on_it_add_no_times_of_their_own():
+    day = floor(TIME / 24)
+    (root,), kinks = switches([where((day >= 1) & (floor(day / 7) < 2), day, X)])
+    assert [(k.source, k.whole, k.when) for k in kinks] == [(day, True, None)]
+    assert TIME not in walk([root])
+    assert value(root, {PIECE: 30.0, X: 5.0}) == 1.0
+
+
+def test_a_condition_within_a_condition_comes_after_it_and_knows_it():
+    inner = where(TIME < A, TIME, 2 * TIME)
+    _, kinks = switches([where(inner < B, X, Y)])
+    assert [k.below for k in kinks] == [frozenset(), frozenset({0})]
+    assert kinks[1].when is None
+    assert value(kinks[1].gap, {TIME: 5.0, PIECE: 1.0, A: 3.0, B: 8.0}) == -3.0
+    assert value(kinks[1].slope, {TIME: 5.0, PIECE: 4.0, A: 3.0, B: 8.0}) == 2.0
+
+
+@pytest.mark.parametrize("condition", [X < A, TIME < X, A < B, log(TIME + 1) < X, floor(X) < A], ids=repr)
+def test_conditions_on_states_and_constants_stay(condition):
     root = where(condition, X, Y)
-    assert switch_times([root]) == ([root], [])
+    assert switches([root]) == ([root], [])
+
+
+def test_a_condition_that_time_drops_out_of_stays_what_it_is():
+    (root,), kinks = switches([where((TIME + 1) - TIME < A, X, Y)])
+    assert [k.when for k in kinks] == [None]
+    assert value(root, {A: 2.0, X: 1.0, Y: 0.0, PIECE: 3.0}) == 1.0
 
 
 def test_one_time_is_found_once_however_often_it_is_used():
-    _, times = switch_times([where(TIME < A, X, Y), where(TIME < A, A, B) * X, where((TIME >= A) & (TIME < B), X, Y)])
-    assert times == [A, B]
+    _, kinks = switches([where(TIME < A, X, Y), where(TIME < A, A, B) * X, where((TIME >= A) & (TIME < B), X, Y)])
+    assert [k.when for k in kinks if k.when in (A, B)] == [A, A, B]  # t - a and a - t
+
+
+def test_regrouping_leaves_conditions_on_time_as_they_are_written():
+    """49 * (1 / 49) is below 1, so the week of 49 would begin an hour late."""
+    week = floor(TIME / 49)
+    (root,) = rearrange([week * X / A])
+    assert week in walk([root])
+    assert value(root, {TIME: 49.0, X: 1.0, A: 1.0}) == 1.0
+
+
+def test_a_product_of_thousands_of_factors_is_regrouped():
+    product = X
+    for _ in range(2000):
+        product = product * A / B
+    (root,) = rearrange([product])
+    assert value(root, {X: 2.0, A: 1.01, B: 1.01}) == pytest.approx(2.0)

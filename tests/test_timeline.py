@@ -71,7 +71,7 @@ def events(
 ) -> list[tuple[float, str, float]]:
     """Return (time, kind, value) of the events, in order; values is of the first column, the second has F = 0.5."""
     inputs = np.array([list((PLAIN | values).values()), list((PLAIN | values | {"F": 0.5}).values())]).T
-    ends, ev, _, _ = timeline(KERNEL, block_of(list(rows), switches), prepare(KERNEL, inputs))
+    ends, ev, *_ = timeline(KERNEL, block_of(list(rows), switches), prepare(KERNEL, inputs))
     assert ends[-1] <= ev.time.size
     keep = slice(ends[-1])
     return [
@@ -120,7 +120,7 @@ def test_records_that_give_nothing():
     assert events({"time": 1.0, "evid": 0}, {"time": 2.0, "evid": 2, "amt": 9.0}, dose(3.0, 5.0), F=0.0) == [
         (3.0, "bolus", 0.0)
     ]
-    assert events(dose(1.0, 5.0, rate=2.0), F=0.0) == []
+    assert events(dose(1.0, 5.0, rate=2.0), F=0.0) == [(1.0, "bolus", 0.0)]
 
 
 def test_reset_replacement_and_reset_with_dose():
@@ -190,7 +190,7 @@ def test_rows_of_one_time_keep_their_order():
 def test_observations_see_what_came_before_them():
     rows = [dose(0.0, 1.0, ii=4.0, addl=1), {"time": 4.0, "evid": 0}, dose(4.0, 2.0), {"time": 4.0, "evid": 0}]
     P = prepare(KERNEL, np.array([list(PLAIN.values())]).T)
-    _, _, _, order = timeline(KERNEL, block_of(rows, observations=True), P)
+    *_, order = timeline(KERNEL, block_of(rows, observations=True), P)
     assert order.tolist() == [1, 2, 3, 3]  # each row's own dose, the additional dose before the rows of its time
 
 
@@ -204,12 +204,12 @@ def test_additional_doses_take_what_holds_when_they_are_given_lagged_ones_what_h
     assert (6.0, "row", 0.0) in events(row, switches=switch)
 
 
-def test_switch_times_of_every_column_are_stops():
+def test_switch_times_are_stops_while_their_column_is_in_force_and_none_comes_after_the_last_observation():
     kernel = Kernel(equations(lambda t, y, s, e: [where((t >= s) & (t < e), 1.0, -y[0])], [0.0], ["s", "e"]))
     P = prepare(kernel, np.array([[2.0, 5.0], [9.0, np.inf]]))
-    ends, ev, _, _ = timeline(kernel, block_of([], [(3.0, 0.5, 1)]), P)
+    ends, ev, *_ = timeline(kernel, block_of([{"time": 0.0, "evid": 2}], [(3.0, 0.5, 1)]), P)
     stops = [float(t) for t, k in zip(ev.time[: ends[-1]], ev.kind[: ends[-1]], strict=True) if k == STOP]
-    assert stops == [2.0, 5.0, 9.0]
+    assert stops == [2.0, 5.0]
 
 
 # --- faults and bounds ------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def rows(draw: st.DrawFn) -> list[dict[str, float]]:
 def test_events_are_counted_right_and_sorted_by_time_and_rank(rows, lag, switches):
     P = prepare(KERNEL, np.array([list((PLAIN | {"lag": lag}).values())]).T)
     block = block_of(rows, [(float(t), -3.0, 0) for t in sorted(switches)])
-    ends, ev, _, _ = timeline(KERNEL, block, P)
+    ends, ev, *_ = timeline(KERNEL, block, P)
     count = int(ends[-1])
     assert count <= ev.time.size
     order = np.lexsort((np.arange(count), ev.rank[:count], ev.time[:count]))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pkpd.errors import UnitError
 from pkpd.graph.derivative import substitute
-from pkpd.graph.nodes import MASKS, Node, make, symbol, walk
+from pkpd.graph.nodes import MASKS, Node, make, symbol, symbols_of, walk
 from pkpd.graph.printing import text
 from pkpd.units import factors, parse, spell
 from pkpd.units.names import TOLERANCE, meaning
@@ -56,7 +56,8 @@ def check(model: Any) -> None:
     ``maximum`` and the branches of ``where`` need equal units, factor included (mg/L and ug/L do not add). Functions
     and exponents need dimensionless arguments. A number (or an expression of numbers and of time divided by a number,
     as an interpolated forcing is) takes the unit of what it is added to or compared with, and is dimensionless
-    elsewhere; an expression of covariates divided by a number is dimensionless, as in ``(cov.WT / 70)``.
+    elsewhere; so is time since a parameter (``t - p.onset``) divided by a number. An expression of covariates divided
+    by a number is dimensionless, as in ``(cov.WT / 70)``.
 
     Parameters
     ----------
@@ -185,6 +186,8 @@ class _Checker:
         if node.op == "symbol":
             if node.kind == "time":
                 return None if self.time is None else _Unit(self.time, TIME)
+            if node.kind == "dose":
+                return self._dose(node)
             self._fault(f"the unit of {node.kind} '{node.name}' is not known; declare it in the model")
             return None
         args = node.args[1:] if node.op == "where" else node.args
@@ -205,6 +208,20 @@ class _Checker:
         if node.op in ("neg", "abs"):
             return known[0]
         self._fault(f"the unit of {node.op}() is not known: {self._write(node)}")
+        return None
+
+    def _dose(self, node: Node) -> _Unit | None:
+        """Return the unit of the last dose's time or amount."""
+        what, _, state = node.name.partition(">")
+        if what == "time":
+            return None if self.time is None else _Unit(self.time, MODEL)
+        units = [self.states[n] for n in ([state] if state else self.states)]
+        if any(u is None for u in units):
+            return None
+        known = [u for u in units if u is not None]
+        if all(_same(known[0], u) for u in known):
+            return _Unit(known[0], MODEL)
+        self._fault("last_dose() has no one unit, as states have several; name the dosed state: last_dose(x.depot)")
         return None
 
     def _alike(self, node: Node, args: tuple[Node, ...], units: list[_Unit]) -> _Unit | None:
@@ -228,6 +245,8 @@ class _Checker:
     def _div(self, node: Node, a: _Unit, b: _Unit) -> _Unit:
         if b.made_of == NUMBER and a.made_of in (TIME, GIVEN):
             return _Unit({}, NUMBER if a.made_of == TIME else GIVEN)
+        if b.made_of == NUMBER and self.time is not None and _same(a.vector, self.time) and _timed(node.args[0]):
+            return _Unit({}, NUMBER)
         return _Unit(_product(a.vector, b.vector, -1), max(a.made_of, b.made_of))
 
     def _pow(self, node: Node, base: _Unit, exponent: _Unit) -> _Unit | None:
@@ -272,6 +291,10 @@ class _Checker:
         return ""
 
 
+def _timed(node: Node) -> bool:
+    return any(s.kind == "time" for s in symbols_of([node]))
+
+
 def _product(a: Vector, b: Vector, sign: int) -> Vector:
     if not b:
         return a
@@ -305,22 +328,23 @@ def _dimensionless(vector: Vector) -> bool:
 
 def _linear(exponent: Node) -> dict[Node | None, float]:
     """Return an exponent as a sum of numbers times expressions; the pure number stands under None."""
-    op, args = exponent.op, exponent.args
-    if op == "const":
-        return {None: exponent.value}
-    if op == "neg":
-        return {k: -c for k, c in _linear(args[0]).items()}
-    if op in ("add", "sub"):
-        out = _linear(args[0])
-        for k, c in _linear(args[1]).items():
-            out[k] = out.get(k, 0.0) + (c if op == "add" else -c)
-        return out
-    if op == "mul" and args[0].op == "const":
-        return {k: c * args[0].value for k, c in _linear(args[1]).items()}
-    if op in ("mul", "div") and args[1].op == "const" and args[1].value != 0:
-        factor = args[1].value if op == "mul" else 1 / args[1].value
-        return {k: c * factor for k, c in _linear(args[0]).items()}
-    return {_joint(exponent, None): 1.0}
+    out: dict[Node | None, float] = {}
+    stack = [(exponent, 1.0)]
+    while stack:
+        n, c = stack.pop()
+        op, args = n.op, n.args
+        if op in ("add", "sub"):
+            stack += [(args[1], c if op == "add" else -c), (args[0], c)]
+        elif op == "neg":
+            stack.append((args[0], -c))
+        elif op == "mul" and args[0].op == "const":
+            stack.append((args[1], c * args[0].value))
+        elif op in ("mul", "div") and args[1].op == "const" and args[1].value != 0:
+            stack.append((args[0], c * args[1].value if op == "mul" else c / args[1].value))
+        else:
+            key = None if op == "const" else _joint(n, None)
+            out[key] = out.get(key, 0.0) + (c * n.value if op == "const" else c)
+    return out
 
 
 def _joint(outer: Node | None, inner: Node | None) -> Node | None:

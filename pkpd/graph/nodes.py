@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import numbers
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from pkpd.errors import ModelError
 
-__all__ = ["MASKS", "Node", "as_node", "const", "make", "symbol", "symbols_of", "walk"]
+__all__ = ["MASKS", "Node", "as_node", "clock", "const", "make", "running", "symbol", "symbols_of", "walk"]
 
 Number = int | float
 
@@ -33,7 +36,7 @@ class Node:
     value : float
         Of a constant.
     name, kind : str
-        Of a symbol; kind is ``time``, ``state``, ``theta``, ``eta``, ``kappa`` or ``covariate``.
+        Of a symbol; kind is ``time``, ``state``, ``dose``, ``theta``, ``eta``, ``kappa`` or ``covariate``.
     """
 
     __slots__ = ("__weakref__", "args", "kind", "name", "op", "value")
@@ -74,6 +77,27 @@ class Node:
     def __rpow__(self, other: Number) -> Node:
         return make("pow", as_node(other), self)
 
+    def __mod__(self, period: Node | Number) -> Node:
+        return self - as_node(period) * (self // period)
+
+    def __rmod__(self, other: Number) -> Node:
+        return as_node(other) % self
+
+    def __floordiv__(self, other: Node | Number) -> Node:
+        return make("floor", self / other)
+
+    def __rfloordiv__(self, other: Number) -> Node:
+        return make("floor", other / self)
+
+    def __divmod__(self, period: Node | Number) -> tuple[Node, Node]:
+        return self // period, self % period
+
+    def __floor__(self) -> Node:
+        return make("floor", self)
+
+    def __ceil__(self) -> Node:
+        return -make("floor", -self)
+
     def __neg__(self) -> Node:
         return make("neg", self)
 
@@ -95,10 +119,15 @@ class Node:
     def __ge__(self, other: Node | Number) -> Node:
         return make("le", as_node(other), self)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, (int, float)):
+    def __eq__(self, other: object) -> Any:
+        """Return the condition that two constants of a person are equal; outside a model's functions, identity."""
+        if self is other or not (_running.now or isinstance(other, numbers.Number)):
             return self is other
-        raise ModelError("an equation is compared with ==, which traces as no equation; write <= or >= in where(...)")
+        return _equal(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        same = self == other
+        return make("not", same) if isinstance(same, Node) else not same
 
     __hash__ = object.__hash__
 
@@ -113,8 +142,8 @@ class Node:
 
     def __bool__(self) -> NoReturn:
         raise ModelError(
-            "an equation is used as a yes/no value, as in 'if x > 0:' or 'a and b'; "
-            "write where(condition, value_if_true, value_if_false), and & | ~ between conditions"
+            "an equation is used as a yes/no value, as in 'if x > 0:', 'a and b', '0 < t < 5' or min(a, b); "
+            "write where(condition, value_if_true, value_if_false), & | ~ between conditions, minimum and maximum"
         )
 
     def __float__(self) -> NoReturn:
@@ -122,14 +151,32 @@ class Node:
             "an equation is turned into a number; use the functions of pkpd (exp, log, ...) not those of math"
         )
 
-    def __array_ufunc__(self, ufunc: Callable[..., object], method: str, *inputs: object, **_: object) -> Node:
+    def __int__(self) -> NoReturn:
+        raise ModelError("an equation is turned into a whole number; write floor(x), or floor(x + 0.5) to round")
+
+    def __round__(self, digits: int | None = None) -> NoReturn:
+        raise ModelError("an equation is rounded; write floor(x + 0.5), or floor(100 * x + 0.5) / 100 for two digits")
+
+    def __call__(self, *_: object) -> NoReturn:
+        """Refuse ``x.A(t - 2)``."""
+        name = self.name or "an equation"
+        raise ModelError(
+            f"{name}(...) asks for '{name}' at another time: delays are not supported; write the delay as a chain of "
+            "transit states (each d/dt = k * (the one before - itself), k = number / delay), or, if it is a dose that "
+            "is late, as 'tlag' in dosing; a product is written with *"
+        )
+
+    def __array_ufunc__(self, ufunc: Callable[..., object], method: str, *inputs: object, **options: object) -> Any:
         """Let ``np.exp(x)`` and ``np.float64(2) * x`` trace as well."""
-        name = getattr(ufunc, "__name__", "")
-        op = _UFUNCS.get(name)
-        if op is None or method != "__call__":
-            raise ModelError(f"numpy.{name or ufunc} cannot be traced; use the functions of pkpd")
-        args = [as_node(i) for i in inputs]
-        return make(op, *reversed(args)) if name.startswith("greater") else make(op, *args)
+        from pkpd.graph.numpycalls import ufunc as trace
+
+        return trace(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Callable[..., object], _: object, inputs: Any, options: Any) -> Any:
+        """Let ``np.where(condition, a, b)`` trace as well."""
+        from pkpd.graph.numpycalls import function as trace
+
+        return trace(function, inputs, options)
 
     def __reduce__(self) -> tuple[Callable[..., Node], tuple[Any, ...]]:
         """Travel as a flat list, since nested sums of hundreds of terms are too deep for pickle."""
@@ -152,12 +199,61 @@ class Node:
         return text(self)
 
 
-_UFUNCS = {
-    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "power": "pow",
-    "float_power": "pow", "negative": "neg", "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "sin": "sin",
-    "cos": "cos", "absolute": "abs", "floor": "floor", "minimum": "min", "maximum": "max", "less": "lt",
-    "less_equal": "le", "greater": "lt", "greater_equal": "le",
-}  # fmt: skip
+class _Running(threading.local):
+    """Whether a function of a model runs, and the time that it was given."""
+
+    now: bool = False
+    clock: Any = None
+
+
+_running = _Running()
+
+
+@contextlib.contextmanager
+def running(time: Any = None) -> Iterator[None]:
+    """Run a function of a model: ``==`` between equations is a condition, elsewhere whether they are one object.
+
+    Parameters
+    ----------
+    time : Node or float, optional
+        The function's time, where it has one.
+    """
+    before = _running.now, _running.clock
+    _running.now, _running.clock = True, time
+    try:
+        yield
+    finally:
+        _running.now, _running.clock = before
+
+
+def clock() -> Any:
+    """Return the time that the running function of a model was given, None where there is none."""
+    return _running.clock
+
+
+def _equal(a: Node, b: object) -> Node:
+    """Return the condition a == b.
+
+    Raises
+    ------
+    ModelError
+        If a time or a state is compared, which are equal at an instant only, or b is no number.
+    """
+    if isinstance(b, str):
+        raise ModelError(
+            f"an equation is compared with the text {b!r}; covariates are numbers: code the levels in the data, "
+            "as 0 and 1, and compare with the number"
+        )
+    other = as_node(b)
+    for s in symbols_of([a, other]):
+        if s.kind in ("time", "piece", "state", "dose"):
+            what = f"state '{s.name}'" if s.kind == "state" else "time"
+            raise ModelError(
+                f"{what} is compared with == or !=, but it has a value at an instant only, which no step hits; "
+                "write <= or >=, or a window: during(t, start, stop). Something given at a time is a dose"
+            )
+    return make("and", make("le", a, other), make("le", other, a))
+
 
 _TABLE: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValueDictionary()
 
@@ -277,8 +373,8 @@ def _product(a: Node, b: Node) -> Node | None:
 
 
 def _quotient(a: Node, b: Node) -> Node | None:
-    if _is(b, 1):
-        return a
+    if _is(b, 1):  # time over a number of hours is no time, over one hour as well
+        return None if any(s.kind == "time" for s in symbols_of([a])) else a
     return const(0) if _is(a, 0) and not _is(b, 0) else None
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from pkpd.graph.nodes import Node
+from pkpd.graph.nodes import Node, walk
 
 __all__ = ["latex", "latex_name", "text"]
 
@@ -19,8 +20,8 @@ def _number(value: float) -> str:
 
 def _leads_with_minus(n: Node) -> bool:
     """Tell whether the expression starts with a minus sign, as ``-a * b`` does."""
-    if n.op in ("mul", "div"):
-        return _leads_with_minus(n.args[0])
+    while n.op in ("mul", "div"):
+        n = n.args[0]
     return n.op == "neg" or (n.op == "const" and n.value < 0)
 
 
@@ -29,7 +30,7 @@ def _level(n: Node) -> int:
 
 
 class _Printer:
-    """Write a graph by recursion with the fewest brackets."""
+    """Write a graph with the fewest brackets, arguments before what is made of them."""
 
     signs: ClassVar[Mapping[str, str]]
     brackets: ClassVar[tuple[str, str]]
@@ -40,7 +41,14 @@ class _Printer:
 
     def __call__(self, n: Node) -> str:
         if n not in self.memo:
-            self.memo[n] = self._write(n)
+            order = [m for m in walk([n]) if m not in self.memo]
+            uses = Counter(a for m in order for a in dict.fromkeys(m.args))
+            for m in order:
+                self.memo[m] = self._write(m)
+                for a in dict.fromkeys(m.args):
+                    uses[a] -= 1
+                    if not uses[a]:  # long texts are not kept
+                        del self.memo[a]
         return self.memo[n]
 
     def at(self, n: Node, level: int) -> str:
@@ -52,7 +60,9 @@ class _Printer:
         if n.op == "const":
             return self.number(n.value)
         if n.op == "symbol":
-            return self.names(n)
+            return self.dose(n) if n.kind == "dose" else self.names(n)
+        if n.op == "where" and n.args[0].args[0].kind == "dose":
+            return self.since(n.args[0].args[0])
         special = getattr(self, f"_{n.op}", None)
         if special is not None:
             return special(*n.args)
@@ -61,6 +71,8 @@ class _Printer:
         return self.call(n.op, n.args)
 
     def _infix(self, op: str, a: Node, b: Node) -> str:
+        if op == "and" and a.op == b.op == "le" and a.args == b.args[::-1]:
+            return f"{self.at(a.args[0], 1)}{self.signs['eq']}{self.at(a.args[1], 1)}"
         if op in ("and", "or"):
             return f"{self.at(a, 4)}{self.signs[op]}{self.at(b, 4)}"
         if op == "add":
@@ -79,6 +91,14 @@ class _Printer:
     def number(self, value: float) -> str:
         return _number(value)
 
+    def dose(self, n: Node) -> str:
+        """Write what is known of the last dose."""
+        return dose_name(n)
+
+    def since(self, n: Node) -> str:
+        """Write the time after the last dose."""
+        return dose_name(n).replace("time_of_dose", "tad")
+
     def _neg(self, a: Node) -> str:
         return f"-{self.at(a, 3)}"
 
@@ -95,6 +115,7 @@ class _Text(_Printer):
         "pow": "**",
         "lt": " < ",
         "le": " <= ",
+        "eq": " == ",
         "and": " & ",
         "or": " | ",
     }
@@ -143,6 +164,7 @@ class _Latex(_Printer):
         "mul": " \\, ",
         "lt": " < ",
         "le": " \\le ",
+        "eq": " = ",
         "and": " \\wedge ",
         "or": " \\vee ",
     }
@@ -151,6 +173,16 @@ class _Latex(_Printer):
     def number(self, value: float) -> str:
         mantissa, _, exponent = _number(value).partition("e")
         return f"{mantissa} \\cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+
+    def dose(self, n: Node) -> str:
+        return self._indexed("\\mathrm{dose}" if n.name.startswith("amount") else "t_\\mathrm{dose}", n)
+
+    def since(self, n: Node) -> str:
+        return self._indexed("\\mathrm{tad}", n)
+
+    def _indexed(self, what: str, n: Node) -> str:
+        where = n.name.partition(">")[2]
+        return f"{what}_{{{latex_name(where)}}}" if where else what
 
     def _mul(self, a: Node, b: Node) -> str:
         dot = " \\cdot " if b.op == "const" or (b.op in ("mul", "pow") and b.args[0].op == "const") else " \\, "
@@ -182,6 +214,12 @@ class _Latex(_Printer):
             op, f"\\{op}" if op in ("tanh", "sin", "cos", "min", "max") else f"\\mathrm{{{op}}}"
         )
         return f"{name}\\left({', '.join(self(a) for a in args)}\\right)"
+
+
+def dose_name(n: Node) -> str:
+    """Return how a symbol of the last dose is written: ``last_dose(depot)``, ``time_of_dose()``."""
+    what, _, where = n.name.partition(">")
+    return f"{'last_dose' if what == 'amount' else 'time_of_dose'}({where})"
 
 
 def _plain_name(n: Node) -> str:

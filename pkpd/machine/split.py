@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from pkpd.graph.derivative import depends_on, derivative, substitute
 from pkpd.graph.nodes import MASKS, Node, const, make, symbol, walk
 
-__all__ = ["Slots", "is_dynamic", "rearrange", "switch_times"]
+__all__ = ["PIECE", "TIME", "Kink", "Slots", "is_dynamic", "rearrange", "switches"]
 
 TIME = symbol("t", "time")
+#: a time between two stops of the solvers: what conditions on time alone say there, they say all the way
+PIECE = symbol("t", "piece")
+KINKS = frozenset({"lt", "le", "min", "max", "abs", "floor"})
+ZERO = const(0)
 
 
 def is_dynamic(n: Node) -> bool:
-    """Tell whether a symbol changes while the solver steps."""
-    return n.kind in ("time", "state")
+    """Tell whether a symbol changes while the solver steps or stops."""
+    return n.kind in ("time", "piece", "state", "dose")
 
 
 @dataclass
@@ -49,17 +53,20 @@ class Slots:
                 self.place(n)
 
 
-def _factors(
-    n: Node, dynamic: dict[Node, bool], uses: dict[Node, int], top: bool
-) -> tuple[list[Node], list[Node], int]:
+def _factors(product: Node, dynamic: dict[Node, bool], uses: dict[Node, int]) -> tuple[list[Node], list[Node], int]:
     """Return numerator factors, denominator factors and sign of a product."""
-    if n.op in ("mul", "div", "neg") and dynamic[n] and (top or uses[n] <= 1):
-        above, below, sign = _factors(n.args[0], dynamic, uses, False)
-        if n.op == "neg":
-            return above, below, -sign
-        a2, b2, s2 = _factors(n.args[1], dynamic, uses, False)
-        return (above + b2, below + a2, sign * s2) if n.op == "div" else (above + a2, below + b2, sign * s2)
-    return [n], [], 1
+    sides: tuple[list[Node], list[Node]] = ([], [])
+    sign, stack = 1, [(product, 0)]
+    while stack:
+        n, below = stack.pop()
+        if n.op not in ("mul", "div", "neg") or not dynamic[n] or (n is not product and uses[n] > 1):
+            sides[below].append(n)
+        elif n.op == "neg":
+            sign = -sign
+            stack.append((n.args[0], below))
+        else:
+            stack += [(n.args[1], 1 - below if n.op == "div" else below), (n.args[0], below)]
+    return *sides, sign
 
 
 def _product(factors: Sequence[Node]) -> Node:
@@ -72,19 +79,25 @@ def _product(factors: Sequence[Node]) -> Node:
 def rearrange(roots: Sequence[Node]) -> list[Node]:
     """Regroup products so that all constant factors form one, and a division by a constant becomes a product.
 
-    Changes results by rounding alone.
+    Changes results by rounding alone; conditions on time and floors of it stay as they are written, since rounding
+    would move them past the very times at which they switch (49 * (1 / 49) < 1).
     """
     dynamic = depends_on(roots, is_dynamic)
+    with_state = depends_on(roots, lambda s: s.kind == "state")
     uses: dict[Node, int] = {}
     for n in walk(roots):
         for a in n.args:
             uses[a] = uses.get(a, 0) + 1
+    products = {n for n in walk(roots) if n.op in ("mul", "div", "neg") and dynamic[n]}
+    absorbed = {a for n in products for a in n.args if a in products and uses[a] <= 1}.difference(roots)
     new: dict[Node, Node] = {}
     for n in walk(roots):
-        if not n.args or not dynamic[n]:
+        if n in absorbed:
+            continue
+        if not n.args or not dynamic[n] or (n.op in ("lt", "le", "floor") and not with_state[n]):
             new[n] = n
-        elif n.op in ("mul", "div", "neg"):
-            above, below, sign = _factors(n, dynamic, uses, True)
+        elif n in products:
+            above, below, sign = _factors(n, dynamic, uses)
             fixed = make(
                 "div", _product([f for f in above if not dynamic[f]]), _product([f for f in below if not dynamic[f]])
             )
@@ -106,31 +119,111 @@ def rearrange(roots: Sequence[Node]) -> list[Node]:
     return [new[r] for r in roots]
 
 
-def switch_times(roots: Sequence[Node]) -> tuple[list[Node], list[Node]]:
-    """Find the times at which conditions on time alone switch.
+@dataclass(frozen=True)
+class Kink:
+    """A condition on time alone, or the floor of an expression of time: the equations change where its gap passes zero.
+
+    Attributes
+    ----------
+    source : Node
+        As written in the model.
+    gap, slope : Node
+        A smooth function of time in each piece between the times of the kinks below it, and its derivative by time;
+        conditions within are those that hold at ``PIECE``.
+    whole : bool
+        Whether the equations change where the gap passes any whole number.
+    when : Node or None
+        The one time at which the gap is zero, where the gap is linear in time and constant between events otherwise.
+    below : frozenset of int
+        Numbers of the kinks that the gap depends on.
+    """
+
+    source: Node
+    gap: Node
+    slope: Node
+    whole: bool
+    when: Node | None
+    below: frozenset[int]
+
+
+class _Switches:
+    """Walks through equations and keeps what it finds; ``moving`` and ``held`` are nodes at TIME and at PIECE."""
+
+    def __init__(self, roots: Sequence[Node]) -> None:
+        self.timed = depends_on(roots, lambda s: s.kind == "time")
+        self.stated = depends_on(roots, lambda s: s.kind == "state")
+        self.kinks: list[Kink] = []
+        self.number: dict[tuple[Node, bool], int] = {}
+        self.moving: dict[Node, Node] = {}
+        self.held: dict[Node, Node] = {}
+        self.under: dict[Node, frozenset[int]] = {}
+        nothing: frozenset[int] = frozenset()
+        for n in walk(roots):
+            alone = self.timed[n] and not self.stated[n]
+            self.under[n] = nothing.union(*(self.under[a] for a in n.args)) if alone else nothing
+            self.moving[n] = _again(n, self.moving)
+            if alone:
+                self.held[n] = PIECE if n is TIME else _again(n, {a: self.held.get(a, a) for a in n.args})
+                if n.op in KINKS:
+                    self._enter(n)
+
+    def _enter(self, n: Node) -> None:
+        """Note the kink of a node and write the node with the condition held in each piece."""
+        sides = [self.moving[a] for a in n.args]
+        gap = sides[0] - sides[1] if len(sides) == 2 else sides[0]
+        timed = depends_on([gap], lambda s: s.kind == "time")
+        if not timed[gap]:  # changes at the kinks below it only
+            return
+        k = self._number(n, gap)
+        self.under[n] = self.under[n] | {k}
+        if n.op == "floor":
+            self.moving[n] = self.held[n]
+            return
+        negative = self._negative(self.kinks[k], "le" if n.op == "le" else "lt")
+        if n.op in ("lt", "le"):
+            self.moving[n] = self.held[n] = negative
+            return
+        for at in (self.moving, self.held):
+            a, b = (at.get(n.args[0], n.args[0]), at.get(n.args[-1], n.args[-1]))
+            pair = (a, b) if n.op == "min" else (b, a) if n.op == "max" else (make("neg", a), a)
+            at[n] = make("where", negative, *pair)
+
+    def _number(self, n: Node, gap: Node) -> int:
+        whole = n.op == "floor"
+        if (gap, whole) not in self.number:
+            self.number[gap, whole] = len(self.kinks)
+            slope = derivative([gap], TIME)[0]
+            start = substitute([gap], {TIME: ZERO})[0]
+            moves = depends_on([slope, start], is_dynamic)
+            when = None
+            if not (whole or moves[slope] or moves[start] or slope is ZERO):
+                when = start if slope is const(-1) else make("div", make("neg", start), slope)
+            self.kinks.append(Kink(n, gap, slope, whole, when, self.under[n]))
+        return self.number[gap, whole]
+
+    @staticmethod
+    def _negative(kink: Kink, op: str) -> Node:
+        """Return the condition that the gap is below zero in this piece, or not above it (``le``)."""
+        if kink.when is not None and kink.slope.op == "const":
+            before = make("lt", PIECE, kink.when)
+            return before if kink.slope.value > 0 else make("not", before)
+        return make(op, substitute([kink.gap], {TIME: PIECE})[0], ZERO)
+
+
+def _again(n: Node, new: dict[Node, Node]) -> Node:
+    """Return a node with other arguments."""
+    return n if all(new[a] is a for a in n.args) else make(n.op, *(new[a] for a in n.args))
+
+
+def switches(roots: Sequence[Node]) -> tuple[list[Node], list[Kink]]:
+    """Find what changes at certain times: conditions on time alone, and floor, smallest, largest and magnitude of time.
 
     Returns
     -------
     roots : list of Node
-        With each such condition written as ``t < s``, so that the new piece begins exactly at s.
-    times : list of Node
-        The switch times s, constant between events.
+        With each such condition judged at ``PIECE``, so that rounding near a switch cannot move it.
+    kinks : list of Kink
+        Each after those that it depends on.
     """
-    dynamic = depends_on(roots, is_dynamic)
-    with_state = depends_on(roots, lambda s: s.kind == "state")
-    times: dict[Node, None] = {}
-    replace: dict[Node, Node] = {}
-    for n in walk(roots):
-        if n.op not in ("lt", "le", "min", "max") or not dynamic[n] or with_state[n]:
-            continue
-        a, b = n.args
-        slope = derivative([a - b], TIME)[0]
-        if depends_on([slope], is_dynamic)[slope]:
-            continue
-        at_zero = substitute([a - b], {TIME: const(0)})[0]
-        when = at_zero if slope is const(-1) else make("div", make("neg", at_zero), slope)
-        times[when] = None
-        if n.op in ("lt", "le") and slope.op == "const":
-            before = make("lt", TIME, when)
-            replace[n] = before if slope.value > 0 else make("not", before)
-    return substitute(roots, replace), list(times)
+    found = _Switches(roots)
+    return [found.moving[r] for r in roots], found.kinks

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import MASKS, Node
+from pkpd.graph.nodes import MASKS, Node, running
 from pkpd.model.names import listed, unknown
 from pkpd.model.namespace import MissingName
 
@@ -66,7 +66,8 @@ class Routine:
                 signature.bind(*arguments[:takes])
             except TypeError:
                 continue
-            return cls(model, role, function, takes)
+            if takes < len(arguments) or _wants(signature, arguments):
+                return cls(model, role, function, takes)
         name = getattr(function, "__name__", role)
         raise ModelError(f"model '{model}': {role} must be written {forms}, got {name}{signature}")
 
@@ -85,7 +86,8 @@ class Routine:
             In place of every exception of the function, with its name and line.
         """
         try:
-            result = self.function(*arguments[: self.takes])
+            with running(arguments[0] if ROLES[self.role][0] == "t" else None):
+                result = self.function(*arguments[: self.takes])
         except MissingName as error:
             raise ModelError(f"{error} (in {self.who.partition(', ')[2]}{self._line(error.__traceback__)})") from error
         except ModelError as error:
@@ -123,6 +125,14 @@ class Routine:
     def scalars(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values after checking that each is one number or equation."""
         return {name: scalar(value, f"{self.who}, '{name}'") for name, value in values.items()}
+
+
+def _wants(signature: inspect.Signature, arguments: Sequence[str]) -> bool:
+    """Tell whether a function that can take the last argument is meant to: not where it has a default of its own."""
+    positional = [q for q in signature.parameters.values() if q.kind is not inspect.Parameter.KEYWORD_ONLY]
+    last = positional[min(len(arguments), len(positional)) - 1]
+    own = last.default is not inspect.Parameter.empty
+    return last.name == arguments[-1] or not own
 
 
 def scalar(value: Any, who: str) -> Any:

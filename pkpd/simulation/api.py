@@ -32,7 +32,7 @@ from pkpd.simulation.arguments import (
 from pkpd.simulation.corners import corners_from
 from pkpd.simulation.covariates import in_order, table_notes
 from pkpd.simulation.doses import records_of
-from pkpd.simulation.failures import Failures, dose_fault, judge_outputs
+from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
@@ -41,6 +41,7 @@ from pkpd.simulation.source import Source, model_from
 from pkpd.solve.block import Fault, Result, Settings, Target
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import solve_block
+from pkpd.solve.timeline import MANY_SWITCHES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -342,7 +343,8 @@ def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | 
     try:
         result = solve_block(job.kernel, block, inputs, job.settings, target)
     except Fault as fault:
-        raise dose_fault(job.model, job.kernel, fault, block, inputs, who(fault.args[1])) from None
+        told = condition_fault if fault.args[0] == MANY_SWITCHES else dose_fault
+        raise told(job.model, job.kernel, fault, block, inputs, who(fault.args[1])) from None
     judge_outputs(block, result)
     return result
 

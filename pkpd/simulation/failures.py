@@ -18,13 +18,14 @@ from pkpd.model import run
 from pkpd.model.numeric import individual_value
 from pkpd.solve.block import Block, Fault, Result
 from pkpd.solve.status import Status
+from pkpd.solve.switches import MOST_SWITCHES
 from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.solve.kernel import Kernel
 
-__all__ = ["Failures", "SolverWarning", "dose_fault", "judge_outputs"]
+__all__ = ["Failures", "SolverWarning", "condition_fault", "dose_fault", "judge_outputs"]
 
 _FAULTS = {
     BAD_F: ("F", "bioavailability F must be a finite number >= 0"),
@@ -185,6 +186,20 @@ def describe(values: Mapping[str, float]) -> str:
         items.sort(key=lambda item: bool(item[1] > 0.0 and math.isfinite(item[1])))
     text = ", ".join(f"{n}={v:.4g}" for n, v in items[:SHOWN])
     return text + (", ..." if len(items) > SHOWN else "")
+
+
+def condition_fault(
+    model: Model, kernel: Kernel, fault: Fault, block: Block, inputs: np.ndarray, who: str
+) -> SolverError:
+    """Return the error for a condition on time that switches too often to be followed."""
+    _, i, k = fault.args
+    column = inputs[:, block.column[i]]
+    return SolverError(
+        f"model '{model.name}', {who}: the condition or whole number in {kernel.kinks[k].source!r} changes more "
+        f"than {MOST_SWITCHES:,} times, or cannot be told from its limit, before the last observation; write it with "
+        "during(t, start, stop, every=...) or mod(t, period), or observe a shorter time "
+        f"({values_of(model, kernel, column, float(block.origin[i]))})"
+    )
 
 
 def dose_fault(model: Model, kernel: Kernel, fault: Fault, block: Block, inputs: np.ndarray, who: str) -> RegimenError:

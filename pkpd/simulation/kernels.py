@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import ModelError, nearest
-from pkpd.graph.nodes import Node, symbol
+from pkpd.graph.functions import NEVER
+from pkpd.graph.nodes import Node, const, symbol, symbols_of
 from pkpd.model.names import TAKEN
 from pkpd.solve.kernel import Equations, Kernel
 
@@ -66,16 +67,18 @@ def equations_for(model: Model, chosen: Sequence[Quantity]) -> Equations:
     """Return the equations of a model with some outputs, as the solver takes them."""
     trace = model.trace
     covariates = [symbol(n, "covariate") for n in trace.covariates]
+    moving = [*trace.derivatives, *(q.node for q in chosen)]
+    doses = sorted((s for s in symbols_of(moving) if s.kind == "dose"), key=lambda s: s.name)
     return Equations(
-        states=tuple(symbol(n, "state") for n in trace.states),
+        states=(*(symbol(n, "state") for n in trace.states), *doses),
         inputs=(
             *(symbol(n, "theta") for n in trace.thetas),
             *(symbol(n, "eta") for n in trace.etas),
             *(symbol(n, "kappa") for n in trace.kappas),
             *covariates,
         ),
-        derivatives=trace.derivatives,
-        initial=trace.initial,
+        derivatives=(*trace.derivatives, *(const(0) for _ in doses)),
+        initial=(*trace.initial, *(const(NEVER if s.name.startswith("time") else 0.0) for s in doses)),
         outputs=tuple(q.node for q in chosen),
         dosing=trace.dosing,
         sloping=frozenset(s for s in covariates if model.covariates[s.name].carry == "linear"),

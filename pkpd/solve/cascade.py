@@ -72,9 +72,9 @@ from pkpd.solve.sets import (
     make,
     supply,
 )
-from pkpd.solve.shadows import AT_START, DURING, add_shadows
+from pkpd.solve.shadows import AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, add_shadows
 from pkpd.solve.timeline import BOLUS, RATE, REPLACE, ROW, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
-from pkpd.solve.walk import change, leave_blank, leave_cycle, record, start, turn
+from pkpd.solve.walk import change, leave_blank, leave_cycle, record, set_marks, start, turn
 
 __all__ = ["solve_cascade"]
 
@@ -210,7 +210,7 @@ def _period(ss, row, kind, pace):
 
 
 @compiled
-def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
+def _cycle(address, at, sets, me, ss, row, cycle_stops, marks, kind, state, value, b, r):
     """Carry the subject through the dosing cycle that ends at its present time; return a status code."""
     period, on, off, ongoing = ss[row, 0], ss[row, 1], ss[row, 2], ss[row, 3]
     end = me.clock[TIME]
@@ -224,16 +224,26 @@ def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
         r[i] = 0.0
     r[state] = ongoing * value
     add_shadows(r, ss, row, DURING, ongoing)
-    code = 0
+    if kind != SS_CONSTANT:
+        set_marks(marks, me.x, state, begin + on - period, ss[row, SS_AMOUNT])
+    code, s = 0, int(ss[row, SS_FIRST_STOP])
     for stage in range(3):
         _set_constants(at, b, r, me.c, me.count)
         _begin_stretch(state, me.clock, me.pace, me.usual)
         me.count[SHORT] = min(me.count[SHORT], 0)
-        code = _carry_on(
-            address, at, sets, me, begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end
-        )
+        target = begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end
+        while code == 0 and s < ss[row, SS_LAST_STOP] and cycle_stops[s] < target:
+            if cycle_stops[s] > me.clock[TIME]:
+                code = _carry_on(address, at, sets, me, cycle_stops[s])
+                _begin_stretch(b.size, me.clock, me.pace, me.usual)
+                me.count[SHORT] = min(me.count[SHORT], 0)
+            s += 1
+        if code == 0:
+            code = _carry_on(address, at, sets, me, target)
         if code or stage == 2:
             break
+        if (kind == SS_INFUSION and (stage == 0) == (on <= off)) or (kind == SS_BOLUS and stage == 0):
+            set_marks(marks, me.x, state, begin + on, ss[row, SS_AMOUNT])
         if kind == SS_INFUSION:
             turn(me.x, r, ss, row, state, value, (stage == 0) == (on <= off))
         elif kind == SS_BOLUS and stage == 0:
@@ -244,7 +254,7 @@ def _cycle(address, at, sets, me, ss, row, kind, state, value, b, r):
 
 
 @compiled
-def _settle(address, at, sets, me, A, b, r, base, ss, row, kind, state, value, accumulates, lin):
+def _settle(address, at, sets, me, A, b, r, base, ss, row, cycle_stops, marks, kind, state, value, accumulates, lin):
     """Write to me.x the steady state at the end of a dosing cycle; return a status code."""
     n = b.size
     M, y, c, lengths, used, E, G, work, skip, fed, level, rest = lin
@@ -264,7 +274,7 @@ def _settle(address, at, sets, me, A, b, r, base, ss, row, kind, state, value, a
     for repeat in range(2):
         for i in range(n):
             me.x[i] = level[i] + rest[i]
-        code = _cycle(address, at, sets, me, ss, row, kind, state, value, b, r)
+        code = _cycle(address, at, sets, me, ss, row, cycle_stops, marks, kind, state, value, b, r)
         if code:
             return code
         q = find(A, period, period, lengths, used, E, G, work)
@@ -292,7 +302,7 @@ def _settle(address, at, sets, me, A, b, r, base, ss, row, kind, state, value, a
 def solve_cascade(
     address, at, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind,
     ev_state, ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of,
-    place_first, rtol, atol, budget, h_max, free, proper, status, when, steps,
+    place_first, cycle_stops, marks, rtol, atol, budget, h_max, free, proper, status, when, steps,
 ):  # fmt: skip
     """Solve subjects of a cascade; arguments as for :func:`pkpd.solve.loop.solve_lanes`.
 
@@ -378,9 +388,11 @@ def solve_cascade(
             elif kind >= SS_FIRST:
                 for i in range(n):
                     base[i] = P[initial_places[i], column]
+                row = ev_row[e]
                 code = _settle(
-                    address, at, sets, me, A, b, r, base, ss, ev_row[e], kind, state, value, accumulates, lin
-                )
+                    address, at, sets, me, A, b, r, base, ss, row, cycle_stops, marks, kind, state, value, accumulates,
+                    lin,
+                )  # fmt: skip
                 if code:
                     break
                 leave_cycle(kind, False, state, value, ss, ev_row[e], accumulates, base, kept, kept_r, x, r)

@@ -1,26 +1,44 @@
-"""The events of a block of subjects."""
+"""The events of a block of subjects: what their records become, and the times at which conditions on time switch."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pkpd.machine.jit import entry
+from pkpd.graph.functions import NEVER
+from pkpd.machine.jit import compiled, entry
 from pkpd.solve.block import Block, Fault
 from pkpd.solve.kernel import Kernel
-from pkpd.solve.shadows import SS_COLUMNS
-from pkpd.solve.timeline import Events, count_events, expand_events, observation_order
+from pkpd.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD
+from pkpd.solve.switches import switch_times
+from pkpd.solve.timeline import (
+    ADDITIONAL,
+    BOLUS,
+    MANY_SWITCHES,
+    RATE,
+    REPLACE,
+    RESET,
+    ROW,
+    SS_ADD,
+    SS_CONSTANT,
+    SS_FIRST,
+    STOP,
+    Events,
+    count_events,
+    expand_events,
+    observation_order,
+)
 
 __all__ = ["timeline"]
 
 
 @entry
-def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_column, P, places, n_switch, shadows):
+def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_column, P, places, shadows):
     m = column.size
     sizes = np.zeros((2, m), np.int64)
     for i in range(m):
         events, steady, fault, k = count_events(
             rec, rec_first[i], rec_last[i], column[i], rec_column, seg_first[i], seg_first[i + 1], seg_time, seg_column,
-            P, places, n_switch, shadows,
+            P, places, shadows,
         )  # fmt: skip
         if fault:
             return sizes, fault, i, k
@@ -30,8 +48,7 @@ def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, se
 
 @entry
 def _expand(
-    ev, ss, column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places,
-    switch_places, shadows, obs_time, obs_first, obs_last, obs_rank, order,
+    ev, ss, column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, shadows,
 ):  # fmt: skip
     m = column.size
     ends = np.zeros(m + 1, np.int64)
@@ -39,36 +56,224 @@ def _expand(
     for i in range(m):
         ends[i + 1], q = expand_events(
             ev, ends[i], ss, q, rec, rec_first[i], rec_last[i], column[i], rec_column, seg_first[i], seg_first[i + 1],
-            seg_time, seg_rank, seg_column, P, places, switch_places, shadows,
+            seg_time, seg_rank, seg_column, P, places, shadows,
         )  # fmt: skip
-        if order.size:
-            first, last = obs_first[i], obs_last[i]
-            observation_order(ev.time, ev.rank, ends[i], ends[i + 1], obs_time, obs_rank, first, last, order)
     return ends
 
 
-def timeline(kernel: Kernel, block: Block, P: np.ndarray) -> tuple[np.ndarray, Events, np.ndarray, np.ndarray]:
-    """Return the ends of each subject's events, the events, the steady states and the order of observations.
+@entry
+def _order(ev_time, ev_rank, ends, obs_time, obs_rank, obs_first, obs_last, order):
+    for i in range(ends.size - 1):
+        observation_order(ev_time, ev_rank, ends[i], ends[i + 1], obs_time, obs_rank, obs_first[i], obs_last[i], order)
+
+
+@compiled
+def _append(times, m, more):
+    """Write more numbers behind the first m of an array; return it, longer where need be, and the new m."""
+    if m + more.size > times.size:
+        longer = np.empty(2 * (m + more.size))
+        longer[:m] = times[:m]
+        times = longer
+    times[m : m + more.size] = more
+    return times, m + more.size
+
+
+@compiled
+def _between(switches, P, column, doses, common, known, start, end):
+    """Return the switch times strictly between start and end, out of those that all subjects share where possible."""
+    if known[0] <= start and end <= known[1]:
+        first = np.searchsorted(common, start, side="right")
+        return common[first : max(first, np.searchsorted(common, end))], -1
+    return switch_times(switches, P, column, doses, start, end)
+
+
+@entry
+def _mark(ev, ends, ss, amounts, marks, out):
+    """Write the events and, behind each dose, what it sets; return the ends."""
+    m = ends.size - 1
+    out_ends, n = np.zeros(m + 1, np.int64), 0
+    for i in range(m):
+        for e in range(ends[i], ends[i + 1]):
+            kind, row, time = ev.kind[e], ev.row[e], ev.time[e]
+            n = _copy(ev, e, out, n)
+            amount = -1.0
+            if kind in (BOLUS, RATE) and row >= 0:
+                amount = amounts[row]
+            elif _cyclic(kind):
+                time += ss[row, SS_ON] - ss[row, SS_PERIOD]
+                amount = ss[row, SS_AMOUNT]
+            for h in range(marks.shape[0]):
+                if amount >= 0.0 and (marks[h, 1] < 0 or marks[h, 1] == ev.state[e]):
+                    out.time[n], out.rank[n], out.kind[n], out.row[n] = ev.time[e], ev.rank[e], REPLACE, -1
+                    out.state[n], out.value[n] = marks[h, 0], amount if marks[h, 2] else time
+                    n += 1
+        out_ends[i + 1] = n
+    return out_ends
+
+
+@compiled
+def _copy(ev, e, out, n):
+    out.time[n], out.rank[n], out.kind[n] = ev.time[e], ev.rank[e], ev.kind[e]
+    out.state[n], out.value[n], out.row[n] = ev.state[e], ev.value[e], ev.row[e]
+    return n + 1
+
+
+@compiled
+def _cyclic(kind):
+    """Tell whether an event is a steady state with dosing cycles."""
+    return kind >= SS_FIRST and (kind - SS_CONSTANT) % SS_ADD != 0
+
+
+@compiled
+def _forget(marks, doses):
+    """Set what doses set to what holds before the first one."""
+    for h in range(marks.shape[0]):
+        doses[h] = 0.0 if marks[h, 2] else NEVER
+
+
+@compiled
+def _sets(marks, state):
+    """Return which of the values that doses set is kept in a state, -1 if none."""
+    for h in range(marks.shape[0]):
+        if marks[h, 0] == state:
+            return h
+    return -1
+
+
+@compiled
+def _in_cycle(switches, P, column, marks, common, known, ss, row, state, time):
+    """Return the switch times within the cycle of a steady state that ends at a time."""
+    begin = time - ss[row, SS_PERIOD]
+    doses = np.empty(marks.shape[0])
+    if not switches.dosed:
+        return _between(switches, P, column, doses, common, known, begin, time)
+    _forget(marks, doses)
+    given = begin + ss[row, SS_ON]
+    found, n = np.empty(16), 0
+    for after in range(2):
+        for h in range(marks.shape[0]):
+            if marks[h, 1] < 0 or marks[h, 1] == state:
+                doses[h] = ss[row, SS_AMOUNT] if marks[h, 2] else given if after else given - ss[row, SS_PERIOD]
+        start, end = (given, time) if after else (begin, given)
+        part, fault = _between(switches, P, column, doses, common, known, start, end)
+        if fault >= 0:
+            return part, fault
+        found, n = _append(found, n, part)
+    return found[:n], -1
+
+
+@entry
+def _switch(switches, P, column, origin, ends, ev, ss, marks, obs_first, obs_last, obs_time):
+    """Return the switch times of all subjects and the ends of each one's, those within the cycles of steady states,
+    and the subject and condition at fault.
+    """  # noqa: D205
+    m = column.size
+    stops, cycles = np.empty(16), np.empty(16)
+    stop_ends, q = np.zeros(m + 1, np.int64), 0
+    doses = np.empty(marks.shape[0])
+    known, common = np.array([np.inf, -np.inf]), np.empty(0)
+    if m and not switches.personal:
+        known[0] = np.min(origin)
+        for i in range(m):
+            if obs_last[i] > obs_first[i]:
+                known[1] = max(known[1], obs_time[obs_last[i] - 1])
+        common, fault = switch_times(switches, P, 0, doses, known[0], known[1])
+        if fault >= 0:
+            return stops, stop_ends, cycles, 0, fault
+    for i in range(m):
+        n, at, start = stop_ends[i], column[i], origin[i]
+        last = obs_time[obs_last[i] - 1] if obs_last[i] > obs_first[i] else start
+        _forget(marks, doses)
+        for e in range(ends[i], ends[i + 1] + 1):
+            ending = e == ends[i + 1]
+            time = last if ending else min(ev.time[e], last)
+            kind = STOP if ending else ev.kind[e]
+            mark = _sets(marks, ev.state[e]) if kind == REPLACE else -1
+            if ending or kind == ROW or (switches.dosed and (kind == RESET or mark >= 0)):
+                found, fault = _between(switches, P, at, doses, common, known, start, time)
+                if fault >= 0:
+                    return stops, stop_ends, cycles, i, fault
+                stops, n = _append(stops, n, found)
+                start = max(start, time)
+                if kind == ROW:
+                    at = ev.row[e]
+                elif kind == RESET:
+                    _forget(marks, doses)
+                elif mark >= 0:
+                    doses[mark] = ev.value[e]
+            elif _cyclic(kind) and ev.time[e] <= last:
+                row = ev.row[e]
+                found, fault = _in_cycle(switches, P, at, marks, common, known, ss, row, ev.state[e], ev.time[e])
+                if fault >= 0:
+                    return stops, stop_ends, cycles, i, fault
+                ss[row, SS_FIRST_STOP] = q
+                cycles, q = _append(cycles, q, found)
+                ss[row, SS_LAST_STOP] = q
+        stop_ends[i + 1] = n
+    return stops[: stop_ends[m]], stop_ends, cycles[:q], -1, -1
+
+
+@entry
+def _merge(ev, ends, stops, stop_ends, out):
+    """Write events and stops in order of time, without stops at times that have an event; return the ends."""
+    m = ends.size - 1
+    out_ends, n = np.zeros(m + 1, np.int64), 0
+    for i in range(m):
+        s = stop_ends[i]
+        for e in range(ends[i], ends[i + 1] + 1):
+            time = ev.time[e] if e < ends[i + 1] else np.inf
+            while s < stop_ends[i + 1] and stops[s] <= time:
+                if stops[s] < time:
+                    out.time[n], out.rank[n], out.kind[n] = stops[s], ADDITIONAL, STOP
+                    out.state[n], out.value[n], out.row[n] = -1, 0.0, -1
+                    n += 1
+                s += 1
+            if e < ends[i + 1]:
+                n = _copy(ev, e, out, n)
+        out_ends[i + 1] = n
+    return out_ends
+
+
+def _room(size: int) -> Events:
+    return Events(*(np.empty(size, np.int64 if f in ("kind", "state", "row") else np.float64) for f in Events._fields))
+
+
+def timeline(
+    kernel: Kernel, block: Block, P: np.ndarray
+) -> tuple[np.ndarray, Events, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the ends of each subject's events, the events, the steady states, their stops, the order of observations.
 
     Raises
     ------
     Fault
-        If a dose has an impossible bioavailability, lag, rate or duration.
+        If a dose has an impossible bioavailability, lag, rate or duration, or a condition on time switches too often.
     """
     b, k = block, kernel
     sizes, fault, subject, record = _count(
         b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_column,
-        P, k.dosing_places, k.switch_places.size, k.shadow_places,
+        P, k.dosing_places, k.shadow_places,
     )  # fmt: skip
     if fault:
         raise Fault(fault, subject, record)
-    total = int(sizes[0].sum())
-    ev = Events(*(np.empty(total, np.int64 if f in ("kind", "state", "row") else np.float64) for f in Events._fields))
-    ss = np.empty((int(sizes[1].sum()), SS_COLUMNS + (3 * k.n if k.shadow_places.partials.size else 0)))
-    order = np.zeros(b.obs_time.size if b.obs_rank.size else 0, np.int64)
+    ev = _room(int(sizes[0].sum()))
+    ss = np.zeros((int(sizes[1].sum()), SS_COLUMNS + (3 * k.n if k.shadow_places.partials.size else 0)))
     ends = _expand(
         ev, ss, b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_rank,
-        b.seg_column, P, k.dosing_places, k.switch_places, k.shadow_places, b.obs_time, b.obs_first, b.obs_last,
-        b.obs_rank, order,
+        b.seg_column, P, k.dosing_places, k.shadow_places,
     )  # fmt: skip
-    return ends, ev, ss, order
+    cycle_stops = np.empty(0)
+    if k.marks.size:
+        marked = _room(int(ends[-1]) * (1 + len(k.marks)))
+        ev, ends = marked, _mark(ev, ends, ss, b.records.amt, k.marks, marked)
+    if k.kinks:
+        stops, stop_ends, cycle_stops, subject, kink = _switch(
+            k.switches, P, b.column, b.origin, ends, ev, ss, k.marks, b.obs_first, b.obs_last, b.obs_time
+        )
+        if subject >= 0:
+            raise Fault(MANY_SWITCHES, subject, kink)
+        merged = _room(int(ends[-1]) + stops.size)
+        ev, ends = merged, _merge(ev, ends, stops, stop_ends, merged)
+    order = np.zeros(b.obs_time.size if b.obs_rank.size else 0, np.int64)
+    if order.size:
+        _order(ev.time, ev.rank, ends, b.obs_time, b.obs_rank, b.obs_first, b.obs_last, order)
+    return ends, ev, ss, cycle_stops, order

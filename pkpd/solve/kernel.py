@@ -16,7 +16,7 @@ from pkpd.graph.fingerprint import fingerprint
 from pkpd.graph.nodes import Node, const, symbol
 from pkpd.machine.emitter import F64, Emitter, Frame
 from pkpd.machine.sources import digest
-from pkpd.machine.split import TIME, Slots, is_dynamic, rearrange, switch_times
+from pkpd.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
 from pkpd.machine.target import MachineCode, compile_ir, lanes
 from pkpd.solve.chain import emit_chain, lay_out_chain
 from pkpd.solve.explicit import emit_explicit, rows_of_stages
@@ -25,6 +25,7 @@ from pkpd.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
 from pkpd.solve.sets import Pattern, pattern_of
 from pkpd.solve.shadows import Shadows, place_shadows
 from pkpd.solve.structure import Structure, analyse, analyse_chain
+from pkpd.solve.switches import place_switches
 from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 
 __all__ = ["METHODS", "Equations", "Kernel", "Method"]
@@ -106,16 +107,19 @@ class Kernel:
     inputs : tuple of Node
         Rows of the array that ``prepare`` reads.
     n_places, n_hot : int
-        Rows of the array P that ``prepare`` writes; the solver copies the first n_hot of them.
+        Rows of the array P that ``prepare`` writes; the solver copies the first n_hot of them, and puts behind them the
+        time at which conditions on time are judged.
     initial_places : int array, (n,)
     dosing_places : int array, (n, 4)
         Places of F, tlag, rate and duration of each state, -1 where the model declares none.
     shadow_places : ShadowPlaces
         Places of what moves the shadow states.
-    switch_places : int array
-        Places of times at which the equations change, to be hit exactly.
+    kinks : list of Kink
+        Conditions on time alone; ``switches`` is what the solvers need to find when they switch, to stop there.
     accumulates : bool array, (n,)
-        States on which nothing depends; they never reach a steady state.
+        States on which nothing depends, and ``marks``; they never reach a steady state.
+    marks : int array, (marks, 3)
+        States that keep time or amount of the last dose, see ``pkpd.graph.functions.tad``.
     linear : bool
         Whether all derivatives are linear in the states with coefficients constant between events.
     structure : Structure or None
@@ -137,7 +141,7 @@ class Kernel:
         along = {c: c + s * (TIME - o) for c in equations.sloping for s, o in [slope_inputs(c)]}
         self.inputs = equations.inputs + tuple(s for c in equations.inputs if c in along for s in slope_inputs(c))
         moving = substitute([*equations.derivatives, *equations.outputs], along)
-        derivatives, times = switch_times(moving[: self.n])
+        derivatives, self.kinks = switches(moving[: self.n])
         self.derivatives = rearrange(derivatives)
         self.outputs = rearrange(moving[self.n :])
         slots = Slots()
@@ -145,7 +149,6 @@ class Kernel:
         self.jacobian, self.drift = rosenbrock_nodes(self.derivatives, self.states)
         slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
         self.n_hot = len(slots.nodes)
-        self.switch_places = np.array([slots.place(t) for t in times], np.int64)
         self.initial_places = np.array(
             [slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64
         )
@@ -156,6 +159,7 @@ class Kernel:
         self.shadow_places = place_shadows(equations.shadows, slots, DOSING, self.n)
         slots.place_leaves(self.outputs)
         self.accumulates = np.array([all(row[j] is const(0) for row in self.jacobian) for j in range(self.n)])
+        self.accumulates |= np.array([s.kind == "dose" for s in self.states], bool)
         self.structure = analyse(self.derivatives, self.states)
         self.linear = self.structure is not None and not self.structure.forcing
         self.cascade = self.structure is not None and bool(self.structure.forcing)
@@ -163,6 +167,13 @@ class Kernel:
         self.shadows = equations.shadows
         self.chain = None if self.linear else analyse_chain(self.derivatives, self.states, self._leaders())
         self.chain_places = self._place_structure(slots, self.chain)
+        for kink in self.kinks:
+            slots.place_leaves([kink.gap, kink.slope])
+            if kink.when is not None and kink.when.op != "const":
+                slots.place(kink.when)
+        self.marks = self._marks()
+        doses = {self.states[i]: h for h, i in enumerate(self.marks[:, 0])}
+        self.switches = place_switches(self.kinks, slots.index, doses)
         self.slots = slots
         self.n_places = len(slots.nodes)
 
@@ -185,6 +196,16 @@ class Kernel:
                     places[i, j] = slots.place(e)
         slots.place_leaves(structure.forcing.values())
         return places
+
+    def _marks(self) -> np.ndarray:
+        """Return the states that doses set: number, of which state's doses (-1: of all), whether to the amount."""
+        number = {s.name: i for i, s in enumerate(self.states) if s.kind == "state"}
+        rows = []
+        for i, s in enumerate(self.states):
+            if s.kind == "dose":
+                what, _, where = s.name.partition(">")
+                rows.append((i, number[where] if where else -1, int(what == "amount")))
+        return np.array(rows, np.int64).reshape(-1, 3)
 
     def _leaders(self) -> list[int]:
         """Return for each state the one whose rate of loss it shares: for a shadow the state whose it is."""
@@ -290,7 +311,7 @@ class Kernel:
 
     def _leaf_values(self, f: Frame, roots: Sequence[Node]) -> dict[Node, Value]:
         """Return loads of time, states and places from the arguments t, y, p of a frame; unused ones vanish."""
-        values = {TIME: f.load(f.arg["t"])}
+        values = {TIME: f.load(f.arg["t"]), PIECE: f.load(f.arg["p"], self.n_hot)}
         values |= {s: f.load(f.arg["y"], i) for i, s in enumerate(self.states)}
         values |= {node: f.load(f.arg["p"], k) for k, node in enumerate(self.slots.nodes[: self.n_hot])}
         return values
@@ -341,6 +362,7 @@ class Kernel:
             row = b.select(b.icmp_signed("<", start, last), start, last)
             known = dict(fixed)
             known[TIME] = b.load(b.gep(f.arg["t"], [row], source_etype=F64), align=8, typ=f.vector)
+            known[PIECE] = known[TIME]
             for i, s in enumerate(self.states):
                 known[s] = b.load(
                     b.gep(f.arg["y"], [offset("ystride", i, row)], source_etype=F64), align=8, typ=f.vector

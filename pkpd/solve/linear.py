@@ -68,7 +68,7 @@ def _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride):
 def solve_linear(
     matrix_places, P, initial_places, accumulates, subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state,
     ev_value, ev_row, ss, obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of, place_first,
-    status, when, steps,
+    cycle_stops, marks, status, when, steps,
 ):  # fmt: skip
     """Solve subjects exactly; arguments as for :func:`pkpd.solve.loop.solve_lanes`.
 

@@ -12,14 +12,16 @@ import numpy as np
 from pkpd.machine.jit import compiled, entry
 from pkpd.solve.call import call_method
 from pkpd.solve.sizes import finite_slopes, forget_sizes, note_sizes
-from pkpd.solve.steady import DEPTH, ss_begin, ss_process, tightness
-from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_BOLUS, SS_FIRST
+from pkpd.solve.steady import DEPTH, ss_begin, ss_process, ss_stop, tightness
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_BOLUS, SS_CONSTANT, SS_FIRST
 
 __all__ = ["solve_lanes"]
 
 # rows of the integer table of lanes
-WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT, KNOWN, STALLED = range(17)
-LANE_ROWS = 17
+WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT, KNOWN, STALLED, SWITCH = (
+    range(18)
+)
+LANE_ROWS = 18
 MANY_STIFF = 50  # steps in a row at the limit of stability that hand a subject over to the stiff method
 INT_STATUS_STEP, INT_STATUS_STEPS, INT_STATUS_FINITE, INT_STATUS_SS, INT_STATUS_STIFF = 1, 2, 3, 4, 5
 
@@ -96,10 +98,10 @@ def _apply(kind, state, value, row, Y, R, PL, P, n_hot, initial_places, ROWS, w)
 
 
 @compiled
-def _start_stop(L, w, T, ev_time, obs_time, SST):
+def _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST):
     """Return the next time at which the lane must stop."""
     if L[MODE, w]:
-        return SST[L[STAGE, w], w]
+        return ss_stop(L, w, ss, ev_row[L[SSEV, w]], cycle_stops, T, SST)
     stop = obs_time[L[OBEND, w] - 1]
     if L[EV, w] < L[EVEND, w]:
         stop = min(stop, ev_time[L[EV, w]])
@@ -111,7 +113,7 @@ def solve_lanes(
     addresses, stage_rows, degree, bound, leave_stiff, n_hot, lanes, proper, P, initial_places, accumulates,
     subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss,
     obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of, place_first,
-    rtol, atol, budget, h_max, status, when, steps,
+    cycle_stops, marks, rtol, atol, budget, h_max, status, when, steps,
 ):  # fmt: skip
     """Integrate subjects and write their states at the observations.
 
@@ -138,6 +140,10 @@ def solve_lanes(
         State s of a subject's j-th observation goes to ``out_first[i] + s * out_stride + j``.
     place_of : int array, (0,) or flat from place_first
         Column of P in force at each observation.
+    cycle_stops : float array
+        Times at which conditions on time switch within the cycles of steady states; ``ss`` has each one's range.
+    marks : int array, (marks, 3)
+        States that doses set, see ``pkpd.solve.kernel.Kernel``.
     budget : int array, (subjects,)
         Most steps.
     status, when, steps : arrays, (subjects,)
@@ -148,7 +154,7 @@ def solve_lanes(
     K = np.zeros((stage_rows * n, W))
     Y, YN, R = np.zeros((n, W)), np.zeros((n, W)), np.zeros((n, W))
     F = np.zeros((degree * n, W))
-    PL = np.ones((max(n_hot, 1), W))
+    PL = np.ones((n_hot + 1, W))  # and the time at which conditions on time are judged
     T, H, HS, CAP = np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W))
     INFO, TOL = np.zeros((4, W)), np.empty((1 + n, W))
     TOL[0], TOL[1:] = rtol, atol
@@ -221,6 +227,7 @@ def solve_lanes(
                         DIST,
                         accumulates,
                         TOL,
+                        marks,
                     )
                     INFO[3, w] = 1.0
                     if code > 0:
@@ -273,6 +280,7 @@ def solve_lanes(
                             P,
                             ROWS,
                             initial_places,
+                            marks,
                         )
                         break
                     _apply(ev_kind[e], ev_state[e], ev_value[e], ev_row[e], Y, R, PL, P, n_hot, initial_places, ROWS, w)
@@ -287,7 +295,10 @@ def solve_lanes(
                 if INFO[3, w] > 0.0:
                     fresh = True
                     H[0, w] = h_max
-                    span = _start_stop(L, w, T, ev_time, obs_time, SST) - T[0, w]
+                    span = _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST) - T[0, w]
+                    PL[n_hot, w] = T[0, w] + 0.5 * span
+                    if L[MODE, w] and ev_kind[L[SSEV, w]] == SS_CONSTANT:  # what holds at the record
+                        PL[n_hot, w] = ev_time[L[SSEV, w]]
                     tight = tightness(rtol) if L[MODE, w] else 1.0
                     note_sizes(w, span, proper, Y, R, OWN, SOURCE, TOL, rtol * tight, atol * tight)
         if not busy:
@@ -304,7 +315,7 @@ def solve_lanes(
             if L[WHO, w] < 0:
                 HS[0, w] = 0.0
                 continue
-            STOP[w] = _start_stop(L, w, T, ev_time, obs_time, SST)
+            STOP[w] = _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST)
             rest = STOP[w] - T[0, w]
             h = H[0, w]
             L[HIT, w] = 1 if h >= rest * 0.999999 else 0

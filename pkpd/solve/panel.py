@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from pkpd.graph.nodes import Node, const, symbols_of
 from pkpd.machine.emitter import F64, I64, Emitter, Frame
-from pkpd.machine.split import TIME
+from pkpd.machine.split import PIECE, TIME
 from pkpd.solve.structure import Structure
 
 __all__ = ["NODES", "Layout", "Panel", "emit_panel", "lay_out", "lobatto"]
@@ -64,7 +64,7 @@ class Layout:
     size : int
         Doubles in a set.
     timed : bool
-        Whether the forcing depends on time itself.
+        Whether the forcing depends on time itself, or on conditions on it.
     groups : int array, (groups, 3) or (0, 3)
         Of chains: downstream states with one rate, see ``pkpd.solve.weights``.
     """
@@ -105,7 +105,7 @@ def lay_out(structure: Structure, states: Sequence[Node]) -> Layout:
 
     return Layout(
         numbers(entries, 2), numbers(products, 3), numbers(watched), numbers(reads), numbers(pairs), numbers(affected),
-        numbers(forced), size, TIME in symbols, numbers([], 3),
+        numbers(forced), size, TIME in symbols or PIECE in symbols, numbers([], 3),
     )  # fmt: skip
 
 
@@ -154,7 +154,11 @@ class Panel:
         f, at = self.f, self.layout
         offset = self.fixed(lobatto()[0], v)
         time = f.math.add(f.splat(self.number("clock", 0)), f.math.mul(f.splat(self.step), offset))
-        values = known | {TIME: f.math.minimum(time, f.splat(self.number("clock", 4)))}
+        half = f.math.mul(f.splat(self.step), f.math.const(0.5))
+        values = known | {
+            TIME: f.math.minimum(time, f.splat(self.number("clock", 4))),
+            PIECE: f.math.add(f.splat(self.number("clock", 0)), half),
+        }
         for w, i in enumerate(at.watched):
             total = f.load(f.arg["set"], (len(at.reads) + w) * self.vectors + v)
             for q, e in enumerate(at.reads):

@@ -70,12 +70,12 @@ def solve_block(
     Raises
     ------
     Fault
-        If a dose has an impossible bioavailability, lag, rate or duration.
+        If a dose has an impossible bioavailability, lag, rate or duration, or a condition on time switches too often.
     RegimenError
         For SS=2 in equations that are not linear.
     """
     P = prepare(kernel, inputs)
-    ends, ev, ss, order = timeline(kernel, block, P)
+    ends, ev, ss, cycle_stops, order = timeline(kernel, block, P)
     m, n, b = block.column.size, kernel.n, block
     times = b.obs_time.size
     if b.shared:
@@ -88,7 +88,7 @@ def solve_block(
     fate = np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64)
     tail = (
         b.column, b.origin, ends, ev.time, ev.kind, ev.state, ev.value, ev.row, ss, b.obs_first, b.obs_last, b.obs_time,
-        order, states, first, stride, place_of, place_first,
+        order, states, first, stride, place_of, place_first, cycle_stops, kernel.marks,
     )  # fmt: skip
     _refuse_addition(kernel, b.records)
     run = _Run(kernel, P, tail, settings, _budget(settings, np.diff(ends)), fate)

@@ -21,8 +21,8 @@ from pkpd.graph.nodes import Node
 from pkpd.machine.jit import compiled
 
 __all__ = [
-    "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_COLUMNS", "ShadowPlaces", "Shadows", "add_shadows",
-    "place_shadows", "shadow_effects",
+    "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_AMOUNT", "SS_COLUMNS", "SS_FIRST_STOP", "SS_LAST_STOP", "SS_ON",
+    "SS_PERIOD", "ShadowPlaces", "Shadows", "add_shadows", "place_shadows", "shadow_effects",
 ]  # fmt: skip
 
 #: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n), -1 where zero;
@@ -32,7 +32,10 @@ ShadowPlaces = namedtuple("ShadowPlaces", "partials columns numbers dosed")
 NOT_CONSTANT = -2
 # rows of effects, and the order of their blocks in the array of steady states
 AT_START, DURING, AT_END = range(3)
-SS_COLUMNS = 4  # of the array of steady states, before the effects
+# columns of the array of steady states before the effects: period, begin, end, running infusions, range of its
+# stops, amount of a dose
+SS_PERIOD, SS_ON, SS_FIRST_STOP, SS_LAST_STOP, SS_AMOUNT = 0, 1, 4, 5, 6
+SS_COLUMNS = 7
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ import math
 import numpy as np
 
 from pkpd.machine.jit import compiled
-from pkpd.solve.shadows import AT_END, AT_START, DURING, add_shadows
+from pkpd.solve.shadows import AT_END, AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, add_shadows
 from pkpd.solve.timeline import SS_BOLUS, SS_CONSTANT
+from pkpd.solve.walk import set_marks
 
-__all__ = ["DEPTH", "ss_begin", "ss_process", "tightness"]
+__all__ = ["DEPTH", "ss_begin", "ss_process", "ss_stop", "tightness"]
 
 TIGHT = 0.1  # tolerance of cycles
 NOISE = 10.0  # tolerances that may remain where they no longer shrink
@@ -34,7 +35,7 @@ MAX_CYCLES = 400
 MAX_DOUBLINGS = 44
 REACH = 1e5  # cycles' worth of the present change that the steady state may be away
 # rows of the lane table used here, as in pkpd.solve.loop
-MODE, STAGE, CYCLE, SINCE, SSEV, DUE, KNOWN, STALLED = 8, 9, 10, 11, 12, 13, 15, 16
+MODE, STAGE, CYCLE, SINCE, SSEV, DUE, KNOWN, STALLED, SWITCH = 8, 9, 10, 11, 12, 13, 15, 16, 17
 PERIOD, ON, OFF, ONGOING = range(4)
 # of the room for the search: y at the start of the cycle, the farthest that y may go, initial values
 FROM, FARTHEST, INITIAL = range(3)
@@ -50,7 +51,7 @@ def tightness(rtol):
 
 
 @compiled
-def _cycle(L, w, ss, row, kind, ev_time_e, T, SST, SSV, value):
+def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
     """Set the lane's clock to the beginning of a cycle that ends at the record's time."""
     period = ss[row, PERIOD]
     if kind == SS_CONSTANT:
@@ -58,11 +59,13 @@ def _cycle(L, w, ss, row, kind, ev_time_e, T, SST, SSV, value):
     begin = ev_time_e - period
     T[0, w] = begin
     L[STAGE, w] = 0
+    L[SWITCH, w] = int(ss[row, SS_FIRST_STOP])
     SST[0, w], SST[1, w], SST[2, w] = ev_time_e, ev_time_e, ev_time_e
     SSV[0, w], SSV[1, w] = 0.0, 0.0
     if kind == SS_CONSTANT:
         return
     on, off = begin + ss[row, ON], begin + ss[row, OFF]
+    set_marks(marks, Y[:, w], state, on - period, ss[row, SS_AMOUNT])
     if kind == SS_BOLUS:
         SST[0, w], SSV[0, w] = on, value
     elif on <= off:
@@ -72,10 +75,12 @@ def _cycle(L, w, ss, row, kind, ev_time_e, T, SST, SSV, value):
 
 
 @compiled
-def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row):
+def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row, marks):
     """Apply what falls on the present time of the cycle."""
     while L[STAGE, w] < 2 and SST[L[STAGE, w], w] <= T[0, w]:
         value = SSV[L[STAGE, w], w]
+        if value > 0.0 or (kind == SS_BOLUS and L[STAGE, w] == 0):
+            set_marks(marks, Y[:, w], state, T[0, w], ss[row, SS_AMOUNT])
         if kind == SS_BOLUS:
             Y[state, w] += value
             if L[STAGE, w] == 0:
@@ -91,8 +96,34 @@ def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row):
 
 
 @compiled
+def ss_stop(L, w, ss, row, cycle_stops, T, SST):
+    """Return the next time in the cycle at which a dose begins or ends, the equations change, or the cycle ends."""
+    stop, last = SST[L[STAGE, w], w], int(ss[row, SS_LAST_STOP])
+    while L[SWITCH, w] < last and cycle_stops[L[SWITCH, w]] <= T[0, w]:
+        L[SWITCH, w] += 1
+    return min(stop, cycle_stops[L[SWITCH, w]]) if L[SWITCH, w] < last else stop
+
+
+@compiled
 def ss_begin(
-    L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, search, SST, SSV, P, ROWS, initial_places
+    L,
+    w,
+    ss,
+    ev_kind,
+    ev_state,
+    ev_value,
+    ev_row,
+    ev_time,
+    T,
+    Y,
+    R,
+    search,
+    SST,
+    SSV,
+    P,
+    ROWS,
+    initial_places,
+    marks,
 ):
     """Leave the main clock: reset the system and begin the first cycle."""
     e = L[SSEV, w]
@@ -105,8 +136,8 @@ def ss_begin(
     if kind != SS_BOLUS:
         R[ev_state[e], w] = ss[row, ONGOING] * ev_value[e]
         add_shadows(R[:, w], ss, row, DURING, ss[row, ONGOING])
-    _cycle(L, w, ss, row, kind, ev_time[e], T, SST, SSV, ev_value[e])
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, row)
+    _cycle(L, w, ss, row, kind, ev_state[e], ev_time[e], T, Y, SST, SSV, ev_value[e], marks)
+    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, row, marks)
 
 
 @compiled
@@ -266,6 +297,7 @@ def _double(L, w, Y, search, TOL, DIST, accumulates):
 @compiled
 def ss_process(
     L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, search, past, SST, SSV, DIST, accumulates, TOL,
+    marks,
 ):  # fmt: skip
     """Go on at a stop within a dosing cycle; return a status code above 0 on failure.
 
@@ -278,7 +310,7 @@ def ss_process(
     """
     e = L[SSEV, w]
     kind, n = ev_kind[e], Y.shape[0]
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e])
+    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e], marks)
     L[DUE, w] = 0
     if T[0, w] < ev_time[e]:
         return 0
@@ -294,6 +326,6 @@ def ss_process(
         return 0
     for s in range(n):
         Y[s, w] = search[FROM, s, w]
-    _cycle(L, w, ss, ev_row[e], kind, ev_time[e], T, SST, SSV, ev_value[e])
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e])
+    _cycle(L, w, ss, ev_row[e], kind, ev_state[e], ev_time[e], T, Y, SST, SSV, ev_value[e], marks)
+    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e], marks)
     return 0

@@ -102,6 +102,11 @@ def _static(nodes: Collection[Node]) -> bool:
     return not any(dynamic[n] for n in nodes)
 
 
+def _unknowns(states: Sequence[Node]) -> set[Node]:
+    """Return the states without those that doses set, which enter as a forcing."""
+    return {s for s in states if s.kind != "dose"}
+
+
 def _upstream(rows: Sequence[Affine | None], states: Sequence[Node]) -> set[Node]:
     """Return the largest set of states that obey linear equations with constant coefficients among themselves."""
     chosen = {s for s, row in zip(states, rows, strict=True) if row is not None and _static([*row[0].values(), row[1]])}
@@ -118,7 +123,7 @@ def _upstream(rows: Sequence[Affine | None], states: Sequence[Node]) -> set[Node
 
 def analyse(derivatives: Sequence[Node], states: Sequence[Node]) -> Structure | None:
     """Return the equations as ``x' = A x + b + g``, or None if they have not the form of a :class:`Structure`."""
-    everywhere = affine_parts(derivatives, set(states))
+    everywhere = affine_parts(derivatives, _unknowns(states))
     upstream = _upstream(everywhere, states)
     downstream = affine_parts(derivatives, set(states) - upstream)
     matrix, constant = [], []
@@ -138,7 +143,7 @@ def analyse(derivatives: Sequence[Node], states: Sequence[Node]) -> Structure | 
 
 def analyse_chain(derivatives: Sequence[Node], states: Sequence[Node], leaders: Sequence[int]) -> Chain | None:
     """Return the equations as a :class:`Chain`, or None if they have not that form."""
-    upstream = _upstream(affine_parts(derivatives, set(states)), states)
+    upstream = _upstream(affine_parts(derivatives, _unknowns(states)), states)
     n, index = len(states), {s: i for i, s in enumerate(states)}
     matrix, constant, forcing = [[ZERO] * n for _ in range(n)], [ZERO] * n, {}
     below: dict[int, set[int]] = {}

@@ -67,6 +67,12 @@ def tangent(equations: Equations, wrt: Sequence[Node], scales: Sequence[float] |
     states, derivatives = list(equations.states), list(equations.derivatives)
     initial, outputs = list(equations.initial), list(equations.outputs)
     doses = _dose_partials(equations, wrt, sizes)
+    late = [wrt[q].name for q, _, word in doses if word == "tlag"]
+    if late and any(s.kind == "dose" for s in equations.states):
+        raise ModelError(
+            f"sensitivities: '{late[0]}' moves the time of a dose from which tad() counts; leave it out of wrt, or put "
+            "it into the equation instead of the lag: where(tad() > p.tlag, ..., 0)"
+        )
     numbers: list[tuple[int, ...]] = []
     for j, (q, size) in enumerate(zip(wrt, sizes, strict=True)):
         direct = [size * e for e in derivative([*roots, *equations.initial], q)]
@@ -143,7 +149,7 @@ def _check_times(equations: Equations, wrt: Sequence[Node]) -> None:
             if n.op in ("lt", "le", "floor") and timed[n] and moved[n] and not stated[n]:
                 raise ModelError(
                     f"sensitivities: '{q.name}' moves the time at which the equations jump ({text(n)}); leave it out "
-                    "of wrt, or write the input as a dose with a modelled lag, rate or duration"
+                    "of wrt (in a fit: fixed=[...]), or write the input as a dose with a modelled lag, rate or duration"
                 )
 
 

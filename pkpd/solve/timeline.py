@@ -12,11 +12,12 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.machine.jit import compiled
-from pkpd.solve.shadows import AT_END, AT_START, DURING, NOT_CONSTANT, SS_COLUMNS, shadow_effects
+from pkpd.solve.shadows import AT_END, AT_START, DURING, NOT_CONSTANT, SS_AMOUNT, SS_COLUMNS, shadow_effects
 
 __all__ = [
-    "BAD_SHADOW", "BOLUS", "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST",
-    "SS_INFUSION", "STOP", "Events", "Records", "count_events", "expand_events", "observation_order",
+    "ADDITIONAL", "BAD_SHADOW", "BOLUS", "MANY_SWITCHES", "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS",
+    "SS_CONSTANT", "SS_FIRST", "SS_INFUSION", "STOP", "Events", "Records", "count_events", "expand_events",
+    "observation_order",
 ]  # fmt: skip
 
 #: dose records as columns, and events as columns, for the compiled loops
@@ -30,6 +31,7 @@ SS_BOLUS, SS_INFUSION, SS_CONSTANT = 8, 9, 10
 SS_ADD = 4  # added to an SS kind for SS=2
 # faults found on the way
 BAD_F, BAD_LAG, BAD_RATE, BAD_DURATION, BAD_SHADOW = 1, 2, 3, 4, 5
+MANY_SWITCHES = 100  # no dose's: a condition on time, by its number
 # rank of an event among the rows of its time: ends of infusions first, then additional doses, then the rows (0, 1, ...)
 # with their own doses after each, at last doses that a lag brings there
 END, ADDITIONAL, AFTER_OWN_ROW, LAGGED = -2.0, -1.0, 0.25, 1e18
@@ -87,10 +89,10 @@ def _administration(rec, k, P, places, column):
 
 @compiled
 def count_events(
-    rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_column, P, places, n_switch, shadows,
+    rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_column, P, places, shadows,
 ):  # fmt: skip
     """Return upper bounds of the numbers of events and of steady states, a fault code and the record at fault."""
-    events = (seg_last - seg_first) + n_switch * (1 + seg_last - seg_first)
+    events = seg_last - seg_first
     steady = 0
     for k in range(rec_first, rec_last):
         evid = rec.evid[k]
@@ -181,9 +183,11 @@ def _dose(ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, co
             ev, m, rec, rec_first, rec_last, k, start, rank, F, rate, duration, column, course, P, shadows
         )
     if rate == 0.0:
-        return _put(ev, m, start, rank, BOLUS, state, F * rec.amt[k], -1)
+        return _put(ev, m, start, rank, BOLUS, state, F * rec.amt[k], k)
+    if duration == 0.0:  # nothing of it arrives, but it is the last dose
+        return _put(ev, m, start, rank, BOLUS, state, 0.0, k)
     if duration > 0.0:
-        m = _put(ev, m, start, rank, RATE, state, rate, -1)
+        m = _put(ev, m, start, rank, RATE, state, rate, k)
         if not _cut(rec, rec_first, rec_last, start, rank, start + duration):
             m = _put(ev, m, start + duration, END, RATE, state, -rate, -1)
     return m
@@ -204,6 +208,7 @@ def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, c
     if rate > 0.0 and period == 0.0:
         ss[q, 0], ss[q, 1], ss[q, 2], ss[q, 3] = 1.0, 0.0, 0.0, 1.0
         return _put(ev, m, time, rank, SS_CONSTANT + add, state, rate, q)
+    ss[q, SS_AMOUNT] = rec.amt[k]
     on = lag - period * np.floor(lag / period)
     j = 1
     while True:  # doses given j intervals before the record
@@ -228,18 +233,13 @@ def _steady(ev, m, ss, q, rec, rec_first, rec_last, k, F, lag, rate, duration, c
 @compiled
 def expand_events(
     ev, m0, ss, q, rec, rec_first, rec_last, own, rec_column, seg_first, seg_last, seg_time, seg_rank, seg_column,
-    P, places, switch_places, shadows,
+    P, places, shadows,
 ):  # fmt: skip
     """Write the sorted events of one subject from ev[m0] on; return the ends of what was written in ev and ss."""
     m = m0
     course = (own, seg_first, seg_last, seg_time, seg_rank, seg_column)
     for s in range(seg_first, seg_last):
         m = _put(ev, m, seg_time[s], seg_rank[s], ROW, -1, 0.0, seg_column[s])
-    for place in switch_places:
-        for s in range(seg_first - 1, seg_last):
-            when = P[place, own if s < seg_first else seg_column[s]]
-            if np.isfinite(when):
-                m = _put(ev, m, when, ADDITIONAL, STOP, -1, 0.0, -1)
     for k in range(rec_first, rec_last):
         evid, time, rank = rec.evid[k], rec.time[k], float(k - rec_first)
         if evid == 3 or evid == 4:
@@ -264,7 +264,7 @@ def expand_events(
             if rate == 0.0 and fixed and not shadows.dosed[rec.cmt[k]]:  # the plain case, kept short
                 for a in range(rec.addl[k] + 1):
                     when_rank = own_rank if a == 0 else LAGGED if lag > 0.0 else ADDITIONAL
-                    m = _put(ev, m, time + lag + a * rec.ii[k], when_rank, BOLUS, rec.cmt[k], F * rec.amt[k], -1)
+                    m = _put(ev, m, time + lag + a * rec.ii[k], when_rank, BOLUS, rec.cmt[k], F * rec.amt[k], k)
                 continue
             m = _dose(
                 ev, m, rec, rec_first, rec_last, k, time + lag, own_rank, F, rate, duration, column, course, P, shadows

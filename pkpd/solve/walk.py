@@ -10,7 +10,7 @@ from pkpd.machine.jit import compiled, inlined
 from pkpd.solve.shadows import AT_END, AT_START, DURING, add_shadows
 from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
 
-__all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "start", "turn"]
+__all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "set_marks", "start", "turn"]
 
 
 @compiled
@@ -34,6 +34,14 @@ def start(P, initial_places, column, x, r):
     """Set the states to their initial values and all infusion rates to zero."""
     for i in range(x.size):
         x[i], r[i] = P[initial_places[i], column], 0.0
+
+
+@compiled
+def set_marks(marks, x, state, time, amount):
+    """Note a dose into a state where equations ask for the time or the amount of the last one."""
+    for h in range(marks.shape[0]):
+        if marks[h, 1] < 0 or marks[h, 1] == state:
+            x[marks[h, 0]] = amount if marks[h, 2] else time
 
 
 @inlined
