@@ -69,7 +69,7 @@ def dosing_cycle(
     slack = 1e-9 * max(1.0, abs(last))
     if spacing[-1] > 0:
         length = float(spacing[-1])
-        own = (every > last - length + slack) & np.isclose(spacing, length, rtol=1e-9, atol=0.0)
+        own = (every > last - length + slack) & (np.abs(spacing - length) <= 1e-9 * length)
         return Cycle(length, float(every[own][0]) + length - last)
     total = np.bincount(which, weights=np.asarray(amt, float), minlength=len(every))
     gaps = np.diff(every)
@@ -81,7 +81,7 @@ def _repeating(gaps: np.ndarray, amt: np.ndarray, slack: float) -> Cycle | None:
     best: tuple[int, int] | None = None
     for m in range(1, min((len(gaps) + 1) // 2, _LONGEST) + 1):
         same = np.abs(gaps[m:] - gaps[:-m]) <= slack
-        level = np.isclose(amt[m:], amt[:-m], rtol=1e-9, atol=0.0)
+        level = np.abs(amt[m:] - amt[:-m]) <= 1e-9 * np.abs(amt[m:])
         agree = same & level[:-1] & level[1:]
         differ = np.flatnonzero(~agree)
         start = int(differ[-1]) + 1 if len(differ) else 0

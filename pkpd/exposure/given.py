@@ -110,11 +110,12 @@ def _doses(entry: Mapping[str, Any], wanted: list[str] | None, time_unit: str | 
     n = len(time)
     names = np.asarray(entry.get("cmt") or [""] * n, str)
     evid = np.asarray(entry.get("evid", np.ones(n)), int)
-    keep = np.isin(evid, (1, 4)) & (np.isin(names, wanted) if wanted is not None else np.ones(n, bool))
+    gives, resets = (evid == 1) | (evid == 4), (evid == 3) | (evid == 4)
+    keep = gives & np.isin(names, wanted) if wanted is not None else gives
     if not keep.any():
         return None
     ii = np.asarray(entry.get("ii", np.zeros(n)), float)
-    if time_unit is not None and "time_unit" in entry:
+    if time_unit is not None and entry.get("time_unit", time_unit) != time_unit:
         try:
             time, ii = (convert_time(v, str(entry["time_unit"]), time_unit) for v in (time, ii))
         except UnitError as error:
@@ -122,14 +123,14 @@ def _doses(entry: Mapping[str, Any], wanted: list[str] | None, time_unit: str | 
     amt = np.asarray(entry.get("amt", np.full(n, np.nan)), float)
     amt, unit = _one_unit(amt[keep], entry.get("units", ""), keep)
     ss = np.asarray(entry.get("ss", np.zeros(n)), int)
-    return Doses.of(
-        time[keep], amt, ii[keep], ss[keep], time[np.isin(evid, (3, 4))], tuple(sorted(set(names[keep]) - {""})), unit
-    )
+    return Doses.of(time[keep], amt, ii[keep], ss[keep], time[resets], tuple(sorted(set(names[keep]) - {""})), unit)
 
 
 def _one_unit(amt: np.ndarray, units: str | list[str], keep: np.ndarray) -> tuple[np.ndarray, str]:
     """Return amounts in one unit, that of the first dose; without a unit where they do not convert."""
     each = [units] * len(amt) if isinstance(units, str) else [u for u, used in zip(units, keep, strict=True) if used]
+    if len(set(each)) == 1:
+        return amt, each[0]
     ratios = [factor(u, each[0]) for u in each]
     if any(r is None for r in ratios):
         return amt, ""

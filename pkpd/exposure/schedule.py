@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -175,8 +176,8 @@ def _status(doses: Doses, every: list[Span], first: Span, last: Span, given: lis
         return 5
     if first == last:
         return 4
-    same = np.isnan(given).any() or np.isclose(given[0], given[1], rtol=1e-9)
-    return 0 if same and np.isclose(first[1] - first[0], last[1] - last[0], rtol=1e-9) else 6
+    same = any(math.isnan(amt) for amt in given) or math.isclose(given[0], given[1], rel_tol=1e-9)
+    return 0 if same and math.isclose(first[1] - first[0], last[1] - last[0], rel_tol=1e-9) else 6
 
 
 def _intervals(doses: Doses, tau: float | None, slack: float) -> list[Span]:
@@ -203,4 +204,6 @@ def _intervals(doses: Doses, tau: float | None, slack: float) -> list[Span]:
 
 def _without_resets(spans: list[Span], resets: np.ndarray, slack: float) -> list[Span]:
     """Leave out intervals in which the compartments begin anew."""
+    if not len(resets):
+        return spans
     return [s for s in spans if not ((resets > s[0] + slack) & (resets < s[1] - slack)).any()]

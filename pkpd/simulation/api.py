@@ -245,8 +245,7 @@ def _simulate_grid(
         failures.note(g * n + subjects.start, block, inputs, result)
         outputs = result.outputs
         if corners is not None and layout is not None:
-            corners.keep(g, subjects, layout, outputs)
-            outputs = outputs[:, layout.rows]
+            outputs = corners.keep(g, subjects, layout, outputs)
         values = outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
         found = dict(zip([q.name for q in job.chosen], values, strict=True))
         if residual:
@@ -309,8 +308,7 @@ def _simulate_table(
         result = _solve(job, block, inputs, lambda i: f"{table.name}, ID {table.labels[subjects.start + i]}")
         outputs = result.outputs
         if corners is not None and layout is not None:
-            corners.keep(0, subjects, layout, outputs)
-            outputs = outputs[:, layout.rows]
+            outputs = corners.keep(0, subjects, layout, outputs)
         for q, out in zip(job.chosen, outputs, strict=True):
             values[q.name][span] = out
         failures.note(subjects.start, block, inputs, result)

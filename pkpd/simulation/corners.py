@@ -41,20 +41,45 @@ class Layout:
 
     Attributes
     ----------
-    rows : int array
-        Of the observations asked for, in their order.
     time : float array, (subjects, corners)
         NaN where a subject has fewer.
-    before, after : int array, (subjects, corners)
+    rows : int array
+        Of the observations asked for, in their order; of the first subject where all are alike.
+    before, after : int array, (subjects, corners), or (corners,) where all are alike
     asked : tuple of float array
-        Times that were asked for, of each subject.
+        Times that were asked for, of each subject; of the first one where all are alike.
+    size : int
+        Observations of a subject where all are alike, else 0.
     """
 
-    rows: np.ndarray
     time: np.ndarray
+    rows: np.ndarray
     before: np.ndarray
     after: np.ndarray
     asked: tuple[np.ndarray, ...]
+    size: int = 0
+
+    def split(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what was asked for, (outputs, rows), and the values before and after, (outputs, subjects, corners)."""
+        if not self.size:
+            return outputs[:, self.rows], outputs[:, self.before], outputs[:, self.after]
+        each = outputs.reshape(len(outputs), -1, self.size)
+        asked = np.ascontiguousarray(each[:, :, self.rows]).reshape(len(outputs), -1)
+        return asked, each[:, :, self.before], each[:, :, self.after]
+
+    def highest(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return when each output of each subject was highest, and how high, (outputs, subjects, 1)."""
+        if self.size:
+            each = values.reshape(len(values), -1, len(self.rows))
+            top = each.argmax(axis=2)[:, :, None]
+            return self.asked[0][top], np.take_along_axis(each, top, axis=2)
+        when, high = np.empty((2, len(values), len(self.asked), 1))
+        ends = np.cumsum([t.size for t in self.asked])
+        for i, (end, time) in enumerate(zip(ends, self.asked, strict=True)):
+            part = values[:, end - time.size : end]
+            top = part.argmax(axis=1)
+            when[:, i, 0], high[:, i, 0] = time[top], part[np.arange(len(part)), top]
+        return when, high
 
 
 class Corners:
@@ -62,41 +87,51 @@ class Corners:
 
     Parameters
     ----------
-    model : Model
-    chosen : sequence of Quantity
+    direct : sequence of set of int
+        Of each output, the states that it depends on itself.
+    kept : int array
+        Outputs that may have corners.
+    names : sequence of str
+        Of all outputs.
     regimens : sequence of str
         Names, in the order of the simulation.
     """
 
-    def __init__(self, model: Model, chosen: Sequence[Quantity], regimens: Sequence[str]) -> None:
-        index = {name: k for k, name in enumerate(model.states)}
-        self.direct = [{index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen]
-        self.names = [q.name for q in chosen]
-        self.regimens = list(regimens)
+    def __init__(
+        self, direct: Sequence[set[int]], kept: np.ndarray, names: Sequence[str], regimens: Sequence[str]
+    ) -> None:
+        self.direct, self.kept, self.names, self.regimens = direct, kept, list(names), list(regimens)
         self.parts: dict[int, dict[int, tuple[np.ndarray, ...]]] = {}
         self.lock = threading.Lock()
 
     def extended(self, kernel: Kernel, block: Block, inputs: np.ndarray) -> tuple[Block, Layout | None]:
         """Return the block with observations at its corners, and where they are; None where it has none."""
-        states = set().union(*self.direct)
-        each = _times_of(kernel, block, inputs, states)
+        each = _times_of(kernel, block, inputs, set().union(*self.direct))
         width = max((len(t) for t in each), default=0)
         if not width:
             return block, None
-        time = np.full((len(each), width), np.nan)
-        for i, own in enumerate(each):
-            time[i, : len(own)] = own
-        return _merged(block, time)
+        if len(each) == 1:
+            time = np.broadcast_to(each[0], (block.column.size, width))
+        else:
+            time = np.full((len(each), width), np.nan)
+            for i, own in enumerate(each):
+                time[i, : len(own)] = own
+        alike = block.shared and not np.isnan(time).any() and bool((time == time[0]).all())
+        return _merged_alike(block, time) if alike else _merged(block, time)
 
-    def keep(self, regimen: int, subjects: slice, layout: Layout, outputs: np.ndarray) -> None:
-        """Keep the values of some subjects; ``outputs`` has shape (outputs, observations)."""
+    def keep(self, regimen: int, subjects: slice, layout: Layout, outputs: np.ndarray) -> np.ndarray:
+        """Keep the values of some subjects, of shape (outputs, observations), and return those that were asked for."""
+        asked, before, after = layout.split(outputs)
+        before, after = before[self.kept], after[self.kept]
         missing = np.isnan(layout.time)
-        before, after = outputs[:, layout.before], outputs[:, layout.after]
-        before[:, missing] = np.nan
-        after[:, missing] = np.nan
-        parts = (layout.time, before, after, *_witnesses(layout, outputs[:, layout.rows]))
+        if missing.any():
+            before[:, missing] = np.nan
+            after[:, missing] = np.nan
+        # by its highest value a later reader sees whether a curve is still the one that was simulated
+        parts = (layout.time, before, after, *layout.highest(asked[self.kept]))
         with self.lock:
             self.parts.setdefault(regimen, {})[subjects.start] = parts
+        return asked
 
     def texts(self, labels: Sequence[Any] | np.ndarray | None) -> dict[str, str]:
         """Return the attribute of each output that has corners."""
@@ -104,8 +139,8 @@ class Corners:
         for regimen, parts in sorted(self.parts.items()):
             stacked = [_stacked([parts[a][k] for a in sorted(parts)]) for k in range(5)]
             time, before, after, witness_time, witness = stacked
-            for q, name in enumerate(self.names):
-                told = self._worth_telling(q, before[q], after[q])
+            for q, k in enumerate(self.kept.tolist()):
+                name, told = self.names[k], self._worth_telling(k, before[q], after[q])
                 if told.any():
                     entry = {
                         "time": time[:, told], "before": before[q][:, told], "after": after[q][:, told],
@@ -115,30 +150,16 @@ class Corners:
         who = None if labels is None else [str(label) for label in labels]
         return {name: json.dumps({"subjects": who, "regimens": entries}) for name, entries in found.items()}
 
-    def _worth_telling(self, q: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    def _worth_telling(self, k: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Mark the corners at which an output jumps, and all of an output that depends on a dosed state itself."""
         with np.errstate(invalid="ignore"):  # an infinite value jumps nowhere
             jumps = np.abs(after - before) > 1e-9 * np.maximum(np.abs(after), np.abs(before))
-        told = (jumps | bool(self.direct[q])).any(axis=0) & ~np.isnan(before).all(axis=0)
+        told = (jumps | bool(self.direct[k])).any(axis=0) & ~np.isnan(before).all(axis=0)
         return np.asarray(told)
 
 
-def _witnesses(layout: Layout, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return when each output of each subject was highest, and how high, (outputs, subjects, 1).
-
-    By these values a later reader sees whether the curve is still the one that was simulated.
-    """
-    ends = np.cumsum([t.size for t in layout.asked])
-    when, high = np.empty((2, len(values), len(ends), 1))
-    for i, (end, time) in enumerate(zip(ends, layout.asked, strict=True)):
-        part = values[:, end - time.size : end]
-        top = np.where(np.isnan(part), -np.inf, part).argmax(axis=1)
-        when[:, i, 0], high[:, i, 0] = time[top], part[np.arange(len(part)), top]
-    return when, high
-
-
 def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]) -> list[np.ndarray]:
-    """Return the times of the corners of each subject within its observations."""
+    """Return the times of the corners of each subject within its observations; one array where all are alike."""
     rec, places = block.records, kernel.dosing_places
     dosed = np.unique(rec.cmt) if rec.cmt.size else np.empty(0, np.int64)
     own = bool((places[dosed] >= 0).any())
@@ -146,10 +167,7 @@ def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]
     same = not own and block.shared and len(ranges) == 1
     P = prepare(kernel, inputs) if own else None
     found: list[np.ndarray] = []
-    for i in range(block.column.size):
-        if same and found:
-            found.append(found[0])
-            continue
+    for i in range(1 if same else block.column.size):
         observed = block.obs_time[block.obs_first[i] : block.obs_last[i]]
         if not observed.size:
             found.append(np.empty(0))
@@ -196,10 +214,7 @@ def _merged(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
     asked: list[np.ndarray] = []
     before, after = np.empty((2, m, width), np.int64)
     obs_time, obs_rank, obs_column, first = [], [], [], np.zeros(m + 1, np.int64)
-    uniform = block.shared and m > 1 and not np.isnan(time).any() and (time == time[0]).all()
     for i in range(m):
-        if uniform and i:
-            break
         a, b = int(block.obs_first[i]), int(block.obs_last[i])
         own = time[i][~np.isnan(time[i])]
         rank = block.obs_rank[a:b] if block.obs_rank.size else np.full(b - a, GRID_OBSERVATION)
@@ -221,18 +236,30 @@ def _merged(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
             columns = block.obs_column[a:b]
             obs_column.append(np.concatenate([columns, columns[np.maximum(near, 0)], columns[since]])[order])
         first[i + 1] = first[i] + order.size
-    if uniform:
-        size = int(first[1])
-        shift = size * np.arange(m)
-        first = np.append(shift, size * m)
-        rows, before, after = [rows[0] + s for s in shift], before[0] + shift[:, None], after[0] + shift[:, None]
-        obs_time, obs_rank, asked = obs_time * m, obs_rank * m, asked * m
     new = replace(
         block, obs_time=np.concatenate(obs_time), obs_rank=np.concatenate(obs_rank), obs_first=first[:-1],
         obs_last=first[1:], shared=False,
         obs_column=np.concatenate(obs_column) if obs_column else block.obs_column,
     )  # fmt: skip
-    return new, Layout(np.concatenate(rows), time, before, after, tuple(asked))
+    return new, Layout(time, np.concatenate(rows), before, after, tuple(asked))
+
+
+def _merged_alike(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
+    """Return the same as `_merged` for subjects with one grid of times and the same corners."""
+    m, own = len(time), time[0]
+    n = block.obs_time.size
+    at = np.concatenate([block.obs_time, own, own])
+    ranks = np.concatenate([np.full(n + own.size, GRID_OBSERVATION), np.full(own.size, _AFTER)])
+    order = np.lexsort((ranks, at))
+    place = np.empty(order.size, np.int64)
+    place[order] = np.arange(order.size)
+    first = order.size * np.arange(m + 1)
+    new = replace(
+        block, obs_time=np.tile(at[order], m), obs_rank=np.tile(ranks[order], m), obs_first=first[:-1],
+        obs_last=first[1:], shared=False,
+    )  # fmt: skip
+    before, after = place[n : n + own.size], place[n + own.size :]
+    return new, Layout(time, place[:n], before, after, (block.obs_time,), order.size)
 
 
 def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -289,11 +316,15 @@ def corners_from(
     records : sequence of RECORD array
         All doses of all regimens.
     """
-    found = Corners(model, chosen, regimens)
-    states = set().union(*found.direct)
+    index = {name: k for k, name in enumerate(model.states)}
+    direct = [{index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen]
+    states = list(set().union(*direct))
+    anew = dosed = False
     for each in records:
         gives = np.isin(each["evid"], (1, 4))
-        anew = np.isin(each["evid"], (3, 4, 8)) | (gives & (each["ss"] > 0))
-        if anew.any() or (gives & np.isin(each["cmt"], list(states))).any():
-            return found
-    return None
+        anew = anew or bool((np.isin(each["evid"], (3, 4, 8)) | (gives & (each["ss"] > 0))).any())
+        dosed = dosed or bool((gives & np.isin(each["cmt"], states)).any())
+    if not anew and not dosed:
+        return None
+    kept = np.array([k for k in range(len(chosen)) if anew or direct[k]], np.int64)
+    return Corners(direct, kept, [q.name for q in chosen], regimens)
