@@ -23,6 +23,7 @@ from pkpd.exposure.reading import area_gradient
 from pkpd.exposure.register import FLAGS, NUMBERS, REGISTER
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
+from pkpd.model.residual import Proportional
 from pkpd.population.people import Population
 from pkpd.schedule import compare
 from pkpd.sensitivity import sensitivity
@@ -47,7 +48,7 @@ def drug(unit: str = "h") -> Model:
             Parameter("CL", CL * per, f"L/{unit}", cv=0.3), Parameter("V", V, "L", cv=0.2),
             Parameter("ka", KA * per, f"1/{unit}"), Parameter("lag", 0.0, unit),
         ],
-        outputs=[Output("Cc", "mg/L")],
+        outputs=[Output("Cc", "mg/L", error=Proportional(0.1))],
         dosing=lambda p: {"central": {"tlag": p.lag}},
         dynamics=lambda t, x, p: {"depot": -p.ka * x.depot, "central": p.ka * x.depot - p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
@@ -384,9 +385,20 @@ def test_what_a_simulation_knows_survives_files_and_scaling(tmp_path):
     scaled = exposure(curve.copy(data=curve.values * 1000).assign_attrs(units="ug/L"))
     np.testing.assert_allclose(scaled.Cmax, 1000 * want.Cmax, rtol=1e-9)
     np.testing.assert_allclose(scaled.CL_F, want.CL_F, rtol=1e-9)
-    other = exposure(curve.copy(data=curve.values**2))
-    assert "another curve" in other.attrs["note"]
-    assert float(other.Cmax.max()) == pytest.approx(float((curve**2).max()), rel=1e-12)
+    other = exposure(curve.sel(regimen="a").copy(data=curve.sel(regimen="a").values ** 2))
+    assert "extrapolated log-linearly" in other.attrs["note"]
+    np.testing.assert_allclose(other.Cmax, want.Cmax.sel(regimen="a") ** 2, rtol=1e-6)
+
+
+def test_curves_with_error_and_means_of_persons_jump_at_boluses_too():
+    people = Population.draw(drug(), 50, seed=2)
+    sims = simulate(drug(), Regimen(amt=60, ii=24, addl=6, **IV), people, hours(0, 168, 4), residual=True, seed=1)
+    want = exposure(sims["Cc"])
+    noisy = exposure(sims["Cc_observed"])
+    assert "extrapolated" in noisy.attrs["note"]
+    assert float((noisy.AUCtau / want.AUCtau).mean()) == pytest.approx(1.0, abs=0.03)
+    mean = exposure(sims["Cc"].mean("subject", keep_attrs=True))
+    assert float(mean.AUCtau) == pytest.approx(float(want.AUCtau.mean()), rel=0.01)
 
 
 def test_a_missing_value_between_others_is_left_out():

@@ -25,17 +25,25 @@ class Around:
     ----------
     time, before, after : ndarray, shape (subjects, corners)
         NaN where a subject has fewer.
+    known : bool
+        Whether the values are those of the curves. Otherwise they only say at which times the curves jump.
     """
 
     time: np.ndarray
     before: np.ndarray
     after: np.ndarray
+    known: bool = True
+
+    def jumps(self, subject: int) -> np.ndarray:
+        """Return the times at which a person's curve rises at once."""
+        rises = self.after[subject] > self.before[subject] * (1.0 + 1e-9)
+        return self.time[subject][rises & np.isfinite(self.time[subject])]
 
 
 def around_doses(
-    text: str | None, regimen: str, labels: Sequence[str] | None, time: np.ndarray, conc: np.ndarray
-) -> tuple[Around | None, bool]:
-    """Return the values around doses that belong to some curves, and whether there are any that do not fit them.
+    text: str | None, regimen: str, labels: Sequence[str] | None, time: np.ndarray, conc: np.ndarray, noisy: bool
+) -> Around | None:
+    """Return the values around doses that belong to some curves, or None where nothing is known of them.
 
     Parameters
     ----------
@@ -48,39 +56,46 @@ def around_doses(
     time, conc : ndarray, shape (time,) and (subjects, time)
         The curves. Where they were multiplied by a number since the simulation, so are the values; where they were
         changed otherwise the values are not theirs.
+    noisy : bool
+        Whether the curves have residual error.
     """
     if text is None:
-        return None, False
+        return None
     subjects, known = read_corners(text)
     if not regimen and len(known) == 1:
         regimen = next(iter(known))
     if regimen not in known:
-        return None, False
+        return None
     parts = known[regimen]
-    if labels is not None and subjects is not None:
-        place = {label: k for k, label in enumerate(subjects)}
-        if any(label not in place for label in labels):
-            return None, True
-        rows = [place[label] for label in labels]
-        parts = tuple(p[rows] for p in parts)
-    if len(parts[0]) != len(conc):
-        return None, True
+    place = {label: k for k, label in enumerate(subjects or [])}
+    if labels is not None and all(label in place for label in labels):
+        parts = tuple(p[[place[label] for label in labels]] for p in parts)
     at, before, after, witness_time, witness = parts
+    if len(at) != len(conc):  # of other persons, or a mean of them: where all had their doses at the same times
+        if not np.array_equal(at, np.broadcast_to(at[:1], at.shape), equal_nan=True):
+            return None
+        shape = (len(conc), at.shape[1])
+        return Around(*(np.broadcast_to(v[:1], shape) for v in (at, before, after)), known=False)
+    if noisy:
+        return Around(at, before, after, known=False)
     factor = _factor(witness_time[:, 0], witness[:, 0], time, conc)
     if factor is None or not _fits(at, factor * before, time, conc):
-        return None, True
-    return Around(at, before * factor, after * factor), False
+        return Around(at, before, after, known=False)
+    return Around(at, before * factor, after * factor)
 
 
-def around_of_rows(text: str | None, labels: Sequence[str]) -> list[Around | None]:
-    """Return the values around the doses of each subject of a data set, None where there are none."""
+def around_of_rows(text: str | None, labels: Sequence[str], noisy: bool) -> list[Around | None]:
+    """Return the values around the doses of each subject of a data set, None where there are none.
+
+    They are not known of rows with residual error.
+    """
     if text is None:
         return [None] * len(labels)
     subjects, known = read_corners(text)
     place = {label: k for k, label in enumerate(subjects or [])}
     at, before, after, _, _ = next(iter(known.values()))
     rows = [place.get(label) for label in labels]
-    return [None if k is None else Around(at[k : k + 1], before[k : k + 1], after[k : k + 1]) for k in rows]
+    return [None if k is None else Around(at[k : k + 1], before[k : k + 1], after[k : k + 1], not noisy) for k in rows]
 
 
 def _factor(at: np.ndarray, witness: np.ndarray, time: np.ndarray, conc: np.ndarray) -> float | None:
@@ -163,7 +178,10 @@ def _block(case: Case, rows: np.ndarray, plans: Mapping[int, Schedule], kept: np
     own = [plans[id(None if case.given is None else case.given.of(int(i)))] for i in rows]
     time = case.time[kept]
     extra = {}
-    if case.around is not None:
+    if case.around is not None and not case.around.known:
+        jumps = case.around.jumps(int(rows[0]))
+        extra = {"jumps": jumps[np.isin(jumps, time)]}
+    elif case.around is not None:
         at = case.around.time[rows[0]]
         shown = np.isfinite(at)
         inside = shown & (np.where(shown, at, 0.0) >= time[0]) & (np.where(shown, at, 0.0) <= time[-1])

@@ -112,13 +112,13 @@ def exposure(
     asked = Asked(tau, dose_times, dose, cmt, window)
     check_asked(asked)
     if "row" in concentration.dims and "TIME" in concentration.coords:
-        names, cases, lost = row_cases(concentration, asked, auc)
+        cases = row_cases(concentration, asked, auc)
     else:
-        names, cases, lost = grid_cases(concentration, asked, auc)
+        cases = grid_cases(concentration, asked, auc)
     for case in cases:
         _check_bolus(rules, case)
     found = _compute(cases, rules)
-    return labelled(concentration, auc, found, cases, rules, notes(cases, asked, lost, names))
+    return labelled(concentration, auc, found, cases, rules, notes(cases, asked))
 
 
 def _compute(cases: Sequence[Case], rules: Rules) -> dict[str, np.ndarray]:

@@ -43,7 +43,7 @@ def empty(cases: int, subjects: int, rules: Rules) -> dict[str, np.ndarray]:
     return found
 
 
-def notes(cases: Sequence[Case], asked: Asked, lost: int, names: Sequence[str]) -> str:
+def notes(cases: Sequence[Case], asked: Asked) -> str:
     """Say in one line what was assumed about the doses, or an empty text."""
     found: list[str] = []
     known = [
@@ -62,10 +62,9 @@ def notes(cases: Sequence[Case], asked: Asked, lost: int, names: Sequence[str]) 
     gaps = sum(int((~np.isfinite(case.conc)[:, 1:-1]).any(axis=1).sum()) for case in cases)
     if gaps:
         found.append(f"missing values between others are left out ({gaps} curves)")
-    if lost:
+    if any(case.around is not None and not case.around.known for case in cases):
         found.append(
-            "the values right after doses are those of another curve than this one and are left out: simulate anew, or "
-            "give bolus=True for intravenous boluses"
+            "this is not the curve that was simulated: the values right after boluses are extrapolated log-linearly"
         )
     return "; ".join(found)
 

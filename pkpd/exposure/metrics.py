@@ -66,6 +66,8 @@ class Block:
         Values right before and after doses, where they are known.
     exact : ndarray, shape (subject, time), or None
         Cumulative area from the model, in place of the trapezoids.
+    jumps : ndarray
+        Times of the grid at which the curves jump to a value that is not known, and so is extrapolated.
     """
 
     time: np.ndarray
@@ -77,6 +79,7 @@ class Block:
     before: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     after: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     exact: np.ndarray | None = None
+    jumps: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def metrics(block: Block, rules: Rules) -> Found:
@@ -88,6 +91,8 @@ def metrics(block: Block, rules: Rules) -> Found:
         curve = curve.with_corners(block.corner_time, block.before, block.after)
     elif rules.bolus and plan.doses is not None:
         curve = curve.with_boluses(plan.doses.time)
+    elif block.jumps.size:
+        curve = curve.with_boluses(block.jumps)
     curve = curve.with_times(times)
     area = curve.area(block.exact, time)
     found = _whole(curve, area, rules.lloq, block.exact is not None or _sampled_enough(time, plan))

@@ -36,7 +36,7 @@ def read_off(output: xr.DataArray, kind: str, window: tuple[float, float] | None
     """
     import xarray as xr
 
-    _, cases, _ = grid_cases(output, Asked(window=window), None, negative=True)
+    cases = grid_cases(output, Asked(window=window), None, negative=True)
     subjects = len(cases[0].conc)
     found = np.full((len(cases), subjects), np.nan)
     for k, case in enumerate(cases):
@@ -54,6 +54,8 @@ def _number(block: Block, kind: str) -> np.ndarray:
     curve = Curve(block.time, block.conc, _RULE)
     if block.corner_time.size:
         curve = curve.with_corners(block.corner_time, block.before, block.after)
+    elif block.jumps.size:
+        curve = curve.with_boluses(block.jumps)
     doses = block.plan.doses
     if doses is not None and doses.begins_steady(float(curve.time[0]), 1e-9) and curve.time[1] == curve.time[0]:
         # what was there before a steady state began is nobody's concentration

@@ -40,25 +40,22 @@ def check_asked(asked: Asked) -> None:
 
 def grid_cases(
     concentration: xr.DataArray, asked: Asked, auc: xr.DataArray | None, negative: bool = False
-) -> tuple[list[str], list[Case], int]:
-    """Return the names of regimens, their curves, and how many regimens' values around doses do not fit the curves.
-
-    Values below zero are refused unless ``negative``.
-    """
+) -> list[Case]:
+    """Return the curves of each regimen; values below zero are refused unless ``negative``."""
     names, time, conc = curve_values(concentration, negative)
     exact = area_values(auc, concentration)
     labels = _labels(concentration)
     kept = in_window(time, asked.window)
     _check_tau(asked.tau, names)
-    cases, lost = [], 0
+    cases, text = [], concentration.attrs.get("at_doses")
+    noisy = str(concentration.name or "").endswith("_observed")
     for k, name in enumerate(names):
-        around, unfit = around_doses(concentration.attrs.get("at_doses"), name, labels, time, conc[k])
-        lost += unfit
+        around = around_doses(text, name, labels, time, conc[k], noisy)
         given = _given(concentration, name, labels, asked)
         own = asked.tau.get(name) if isinstance(asked.tau, Mapping) else asked.tau
         area = None if exact is None else exact[k][:, kept]
         cases.append(Case(name, time[kept], conc[k][:, kept], given, around, own, area, None if negative else 0.0))
-    return names, cases, lost
+    return cases
 
 
 def _labels(concentration: xr.DataArray) -> list[str] | None:
@@ -107,8 +104,8 @@ def _given(concentration: xr.DataArray, name: str, labels: list[str] | None, ask
     return Given(tuple(None if d is None else d.with_amount(float(asked.dose)) for d in found.each), found.which)
 
 
-def row_cases(concentration: xr.DataArray, asked: Asked, auc: xr.DataArray | None) -> tuple[list[str], list[Case], int]:
-    """Return the labels of the subjects of a data set, their curves, and 0 as for `grid_cases`.
+def row_cases(concentration: xr.DataArray, asked: Asked, auc: xr.DataArray | None) -> list[Case]:
+    """Return the curves of the subjects of a data set.
 
     Raises
     ------
@@ -133,7 +130,8 @@ def row_cases(concentration: xr.DataArray, asked: Asked, auc: xr.DataArray | Non
     for a in starts[:-1].tolist():
         names.append(_label(str(ids[a]), names))
     given = _given(concentration, "", names, asked)
-    around = around_of_rows(concentration.attrs.get("at_doses"), names)
+    noisy = str(concentration.name or "").endswith("_observed")
+    around = around_of_rows(concentration.attrs.get("at_doses"), names, noisy)
     cases = []
     for k, (a, b) in enumerate(itertools.pairwise(starts)):
         at, conc = _curve(time[a:b], values[a:b], seen[a:b], around[k])
@@ -143,7 +141,7 @@ def row_cases(concentration: xr.DataArray, asked: Asked, auc: xr.DataArray | Non
         conc = without_noise(concentration[a:b], conc, f"{label}, ID {names[k]}")
         own = None if given is None else Given((given.of(k),))
         cases.append(Case(f"ID {names[k]}", at[kept], conc[:, kept], own, around[k], asked.tau))
-    return names, cases, 0
+    return cases
 
 
 def _label(name: str, known: Sequence[str]) -> str:

@@ -95,7 +95,8 @@ def variable_attributes(name: str, chosen: Sequence[Quantity]) -> dict[str, str]
 
 def dose_attributes(name: str, doses: str, corners: Mapping[str, str]) -> dict[str, str]:
     """Return what an output knows of the doses that made it: all of them, and its values right before and after."""
-    return {"doses": doses} | ({"at_doses": corners[name]} if name in corners else {})
+    own = corners.get(name.removesuffix("_observed"))
+    return {"doses": doses} | ({} if own is None else {"at_doses": own})
 
 
 def status_attributes() -> dict[str, Any]:

@@ -191,7 +191,9 @@ class ZarrSink:
         import xarray as xr
 
         for name, text in corners.items():
-            self.group[name].attrs["at_doses"] = text
+            for own in (name, f"{name}_observed"):
+                if own in self.group:
+                    self.group[own].attrs["at_doses"] = text
         self.group.attrs.update(notes)
         if self.path.exists():
             self.path.rmdir()
