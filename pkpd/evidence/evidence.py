@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from pkpd.evidence.curves import Curve, curve_facts
 from pkpd.evidence.doses import regimen_of
 from pkpd.evidence.values import Fact, Given, Quantity, Source
 from pkpd.evidence.words import COLUMNS, COVARIATES, DRUGS, MARKERS
+from pkpd.kinds import Kind, needs
 from pkpd.population.people import Population
 from pkpd.timegrid import TimeGrid
 from pkpd.units import conversion
@@ -30,7 +31,7 @@ __all__ = ["Evidence"]
 
 
 @dataclass(frozen=True, repr=False)
-class Evidence:
+class Evidence(Kind):
     """What one report says; made by `load_seed`, and equal to another with the same rows.
 
     Days are those of the report; time in h counts from ``start_day``.
@@ -56,6 +57,8 @@ class Evidence:
     >>> report.regimen(report.patients[0]).total
     700.0
     """
+
+    kind: ClassVar[str] = "Evidence"
 
     source: Source
     quantities: tuple[Quantity, ...]
@@ -185,6 +188,12 @@ class Evidence:
         >>> load_seed("strati2020").population(load_model("anakinra")).n
         8
         """
+        needs(
+            "Evidence.population",
+            model,
+            ("Model",),
+            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+        )
         known = {patient: self.covariates(patient) for patient in self.patients}
         columns: dict[str, list[Any]] = {"ID": list(self.patients)}
         for name, covariate in model.covariates.items():

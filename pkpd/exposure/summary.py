@@ -9,6 +9,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.exposure.register import reason_of
+from pkpd.kinds import needs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,10 @@ def exposure_summary(
     >>> exposure_summary(exposure(c), ["AUCinf"])["AUCinf [mg*h/L]"].item()
     '10'
     """
+    import xarray as xr
+
+    if not isinstance(data, xr.Dataset):
+        needs("exposure_summary", data, ("exposure",), "pkpd.exposure makes one of a simulation's curves")
     import pandas as pd
 
     if statistic not in _STATISTICS:

@@ -12,6 +12,7 @@ from pkpd.fit.options import checked_options
 from pkpd.fit.problem import pose
 from pkpd.fit.telling import SEARCHES, Line, watcher
 from pkpd.simulation.arguments import threads_from
+from pkpd.simulation.source import model_from
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
@@ -46,7 +47,7 @@ def register(name: str, runner: str | Runner) -> None:
 
 
 def fit(
-    model: Model,
+    model: Model | Fit,
     data: EventTable,
     method: str = "focei",
     *,
@@ -69,7 +70,8 @@ def fit(
 
     Parameters
     ----------
-    model : Model
+    model : Model or Fit
+        A fit's model starts at its estimates.
     data : EventTable
         From :func:`pkpd.read_events`. See :func:`pkpd.fit.data.bind` for DVID, CENS, LLOQ and OCC.
     method : str
@@ -135,6 +137,11 @@ def fit(
     >>> found.converged, sorted(found.estimates)
     (True, ['V', 'k', 'omega_V', 'omega_k', 'sigma_prop'])
     """
+    model = model_from(
+        "fit", model, ("Model", "Fit"),
+        {"Calibration": "what reports tell is learned by pkpd.calibrate", "Individual": "one patient is known already",
+         "Study": "a study is learned from its evidence: pkpd.calibrate(study)"},
+    )  # fmt: skip
     run = runner_of(method)
     options = checked_options(method, options, runners())
     step = _covariance_step(method, covariance)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.kinds import needs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,6 +172,9 @@ def compare_fits(*fits: Fit, **named: Fit) -> pd.DataFrame:
     -----
     Weights: Burnham KP, Anderson DR. Sociol Methods Res 2004;33:261-304.
     """
+    for one in fits:
+        for each in one.values() if isinstance(one, Mapping) else (one,):
+            needs("compare_fits", each, ("Fit",), "pkpd.fit makes one")
     import pandas as pd
 
     every: dict[str, Fit] = {}

@@ -18,6 +18,7 @@ from pkpd.fit.options import checked_options
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.problem import pose
 from pkpd.fit.relations import Relation, relations_for, with_relations
+from pkpd.kinds import needs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,6 +176,7 @@ def covariate_search(
     >>> covariate_search(found, {"CL": ["WT"]}, forward=0.001).relations
     ()
     """
+    needs("covariate_search", fit, ("Fit",), "pkpd.fit makes one")
     import pandas as pd
 
     for name, level in (("forward", forward), ("backward", backward)):

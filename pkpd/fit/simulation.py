@@ -54,7 +54,8 @@ def estimate_draws(fit: Fit, n: int, seed: int = 0, uncertainty: bool | Sampled 
     if fit.uncertainty is None:
         raise PkpdError(
             f"population_of: the fit has no covariance of the estimates ({fit.covariance_message}); call "
-            "fit.covariance_step(), give uncertainty=fit.bootstrap(...), or uncertainty=False for the estimates alone"
+            "fit.covariance_step(), give uncertainty=fit.bootstrap(...), or uncertainty=False for the estimates alone, "
+            "as in population=fit.population(n, uncertainty=False)"
         )
     free = np.isfinite(np.diag(fit.uncertainty.scaled))
     factor = np.zeros((size, size))

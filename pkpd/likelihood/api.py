@@ -10,6 +10,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.graph.nodes import Node, const, symbol
+from pkpd.kinds import needs
 from pkpd.likelihood.kernel import sum_terms
 from pkpd.likelihood.packing import lay_out, pack_inputs, pack_terms
 from pkpd.likelihood.term import Subject, check
@@ -129,6 +130,12 @@ class Likelihood:
         rtol: float = 1e-6, atol: float = 1e-9, every: float | None = None, method: str = "auto",
         max_steps: int = 100_000,
     ) -> None:  # fmt: skip
+        needs(
+            "Likelihood",
+            model,
+            ("Model",),
+            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+        )
         self.model, self.subjects = model, tuple(subjects)
         self.free, self.scaled = tuple(free), tuple(scaled)
         self._check_names()

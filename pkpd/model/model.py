@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import ModelError, nearest
 from pkpd.graph.nodes import symbol
+from pkpd.kinds import Kind
 from pkpd.model import run
 from pkpd.model.compose import Declared, check_parts, declared, flat, merge_covariates, part_omegas
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
@@ -30,7 +31,7 @@ Function = Callable[..., Mapping[str, Any]]
 Floats = NDArray[np.float64]
 
 
-class Model:
+class Model(Kind):
     """A pharmacokinetic or pharmacodynamic model.
 
     Parameters
@@ -97,6 +98,8 @@ class Model:
     >>> model.rhs(0.0, {"central": 100.0})
     {'central': -10.0}
     """
+
+    kind: ClassVar[str] = "Model"
 
     name: str
     title: str

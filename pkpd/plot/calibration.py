@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.plot.frame import figure_width, new_frame
 from pkpd.plot.style import GREY, MM, colour_of, house_style
 
@@ -46,6 +47,7 @@ def densities(calibration: Calibration, names: Sequence[str] | None = None, *, w
     DataError
         If a name is no variable of the calibration.
     """
+    needs("plot.densities", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
     known = {v.name: v for v in calibration.variables}
     chosen = chosen_names(names, known, [v.name for v in calibration.variables if v.kind != "patient"])
     with house_style():
@@ -205,6 +207,7 @@ def forest(
     DataError
         If the parameter is no patient's own.
     """
+    needs("plot.forest", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
     import matplotlib.pyplot as plt
 
     known = {v.name: v for v in calibration.variables}

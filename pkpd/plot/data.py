@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def pick_output(sims: xr.Dataset | xr.DataArray, output: str) -> xr.DataArray:
     """
     import xarray as xr
 
+    if not isinstance(sims, (xr.DataArray, xr.Dataset)):
+        needs("plot", sims, ("simulation",), "pkpd.simulate makes one: pkpd.simulate(model, regimen, ..., times=...)")
     if isinstance(sims, xr.DataArray):
         values = sims
     else:

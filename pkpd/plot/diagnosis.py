@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.kinds import needs
 from pkpd.plot.calibration import chosen_names
 from pkpd.plot.frame import figure_width, new_frame
 from pkpd.plot.style import COLOURS, GREY, MM, colour_of, house_style
@@ -39,6 +40,7 @@ def predicted(calibration: Calibration, *, width: str | float = "double") -> Any
     -------
     ndarray of Axes, shape (2,)
     """
+    needs("plot.predicted", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
     from scipy.stats import beta
 
     table = calibration.facts()
@@ -158,6 +160,7 @@ def traces(calibration: Calibration, names: Sequence[str] | None = None, *, widt
     DataError
         If a number is unknown.
     """
+    needs("plot.traces", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
     import matplotlib.pyplot as plt
     from scipy.stats import rankdata
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.plot.frame import figure_width
 from pkpd.plot.glyphs import INK, SIZE
 from pkpd.plot.key import draw_key, flow, key_entries
@@ -81,6 +82,7 @@ def evidence(
     DataError
         If a patient or the width is unknown, or there are fewer patients than columns.
     """
+    needs("plot.evidence", evidence, ("Evidence",), "pkpd.load_seed reads one")
     import matplotlib.pyplot as plt
 
     chosen = list(evidence.patients if patients is None else patients)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.plot.frame import Frame, new_frame, value_limits
 from pkpd.plot.layers import draw_thresholds, log_axis
 from pkpd.plot.style import axis_label, colour_of, house_style
@@ -76,6 +77,10 @@ def exposure(
     DataError
         If a metric, a dim or the kind is unknown, or a metric has no value at all.
     """
+    import xarray as xr
+
+    if not isinstance(data, xr.Dataset):
+        needs("plot.exposure", data, ("exposure",), "pkpd.exposure makes one of a simulation's curves")
     metrics = [metric] if isinstance(metric, str) else list(metric)
     known = [str(n) for n, v in data.data_vars.items() if "flag_values" not in v.attrs]
     for name in metrics:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.plot.frame import figure_width, new_frame
 from pkpd.plot.layers import log_axis
 from pkpd.plot.style import COLOURS, GREY, MM, axis_label, house_style
@@ -291,6 +292,7 @@ def convergence(fit: Fit, names: Sequence[str] | None = None, *, width: str | fl
     DataError
         If the fit has no trace, or not one of these names.
     """
+    needs("plot.convergence", fit, ("Fit",), "pkpd.fit makes one")
     trace = list(fit.trace)
     known = [k for k in (trace[0] if trace else {}) if k != "iteration" and isinstance(trace[-1][k], int | float)]
     if len(trace) < 2:

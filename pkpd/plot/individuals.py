@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.plot.fit import is_wide
 from pkpd.plot.frame import new_frame
 from pkpd.plot.layers import log_axis
@@ -54,6 +55,7 @@ def individuals(
     DataError
         If the output or a subject is unknown.
     """
+    needs("plot.individuals", fit, ("Fit",), "pkpd.fit makes one")
     table = fit.diagnostics(n=0)
     known = list(dict.fromkeys(table["output"].values.tolist()))
     if output is not None and output not in known:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import DataError
+from pkpd.kinds import needs
 from pkpd.plot.frame import new_frame, place_legend
 from pkpd.plot.style import COLOURS, GREY, axis_label, house_style
 
@@ -38,6 +39,7 @@ def profiles(result: SensitivityResult, *, width: str | float = "double") -> np.
     DataError
         If the result has no profiles.
     """
+    needs("plot.profiles", result, ("SensitivityResult",), "pkpd.profile_likelihood and fit.profile make one")
     data = result.data
     if "drop" not in data:
         raise DataError(f"a profile figure is of method='profile', this result is of '{result.method}'")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.plot.frame import figure_width
 from pkpd.plot.style import GREY, MM, colour_of, house_style
 
@@ -85,6 +86,7 @@ def comparison(
     DataError
         If a measure or a regimen is unknown.
     """
+    needs("plot.comparison", result, ("Comparison",), "pkpd.compare makes one")
     names = [m for m in result.measures if ratios_to is None or _finite(result, m)] if measures is None else measures
     _check(result, names, ratios_to)
     shown = [r for r in result.regimens if r != ratios_to]

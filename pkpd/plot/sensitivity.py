@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError
+from pkpd.kinds import needs
 from pkpd.plot.frame import Frame, new_frame, place_legend
 from pkpd.plot.style import COLOURS, GREY, axis_label, colour_of, house_style, time_scale, time_ticks
 
@@ -61,6 +62,7 @@ def tornado(
     DataError
         If the result has no bars, no such quantity, or a dim is left.
     """
+    needs("plot.tornado", result, ("SensitivityResult",), "pkpd.sensitivity makes one")
     rows, first, last = _bars(result)
     data = _one(result.over_time(), result.pick(quantity), where, {rows})
     size = np.abs(np.nan_to_num(data[last].values))
@@ -126,6 +128,7 @@ def indices(
     DataError
         If the result is not over time.
     """
+    needs("plot.indices", result, ("SensitivityResult",), "pkpd.sensitivity makes one")
     rows, first, last = _bars(result)
     name = result.pick(quantity)
     if "time" not in result.data.dims:
@@ -194,6 +197,7 @@ def screening(
     DataError
         If the result is not one of Morris.
     """
+    needs("plot.screening", result, ("SensitivityResult",), "pkpd.sensitivity makes one")
     if "mu_star" not in result.data:
         raise DataError(f"a screening figure is of method='morris', this result is of '{result.method}'")
     data = _one(result.over_time(), result.pick(quantity), where, {"parameter"})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError
+from pkpd.kinds import needs
 from pkpd.plot.frame import figure_width
 from pkpd.plot.style import COLOURS, GREY, MM, colour_of, house_style
 
@@ -45,6 +46,7 @@ def published_ratios(report: ValidationReport, *, width: str | float = "double")
     DataError
         If the report has no rows.
     """
+    needs("plot.published_ratios", report, ("ValidationReport",), "pkpd.validate_model makes one")
     import matplotlib.pyplot as plt
 
     if not report.rows:
@@ -139,6 +141,7 @@ def effect_curves(report: ValidationReport, *, width: str | float = "double") ->
     DataError
         If the report has no effects.
     """
+    needs("plot.effect_curves", report, ("ValidationReport",), "pkpd.validate_model makes one")
     import matplotlib.pyplot as plt
 
     if not report.effects:

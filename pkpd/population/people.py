@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PopulationError
+from pkpd.kinds import needs
 from pkpd.population.columns import (
     Correlations,
     Source,
@@ -154,6 +155,12 @@ class Population:
         >>> people.etas.shape, bool((people[:10].etas == Population.draw(model, 10, seed=1).etas).all())
         ((200, 1), True)
         """
+        needs(
+            "Population.draw",
+            model,
+            ("Model",),
+            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+        )
         who = f"population of '{model.name}'"
         n = count(who, "n", n, "an empty population has nobody to simulate")
         index = np.arange(n)
@@ -206,6 +213,12 @@ class Population:
         PopulationError
             As :meth:`draw`.
         """
+        needs(
+            "Population.typical",
+            model,
+            ("Model",),
+            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+        )
         who = f"population of '{model.name}'"
         n = count(who, "n", n, "an empty population has nobody to simulate")
         source = Source(who, 0, np.arange(n))
@@ -253,6 +266,12 @@ class Population:
             If a column is unknown, a subject comes twice, a value is no finite number or none that the model allows,
             or TIME does not rise.
         """
+        needs(
+            "Population.from_table",
+            model,
+            ("Model",),
+            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+        )
         who = f"population of '{model.name}'"
         content = read_table(model, table, id, ignore)
         people = cls(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.kinds import Kind
 from pkpd.schedule.statistics import contrast, number, summary
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ DISCLAIMER = "Research software: a simulation, not medical advice."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Kind):
     """What several regimens do to the same subjects.
 
     Attributes
@@ -40,6 +41,8 @@ class Comparison:
     about : str
         Who the subjects are, and what the spread over them means.
     """
+
+    kind: ClassVar[str] = "Comparison"
 
     dataset: xr.Dataset
     about: str

@@ -122,7 +122,8 @@ _LOW_RATIO = 0.0028
 def csf_reach(name: str, question: str, source: Any, n: int, seed: int) -> Answer:
     """Answer whether a subcutaneous dose can reach cerebrospinal fluid."""
     model = _model(source)
-    prefix = routes_of(model)["SC"].removesuffix("depot")
+    prefix = next(iter(routes_of(model).values())).rpartition(".")[0]
+    prefix = f"{prefix}." if prefix else ""
     kin, kout = f"{prefix}kin_csf", f"{prefix}kout_csf"
     if kin not in model.parameters:
         return Answer(name, question, f"Not answered: model '{model.name}' has no cerebrospinal fluid.")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.kinds import needs
 from pkpd.model.model import Model
 from pkpd.schedule.answer import Answer
 from pkpd.schedule.kinetics import csf_reach, every_other_day
@@ -60,6 +61,7 @@ def questions(source: Any, names: Sequence[str] | None = None, *, n: int = 500, 
     >>> [answer.name for answer in questions(load_model("anakinra"), n=20)]
     ['every_other_day', 'csf']
     """
+    needs("questions", source, ("Model", "Calibration"))
     alone = isinstance(source, Model)
     if names is None:
         names = [name for name, (_, posterior, _) in QUESTIONS.items() if not (alone and posterior)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.kinds import kind_of
 from pkpd.options import checked
 from pkpd.population.people import Population
 from pkpd.randomness import check_seed
@@ -21,7 +22,7 @@ from pkpd.sensitivity.runs import FunctionRuns, ModelRuns
 from pkpd.sensitivity.screening import check_independent, morris, sobol
 from pkpd.sensitivity.variance import variance
 from pkpd.simulation.arguments import times_from
-from pkpd.simulation.source import Source, kind_of, model_from, one_person
+from pkpd.simulation.source import Source, model_from, one_person
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.kinds import kind_of
 from pkpd.model.model import Model
 from pkpd.options import checked
 from pkpd.population.people import Population
@@ -16,7 +17,7 @@ from pkpd.sensitivity.designs import check_level
 from pkpd.sensitivity.objective import ModelObjective
 from pkpd.sensitivity.result import SensitivityResult
 from pkpd.sensitivity.walk import Better, Problem, Side, Transform, walked
-from pkpd.simulation.source import Source, kind_of
+from pkpd.simulation.source import Source
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ _ROWS = 40
 
 
 @dataclass(frozen=True)
-class SensitivityResult:
+class SensitivityResult(Kind):
     """The result of a sensitivity analysis.
 
     Attributes
@@ -32,6 +33,8 @@ class SensitivityResult:
     notes : tuple of str
         What must be known to read it: failed runs, constant quantities, correlations.
     """
+
+    kind: ClassVar[str] = "SensitivityResult"
 
     method: str
     data: xr.Dataset

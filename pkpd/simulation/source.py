@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.dosing.record import compartment_index
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
+from pkpd.kinds import Kind, needs
 from pkpd.model.model import Model
 from pkpd.simulation.doses import bound
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pkpd.population.people import Population
 
 __all__ = [
-    "KINDS", "History", "Source", "Subjects", "drugs_of", "first_dose", "kind_of", "model_from", "one_person",
+    "KINDS", "History", "Source", "Subjects", "drugs_of", "first_dose", "model_from", "one_person",
     "other_drugs",
 ]  # fmt: skip
 
@@ -29,19 +30,11 @@ _OWN = ("depot", "central")
 """States of a model's one drug, which the names of its states do not tell."""
 
 
-class Source:
+class Source(Kind):
     """Base of what is known after data: a model, and people drawn from it on a clock of their own.
 
-    Attributes
-    ----------
-    kind : str
-        One of `KINDS`; anything else is refused by every verb that asks for people.
-    advice : str
-        What to do where a verb has no use for it.
+    Its kind is one of `KINDS`; anything else is refused by every verb that asks for people.
     """
-
-    kind: ClassVar[str] = "source"
-    advice: ClassVar[str] = ""
 
     @property
     def doses(self) -> Regimen | None:
@@ -145,17 +138,6 @@ def drugs_of(regimen: Regimen, model: Model) -> list[str]:
     return found
 
 
-def kind_of(given: Any) -> str:
-    """Return what something is: one of `KINDS`, the kind of another source, or empty.
-
-    Examples
-    --------
-    >>> kind_of("pk1_iv")
-    ''
-    """
-    return "Model" if isinstance(given, Model) else given.kind if isinstance(given, Source) else ""
-
-
 def model_from(
     verb: str, given: Any, takes: Collection[str] = KINDS, instead: Mapping[str, str] | None = None
 ) -> Model:
@@ -182,18 +164,8 @@ def model_from(
     Traceback (most recent call last):
     pkpd.errors.PkpdError: fit takes a Model or a Fit, got the text 'pk1_iv'; load it first: pkpd.load_model('pk1_iv')
     """
-    kind = kind_of(given)
-    if kind in takes:
-        return given if isinstance(given, Model) else given.model
-    names = [f"a{'n' if name[0] in 'AEIOU' else ''} {name}" for name in takes]
-    listed = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    advice = (instead or {}).get(kind) or (given.advice if isinstance(given, Source) else "")
-    if isinstance(given, str):
-        shown = given if len(given) < 60 else f"{given[:57]}..."
-        got, advice = f"the text {shown!r}", f"load it first: pkpd.load_model({shown!r})"
-    else:
-        got = f"a{'n' if kind[:1] in tuple('AEIOU') else ''} {kind}" if kind else f"{type(given).__name__}"
-    raise PkpdError(f"{verb} takes {listed}, got {got}{'; ' if advice else ''}{advice}")
+    needs(verb, given, takes, instead=instead)
+    return given if isinstance(given, Model) else given.model
 
 
 def one_person(verb: str, given: Any, population: Population | None) -> Model:

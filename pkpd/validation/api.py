@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.kinds import needs
 from pkpd.library import load_model
 from pkpd.model.model import Model
 from pkpd.validation.effects import EFFECT_MODEL, run_effects
@@ -51,6 +52,13 @@ def validate_model(model: str | Model, *, n: int = 500, seed: int = 0) -> Valida
     >>> report.rows[0].within
     True
     """
+    if not isinstance(model, str):
+        needs(
+            "validate_model",
+            model,
+            ("Model",),
+            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+        )
     if n < 2:
         raise DataError(f"validate_model: n must be at least 2, got {n}")
     given = load_model(model) if isinstance(model, str) else model

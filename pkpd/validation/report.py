@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from pkpd.kinds import Kind
 from pkpd.validation.records import Effect, Published
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ COLUMNS = ("quantity", "setting", "unit", "published", "spread", "known", "use",
 
 
 @dataclass(frozen=True, repr=False)
-class ValidationReport:
+class ValidationReport(Kind):
     """Published against simulated.
 
     Attributes
@@ -150,6 +151,8 @@ class ValidationReport:
     n, seed : int
         Size and seed of the virtual population.
     """
+
+    kind: ClassVar[str] = "ValidationReport"
 
     model: str
     rows: tuple[Comparison, ...]
