@@ -175,7 +175,7 @@ def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]
         times: list[float] = []
         for k in range(int(block.rec_first[i]), int(block.rec_last[i])):
             column = int(block.rec_column[k] if block.rec_column.size else block.column[i])
-            times += _record_times(rec, k, states, places, P, column)
+            times += _record_times(rec, k, states, places, P, column, float(observed[-1]))
         at = np.unique(np.asarray(times, float))
         at = at[(at >= observed[0]) & (at < observed[-1])]
         found.append(at[np.append(True, np.diff(at) > 1e-9)] if at.size else at)
@@ -183,9 +183,9 @@ def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]
 
 
 def _record_times(
-    rec: Any, k: int, states: set[int], places: np.ndarray, P: np.ndarray | None, column: int
+    rec: Any, k: int, states: set[int], places: np.ndarray, P: np.ndarray | None, column: int, end: float
 ) -> list[float]:
-    """Return the times at which one record makes an output jump or turn."""
+    """Return the times at which one record makes an output jump or turn, up to the end of what is observed."""
     evid, cmt, time, ii, addl = int(rec.evid[k]), int(rec.cmt[k]), float(rec.time[k]), rec.ii[k], int(rec.addl[k])
     times = [time] if evid in (3, 4, 8) or (evid == 1 and rec.ss[k] > 0) else []
     if evid not in (1, 4) or cmt not in states:
@@ -199,7 +199,10 @@ def _record_times(
     amount = value(0, 1.0) * float(rec.amt[k])
     length = value(3, np.nan) if rate == -2.0 else amount / rate if rate > 0 else 0.0
     first = time + value(1, 0.0)
-    starts = first + np.arange(addl + 1) * ii
+    if not np.isfinite(first + length):  # no dose that could be given: the solver says so
+        return times
+    more = int(min(addl, max(end - first, 0.0) / ii)) if ii > 0 else 0
+    starts = first + np.arange(more + 1) * ii
     if rec.ss[k] > 0 and ii > 0:
         earlier = np.arange(1, min(int((first - time + length) / ii), _TAILS) + 1)
         starts = np.concatenate([first - earlier * ii, starts])
