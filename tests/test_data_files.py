@@ -72,6 +72,7 @@ READ = {
     "line ends of DOS": (PLAIN.replace("\n", "\r\n") + "\x1a", ""),
     "line ends of old Macs": (PLAIN.replace("\n", "\r"), ""),
     "quotes around everything": ("\n".join(",".join(f'"{x}"' for x in r.split(",")) for r in PLAIN.splitlines()), ""),
+    "separator named by Excel": ("sep=;\n" + PLAIN.replace(",", ";"), "1 line above the header"),
     "semicolons": (PLAIN.replace(",", ";"), ""),
     "tabs and missing values left empty": (PLAIN.replace(",", "\t").replace(".\t", "\t").replace("\t.\n", "\t\n"), ""),
     "names in another case": (PLAIN.lower(), ""),

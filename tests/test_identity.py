@@ -137,6 +137,27 @@ def test_names_that_look_like_remarks_or_missing_values(tmp_path):
     assert again == table
 
 
+def test_rows_that_are_commented_out_and_people_called_so(tmp_path):
+    (tmp_path / "a.csv").write_text("ID,TIME,AMT\nC1,0,1\n2,0,1\n")
+    table = read_events(tmp_path / "a.csv")
+    assert people(table) == ["2"]
+    assert table.notes[0] == "1 comment row left out (C1 ...; an ID of that text stands in quotes)"
+    assert people(read_events(frame_of(["C1", "2"]))) == ["C1", "2"]
+    (tmp_path / "a.csv").write_text('ID,TIME,AMT\n"C1",0,1\n2,0,1\n')
+    assert people(read_events(tmp_path / "a.csv")) == ["C1", "2"]
+
+
+def test_ids_of_nonmem_are_numbers_unless_it_rounded_them(tmp_path):
+    path = tmp_path / "sdtab1"
+    path.write_text(
+        "TABLE NO.  1\n ID TIME AMT\n  1.0000E+00 0.0000E+00 1.0000E+02\n  1.2000E+01 0.0000E+00 5.0000E+01\n"
+    )
+    assert read_events(path).labels.tolist() == [1, 12]
+    path.write_text("TABLE NO.  1\n ID TIME AMT\n  1.2346E+05 0.0000E+00 1.0000E+02\n")
+    with pytest.raises(DataError, match=r"ID has more digits than NONMEM wrote in 1 row .*FORMAT=s1PE15\.8"):
+        read_events(path)
+
+
 def test_ids_that_come_again_are_told(tmp_path):
     frame = pd.DataFrame([[1, 0, 10], [2, 0, 20], [1, 1, 0], [2, 1, 0]], columns=["ID", "TIME", "AMT"])
     table = read_events(frame)

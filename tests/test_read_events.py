@@ -268,7 +268,7 @@ def test_other_refusals(read, tmp_path):
         read(PLAIN, columns={"Wt": "weight"})
     with pytest.raises(DataError, match="time_unit must be min, h, d or w, got 's'"):
         read(PLAIN, time_unit="s")
-    with pytest.raises(DataError, match="a path or a data frame, got int"):
+    with pytest.raises(DataError, match="a path or a data frame of pandas, got int"):
         read_events(5)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="events: the data frame has no rows"):
         read_events(pd.DataFrame({"ID": [], "TIME": []}))

@@ -12,7 +12,7 @@ from pkpd.dosing.clock import on_calendar, relative, translate
 from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers, whole
 from pkpd.dosing.dates import duration_hours, looks_like_dates
 from pkpd.dosing.foreign import other_programs
-from pkpd.dosing.identity import identifiers
+from pkpd.dosing.identity import identifiers, rounded
 from pkpd.dosing.notices import comma_hint, noticed, odd_times, text_note, text_remedy
 from pkpd.dosing.source import Source
 from pkpd.dosing.words import HOURS
@@ -148,6 +148,13 @@ def _typed_id(columns: dict[str, np.ndarray], problems: Problems, nonmem: bool) 
     problems.add(absent, "ID is missing")
     problems.raise_if_any()
     columns["ID"] = identifiers(ids, exponents=nonmem)
+    if nonmem and columns["ID"].dtype != object:
+        problems.add(
+            rounded(ids, columns["ID"]),
+            "ID has more digits than NONMEM wrote",
+            "different people may have become one: write the table with FORMAT=s1PE15.8",
+        )
+        problems.raise_if_any()
 
 
 def _calendar(

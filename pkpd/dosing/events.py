@@ -340,7 +340,8 @@ def read_events(
     elif isinstance(source, str | os.PathLike):
         raw = from_file(Path(source), missing, names=names, rename=columns)
     else:
-        raise DataError(f"read_events takes a path or a data frame, got {type(source).__name__}")
+        remedy = "; give .to_pandas()" if hasattr(source, "to_pandas") else ""
+        raise DataError(f"read_events takes a path or a data frame of pandas, got {type(source).__name__}{remedy}")
     parts = assemble(raw, columns, time_unit, decimal)
     return _table(parts, raw.name, raw.row, raw.line)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.errors import DataError
 
-__all__ = ["identifiers", "label_text", "label_texts", "plain_text"]
+__all__ = ["identifiers", "label_text", "label_texts", "plain_text", "rounded"]
 
 _INT64 = 2**63
 _EXACT = {2: 2**11, 4: 2**24}
@@ -108,3 +108,15 @@ def _whole(text: str, exponents: bool) -> int | None:
     if number is None or not -_INT64 <= number < _INT64:
         return None
     return number if exponents or str(number) == text else None
+
+
+def rounded(texts: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return which identifiers were written with fewer digits than their numbers have, as 1.2346E+05.
+
+    Examples
+    --------
+    >>> rounded(label_texts(["1.2346E+05", "1.2000E+01"]), np.array([123460, 12])).tolist()
+    [True, False]
+    """
+    digits = [sum(c.isdigit() for c in text.lower().partition("e")[0]) if "e" in text.lower() else 99 for text in texts]
+    return np.abs(numbers) >= 10.0 ** np.array(digits)

@@ -92,7 +92,8 @@ def from_file(
     rows = _body(header, rows, notes)
     if not rows:
         raise DataError(f"{path.name}: {'there are no rows under the header' if header else 'the file is empty'}")
-    comment = _comments([record.fields[0] for record in rows], missing)
+    first = [record.fields[0] for record in rows]
+    comment = _comments(first, missing)
     kept = [record for record, out in zip(rows, comment, strict=True) if not out]
     row, line = np.arange(1, len(rows) + 1)[~comment], np.array([record.line for record in kept], dtype=np.int64)
     header = _row_names(header, [record.fields for record in kept])
@@ -107,7 +108,7 @@ def from_file(
         else [np.empty(0, object) for _ in header]
     )
     source = Source(path.name, header, columns, row, line, notes, nonmem=bool(tables))
-    return _tidy(source, int(comment.sum()))
+    return _tidy(source, [text for text, out in zip(first, comment, strict=True) if out])
 
 
 def from_frame(
@@ -141,12 +142,13 @@ def from_frame(
             hours.add(name)
         columns.append(_identity(series, marks) if new[k] == "ID" else _column(series, marks))
     row = np.arange(1, len(frame) + 1)
-    first = columns[0]
-    comment = np.zeros(len(frame), bool)
-    if comments and first.dtype == object:
-        comment = _comments(["" if value is None else value for value in first], missing)
+    comment, first = np.zeros(len(frame), bool), [""] * len(frame)
+    if comments and columns[0].dtype == object:
+        first = ["" if value is None else value for value in columns[0]]
+        # A person of a data frame may be called C1; a row that is commented out so stands in files only.
+        comment = _comments(["" if text[1:2].isdigit() else text for text in first], missing)
     source = Source("events", names, [column[~comment] for column in columns], row[~comment], hours=hours)
-    return _tidy(source, int(comment.sum()))
+    return _tidy(source, [text for text, out in zip(first, comment, strict=True) if out])
 
 
 def _head(
@@ -313,10 +315,12 @@ def _identity(series: Any, marks: set[str]) -> np.ndarray:
     return _texts(texts.tolist(), marks | {""}, identity=True)
 
 
-def _tidy(source: Source, comments: int) -> Source:
+def _tidy(source: Source, comments: Sequence[str]) -> Source:
     """Drop columns without a name that are empty or count rows, and that of comment marks; note what was left out."""
     if comments:
-        source.notes.append(f"{comments} comment row{'s' if comments > 1 else ''} left out")
+        note = f"{len(comments)} comment row{'s' if len(comments) > 1 else ''} left out"
+        called = next((text for text in comments if text[1:2].isdigit()), None)
+        source.notes.append(note if called is None else f"{note} ({called} ...; an ID of that text stands in quotes)")
     kept: list[int] = []
     for k, (name, column) in enumerate(zip(source.names, source.columns, strict=True)):
         empty = all(value is None for value in column) if column.dtype == object else bool(np.isnan(column).all())
