@@ -49,8 +49,8 @@ def sources() -> dict[str, Any]:
     }
 
 
-TIMES = {"times": [1.0, 2.0]}
-SENSITIVITY = {**TIMES, "of": "Cc.max", "parameters": ["CL"]}
+TIMES: dict[str, Any] = {"times": [1.0, 2.0]}
+SENSITIVITY: dict[str, Any] = {**TIMES, "of": "Cc.max", "parameters": ["CL"]}
 
 #: verb -> what it is asked, and the sources that it works with
 VERBS: dict[str, tuple[Any, str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_toy import write_study
@@ -98,7 +99,7 @@ def test_typical_subjects_with_other_parameters():
 def test_options_are_refused_with_the_nearest_name():
     model = pkpd.load_model("pk1_iv")
     dose = pkpd.Regimen(amt=100, cmt="central")
-    for verb, given, text in (
+    refused: list[tuple[Any, dict[str, Any], str]] = [
         (pkpd.simulate, {"time": [1.0]}, r"simulate has no option 'time' \(did you mean 'times'\?\)"),
         (pkpd.sensitivity, {"groups": []}, "sensitivity has no option 'groups'; it has model, regimen"),
         (pkpd.sensitivities, {"wrtt": "CL"}, r"no option 'wrtt' \(did you mean 'wrt'\?\)"),
@@ -106,7 +107,8 @@ def test_options_are_refused_with_the_nearest_name():
         (pkpd.compare, {"windows": (0, 1)}, r"no option 'windows' \(did you mean 'window'\?\)"),
         (pkpd.individual, {"draw": 3}, r"no option 'draw' \(did you mean 'draws'\?\)"),
         (pkpd.estimate_individual, {"draw": 3}, r"no option 'draw' \(did you mean 'draws'\?\)"),
-    ):
+    ]
+    for verb, given, text in refused:
         with pytest.raises(PkpdError, match=text):
             verb(model, dose, **given)
     one = pkpd.individual(model, dose, draws=300)
@@ -133,11 +135,12 @@ def test_values_of_options_are_checked(given, text):
 def test_seeds_are_whole_numbers():
     model = pkpd.load_model("pk1_iv")
     dose = pkpd.Regimen(amt=100, cmt="central")
-    for call in (
+    calls: list[Any] = [
         lambda seed: pkpd.compare(model, {"a": dose}, n=2, seed=seed),
         lambda seed: pkpd.individual(model, dose, seed=seed),
         lambda seed: pkpd.sensitivity(model, dose, times=[1.0, 2.0], of="Cc.max", parameters=["CL"], seed=seed),
-    ):
+    ]
+    for call in calls:
         for seed in (0.5, -1, "1"):
             with pytest.raises(PkpdError, match="seed must be a whole number"):
                 call(seed)

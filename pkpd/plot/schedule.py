@@ -169,7 +169,9 @@ def _panel(
 ) -> None:
     """Draw one measure."""
     attrs = result.dataset[name].attrs
-    unit = str(attrs["units"]).replace("*", "·")
+    # A day is one of the comparison's axis; a difference of days is a number of them.
+    axis = attrs.get("axis", "") if base is None and not attrs["chance"] else ""
+    unit = axis or str(attrs["units"]).replace("*", "·")
     chance = bool(attrs["chance"])
     relative = base is not None and not chance and _has_ratio(result, name, shown, base)
     samples = [result.samples(name, r, None if chance else base, ratio=relative) for r in shown]
