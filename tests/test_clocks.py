@@ -216,14 +216,16 @@ def test_a_level_that_no_person_can_have_ends_with_the_clock_named():
 
 @functools.cache
 def trial() -> pd.DataFrame:
-    table = EventTable.from_regimen([Regimen(amt=60, cmt="central")] * 8, [1, 6, 12, 24])
+    doses = Regimen(amt=60, cmt="central", ii=24, addl=2) + Regimen(amt=30, cmt="central", time=30, tinf=2)
+    table = EventTable.from_regimen([doses] * 8, [1, 6, 12, 24, 40, 60])
     sims = pkpd.simulate(drug(), table, Population.draw(drug(), 8, seed=1), residual=True, seed=1)
     return table.frame.drop(columns="MDV").assign(DV=sims["Cc_observed"].values)
 
 
 @functools.cache
 def fitted(unit: str, clock: str, method: str) -> pkpd.Fit:
-    frame = trial().assign(TIME=trial().TIME / HOURS[clock])
+    h, frame = HOURS[clock], trial()
+    frame = frame.assign(TIME=frame.TIME / h, II=frame.II / h, RATE=frame.RATE * h)
     return pkpd.fit(drug(unit), pkpd.read_events(frame, time_unit=clock), method)
 
 
@@ -238,7 +240,7 @@ def test_fits(unit, method):
 
 
 @EACH
-def test_what_follows_a_fit(unit):
+def test_what_follows_a_fit(unit, tmp_path):
     fit, base = (fitted(u, "min", "focei") for u in (unit, "h"))
     rows, others = fit.diagnostics(), base.diagnostics()
     np.testing.assert_allclose(rows["TIME"] * HOURS[unit], others["TIME"], rtol=1e-12)
@@ -248,9 +250,21 @@ def test_what_follows_a_fit(unit):
     again = pkpd.estimate_individual(base, pkpd.read_events(one.drop(columns="MDV")), draws=200)
     assert found.ebe == pytest.approx(again.ebe, abs=1e-4)
     source: Any = fit
+    assert f"1 observations up to {6 / HOURS[unit]:g} {unit}" in repr(found)
+    fit.save(tmp_path / "fit.json")
+    other = drug(next(u for u in CLOCKS if u != unit))
+    with pytest.raises(PkpdError, match="is of model 'drug' in other units"):
+        pkpd.load_fit(tmp_path / "fit.json", other, fit.table)
     sims = pkpd.simulate(source, "60 mg once", n=3, times=pkpd.hours(0, 24, 6), seed=1)
     assert sims["time"].attrs["units"] == unit
     np.testing.assert_allclose(sims["time"] * HOURS[unit], [0, 6, 12, 18, 24])
+
+
+def test_fits_of_one_drug_in_other_units_of_amount_do_not_mix():
+    """The same equations, states in mg or ug; doses in mg: the clearance is the same."""
+    table = replace(pkpd.read_events(trial()), unit="mg")
+    fits = [pkpd.fit(drug("h", mass), table, "fo", start={"V": v}) for mass, v in (("mg", 30.0), ("ug", 3e4))]
+    assert fits[1].theta["CL"] == pytest.approx(1000 * fits[0].theta["CL"], rel=1e-3)  # DV is read as ug/L
 
 
 @EACH

@@ -43,7 +43,9 @@ def curve(doses: Any, times: Any = AT, model: Model | None = None, of: str = "Cc
 def test_places_of_routes():
     assert routes_of_states(["x", "a.depot", "a.central", "b.central"])["IV"] == "a.central"
     assert routes_of_states(["central"]) == {"IV": "central"}
-    assert routes_of_states(["A"]) == {}
+    assert routes_of_states(["A", "B"]) == {}
+    assert routes_of_states(["A"]) == {"IV": "A"}
+    assert routes_of_states(["gut", "wall", "central"]) == {"PO": "gut", "IV": "central"}
     states = ["depot", "gut", "central"]
     assert [place_of(None, route, states) for route in (None, "SC", "PO", "IM", "IV")] == [0, 0, 0, 0, 2]
     assert place_of("gut", "PO", states) == 1
@@ -60,14 +62,16 @@ def test_places_of_routes():
             r"it is given IV, but into 'depot'; drop the route or the compartment \(IV goes into 'central'",
         ),
         (1, "IV", "it is given IV, but into 'depot'"),
+        ("gut", "IV", "it is given IV, but into 'gut'"),
         ("central", "SC", "it is given SC, but into 'central'"),
+        ("central", "PO", "it is given PO, but into 'central'"),
         (None, "ICV", r"it is given ICV, but the model has no compartment for that \(none is known\)"),
-        ("gut", None, "the model has no compartment 'gut'"),
+        ("skin", None, "the model has no compartment 'skin'"),
     ],
 )
 def test_what_contradicts_itself_is_refused(cmt, route, text):
     with pytest.raises(RegimenError, match=text):
-        place_of(cmt, route, ["depot", "central"])
+        place_of(cmt, route, ["depot", "gut", "central"])
 
 
 def test_a_route_is_kept():

@@ -169,6 +169,11 @@ def test_clock_of_a_model_in_days():
         ("100 mg bolus over 2 h", "bolus", "a bolus has no length"),
         ("100 mg at steady state", "at", "steady state needs a frequency, for example q24h"),
         (
+            "10 mg/h at steady state then 100 mg q24h x2",
+            "100",
+            "the infusion before it goes on; join them with +, or write how long it runs instead of steady state",
+        ),
+        (
             "10 mg/h for 2 h at steady state",
             "at",
             "steady state of an infusion that ends needs a frequency, for example q24h",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["canonical_route", "place_of", "places_of", "routes_of_states"]
 
-_PLACES = {"SC": "depot", "IM": "depot", "PO": "depot", "IV": "central"}
+_PLACES = {"SC": ("depot",), "IM": ("depot",), "PO": ("depot", "gut"), "IV": ("central",)}
+_ABSORBING = ("depot", "gut")
 
 
 def canonical_route(route: Any) -> str | None:
@@ -34,30 +35,34 @@ def canonical_route(route: Any) -> str | None:
 
 
 def routes_of_states(states: Iterable[str]) -> dict[str, str]:
-    """Return the compartment by route: SC, IM and PO go into ``depot``, IV into ``central``, where there are these.
+    """Return the compartment by route, where a model has one.
 
-    Of a composed model they are those of its first part that has one of them.
+    SC and IM go into ``depot``, PO into ``depot`` or else ``gut``, IV into ``central`` or else the only state that
+    there is. Of a composed model they are those of its first part that has one of these.
 
     Examples
     --------
     >>> routes_of_states(["depot", "central"])
     {'SC': 'depot', 'IM': 'depot', 'PO': 'depot', 'IV': 'central'}
-    >>> routes_of_states(["a.central", "b.depot", "b.central"])
-    {'IV': 'a.central'}
+    >>> routes_of_states(["a.central", "b.depot", "b.central"]), routes_of_states(["gut", "A"]), routes_of_states(["A"])
+    ({'IV': 'a.central'}, {'PO': 'gut'}, {'IV': 'A'})
     """
     known = list(states)
-    prefix = next((name[: -len(last)] for name in known if (last := _last(name)) in ("depot", "central")), None)
+    prefix = next((name[: -len(last)] for name in known if (last := _last(name)) in (*_ABSORBING, "central")), None)
     if prefix is None:
-        return {}
-    return {route: prefix + place for route, place in _PLACES.items() if prefix + place in known}
+        return {"IV": known[0]} if len(known) == 1 else {}
+    found = {
+        route: [prefix + place for place in places if prefix + place in known] for route, places in _PLACES.items()
+    }
+    return {route: places[0] for route, places in found.items() if places}
 
 
 def place_of(cmt: Compartment, route: str | None, states: Sequence[str]) -> int:
     """Return the 0-based index of the state that a dose goes into.
 
     A compartment that is named is obeyed, unless the route says another: an intravenous dose does not go into a
-    ``depot``, nor one by another route into ``central`` where there is a ``depot`` for it. Without a compartment the
-    route decides, and without both it is the first state.
+    ``depot`` or ``gut``, nor one by another route into ``central`` where there is one of these for it. Without a
+    compartment the route decides, and without both it is the first state.
 
     Raises
     ------
@@ -70,11 +75,13 @@ def place_of(cmt: Compartment, route: str | None, states: Sequence[str]) -> int:
     (1, 1)
     """
     places = routes_of_states(states)
-    if cmt in (None, 0) and route is not None:
+    unsaid = cmt is None or cmt == 0
+    if unsaid and route is not None:
         if route not in places:
+            usual = " or ".join(_PLACES.get(route, ("none is known",)))
             raise RegimenError(
-                f"it is given {route}, but the model has no compartment for that "
-                f"({_PLACES.get(route, 'none is known')}); it has {', '.join(states)}; name one: 'into ...' or cmt=..."
+                f"it is given {route}, but the model has no compartment for that ({usual}); it has "
+                f"{', '.join(states)}; name one: 'into ...' or cmt=..."
             )
         return list(states).index(places[route])
     index = compartment_index(cmt, states)
@@ -82,14 +89,12 @@ def place_of(cmt: Compartment, route: str | None, states: Sequence[str]) -> int:
         raise RegimenError(missing_compartment(cmt, states))
     name = states[index]
     prefix, last = name[: -len(_last(name))], _last(name)
-    absorbed = route in _PLACES and route != "IV"
-    if cmt not in (None, 0) and (
-        (route == "IV" and last == "depot") or (absorbed and last == "central" and f"{prefix}depot" in states)
-    ):
-        other = "central" if route == "IV" else "depot"
+    other = ["central"] if route == "IV" else [p for p in _PLACES.get(route or "", ()) if prefix + p in states]
+    wrong = last in _ABSORBING if route == "IV" else last == "central" and bool(other)
+    if not unsaid and route is not None and wrong:
         raise RegimenError(
             f"it is given {route}, but into '{name}'; drop the route or the compartment ({route} goes into "
-            f"'{prefix}{other}')"
+            f"'{prefix}{other[0]}')"
         )
     return index
 

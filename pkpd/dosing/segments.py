@@ -105,6 +105,11 @@ def chain(text: str, segments: Sequence[Segment], strength: Any, clock: Fraction
     last: Fraction | None = None
     step: Fraction | None = None
     for segment in segments:
+        if made and made[-1].amt == math.inf:
+            remedy = (
+                "the infusion before it goes on; join them with +, or write how long it runs instead of steady state"
+            )
+            raise misread(text, remedy, segment.first)
         n = segment.doses(text)
         start = _start(text, segment, last, step)
         step = segment.step()

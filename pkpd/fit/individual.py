@@ -174,7 +174,7 @@ class PatientEstimate(WeightedPeople):
         known = ", ".join(self._covariate(name) for name in self.covariates) or "no covariates"
         head = [
             f"Patient '{self.name}' ({self.model.name}; {known})",
-            f"  {self.problem.data.n_observations} observations up to {self.now:g} h; prior: {self.source}",
+            f"  {self.problem.data.n_observations} observations up to {self.now:g} {self.model.time_unit}; prior: {self.source}",
             f"  {self.ess:.0f} effective of {self.draws.n} draws",
             *(f"  {m}" for m in (*self.contradictions, *self.messages)),
         ]

@@ -305,13 +305,14 @@ _KEPT: dict[Any, Links] = {}
 def links_of(
     model: Model, outputs: Sequence[str], scales: Mapping[str, str], varying: set[str], occasions: int
 ) -> Links:
-    """Return the links of a model, made once for all that have the same equations and fixed values."""
+    """Return the links of a model, made once for all that have the same equations, units and fixed values."""
     fixed = tuple((n, q.value) for n, q in model.parameters.items() if n not in scales)
     bounds = tuple(q.bounds for q in model.parameters.values())
     carry = tuple(c.carry for c in model.covariates.values())
     key = (
         model.fingerprint, fixed, bounds, carry, tuple(outputs), tuple(scales.items()), frozenset(varying), occasions,
-        tuple(q.scale for q in model.parameters.values()),
+        tuple(q.scale for q in model.parameters.values()), model.time_unit,
+        tuple(s.unit for s in model.states.values()),
     )  # fmt: skip
     if key not in _KEPT:
         if len(_KEPT) >= 32:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_fit", "save_fit"]
 
-FORMAT = 1
+FORMAT = 2
 _POSED = ("fixed", "start", "bloq", "rtol", "atol", "solver", "threads")
 _MATRICES = ("matrix", "scaled", "R", "S")
 
@@ -31,7 +31,8 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
     u = fit.uncertainty
     held: dict[str, Any] = {
         "format": FORMAT, "model": fit.layout.model.name, "fingerprint": fit.layout.model.fingerprint,
-        "data": fit.table.name, "subjects": [str(v) for v in fit.data.labels], "labels": list(fit.layout.labels),
+        "units": _units(fit.layout.model), "data": fit.table.name, "subjects": [str(v) for v in fit.data.labels],
+        "labels": list(fit.layout.labels),
         "estimates": fit.estimates, "x": fit.x, "effects": fit.effects, "ofv": fit.ofv, "method": fit.method,
         "converged": bool(fit.converged), "messages": fit.messages, "trace": fit.trace, "seconds": fit.seconds,
         "settings": {k: fit.settings[k] for k in _POSED}, "covariance_message": fit.covariance_message,
@@ -42,6 +43,12 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
         },
     }  # fmt: skip
     write_whole(Path(path), json.dumps(held, indent=1, default=_plain))
+
+
+def _units(model: Model) -> dict[str, str]:
+    """Return the clock of a model and the units of its states and parameters, which equations do not tell."""
+    named = {**model.states, **model.parameters}
+    return {"time": model.time_unit, **{name: each.unit for name, each in named.items()}}
 
 
 def _plain(value: Any) -> Any:
@@ -77,6 +84,8 @@ def load_fit(path: str | os.PathLike[str], model: Model, data: EventTable) -> Fi
         raise PkpdError(
             f"load_fit: {path} is of model '{held['model']}' with other equations than '{model.name}' has now"
         )
+    if held["units"] != _units(model):
+        raise PkpdError(f"load_fit: {path} is of model '{held['model']}' in other units: {held['units']}")
     problem = pose(model, data, **held["settings"])
     for what, own in (("labels", problem.layout.labels), ("subjects", [str(v) for v in data.labels])):
         if held[what] != list(own):
