@@ -172,9 +172,10 @@ class PatientEstimate(WeightedPeople):
 
     def __repr__(self) -> str:
         known = ", ".join(self._covariate(name) for name in self.covariates) or "no covariates"
+        until = f"{self.now:g} {self.model.time_unit}"
         head = [
             f"Patient '{self.name}' ({self.model.name}; {known})",
-            f"  {self.problem.data.n_observations} observations up to {self.now:g} {self.model.time_unit}; prior: {self.source}",
+            f"  {self.problem.data.n_observations} observations up to {until}; prior: {self.source}",
             f"  {self.ess:.0f} effective of {self.draws.n} draws",
             *(f"  {m}" for m in (*self.contradictions, *self.messages)),
         ]
