@@ -151,7 +151,14 @@ def choices(t: Any, x: Any, p: Any) -> dict[str, Any]:
     return {"A": -rate * x.A}
 
 
-@pytest.mark.parametrize("dynamics", [sums, fractions, products, powers, choices])
+def doubled(t: Any, x: Any, p: Any) -> dict[str, Any]:
+    y = x.A / p.m
+    for _ in range(100):
+        y = y * (1 - y)
+    return {"A": -p.k * p.m * (1 - y)}
+
+
+@pytest.mark.parametrize("dynamics", [sums, fractions, products, powers, choices, doubled])
 def test_deep_equations_are_checked_printed_and_told_apart(dynamics):
     model = made(dynamics)
     assert "d/dt A = " in str(model)
@@ -160,6 +167,7 @@ def test_deep_equations_are_checked_printed_and_told_apart(dynamics):
     assert "<h4>" in model._repr_html_()
     assert len(model.fingerprint) == 64
     root = model.trace.derivatives[0]
-    assert "A" in repr(root)
-    assert "A" in latex(root)
+    assert "A" in repr(root) or "..." in repr(root)
+    assert "A" in latex(root) or "ldots" in latex(root)
+    assert len(repr(root)) < 500_000
     assert made(dynamics).fingerprint == model.fingerprint

@@ -12,6 +12,7 @@ __all__ = ["latex", "latex_name", "text"]
 
 _LEVEL = {"add": 1, "sub": 1, "neg": 2, "mul": 3, "div": 3, "pow": 5, "lt": 0, "le": 0, "and": 0, "or": 0, "not": 4}
 _ATOM = 9
+LONGEST = 100_000  # characters of a part of an equation: shared parts, written out at each place, double every time
 
 
 def _number(value: float) -> str:
@@ -34,6 +35,7 @@ class _Printer:
 
     signs: ClassVar[Mapping[str, str]]
     brackets: ClassVar[tuple[str, str]]
+    dots: ClassVar[str] = "(...)"
 
     def __init__(self, names: Callable[[Node], str]) -> None:
         self.names = names
@@ -44,7 +46,8 @@ class _Printer:
             order = [m for m in walk([n]) if m not in self.memo]
             uses = Counter(a for m in order for a in dict.fromkeys(m.args))
             for m in order:
-                self.memo[m] = self._write(m)
+                written = self._write(m)
+                self.memo[m] = written if m is n or len(written) <= LONGEST else self.dots
                 for a in dict.fromkeys(m.args):
                     uses[a] -= 1
                     if not uses[a]:  # long texts are not kept
@@ -169,6 +172,7 @@ class _Latex(_Printer):
         "or": " \\vee ",
     }
     brackets = ("\\left(", "\\right)")
+    dots = "\\left(\\ldots\\right)"
 
     def number(self, value: float) -> str:
         mantissa, _, exponent = _number(value).partition("e")
