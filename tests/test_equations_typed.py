@@ -118,6 +118,20 @@ def test_a_level_is_printed_as_a_level():
     assert "\\mathrm{SEX} = 1" in model.to_latex()
 
 
+def test_groups_are_told_apart_in_every_function():
+    model = made(
+        lambda t, x, p, cov: {"A": -where(cov.SEX == 2, p.k2, p.k) * x.A},
+        individual=lambda p, cov: {"k2": where(cov.SEX == 2, 3 * p.k, p.k)},
+        initial=lambda p, cov: {"A": where(cov.SEX == 2, p.m, 0 * p.m)},
+        dosing=lambda p, cov: {"A": {"F": where((cov.SEX != 1) & (cov.Z > 1), 0.5, 1.0)}},
+    )
+    assert text(model.trace.dosing[0]["F"]) == "where(not(SEX == 1) & (1 < Z), 0.5, 1)"
+    for sex, start, rate in ((1.0, 0.0, -0.8), (2.0, 5.0, -2.4)):
+        person = model.person(covariates={"SEX": sex})
+        assert person.initial() == {"A": start}
+        assert person.rhs(0.0, {"A": 8.0})["A"] == pytest.approx(rate)
+
+
 # --- deep equations ---------------------------------------------------------------------------------------------------
 def sums(t: Any, x: Any, p: Any) -> dict[str, Any]:
     return {"A": -sum(p.k * x.A * (1 + i / 1000) for i in range(500))}
