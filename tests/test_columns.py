@@ -15,6 +15,7 @@ from pkpd.population.people import Population
 from pkpd.simulation.columns import (
     AFTER_KNOT,
     AT_KNOT,
+    FROM_ROW,
     GRID_OBSERVATION,
     ROW_OBSERVATION,
     Columns,
@@ -79,17 +80,28 @@ def check_common(columns: Columns, table: Table) -> None:
 
 @given(tables(rising=False))
 def test_rows_of_a_data_set(table):
-    """Up to its first row a subject has that row's values; row k's dose sees its own, what follows those behind."""
-    columns = varying_columns(*table, grid=False)
+    """A row has its own values from itself on where they go on behind it; other values hold from behind it.
+
+    So up to its first row a subject has that row's values, and a row that begins anew has its own in any case.
+    """
+    rows = table.time.size
+    for begins in (np.zeros(rows, bool), np.ones(rows, bool)):
+        check_rows(varying_columns(*table, grid=False, begins=begins), table, begins)
+
+
+def check_rows(columns: Columns, table: Table, begins: np.ndarray) -> None:
     check_common(columns, table)
     for i, (a, b) in enumerate(zip(table.starts[:-1], table.starts[1:], strict=True)):
         assert values(columns, table, columns.first[i]) == table.at[a].tolist()
         for r in range(a, b):
-            behind = in_force(columns, i, table.time[r], r - a + 0.75)
+            behind = in_force(columns, i, table.time[r], r - a + 0.6)
             assert values(columns, table, behind) == table.behind[r].tolist()
-            before = in_force(columns, i, table.time[r], r - a + ROW_OBSERVATION)
-            expected = table.at[a] if r == a else table.behind[r - 1]
-            assert values(columns, table, before) == expected.tolist()
+            before = in_force(columns, i, table.time[r], r - a + FROM_ROW - 0.1)
+            ahead = table.at[a] if r == a else table.behind[r - 1]
+            assert values(columns, table, before) == ahead.tolist()
+            there = in_force(columns, i, table.time[r], r - a + ROW_OBSERVATION)
+            goes_on = begins[r] or table.at[r].tolist() == table.behind[r].tolist()
+            assert values(columns, table, there) == (table.at[r] if goes_on else ahead).tolist()
 
 
 @given(tables(rising=True))

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from engine_tools import reference_model
+from twin import Row as Record
+from twin import exact
 from twin import simulate as slow
 from twin_models import MODELS
 
@@ -61,7 +63,8 @@ def test_reference_is_reproduced(shared, name, method):
     model = reference_model(FILES.get(case["model"], case["model"]))
     model = model.replace(values={k: v for k, v in case["params"].items() if k in model.parameters})
     expected = pd.read_csv(folder / f"{name}_output.csv")
-    sims = simulate(model, read_events(folder / f"{name}_events.csv"), outputs=[*model.states, "CONC"], method=method)
+    events = read_events(folder / f"{name}_events.csv", rules="mrgsolve")  # whose results these are
+    sims = simulate(model, events, outputs=[*model.states, "CONC"], method=method)
     compared = [n for n in (*model.states, "CONC") if n in expected.columns]
     assert len(compared) >= 3
     for column in compared:
@@ -88,9 +91,22 @@ def table(*rows: Row, subject: Any = 1) -> pd.DataFrame:
 
 def states_of_twin(events: EventTable, model: Model, **more: Any) -> np.ndarray:
     """Return the twin's states at every row, all subjects in order."""
-    records = events.records(tuple(model.states))
+    records = rows_of_twin(events, model)
     bounds = zip(events.starts[:-1], events.starts[1:], strict=True)
-    return np.concatenate([slow(records=records[a:b], **more) for a, b in bounds])
+    return np.concatenate([slow(records=records[a:b], rules=events.rules, **more) for a, b in bounds])
+
+
+def rows_of_twin(events: EventTable, model: Model) -> list[Record]:
+    """Return all rows as the twin reads them."""
+    cmt = events.records(tuple(model.states))["cmt"].tolist()
+    columns = [events.frame[name].tolist() for name in ("EVID", "AMT", "RATE", "II", "ADDL", "SS", "TIME", "ID")]
+    out, last = [], (None, 0.0)
+    for k, (evid, amt, rate, ii, addl, ss, time, who) in enumerate(zip(*columns, strict=True)):
+        again = last[0] == who and time < last[1]
+        last = who, time
+        values = exact(events.clock[k]), evid, cmt[k], exact(amt), exact(rate), exact(ii), addl, ss
+        out.append(Record(*values, again=again))
+    return out
 
 
 def compare(name: str, values: Mapping[str, float], rows: Sequence[Row], methods: Sequence[str] = EVERY_METHOD) -> None:
@@ -98,7 +114,7 @@ def compare(name: str, values: Mapping[str, float], rows: Sequence[Row], methods
     model = reference_model(FILES.get(name, name)).replace(values=dict(values))
     p = {n: q.value for n, q in model.parameters.items()}
     events = read_events(table(*rows))
-    expected = states_of_twin(events, model, rhs=plain.rhs, y0=plain.y0, p=p, dosing=plain.dosing(p))
+    expected = states_of_twin(events, model, flow=plain.rhs, y0=plain.y0, p=p, dosing=plain.dosing(p))
     for method in methods:
         sims = simulate(model, events, outputs=list(model.states), method=method)
         for k, state in enumerate(model.states):
@@ -265,7 +281,7 @@ def test_covariates_are_carried_forward_or_backward(carry, method):
     model, events = _course_model(carry), read_events(table(*rows))
     steps = [_individual(row["WT"]) for row in rows]
     expected = states_of_twin(
-        events, model, rhs=_course_rhs, y0=lambda p: [0.0, 0.0], p=None, carry=carry, row_parameters=steps,
+        events, model, flow=_course_rhs, y0=lambda p: [0.0, 0.0], p=None, carry=carry, row_parameters=steps,
         dosing=lambda p: {0: {"F": p["F"]}},
     )  # fmt: skip
     sims = simulate(model, events, outputs=["depot", "central", "Cc"], method=method)
@@ -288,7 +304,7 @@ def test_covariates_are_interpolated(method):
     assert np.all(np.diff(times) > 0)  # the twin stops at every row, so at every kink
     factors = [{0: {"F": _individual(row["WT"])["F"]}} for row in rows]
     expected = states_of_twin(
-        events, model, rhs=rhs, y0=lambda p: [0.0, 0.0], p=None, row_parameters=factors, dosing=lambda p: p
+        events, model, flow=rhs, y0=lambda p: [0.0, 0.0], p=None, row_parameters=factors, dosing=lambda p: p
     )
     sims = simulate(model, events, outputs=["depot", "central", "Cc"], method=method)
     volumes = [_individual(row["WT"])["V"] for row in rows]
@@ -313,7 +329,7 @@ def test_occasions_of_a_data_set_change_the_parameters_of_each_subject(method):
             _individual(r["WT"], 5.0 * np.exp(people.kappas[i, o, 0])) for r, o in zip(rows, occasion[i], strict=False)
         ]
         clearance += [p["CL"] for p in steps]
-        records = events.records(("depot", "central"))[events.starts[i] : events.starts[i + 1]]
+        records = rows_of_twin(events, model)[events.starts[i] : events.starts[i + 1]]
         expected.append(
             slow(_course_rhs, lambda p: [0.0, 0.0], None, records, lambda p: {0: {"F": p["F"]}}, row_parameters=steps)
         )
@@ -333,7 +349,7 @@ def test_subjects_of_a_data_set_do_not_touch_each_other():
     frame = pd.concat([table(*r, subject=i) for r, i in zip(rows, (3, 9, 3, 11), strict=True)])
     events, model, plain = read_events(frame), reference_model("lin"), MODELS["lin"]
     p = {n: q.value for n, q in model.parameters.items()}
-    expected = states_of_twin(events, model, rhs=plain.rhs, y0=plain.y0, p=p, dosing=plain.dosing(p))
+    expected = states_of_twin(events, model, flow=plain.rhs, y0=plain.y0, p=p, dosing=plain.dosing(p))
     for method in EVERY_METHOD:
         sims = simulate(model, events, outputs=list(model.states), method=method)
         assert sims["subject"].to_numpy().tolist() == ["3", "9", "3.1", "11"]

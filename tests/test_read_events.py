@@ -224,7 +224,7 @@ def test_other_marks_for_missing(read):
          "trial.csv: II is negative in 1 row (first: row 1, line 2, ID 1, TIME 0.0, II -24.0); "
          "intervals must be >= 0 h"),
         ("ID,TIME,AMT,SS,II\n1,0,1,99,24\n",
-         "trial.csv: SS is not 0, 1 or 2 in 1 row (first: row 1, line 2, ID 1, TIME 0.0, SS 99); "
+         "trial.csv: SS is not 0, 1, 2 or 3 in 1 row (first: row 1, line 2, ID 1, TIME 0.0, SS 99); "
          "set it to 0 if not at steady state"),
         ("ID,TIME,AMT,SS\n1,0,1,1\n",
          "trial.csv: SS without an interval in 1 row (first: row 1, line 2, ID 1, TIME 0.0, SS 1, II 0.0); "
@@ -344,7 +344,7 @@ def test_reference_trials_are_read(shared):
     assert phenobarb.regimens()[1].doses[:2] == (Dose(25, 1), Dose(3.5, 1, 12.5))
     theoph = read_events(folder / "theoph.csv", columns={"Subject": "ID", "conc": "DV"})
     assert (theoph.n_subjects, len(theoph)) == (12, 132)
-    with pytest.raises(DataError, match="SS is not 0, 1 or 2"):
+    with pytest.raises(DataError, match="SS is not 0, 1, 2 or 3"):
         read_events(folder / "Oral_1CPT.csv")
     oral = read_events(pd.read_csv(folder / "Oral_1CPT.csv").replace({"SS": {99: 0}}))
     assert oral.n_subjects == 120

@@ -106,7 +106,8 @@ def test_an_infusion_begins_and_ends(row, rate, end):
 @pytest.mark.parametrize("reset", [{"evid": 3}, {"evid": 4, "amt": 7.0}, {"evid": 1, "amt": 7.0, "ss": 1, "ii": 9.0}])
 def test_a_reset_stops_the_infusion_that_runs_and_no_later_one(reset):
     found = events(dose(0.0, 10.0, rate=2.0, ii=20.0, addl=1), {"time": 3.0, **reset})
-    assert [e for e in found if e[1] == "rate"] == [(0.0, "rate", 2.0), (20.0, "rate", 2.0), (25.0, "rate", -2.0)]
+    later = [] if reset.get("ss") else [(20.0, "rate", 2.0), (25.0, "rate", -2.0)]  # SS=1 ends doses to come as well
+    assert [e for e in found if e[1] == "rate"] == [(0.0, "rate", 2.0), *later]
 
 
 def test_a_reset_at_the_end_of_an_infusion_or_at_its_beginning():
@@ -195,13 +196,16 @@ def test_observations_see_what_came_before_them():
 
 
 # --- columns and switch times -----------------------------------------------------------------------------------------
-def test_additional_doses_take_what_holds_when_they_are_given_lagged_ones_what_held_at_the_record():
+@pytest.mark.parametrize("lag", [0.0, 1.0])
+@pytest.mark.parametrize("rank", [-3.0, 0.5])
+def test_doses_take_what_holds_when_they_enter_with_and_without_lag(lag, rank):
+    """What holds from 6 h on holds for a dose at 6 h; the lag is that of the record."""
     row = dose(0.0, 10.0, ii=6.0, addl=2)
-    switch = [(6.0, 0.5, 1)]
-    assert [v for _, kind, v in events(row, switches=switch) if kind == "bolus"] == [10.0, 10.0, 5.0]
-    assert [v for _, kind, v in events(row, switches=[(6.0, -3.0, 1)]) if kind == "bolus"] == [10.0, 5.0, 5.0]
-    assert [v for _, kind, v in events(row, switches=switch, lag=1.0) if kind == "bolus"] == [10.0, 10.0, 10.0]
-    assert (6.0, "row", 0.0) in events(row, switches=switch)
+    found = events(row, switches=[(6.0 + lag, rank, 1)], lag=lag)
+    assert [(t, v) for t, kind, v in found if kind == "bolus"] == [(lag, 10.0), (6.0 + lag, 5.0), (12.0 + lag, 5.0)]
+    assert (6.0 + lag, "row", 0.0) in found
+    early = events(row, switches=[(0.5 * lag, rank, 1)], lag=lag)
+    assert [v for _, kind, v in early if kind == "bolus"] == [5.0, 5.0, 5.0]
 
 
 def test_switch_times_are_stops_while_their_column_is_in_force_and_none_comes_after_the_last_observation():

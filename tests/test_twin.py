@@ -6,14 +6,15 @@ import csv
 import json
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from twin import Subject, records, simulate
+from twin import Linear, Ode, Subject, records, simulate
 from twin_models import MODELS
 
-from pkpd.dosing.record import RECORD
+from pkpd.dosing.rules import NAMED, RecordRules
 
 CASES = [
     "C01_lag_F_addl",
@@ -28,7 +29,7 @@ CASES = [
     "C19_tmdd_stiff",
 ]
 K = 0.3
-ONE = {"rhs": lambda t, y, p: [-K * y[0]], "y0": lambda p: [0.0], "p": None, "method": "DOP853"}
+ONE = {"flow": lambda t, y, p: [-K * y[0]], "y0": lambda p: [0.0], "p": None, "method": "DOP853"}
 
 
 def table(path: Path) -> dict[str, np.ndarray]:
@@ -57,14 +58,14 @@ def test_twin_reproduces_the_reference(shared, name):
     case = json.loads((folder / "cases.json").read_text())["cases"][name]
     model, p = MODELS[case["model"]], case["params"]
     events, expected = table(folder / f"{name}_events.csv"), table(folder / f"{name}_output.csv")
-    rows = np.zeros(len(events["time"]), RECORD)
-    for column in RECORD.fields or ():
-        rows[column] = events[column] - (column == "cmt")
+    names = ("time", "evid", "cmt", "amt", "rate", "ii", "addl", "ss")
+    columns = zip(*(events[name] - (name == "cmt") for name in names), strict=True)
+    rows = records(*(dict(zip(names, values, strict=True)) for values in columns))
     steps = [p] * len(rows)
     if model.individual:
         steps = [model.individual(p, {"WT": weight}) for weight in events["WT"]]
     method = "LSODA" if case["model"] == "tmdd" else "DOP853"
-    states = simulate(model.rhs, model.y0, p, rows, model.dosing, steps, "backward", method)
+    states = simulate(model.rhs, model.y0, p, rows, model.dosing, steps, "backward", method, NAMED["mrgsolve"])
     result = dict(zip(model.states, states.T, strict=True))
     if model.conc:
         result["CONC"] = np.array([model.conc(y, q) for y, q in zip(states, steps, strict=True)])
@@ -78,7 +79,7 @@ def test_twin_reproduces_the_reference(shared, name):
 def test_row_parameters_hold_forward_from_their_row_or_backward_to_it():
     rows = [{"evid": 1, "amt": 100.0}, *obs(1.0, 3.0)]
     rates = [0.1, 0.2, 0.4]
-    more = {"rhs": lambda t, y, p: [-p * y[0]], "row_parameters": rates}
+    more = {"flow": lambda t, y, p: [-p * y[0]], "row_parameters": rates}
     assert one(*rows, carry="forward", **more)[2] == pytest.approx(100 * math.exp(-0.1 - 2 * 0.2), rel=1e-9)
     assert one(*rows, carry="backward", **more)[2] == pytest.approx(100 * math.exp(-0.2 - 2 * 0.4), rel=1e-9)
 
@@ -116,15 +117,58 @@ def test_additional_doses_are_explicit_doses(lag, rate):
     np.testing.assert_allclose(short, explicit, rtol=1e-9, atol=1e-12)
 
 
-def test_ties_put_implied_doses_before_rows_and_lagged_doses_after_them():
-    dose = {"evid": 1, "amt": 50.0, "ii": 6.0, "addl": 1}
-    plain = one(dose, *obs(6.0))[-1]
-    lagged = one(dose, *obs(2.0, 8.0), dosing={0: {"tlag": 2.0}})
-    assert plain == pytest.approx(50 * (1 + math.exp(-6 * K)), rel=1e-9)
-    np.testing.assert_allclose(lagged, [0.0, 0.0, 50 * math.exp(-6 * K)], rtol=1e-9)
+def test_doses_that_a_record_implies_come_before_the_rows_of_their_time_or_as_the_rules_say():
+    dose, trough = {"evid": 1, "amt": 50.0, "ii": 6.0, "addl": 1}, 50 * math.exp(-6 * K)
+    for rules, additional, lagged in (
+        ("nonmem", trough + 50, [0.0, 50.0, trough + 50]), ("mrgsolve", trough + 50, [0.0, 0.0, trough]),
+    ):  # fmt: skip
+        assert one(dose, *obs(6.0), rules=NAMED[rules])[-1] == pytest.approx(additional, rel=1e-9)
+        found = one(dose, *obs(2.0, 8.0), dosing={0: {"tlag": 2.0}}, rules=NAMED[rules])
+        np.testing.assert_allclose(found, lagged, rtol=1e-9)
+    assert one(dose, *obs(6.0), rules=RecordRules(additional="after"))[-1] == pytest.approx(trough, rel=1e-9)
 
 
-def test_other_reset_replace_and_reset_with_dose():
+def test_times_that_are_equal_in_decimals_are_equal():
+    rows = [
+        {"time": 9.3, "evid": 1, "amt": 100.0, "ii": 1.2, "addl": 6},
+        *obs(*(round(9.3 + 1.2 * k, 1) for k in range(1, 7))),
+    ]
+    peaks = [100 * sum(math.exp(-1.2 * j * K) for j in range(k + 1)) for k in range(7)]
+    np.testing.assert_allclose(one(*rows), peaks, rtol=1e-9)
+
+
+def test_what_begins_anew_ends_doses_to_come():
+    first = {"evid": 1, "amt": 80.0, "ii": 12.0, "addl": 7}
+    steady = {"time": 40.0, "evid": 1, "amt": 80.0, "ii": 12.0, "ss": 1}
+    level = 80 / (1 - math.exp(-12 * K))
+    np.testing.assert_allclose(one(first, steady, *obs(64.0))[1:], [level, level * math.exp(-24 * K)], rtol=1e-9)
+    again = [first, {"time": 24.0}, {"time": 24.0, "evid": 4, "amt": 80.0, "again": True}, *obs(54.0)]
+    for rules in NAMED.values():
+        assert one(*again, rules=rules)[-1] == pytest.approx(80 * math.exp(-30 * K), rel=1e-9)
+
+
+def test_a_lag_is_that_of_the_record_bioavailability_that_of_the_time_of_entering():
+    rows = [{"evid": 1, "amt": 100.0, "ii": 10.0, "addl": 2}, *obs(5.0, 9.0, 15.0, 19.0, 25.0)]
+    flow, shares = (lambda t, y, p: [0.0 * y[0]]), [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    for lag in (0.0, 2.0):
+        found = one(*rows, flow=flow, row_parameters=shares, dosing=lambda F, lag=lag: {0: {"F": F, "tlag": lag}})
+        np.testing.assert_allclose(found[1:], [100.0, 100.0, 150.0, 150.0, 175.0])
+
+
+def test_a_compartment_that_is_switched_off_holds_nothing_until_a_dose_or_a_row_switches_it_on():
+    flow = Linear(lambda p: np.array([[-K, 0.0], [K, -K]]))
+    off, on = {"time": 2.0, "evid": 2, "cmt": 1, "off": True}, {"time": 6.0, "evid": 2, "cmt": 1}
+    rows = records(
+        {"evid": 1, "amt": 50.0, "ii": 3.0, "addl": 9, "cmt": 1}, {"evid": 1, "amt": 9.0}, off, *obs(4.0), on, *obs(7.0)
+    )
+    found = simulate(flow, lambda p: [0.0, 0.0], None, rows)
+    left = 9 * math.exp(-7 * K)
+    np.testing.assert_allclose(found[2:5, 1], 0.0)
+    np.testing.assert_allclose(found[5], [left, left * K * 1.0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("rules", NAMED)
+def test_other_reset_replace_and_reset_with_dose(rules):
     dose = {"evid": 1, "amt": 50.0, "rate": 10.0, "ii": 4.0, "addl": 1}
     y = one(
         dose,
@@ -134,9 +178,11 @@ def test_other_reset_replace_and_reset_with_dose():
         {"time": 6.0, "evid": 8, "amt": 7.0},
         {"time": 7.0, "evid": 4, "amt": 11.0},
         *obs(8.0),
+        rules=NAMED[rules],
     )
     step = 10 / K * (1 - math.exp(-K))
-    np.testing.assert_allclose(y, [0, step, 0, 0, 0, step, 7, 11, 11 * math.exp(-K)], rtol=1e-9, atol=1e-12)
+    later = step if rules == "mrgsolve" else 0.0  # the additional dose at 4
+    np.testing.assert_allclose(y, [0, step, 0, 0, 0, later, 7, 11, 11 * math.exp(-K)], rtol=1e-9, atol=1e-12)
 
 
 def test_a_reset_returns_to_the_initial_state():
@@ -171,10 +217,10 @@ def test_constant_infusion_is_at_its_plateau_and_ends_at_the_record():
 
 
 def test_an_area_does_not_hinder_the_steady_state():
-    rhs = lambda t, y, p: [-K * y[0], y[0]]  # noqa: E731
-    y = one({"evid": 1, "amt": 50.0, "ii": 6.0, "ss": 1}, rhs=rhs, y0=lambda p: [0.0, 0.0])
+    flow = Ode(lambda t, y, p: [-K * y[0], y[0]], "DOP853")
+    y = one({"evid": 1, "amt": 50.0, "ii": 6.0, "ss": 1}, flow=flow, y0=lambda p: [0.0, 0.0])
     assert y[0] == pytest.approx(50 / (1 - math.exp(-6 * K)), rel=1e-9)
-    subject = Subject(rhs, lambda p: [0.0, 0.0], lambda p: {}, "DOP853", 0.0, np.zeros(2))
+    subject = Subject(flow, lambda p: [0.0, 0.0], lambda p: {}, RecordRules(), Fraction(0), np.zeros(2))
     assert subject.counters(None).tolist() == [False, True]
 
 
@@ -183,5 +229,3 @@ def test_order_of_rows_and_names_of_carry_are_checked():
         one({"time": 2.0}, {"time": 1.0})
     with pytest.raises(ValueError, match="carry"):
         one({"time": 2.0}, carry="linear")
-    with pytest.raises(ValueError, match="lag"):
-        one({"evid": 1, "amt": 1.0, "ii": 2.0, "ss": 1}, dosing={0: {"tlag": 3.0}})

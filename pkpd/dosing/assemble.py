@@ -12,6 +12,7 @@ from pkpd.dosing.clock import on_calendar, relative, translate
 from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers, whole
 from pkpd.dosing.dates import duration_hours, looks_like_dates
 from pkpd.dosing.foreign import other_programs
+from pkpd.dosing.given import switches_off
 from pkpd.dosing.identity import identifiers, rounded
 from pkpd.dosing.notices import comma_hint, noticed, odd_times, text_note, text_remedy
 from pkpd.dosing.source import Source
@@ -239,7 +240,7 @@ def _complete(columns: dict[str, np.ndarray], problems: Problems, notes: list[st
         evid = np.nan_to_num(columns["EVID"], nan=0.0)
     else:
         # A row without an amount is a dose only as a constant infusion at steady state.
-        gives = (columns["AMT"] != 0) | ((columns["RATE"] > 0) & (columns["SS"] > 0))
+        gives = (columns["AMT"] != 0) | (columns["SS"] > 0)
         evid = np.where(gives, 1, np.where(given == 1, 2, 0))
         notes.append("EVID is derived: 1 where AMT is not 0, 2 where MDV is 1, 0 elsewhere")
         if dv is not None and (lost := int((gives & ~np.isnan(dv) & (dv != 0)).sum())):
@@ -263,7 +264,8 @@ def _compartments(columns: dict[str, np.ndarray], problems: Problems, evid: np.n
     if cmt.dtype == object:
         return
     filled = np.where(np.isnan(cmt), default, cmt)
-    wrong = (filled != np.rint(filled)) | (filled < 0) | (filled > 2**31)
+    negative = (filled < 0) & ~switches_off({"EVID": evid, "CMT": filled})
+    wrong = (filled != np.rint(filled)) | negative | (np.abs(filled) > 2**31)
     problems.add(wrong, "CMT is not a number from 0", "number the model's states from 1, or name them", ["CMT"])
     columns["CMT"] = filled if wrong.any() else filled.astype(np.int64)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pkpd.dosing.record import COUNTABLE, NEAR
 from pkpd.errors import DataError
 
 __all__ = ["Problems", "check_rows", "clock_of"]
@@ -73,7 +74,8 @@ def check_rows(problems: Problems, c: Mapping[str, np.ndarray]) -> None:
     """
     evid, amt, rate, ii, addl, ss = (c[name] for name in ("EVID", "AMT", "RATE", "II", "ADDL", "SS"))
     dose = np.isin(evid, (1, 4))
-    constant = dose & (ss == 1) & (rate > 0) & (ii == 0) & (amt == 0)
+    steady = np.isin(ss, (1, 2, 3))
+    constant = dose & steady & ((rate >= 0) | (rate == -1)) & (ii == 0) & (amt == 0)
     known = np.isin(evid, (0, 1, 2, 3, 4, 8))
     problems.add(~known, "EVID is not 0, 1, 2, 3, 4 or 8", show=["EVID"])
     for name in ("ADDL", "SS", "MDV"):
@@ -99,11 +101,19 @@ def check_rows(problems: Problems, c: Mapping[str, np.ndarray]) -> None:
         ["RATE"],
     )
     problems.add(dose & (ii < 0), "II is negative", "intervals must be >= 0 h", ["II"])
-    problems.add(dose & (addl < 0), "ADDL is negative", "it counts additional doses", ["ADDL"])
-    problems.add(dose & (addl > 0) & (ii == 0), "ADDL > 0 without an interval", "give II > 0", ["ADDL", "II"])
-    problems.add(dose & ~np.isin(ss, (0, 1, 2)), "SS is not 0, 1 or 2", "set it to 0 if not at steady state", ["SS"])
     problems.add(
-        dose & np.isin(ss, (1, 2)) & (ii == 0) & ~constant,
+        dose & (addl < 0) & ((ss != 0) | (ii <= 0)),
+        "ADDL is negative",
+        "it counts additional doses (less than 0 asks for doses until steady state, with II > 0 and without SS)",
+        ["ADDL", "SS", "II"],
+    )
+    problems.add(dose & (np.abs(addl) >= COUNTABLE), "ADDL is too large to count", "give fewer doses", ["ADDL"])
+    problems.add(dose & (addl > 0) & (ii == 0), "ADDL > 0 without an interval", "give II > 0", ["ADDL", "II"])
+    problems.add(
+        dose & ~np.isin(ss, (0, 1, 2, 3)), "SS is not 0, 1, 2 or 3", "set it to 0 if not at steady state", ["SS"]
+    )
+    problems.add(
+        dose & steady & (ii == 0) & ~constant,
         "SS without an interval",
         "give II > 0 (0 is for a constant infusion: SS=1, AMT=0, RATE > 0)",
         ["SS", "II"],
@@ -115,10 +125,11 @@ def clock_of(
 ) -> np.ndarray:
     """Return a clock that never goes back within a subject, in h; note rows where TIME goes back.
 
-    TIME may restart at a reset (EVID 3 or 4): from there the clock runs on from the row before.
+    TIME may restart at a reset (EVID 3 or 4): from there the clock runs on from the row before. Rows whose times differ
+    by rounding alone have one time on the clock.
     """
     back = np.zeros(len(time), dtype=bool)
-    back[1:] = time[1:] < time[:-1]
+    back[1:] = time[1:] < time[:-1] - NEAR
     back[starts[:-1]] = False
     reset = np.isin(evid, (3, 4))
     remedy = remedy or "sort each subject's rows by TIME (it may restart only at a reset, EVID 3 or 4)"
@@ -128,4 +139,12 @@ def clock_of(
         end = starts[np.searchsorted(starts, k, side="right")]
         # The sum rounds; the clock must not go back by that.
         clock[k:end] = np.maximum(time[k:end] + (clock[k - 1] - time[k]), clock[k - 1])
-    return clock
+    return _merged(clock, starts)
+
+
+def _merged(clock: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return a clock in which rows of a subject closer than ``NEAR`` to the one before have its time."""
+    close = np.zeros(len(clock), dtype=bool)
+    close[1:] = np.abs(np.diff(clock)) <= NEAR
+    close[starts[:-1]] = False
+    return clock[np.maximum.accumulate(np.where(close, 0, np.arange(len(clock))))]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.dosing.record import Compartment
+from pkpd.dosing.record import COUNTABLE, Compartment
 from pkpd.dosing.routes import canonical_route
 from pkpd.errors import RegimenError
 from pkpd.units.time import convert_time
@@ -269,7 +269,8 @@ def _contradictions(f: Mapping[str, Any]) -> list[str]:
     """Say which fields of a dose do not go together."""
     amt, rate, ii, addl, ss, evid = (f[name] for name in ("amt", "rate", "ii", "addl", "ss", "evid"))
     wrong: list[str] = []
-    constant = ss == 1 and rate > 0 and ii == 0 and amt in (0, math.inf)
+    endless = amt == math.inf and ss == 1 and rate > 0
+    constant = ii == 0 and (endless or (amt == 0 and ss in (1, 2) and (rate > 0 or rate == -1.0)))
     if evid in (1, 4):
         if not constant and amt <= 0:
             wrong.append(f"amt must be > 0, got {amt!r}")
@@ -281,8 +282,8 @@ def _contradictions(f: Mapping[str, Any]) -> list[str]:
         wrong.append(f"rate, tinf, addl and ss go with evid 1 or 4 only, got evid {evid}")
     if ii < 0:
         wrong.append(f"ii must be >= 0 h, got {ii!r}")
-    if addl < 0:
-        wrong.append(f"addl must be >= 0, got {addl}")
+    if not 0 <= addl < COUNTABLE:
+        wrong.append(f"addl must be {'>= 0' if addl < 0 else 'a number that can be counted'}, got {addl}")
     if addl > 0 and ii == 0:
         wrong.append(f"addl={addl} needs the interval between doses: give ii > 0 h")
     if ss not in (0, 1, 2):

@@ -15,10 +15,12 @@ from pkpd.dosing.amounts import shortest
 from pkpd.dosing.assemble import Parts, assemble
 from pkpd.dosing.checks import Problems
 from pkpd.dosing.columns import CORE
-from pkpd.dosing.dose import Dose
-from pkpd.dosing.record import RECORD, compartment_index, missing_compartment
+from pkpd.dosing.engine_rows import doses_by_subject, engine_records
+from pkpd.dosing.given import Given, at_additional, given_doses, kept_additional, notes_on_rules, restarts
+from pkpd.dosing.record import NEAR
 from pkpd.dosing.regimen import Regimen
 from pkpd.dosing.rows import amount_units, event_rows
+from pkpd.dosing.rules import NAMED, RecordRules, rules_from
 from pkpd.dosing.source import from_file, from_frame, needs_quotes
 from pkpd.errors import DataError, nearest
 from pkpd.files import write_whole
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["EventTable", "read_events"]
 
 _MISSING = (".", "NA", "NaN", "")
-_DOSED = ("EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS")
+_READ = ("TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +65,10 @@ class EventTable:
         Number of each row in its source, from 1, and its line in the file (None for a data frame).
     unit : str or None
         Of the amounts; None: that of the state dosed. A file does not say it, so it is lost on the way through one.
+    rules : RecordRules
+        What its records mean where programs differ; NONMEM's rules unless `read_events` was told otherwise. A table
+        made by `from_regimen` has those of regimens: what is given at a time comes after the observation there, and
+        doses go on after a reset.
     time_unit : str
         Of TIME, II, RATE and the clock: h as read, whatever the source's; see `in_time`. Verbs put a table on the clock
         of the model.
@@ -79,6 +85,7 @@ class EventTable:
     lines: np.ndarray | None = None
     unit: str | None = None
     time_unit: str = "h"
+    rules: RecordRules = NAMED["nonmem"]
 
     @classmethod
     def from_regimen(
@@ -110,7 +117,7 @@ class EventTable:
         --------
         >>> table = EventTable.from_regimen(Regimen(amt=100, ii=24, addl=1), [0, 12, 24], covariates={"WT": 70})
         >>> table.frame["EVID"].tolist(), table.frame["TIME"].tolist()
-        ([0, 1, 0, 0], [0.0, 0.0, 12.0, 24.0])
+        ([0, 1, 0, 0, 1], [0.0, 0.0, 12.0, 24.0, 24.0])
         """
         units = amount_units(regimen)
         if len(units) > 1:
@@ -118,7 +125,7 @@ class EventTable:
                 f"event table: regimens are in different units ({', '.join(map(str, units))}); use Regimen.to"
             )
         raw = from_frame(event_rows(regimen, times, covariates), (), comments=False)
-        return replace(_table(assemble(raw, None, "h"), raw.name, raw.row, None), unit=units[0])
+        return replace(_table(assemble(raw, None, "h"), raw.name, raw.row, None, NAMED["mrgsolve"]), unit=units[0])
 
     def in_time(self, unit: str) -> EventTable:
         """Return the same rows on another clock: TIME, II and RATE in another unit of time.
@@ -221,30 +228,54 @@ class EventTable:
         DataError
             If a dose goes into a compartment that the model lacks.
         """
-        records = np.zeros(len(self), dtype=RECORD)
-        columns = {name: self.frame[name].to_numpy() for name in _DOSED}
-        records["time"] = self.clock
-        records["evid"] = columns["EVID"]
-        dose = np.isin(columns["EVID"], (1, 4))
-        gives = dose | (columns["EVID"] == 8)
-        records["amt"][gives] = columns["AMT"][gives]
-        for name in ("RATE", "II", "ADDL", "SS"):
-            records[name.lower()][dose] = columns[name][dose]
-        records["cmt"] = self._indices(columns["CMT"], gives, states)
-        return records
+        rows = np.arange(1, len(self) + 1) if self.rows is None else self.rows
+        quoted = {name: self.frame[name].to_numpy() for name in ("ID", "TIME", "CMT")}
+        return engine_records(Problems(self.name, quoted, rows, self.lines), self._columns(), self.clock, states)
+
+    def ends_doses(self) -> np.ndarray:
+        """Return which rows are resets that end doses still to come: by the rules, or as the clock starts again."""
+        again = restarts(self.frame["TIME"].to_numpy(), self.starts, self.near)
+        return self.frame["EVID"].isin((3, 4)).to_numpy() & (again | (self.rules.pending == "dropped"))
+
+    def at_additional(self) -> np.ndarray:
+        """Return which observations have the very time of an additional dose (without lag), which side `rules` say."""
+        return at_additional(self._columns(), self.clock, self.starts, self.rules, self.near)
+
+    def kept_additional(self) -> np.ndarray:
+        """Return how many additional doses each row gives up to its subject's last row; see `rules`."""
+        doses = self.given()
+        return np.bincount(doses.row[doses.number > 0], minlength=len(self))
+
+    def given(self) -> Given:
+        """Return all doses that are given up to each subject's last row, one by one, without lag; see `rules`."""
+        return given_doses(self._columns(), self.clock, self.starts, self.rules, self.near)
+
+    @property
+    def near(self) -> float:
+        """Times no further apart than this are one time, in ``time_unit``."""
+        return convert_time(NEAR, "h", self.time_unit)
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {name: self.frame[name].to_numpy() for name in _READ}
 
     def regimens(self) -> dict[Any, Regimen]:
-        """Return each subject's doses and resets as a regimen, by label, in the units and on the clock of the table."""
-        kept = np.flatnonzero(self.frame["EVID"].isin((1, 3, 4, 8)).to_numpy())
-        subject = np.searchsorted(self.starts, kept, side="right") - 1
-        columns = [self.frame[name].to_numpy()[kept].tolist() for name in _DOSED]
-        doses: list[list[Dose]] = [[] for _ in self.labels]
-        for k, time, row in zip(subject, self.clock[kept].tolist(), zip(*columns, strict=True), strict=True):
-            doses[k].append(_dose(time, dict(zip(_DOSED, row, strict=True))))
-        labels = self.labels.tolist()
+        """Return each subject's doses and resets as a regimen, by label, in the units and on the clock of the table.
+
+        The regimens give the same doses at the same times: additional doses that a later row ends by the table's rules
+        are left out. What they do not say is the side of an observation at the very time of a dose: on a grid it comes
+        before the dose, in a table as `rules` say. A lagged dose that is on its way at a reset goes on in a regimen.
+
+        Raises
+        ------
+        DataError
+            If a compartment is switched off, which no regimen can say.
+        """
+        values = self._columns()
+        values["ADDL"], _ = kept_additional(values, self.clock, self.starts, self.rules, self.near)
+        doses = doses_by_subject(self.name, values, self.clock, self.starts)
         return {
             label: Regimen(doses=own, unit=self.unit, time_unit=self.time_unit, name=str(label))
-            for label, own in zip(labels, doses, strict=True)
+            for label, own in zip(self.labels.tolist(), doses, strict=True)
         }
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -257,20 +288,6 @@ class EventTable:
         how = csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL
         write_whole(Path(path), frame.to_csv(index=False, na_rep=".", quoting=how))
 
-    def _indices(self, cmt: np.ndarray, gives: np.ndarray, states: Sequence[str]) -> np.ndarray:
-        """Return the 0-based index of each row's compartment; 0 for an observation of something else."""
-        plain = [None if value is None or value != value else value for value in cmt.tolist()]
-        known = {value: compartment_index(value, states) for value in set(plain)}
-        wrong = gives & np.array([known[value] is None for value in plain], dtype=bool)
-        if wrong.any():
-            rows = np.arange(1, len(self) + 1) if self.rows is None else self.rows
-            quoted = {name: self.frame[name].to_numpy() for name in ("ID", "TIME", "CMT")}
-            problems = Problems(self.name, quoted, rows, self.lines)
-            remedy = missing_compartment(plain[int(np.argmax(wrong))], states)
-            problems.add(wrong, "CMT of a dose is not in the model", remedy, ["CMT"])
-            problems.raise_if_any()
-        return np.array([known[value] or 0 for value in plain], dtype=np.int64)
-
 
 def read_events(
     source: str | os.PathLike[str] | pd.DataFrame,
@@ -280,6 +297,7 @@ def read_events(
     missing: Sequence[str] = _MISSING,
     names: Sequence[str] | None = None,
     decimal: str = ".",
+    rules: str | Mapping[str, str] | RecordRules = "nonmem",
 ) -> EventTable:
     """Read a NONMEM data set from a text file or a data frame.
 
@@ -311,6 +329,12 @@ def read_events(
         Names of the columns, for a file that does not name them.
     decimal : {".", ","}
         What stands before decimals in text.
+    rules : str, mapping or RecordRules
+        What records mean where programs differ: ``"nonmem"``, ``"mrgsolve"``, or NONMEM's with some changed, such as
+        ``{"pending": "kept", "lagged": "after", "additional": "after"}``: additional doses that are still to come at
+        a reset (EVID 3 or 4), a lagged dose that enters at the very time of a row, an additional dose at the very time
+        of a row. NONMEM drops the first and counts a row at the time of such a dose as after it (a peak, not a
+        trough); ``notes`` say where that matters.
 
     Returns
     -------
@@ -342,14 +366,17 @@ def read_events(
     else:
         remedy = "; give .to_pandas()" if hasattr(source, "to_pandas") else ""
         raise DataError(f"read_events takes a path or a data frame of pandas, got {type(source).__name__}{remedy}")
+    chosen = rules_from(rules)
     parts = assemble(raw, columns, time_unit, decimal)
-    return _table(parts, raw.name, raw.row, raw.line)
+    return _table(parts, raw.name, raw.row, raw.line, chosen)
 
 
-def _table(parts: Parts, name: str, rows: np.ndarray, lines: np.ndarray | None) -> EventTable:
+def _table(parts: Parts, name: str, rows: np.ndarray, lines: np.ndarray | None, rules: RecordRules) -> EventTable:
     """Put the parts into a table."""
     import pandas as pd
 
+    problems = Problems(name, parts.columns, rows, lines)
+    more = notes_on_rules(problems, parts.columns, parts.clock, parts.starts, rules)
     return EventTable(
         frame=pd.DataFrame(parts.columns),
         starts=parts.starts,
@@ -357,22 +384,11 @@ def _table(parts: Parts, name: str, rows: np.ndarray, lines: np.ndarray | None) 
         covariates=parts.covariates,
         clock=parts.clock,
         name=name,
-        notes=parts.notes,
+        notes=(*parts.notes, *more),
         rows=rows,
         lines=lines,
+        rules=rules,
     )
-
-
-def _dose(time: float, row: Mapping[str, Any]) -> Dose:
-    """Return a row that gives something, or resets, as a dose."""
-    evid, cmt = row["EVID"], row["CMT"]
-    if evid == 3:
-        return Dose(0.0, time=time, evid=3)
-    if not isinstance(cmt, str):
-        cmt = int(cmt) if cmt == cmt and cmt else None
-    if evid == 8:
-        return Dose(row["AMT"], cmt, time, evid=8)
-    return Dose(row["AMT"], cmt, time, rate=row["RATE"], ii=row["II"], addl=row["ADDL"], ss=row["SS"], evid=evid)
 
 
 def _count(n: int, what: str) -> str:

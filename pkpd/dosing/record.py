@@ -8,7 +8,23 @@ import numpy as np
 
 from pkpd.errors import nearest
 
-__all__ = ["RECORD", "Compartment", "compartment_index", "missing_compartment"]
+__all__ = [
+    "COUNTABLE",
+    "NEAR",
+    "OFF",
+    "ON",
+    "RECORD",
+    "Compartment",
+    "compartment_index",
+    "missing_compartment",
+]
+
+NEAR = 1e-9
+"""Times no further apart than this, h, are one time, whatever arithmetic made them."""
+COUNTABLE = 2**62
+"""Counts from here on do not fit into the numbers that count."""
+OFF, ON = 9, 10
+"""``evid`` of a record that switches its compartment off, or on again: NONMEM's EVID 2 with CMT, off with a minus."""
 
 Compartment = str | int | None
 """A state's name, its 1-based number in the model (NONMEM's CMT), or None or 0 for the first state."""
@@ -27,12 +43,12 @@ RECORD = np.dtype(
 )
 """One event. ``time`` and ``ii`` on one clock, ``amt`` in the unit of the dose, ``rate`` in that unit per time.
 
-``evid``: 0 observation, 1 dose, 2 other, 3 reset, 4 reset and dose, 8 replace the amount. ``cmt``: 0-based index into
-the model's states. ``rate``: 0 bolus, > 0 infusion, -1 modelled rate, -2 modelled duration. ``addl`` more doses,
-``ii`` apart. ``ss``: 1 reset to steady state, 2 added to what is there. A constant infusion at steady state has no
-``ii`` and an ``amt`` of 0, or of inf if it goes on.
+``evid``: 0 observation, 1 dose, 2 other, 3 reset, 4 reset and dose, 8 replace the amount, 9 and 10 (``OFF`` and ``ON``)
+switch the compartment off and on. ``cmt``: 0-based index into the model's states. ``rate``: 0 bolus, > 0 infusion,
+-1 modelled rate, -2 modelled duration. ``addl`` more doses, ``ii`` apart. ``ss``: 1 reset to steady state, 2 added to
+what is there. A constant infusion at steady state has no ``ii`` and an ``amt`` of 0, or of inf if it goes on.
 
-Source: NONMEM user's guide VI (PREDPP), chapter III; ``evid`` 8 as in mrgsolve.
+Source: NONMEM user's guide VI (PREDPP), chapters III and V; ``evid`` 8 as in mrgsolve.
 """
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.dosing.columns import KEPT, RESERVED
+from pkpd.dosing.dose import Dose
 from pkpd.dosing.identity import label_texts
+from pkpd.dosing.record import NEAR
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
 from pkpd.timegrid import TimeGrid
@@ -157,7 +161,10 @@ def _ascending(values: np.ndarray) -> np.ndarray:
 def _subject_rows(regimen: Regimen, times: np.ndarray) -> dict[str, np.ndarray]:
     """Return the columns of one subject."""
     n = len(times)
-    own: dict[str, Sequence[Any]] = {name: [getattr(d, name.lower()) for d in regimen] for name in _COLUMNS}
+    doses = [part for dose in regimen for part in _parts(dose, times)]
+    # a dose that a record implied comes before the records of its time
+    doses.sort(key=lambda dose: (dose[0].time, not dose[1]))
+    own: dict[str, Sequence[Any]] = {name: [getattr(d, name.lower()) for d, _ in doses] for name in _COLUMNS}
     when = np.concatenate([times, np.array(own["TIME"], dtype=float)])
     # Stable: observations stand first, so that they stay before doses at the same time.
     order = np.argsort(when, kind="stable")
@@ -165,7 +172,29 @@ def _subject_rows(regimen: Regimen, times: np.ndarray) -> dict[str, np.ndarray]:
     for name in ("AMT", "RATE", "II", "EVID", "ADDL", "SS"):
         kind = np.float64 if name in ("AMT", "RATE", "II") else np.int64
         rows[name] = np.concatenate([np.zeros(n, kind), np.array(own[name], dtype=kind)])[order]
-    cmt = np.empty(n + len(regimen), dtype=object)
+    cmt = np.empty(n + len(doses), dtype=object)
     cmt[:] = [0] * n + [0 if value is None else value for value in own["CMT"]]
     rows["CMT"] = cmt[order]
     return rows
+
+
+def _parts(dose: Dose, times: np.ndarray) -> list[tuple[Dose, bool]]:
+    """Return a dose record, and a record of its own (True) from each additional dose on that falls on an observation.
+
+    So the order of rows says which comes first.
+    """
+    if not dose.addl or not times.size:
+        return [(dose, False)]
+    number = np.rint((times - dose.time) / dose.ii)
+    inside = (number >= 1) & (number <= dose.addl)
+    hit = inside & (np.abs(dose.time + number * dose.ii - times) <= NEAR)
+    at = {int(k): float(t) for k, t in zip(number[hit], times[hit], strict=True)}
+    bounds = [0, *sorted(at), dose.addl + 1]
+    out = []
+    for first, behind in itertools.pairwise(bounds):
+        count = behind - first - 1
+        if first == 0:
+            out.append((replace(dose, addl=count), False))
+        else:
+            out.append((replace(dose, time=at[first], addl=count, ss=0, evid=1), True))
+    return out

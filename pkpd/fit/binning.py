@@ -99,23 +99,25 @@ def column_of(fitted: Fitted, name: str, role: str) -> np.ndarray:
 
 
 def time_after_dose(table: EventTable) -> np.ndarray:
-    """Return the time since the last dose of each row, h; since the first row of the subject before any dose."""
+    """Return the time since the last dose of each row; since the first row of the subject before any dose.
+
+    A row at the very time of a dose counts as before it or after it as in a simulation: by the order of the rows for a
+    record's own dose, by the table's rules for an additional one. A lag does not count.
+    """
+    clock, doses = np.asarray(table.clock, np.float64), table.given()
+    implied_first = table.rules.additional == "before"
+    # place of a dose among the rows of its time: its own row, before all or behind all
+    place = np.where(doses.number == 0, doses.row, -1 if implied_first else len(table))
     out = np.empty(len(table))
-    clock = np.asarray(table.clock, np.float64)
-    columns = {n: table.frame[n].to_numpy() for n in ("EVID", "II", "ADDL")}
-    for a, b in zip(table.starts[:-1], table.starts[1:], strict=True):
-        given = a + np.flatnonzero(np.isin(columns["EVID"][a:b], (1, 4)))
-        doses = [np.array([clock[a]])]
-        for r in given:
-            more = np.arange(int(columns["ADDL"][r]) + 1) if columns["II"][r] > 0 else np.zeros(1)
-            doses.append(clock[r] + more * float(columns["II"][r]))
-        at = np.sort(np.concatenate(doses))
-        rows = np.arange(a, b)
-        last = at[np.searchsorted(at, clock[rows], side="right") - 1]
-        # a row before a dose of the same time is a trough of the dose before
-        trough = np.array([(given > r).any() and clock[given[given > r][0]] == clock[r] for r in rows], bool)
-        before = at[np.maximum(np.searchsorted(at, clock[rows], side="left") - 1, 0)]
-        out[rows] = clock[rows] - np.where(trough, before, last)
+    for a, b in itertools.pairwise(np.asarray(table.starts).tolist()):
+        mine = slice(*np.searchsorted(doses.row, [a, b]))
+        order = np.lexsort((place[mine], doses.time[mine]))
+        at, rank = doses.time[mine][order], place[mine][order]
+        for r in range(a, b):
+            behind = int(np.searchsorted(at, clock[r] + table.near, side="right"))
+            while behind and abs(at[behind - 1] - clock[r]) <= table.near and rank[behind - 1] >= r:
+                behind -= 1
+            out[r] = clock[r] - (min(at[behind - 1], clock[r]) if behind else clock[a])
     return out
 
 

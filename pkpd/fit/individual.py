@@ -208,7 +208,10 @@ def estimate_individual(
     source : Model or Fit
         Of a model, its values are taken as known, as those of a fit are without ``uncertainty``.
     patient : EventTable or data frame
-        Doses, observations and covariates of one patient, as for :func:`pkpd.read_events`.
+        Doses, observations and covariates of one patient, as for :func:`pkpd.read_events`. A level at the very time of
+        a dose is before it if its row stands before that of the dose. One at the time of an additional dose (ADDL)
+        counts as after it, as in NONMEM, unless the table's ``rules`` say otherwise; a message says so. (Of levels
+        beside a regimen, as :func:`pkpd.individual` takes them, each is before the dose of its time.)
     draws : int
     uncertainty : bool, Bootstrap, Sir or float array (k, size)
         Whether what is not known of the estimates counts, see :func:`pkpd.fit.simulation.estimate_draws`; the estimates
@@ -269,6 +272,11 @@ def estimate_individual(
         raise DataError(
             f"estimate_individual: patient '{name}': none of {draws} draws makes the observations possible; check "
             "values, units and times"
+        )
+    if (seen := int(table.at_additional().sum())) and table.rules.additional == "before":
+        messages.append(
+            f"{seen} level{'s' if seen > 1 else ''} at the very time of an additional dose count as after it; for a "
+            "trough give that dose its own row behind the level, or read_events(..., rules={'additional': 'after'})"
         )
     if effective(weights) < min(ENOUGH, 0.1 * draws):
         messages.append(f"only {effective(weights):.0f} of {draws} draws count: raise draws")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.errors import DataError
 from pkpd.fit.data import FitData
 from pkpd.fit.jets import jet, second_order_is_exact
 from pkpd.fit.links import Chain, Links
@@ -16,6 +17,7 @@ from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.doses import table_records
 from pkpd.simulation.people import Courses
 from pkpd.simulation.people import _course_values as course_values
+from pkpd.simulation.rows import begins_anew, ordering, switched_states
 from pkpd.solve.block import Block, Fault, Settings
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import solve_block
@@ -59,6 +61,11 @@ class Predictor:
         self.n, self.m, self.d = data.y.size, data.n_subjects, len(links.directions)
         self._k = len(outputs)
         records = table_records(self.model, data.table)
+        if off := switched_states(self.model, records):
+            raise DataError(
+                f"{data.table.name}: EVID 2 with a minus before CMT switches {', '.join(off)} off, which no fit can "
+                "do; leave those rows out, or switch it by a covariate in the equations"
+            )
         infused = frozenset(
             np.unique(records["cmt"][(records["rate"] != 0) & np.isin(records["evid"], (1, 4))]).tolist()
         )
@@ -90,7 +97,7 @@ class Predictor:
                 [table.frame[n].to_numpy(np.float64) for n in names] or [np.empty((len(table), 0))]
             )
             self._courses = Courses(names, clock, values, data.occasion, owner)
-            columns = self._courses.columns(self.model, starts, grid=False)
+            columns = self._courses.columns(self.model, starts, grid=False, begins=begins_anew(records))
         self._columns: Columns = columns
         self._owner = owner[columns.source] if self._courses is not None else np.arange(self.m)
         varies = self._courses is not None
@@ -103,6 +110,7 @@ class Predictor:
             seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
             seg_column=columns.seg_column, obs_time=data.time, obs_first=data.starts[:-1], obs_last=data.starts[1:],
             obs_rank=rank, obs_column=columns.own[data.row] if varies else none, shared=False,
+            **ordering(self.model, table),
         )  # fmt: skip
 
     def _part(self, chosen: np.ndarray) -> Block:

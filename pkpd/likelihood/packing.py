@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.dosing.record import RECORD
+from pkpd.dosing.record import NEAR, RECORD
 from pkpd.errors import DataError, nearest
 from pkpd.graph.nodes import Node
 from pkpd.likelihood.kernel import FAMILIES, KIND_CODES, Packed
@@ -18,6 +18,7 @@ from pkpd.simulation.columns import constant_columns
 from pkpd.simulation.doses import records_of, regimen_from
 from pkpd.simulation.grid import pack_records
 from pkpd.solve.block import Block
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -114,7 +115,7 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> Layout:
     outputs = tuple(dict.fromkeys(t.output for t in terms))
     term = np.repeat(np.arange(len(terms)), [t.size for t in times])
     cells = Cells(term, owner, tuple(terms[k].output for k in term), flat)
-    block = _block(records, origin, np.concatenate(grid), np.array(ends))
+    block = _block(records, origin, np.concatenate(grid), np.array(ends), convert_time(NEAR, "h", model.time_unit))
     return Layout(terms, subject, first, row, outputs, cells, block)
 
 
@@ -125,7 +126,9 @@ def _records(model: Model, subject: Subject) -> np.ndarray:
     return records_of(model, regimen_from(model, subject.regimen, who, subject.covariates))
 
 
-def _block(records: Sequence[np.ndarray], origin: np.ndarray, times: np.ndarray, ends: np.ndarray) -> Block:
+def _block(
+    records: Sequence[np.ndarray], origin: np.ndarray, times: np.ndarray, ends: np.ndarray, near: float
+) -> Block:
     together, offsets = pack_records(records)
     m = len(records)
     columns, none = constant_columns(m), np.empty(0, np.int64)
@@ -133,7 +136,7 @@ def _block(records: Sequence[np.ndarray], origin: np.ndarray, times: np.ndarray,
         column=columns.first, origin=origin, records=together, rec_first=offsets[:-1], rec_last=offsets[1:],
         rec_column=none, seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
         seg_column=columns.seg_column, obs_time=times, obs_first=ends[:-1], obs_last=ends[1:], obs_rank=np.empty(0),
-        obs_column=none, shared=False,
+        obs_column=none, shared=False, near=near,
     )  # fmt: skip
 
 

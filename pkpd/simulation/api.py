@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from pkpd.simulation.arguments import (
 )
 from pkpd.simulation.corners import corners_from
 from pkpd.simulation.covariates import in_order, table_notes
-from pkpd.simulation.doses import records_of
+from pkpd.simulation.doses import records_of, table_records
 from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
@@ -296,6 +296,7 @@ def _simulate_table(
         people = people.with_occasions(max(occasions, people.n_occasions))
     size = max(16, min(512, -(-table.n_subjects // job.threads)))
     values = {q.name: np.empty(len(table)) for q in job.chosen}
+    job = _with_switches(job, table)
     status = np.zeros(table.n_subjects, np.int64)
     records, tasks = rows.table_blocks(model, job.kernel, table, people, size)
     corners = corners_from(model, job.chosen, [records], [""])
@@ -322,10 +323,32 @@ def _simulate_table(
         noisy = add_residuals(model, row_values, people.seed if seed is None else seed, np.arange(len(table)), 0)
         values |= {n: v[:, 0] for n, v in noisy.items()}
     failures.report(status, lambda i: f"ID {table.labels[i]}", job.on_failure)
+    ties = rows.lagged_on_rows(job.kernel, tasks)
+    notes += [rows.ties_note(table, ties)] if ties.any() else []
+    records["addl"] = table.kept_additional()
     each = [records[a:b] for a, b in zip(table.starts[:-1], table.starts[1:], strict=True)]
     doses = dataset.doses_text(model, {"": each}, table.labels)
     texts = {} if corners is None else corners.texts(table.labels)
     return dataset.rows_dataset(model, job.chosen, values, status, table, doses, texts, _notes(job), notes)
+
+
+def _with_switches(job: Job, table: EventTable) -> Job:
+    """Return the job with equations in which the states that a table switches off can be.
+
+    Raises
+    ------
+    PkpdError
+        If the job's equations hold derivatives.
+    """
+    switched = rows.switched_states(job.model, table_records(job.model, table))
+    if not switched:
+        return job
+    if job.kernel.shadows.inputs:
+        raise PkpdError(
+            f"{table.name}: EVID 2 with a minus before CMT switches {', '.join(switched)} off; there are no "
+            "derivatives of that; simulate the table"
+        )
+    return replace(job, kernel=kernel_for(job.model, job.chosen, switched))
 
 
 def _check_people(model: Model, people: Population) -> None:

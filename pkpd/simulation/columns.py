@@ -10,8 +10,8 @@ __all__ = ["Columns", "constant_columns", "varying_columns"]
 
 #: ranks on a common grid: the value at a knot, then the observation there, then what follows it, then doses
 AT_KNOT, GRID_OBSERVATION, AFTER_KNOT = -4.0, -3.5, -3.0
-#: rank after a data row and its own dose
-AFTER_ROW, ROW_OBSERVATION = 0.5, 0.4
+#: ranks on a data row: what holds from it on, its observation, what holds behind it
+FROM_ROW, ROW_OBSERVATION, AFTER_ROW = -0.3, 0.4, 0.5
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,14 @@ def constant_columns(subjects: int) -> Columns:
     )
 
 
-def varying_columns(starts: np.ndarray, time: np.ndarray, at: np.ndarray, behind: np.ndarray, *, grid: bool) -> Columns:
+def varying_columns(
+    starts: np.ndarray, time: np.ndarray, at: np.ndarray, behind: np.ndarray, *, grid: bool,
+    begins: np.ndarray | None = None,
+) -> Columns:  # fmt: skip
     """Return the columns of subjects whose values stand on rows.
+
+    The values of a row hold from the row itself where they go on behind it, so that whatever the row does (a steady
+    state, a reset) is done with them; where other values follow, those begin behind the row.
 
     Parameters
     ----------
@@ -69,6 +75,8 @@ def varying_columns(starts: np.ndarray, time: np.ndarray, at: np.ndarray, behind
     grid : bool
         Whether rows are knots of a covariate course (a value at a knot counts for an observation there) or rows of a
         data set.
+    begins : bool array, (rows,), optional
+        Rows that reset the system or bring it to steady state: they need their own values even where others follow.
     """
     m, rows = starts.size - 1, time.size
     is_first = np.zeros(rows, bool)
@@ -94,7 +102,11 @@ def varying_columns(starts: np.ndarray, time: np.ndarray, at: np.ndarray, behind
     source[at_id[new_at]] = np.flatnonzero(new_at)
     source[behind_id[new_behind]] = np.flatnonzero(new_behind)
     after[behind_id[new_behind]] = True
-    steps = _grid_steps(time, own, in_force, previous, is_first) if grid else _row_steps(starts, time, in_force, moves)
+    if grid:
+        steps = _grid_steps(time, own, in_force, previous, is_first)
+    else:
+        alone = np.zeros(rows, bool) if begins is None else begins
+        steps = _row_steps(starts, time, own, in_force, previous, is_first, alone)
     row, seg_time, seg_rank, seg_column = steps
     seg_first = np.searchsorted(row, starts)
     return (
@@ -110,10 +122,18 @@ def _fill(values: np.ndarray) -> np.ndarray:
     return values[np.maximum.accumulate(index)]
 
 
-def _row_steps(starts: np.ndarray, time: np.ndarray, in_force: np.ndarray, moves: np.ndarray) -> tuple[np.ndarray, ...]:
-    row = np.flatnonzero(moves)
+def _row_steps(
+    starts: np.ndarray, time: np.ndarray, own: np.ndarray, in_force: np.ndarray, previous: np.ndarray,
+    is_first: np.ndarray, begins: np.ndarray,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
+    reach = (own != previous) & ~is_first & (begins | (own == in_force))
+    leave = in_force != np.where(reach | is_first, own, previous)
+    row = np.concatenate([np.flatnonzero(reach), np.flatnonzero(leave)])
     within = row - starts[np.searchsorted(starts, row, side="right") - 1]
-    return row, time[row], within + AFTER_ROW, in_force[row]
+    rank = within + np.concatenate([np.full(reach.sum(), FROM_ROW), np.full(leave.sum(), AFTER_ROW)])
+    column = np.concatenate([own[reach], in_force[leave]])
+    order = np.lexsort((rank, row))
+    return row[order], time[row[order]], rank[order], column[order]
 
 
 def _grid_steps(

@@ -22,6 +22,7 @@ from pkpd.simulation.kernels import Quantity
 from pkpd.solve.block import Block
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import prepare
+from pkpd.solve.timeline import MANY
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -176,10 +177,18 @@ def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]
         for k in range(int(block.rec_first[i]), int(block.rec_last[i])):
             column = int(block.rec_column[k] if block.rec_column.size else block.column[i])
             times += _record_times(rec, k, states, places, P, column, float(observed[-1]))
-        at = np.unique(np.asarray(times, float))
+        at = np.unique(_on_observed(np.asarray(times, float), observed, block.near))
         at = at[(at >= observed[0]) & (at < observed[-1])]
         found.append(at[np.append(True, np.diff(at) > 1e-9)] if at.size else at)
     return found
+
+
+def _on_observed(times: np.ndarray, observed: np.ndarray, near: float) -> np.ndarray:
+    """Return times with those that are one with a time of observation put there, as the solver does with its events."""
+    k = np.searchsorted(observed, times)
+    above, below = observed[np.minimum(k, observed.size - 1)], observed[np.maximum(k - 1, 0)]
+    nearest = np.where(np.abs(above - times) <= np.abs(below - times), above, below)
+    return np.where(np.abs(nearest - times) <= near, nearest, times)
 
 
 def _record_times(
@@ -201,7 +210,7 @@ def _record_times(
     first = time + value(1, 0.0)
     if not np.isfinite(first + length):  # no dose that could be given: the solver says so
         return times
-    more = int(min(addl, max(end - first, 0.0) / ii)) if ii > 0 else 0
+    more = int(min(addl, MANY, max(end - first, 0.0) / ii)) if ii > 0 else 0
     starts = first + np.arange(more + 1) * ii
     if rec.ss[k] > 0 and ii > 0:
         earlier = np.arange(1, min(int((first - time + length) / ii), _TAILS) + 1)

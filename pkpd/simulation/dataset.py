@@ -60,12 +60,15 @@ def _entry(model: Model, each: Sequence[np.ndarray], labels: Sequence[Any] | np.
     }
 
 
+LISTED = 100_000  # additional doses of one record that are kept with a result
+
+
 @functools.lru_cache(maxsize=4096)
 def _doses(packed: bytes, states: tuple[str, ...], units: tuple[str, ...], time_unit: str) -> dict[str, Any]:
     """Return the doses and resets of records, in order of time."""
     records = np.frombuffer(packed, RECORD)
     records = records[np.isin(records["evid"], (1, 3, 4, 8))]
-    count = records["addl"] + 1
+    count = np.minimum(records["addl"], LISTED) + 1
     which = np.repeat(np.arange(len(records)), count)
     nth = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
     time = records["time"][which] + nth * records["ii"][which]

@@ -19,7 +19,7 @@ from pkpd.model.numeric import individual_value
 from pkpd.solve.block import Block, Fault, Result
 from pkpd.solve.status import Status
 from pkpd.solve.switches import MOST_SWITCHES
-from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW
+from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW, MANY, TOO_MANY
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -39,6 +39,11 @@ _FAULTS = {
         "tlag",
         "derivatives by a parameter of the lag need a compartment on which all equations depend linearly; "
         "leave that parameter out of wrt, or give the dose as an infusion",
+    ),
+    TOO_MANY: (
+        "",
+        f"one record gives more than {MANY:,} doses up to the last observation, or as many infusions run at once; "
+        "ADDL, II, AMT or RATE is off by a factor",
     ),
 }
 SHOWN = 8  # parameters that a message lists; those that are not above zero come first where there are more
@@ -211,7 +216,11 @@ def dose_fault(model: Model, kernel: Kernel, fault: Fault, block: Block, inputs:
     declared = model.trace.dosing.get(state, {}).get(word)
     column = inputs[:, int(block.rec_column[k]) if block.rec_column.size else column_at(block, i, when)]
     got = _dosing_value(declared, kernel, column, word) if declared is not None and code != BAD_SHADOW else ""
-    remedy = "" if declared is not None else f"; model '{model.name}' declares no {word} for '{name}' in dosing()"
+    remedy = (
+        ""
+        if declared is not None or not word
+        else f"; model '{model.name}' declares no {word} for '{name}' in dosing()"
+    )
     return RegimenError(
         f"{who}: dose into '{name}': {rule}{got}{remedy} "
         f"(t = {when:.6g} {model.time_unit}: {values_of(model, kernel, column, when)})"

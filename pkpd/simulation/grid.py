@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.dosing.record import NEAR
 from pkpd.simulation.columns import GRID_OBSERVATION, constant_columns
 from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.solve.block import Block
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.timeline import Records
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -82,6 +84,7 @@ def grid_block(
         seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
         seg_column=columns.seg_column,
         obs_time=obs_time, obs_first=obs_first, obs_last=obs_last, obs_rank=rank, obs_column=none, shared=part is None,
+        near=convert_time(NEAR, "h", model.time_unit),
     )  # fmt: skip
     return block, inputs
 

@@ -14,7 +14,7 @@ from pkpd.solve.kernel import Equations, Kernel
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Quantity", "equations_for", "kernel_for", "quantities"]
+__all__ = ["Quantity", "equations_for", "is_switch", "kernel_for", "quantities", "switch_of"]
 
 
 class Quantity:
@@ -63,9 +63,28 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
     return [known[n] for n in dict.fromkeys(names)]
 
 
-def equations_for(model: Model, chosen: Sequence[Quantity]) -> Equations:
-    """Return the equations of a model with some outputs, as the solver takes them."""
+def switch_of(state: str) -> Node:
+    """Return the input that is 1 while a state is on and 0 while it is off, where nothing enters or leaves it."""
+    return symbol(f"{state}:on", "covariate")
+
+
+def is_switch(node: Node) -> bool:
+    """Tell whether an input switches a state on and off."""
+    return node.kind == "covariate" and node.name.endswith(":on")
+
+
+def equations_for(model: Model, chosen: Sequence[Quantity], switched: Sequence[str] = ()) -> Equations:
+    """Return the equations of a model with some outputs, as the solver takes them.
+
+    Parameters
+    ----------
+    switched : sequence of str
+        States that can be switched off: their derivative is multiplied by an input, see :func:`switch_of`.
+    """
     trace = model.trace
+    derivatives = tuple(
+        d * switch_of(n) if n in switched else d for n, d in zip(trace.states, trace.derivatives, strict=True)
+    )
     covariates = [symbol(n, "covariate") for n in trace.covariates]
     moving = [*trace.derivatives, *(q.node for q in chosen)]
     doses = sorted((s for s in symbols_of(moving) if s.kind == "dose"), key=lambda s: s.name)
@@ -76,8 +95,9 @@ def equations_for(model: Model, chosen: Sequence[Quantity]) -> Equations:
             *(symbol(n, "eta") for n in trace.etas),
             *(symbol(n, "kappa") for n in trace.kappas),
             *covariates,
+            *(switch_of(n) for n in switched),
         ),
-        derivatives=(*trace.derivatives, *(const(0) for _ in doses)),
+        derivatives=(*derivatives, *(const(0) for _ in doses)),
         initial=(*trace.initial, *(const(NEVER if s.name.startswith("time") else 0.0) for s in doses)),
         outputs=tuple(q.node for q in chosen),
         dosing=trace.dosing,
@@ -85,10 +105,10 @@ def equations_for(model: Model, chosen: Sequence[Quantity]) -> Equations:
     )
 
 
-def kernel_for(model: Model, chosen: Sequence[Quantity]) -> Kernel:
+def kernel_for(model: Model, chosen: Sequence[Quantity], switched: Sequence[str] = ()) -> Kernel:
     """Return the machine code of a model for some outputs, built once for a model and its copies with other values."""
     cache: dict[tuple[Any, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
-    key = (model.etas, model.iov_etas, *(q.name for q in chosen))
+    key = (model.etas, model.iov_etas, *(q.name for q in chosen), *(f"{n}:on" for n in switched))
     if key not in cache:
-        cache[key] = Kernel(equations_for(model, chosen))
+        cache[key] = Kernel(equations_for(model, chosen, switched))
     return cache[key]

@@ -10,6 +10,7 @@ import numpy as np
 
 from pkpd.graph.nodes import Node
 from pkpd.simulation.columns import Columns, varying_columns
+from pkpd.simulation.kernels import is_switch
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -42,14 +43,14 @@ class Courses:
         """Return the courses on some rows."""
         return Courses(self.names, self.time[rows], self.values[rows], self.occasion[rows], self.subject[rows])
 
-    def columns(self, model: Model, starts: np.ndarray, *, grid: bool) -> Columns:
+    def columns(self, model: Model, starts: np.ndarray, *, grid: bool, begins: np.ndarray | None = None) -> Columns:
         """Return the columns of subjects whose rows begin at ``starts``, see :func:`varying_columns`."""
         behind, slopes = self.behind(model)
         occasion = self.occasion[:, None].astype(np.float64)
         origin = np.where(slopes != 0.0, self.time[:, None], 0.0)
         flat = np.zeros_like(slopes)
         at, after = [self.values, occasion, flat, flat], [behind, occasion, slopes, origin]
-        return varying_columns(starts, self.time, np.hstack(at), np.hstack(after), grid=grid)
+        return varying_columns(starts, self.time, np.hstack(at), np.hstack(after), grid=grid, begins=begins)
 
     def behind(self, model: Model) -> tuple[np.ndarray, np.ndarray]:
         """Return what holds between each row and the next one of its subject: values and slopes, (rows, names)."""
@@ -58,7 +59,7 @@ class Courses:
         span = np.where(last, np.inf, np.roll(self.time, -1) - self.time)
         values, slopes = self.values.copy(), np.zeros_like(self.values)
         for k, name in enumerate(self.names):
-            carry = model.covariates[name].carry
+            carry = model.covariates[name].carry if name in model.covariates else "forward"  # else a switch of a state
             if carry == "backward":
                 values[:, k] = follow[:, k]
             elif carry == "linear":
@@ -145,7 +146,7 @@ def fill_inputs(
         elif node.name in course:
             out[row] = course[node.name]
         elif ":" in node.name:
-            out[row] = 0.0
+            out[row] = 1.0 if is_switch(node) else 0.0
         else:
             out[row] = _covariate(node.name, model, people.covariates, subject)
     return out

@@ -2,28 +2,109 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.dosing.record import NEAR, OFF, ON
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.covariates import match_covariates, problems_of
 from pkpd.simulation.doses import table_records
+from pkpd.simulation.kernels import switch_of
 from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.solve.block import Block
+from pkpd.solve.expand import timeline
 from pkpd.solve.kernel import Kernel
-from pkpd.solve.timeline import Records
+from pkpd.solve.run import prepare
+from pkpd.solve.timeline import ADDITIONAL, ADDITIONAL_AFTER, LAGGED, LAGGED_AFTER, Records
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
     from pkpd.model.model import Model
     from pkpd.population.people import Population
 
-__all__ = ["table_blocks", "table_courses"]
+__all__ = ["begins_anew", "lagged_on_rows", "ordering", "switched_states", "table_blocks", "table_courses", "ties_note"]
 
 
-def table_courses(model: Model, table: EventTable) -> Courses | None:
-    """Return the covariates (and occasions, column OCC) of a data set that the model uses, or None if it uses none.
+def ordering(model: Model, table: EventTable) -> dict[str, Any]:
+    """Return what a block must know of a table's rules.
+
+    Which times are one, where implied doses enter among the rows of their time, which rows end doses to come.
+    """
+    return {
+        "anew": table.ends_doses(),
+        "near": convert_time(NEAR, "h", model.time_unit),
+        "lag_rank": LAGGED if table.rules.lagged == "before" else LAGGED_AFTER,
+        "add_rank": ADDITIONAL if table.rules.additional == "before" else ADDITIONAL_AFTER,
+    }
+
+
+def begins_anew(records: np.ndarray) -> np.ndarray:
+    """Return which records reset the system or bring it to steady state, with the values of their own rows."""
+    return np.isin(records["evid"], (3, 4)) | (records["ss"] > 0)
+
+
+def switched_states(model: Model, records: np.ndarray) -> tuple[str, ...]:
+    """Return the states that some record switches off."""
+    states = list(model.states)
+    return tuple(states[k] for k in np.unique(records["cmt"][records["evid"] == OFF]))
+
+
+def _switches(model: Model, records: np.ndarray, starts: np.ndarray) -> dict[str, np.ndarray]:
+    """Return for each state that is switched off whether it is on, 1 or 0, from each row on.
+
+    A reset, a dose into it and a row of EVID 2 with its number switch it on again.
+    """
+    states, evid, cmt = list(model.states), records["evid"], records["cmt"]
+    number = np.arange(len(records))
+    begin = np.repeat(starts[:-1], np.diff(starts))
+    out = {}
+    for name in switched_states(model, records):
+        own = cmt == states.index(name)
+        off = own & (evid == OFF)
+        on = np.isin(evid, (3, 4)) | (own & np.isin(evid, (1, 8, ON)))
+        latest = np.maximum.accumulate(np.where(off | on, number, -1))
+        out[name] = np.where((latest >= begin) & off[np.maximum(latest, 0)], 0.0, 1.0)
+    return out
+
+
+def lagged_on_rows(kernel: Kernel, tasks: list[tuple[slice, slice, Block, np.ndarray]]) -> np.ndarray:
+    """Return for each subject how many doses a lag brings to the very time of a row, (subjects,)."""
+    counts = []
+    for _, _, block, inputs in tasks:
+        found = np.zeros(block.column.size, np.int64)
+        if (kernel.dosing_places[:, 1] >= 0).any():
+            ends, ev, *_ = timeline(kernel, block, prepare(kernel, inputs))
+            for i in range(found.size):
+                mine = slice(ends[i], ends[i + 1])
+                lagged = ev.time[mine][np.isin(ev.rank[mine], (LAGGED, LAGGED_AFTER))]
+                found[i] = np.isin(lagged, block.obs_time[block.obs_first[i] : block.obs_last[i]]).sum()
+        counts.append(found)
+    return np.concatenate(counts)
+
+
+def ties_note(table: EventTable, ties: np.ndarray) -> str:
+    """Say that lagged doses enter at the very time of rows, and on which side of them.
+
+    Parameters
+    ----------
+    ties : int array, (subjects,)
+        How many do.
+    """
+    side = "before" if table.rules.lagged == "before" else "after"
+    other = "after" if side == "before" else "before"
+    first = table.labels[int(np.argmax(ties > 0))]
+    return (
+        f"{int(ties.sum())} lagged doses (first: ID {first}) enter at the very time of a row; they count as {side} it, "
+        f"read_events(..., rules={{'lagged': '{other}'}}) puts them {other} it"
+    )
+
+
+def table_courses(model: Model, table: EventTable, records: np.ndarray) -> Courses | None:
+    """Return what changes from row to row of a data set, or None if nothing does.
+
+    The model's covariates, its occasions (column OCC) and the states that are switched on and off.
 
     Raises
     ------
@@ -35,7 +116,8 @@ def table_courses(model: Model, table: EventTable) -> Courses | None:
     found, _ = match_covariates(model, table, problems)
     problems.raise_if_any()
     occasions = "OCC" in table.frame.columns and bool(model.iov_etas)
-    if not found and not occasions:
+    switches = _switches(model, records, table.starts)
+    if not found and not occasions and not switches:
         return None
     names, rows = tuple(found), len(table.frame)
     values = np.column_stack(list(found.values())) if found else np.empty((rows, 0))
@@ -45,6 +127,9 @@ def table_courses(model: Model, table: EventTable) -> Courses | None:
         raw = table.frame["OCC"].to_numpy()
         for a, b in zip(table.starts[:-1], table.starts[1:], strict=True):
             occasion[a:b] = np.unique(raw[a:b], return_inverse=True)[1]
+    if switches:
+        names = (*names, *(switch_of(n).name for n in switches))
+        values = np.column_stack([values, *switches.values()])
     return Courses(names, np.asarray(table.clock, np.float64), values, occasion, subject)
 
 
@@ -53,21 +138,27 @@ def table_blocks(
 ) -> tuple[np.ndarray, list[tuple[slice, slice, Block, np.ndarray]]]:
     """Return the records of a data set on the model's clock, and (rows, subjects, block, inputs) of some subjects."""
     records = table_records(model, table)
-    courses = table_courses(model, table)
+    courses = table_courses(model, table, records)
+    order = ordering(model, table)
     out = []
     for a in range(0, table.n_subjects, size):
         b = min(a + size, table.n_subjects)
         rows = slice(int(table.starts[a]), int(table.starts[b]))
         starts = np.asarray(table.starts[a : b + 1] - table.starts[a], np.int64)
         part = None if courses is None else courses.part(rows)
-        columns = constant_columns(b - a) if part is None else part.columns(model, starts, grid=False)
+        columns = constant_columns(b - a)
+        if part is not None:
+            columns = part.columns(model, starts, grid=False, begins=begins_anew(records[rows]))
         subject = np.arange(a, b) if part is None else part.subject[columns.source]
-        block = _block(records[rows], starts, columns, np.asarray(table.clock[rows], np.float64), part is not None)
+        time = np.asarray(table.clock[rows], np.float64)
+        block = _block(records[rows], starts, columns, time, part is not None, order | {"anew": order["anew"][rows]})
         out.append((rows, slice(a, b), block, fill_inputs(kernel.inputs, model, people, subject, part, columns)))
     return records, out
 
 
-def _block(records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.ndarray, varies: bool) -> Block:
+def _block(
+    records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.ndarray, varies: bool, order: dict[str, Any]
+) -> Block:
     rec = Records(time, *(np.ascontiguousarray(records[f]) for f in Records._fields[1:]))
     rank = np.arange(time.size) - np.repeat(starts[:-1], np.diff(starts)) + ROW_OBSERVATION
     return Block(
@@ -76,5 +167,5 @@ def _block(records: np.ndarray, starts: np.ndarray, columns: Columns, time: np.n
         seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
         seg_column=columns.seg_column,
         obs_time=time, obs_first=starts[:-1], obs_last=starts[1:], obs_rank=rank,
-        obs_column=columns.own if varies else np.empty(0, np.int64), shared=False,
+        obs_column=columns.own if varies else np.empty(0, np.int64), shared=False, **order,
     )  # fmt: skip

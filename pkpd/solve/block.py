@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from pkpd.solve.timeline import Records
+from pkpd.solve.timeline import ADDITIONAL, LAGGED_AFTER, Records
 
 __all__ = ["CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "Fault", "Result", "Settings", "Target"]
 
@@ -71,6 +71,12 @@ class Block:
         Column of P for the outputs of a row; empty: the one in force.
     shared : bool
         Whether all subjects share one observation grid.
+    anew : bool array, (records,) or (0,)
+        Resets that also end doses of earlier records that are still to come; empty: none.
+    near : float
+        Times no further apart are one time.
+    lag_rank, add_rank : float
+        Place of lagged and of other additional doses among the records of their time.
     """
 
     column: np.ndarray
@@ -89,6 +95,10 @@ class Block:
     obs_rank: np.ndarray
     obs_column: np.ndarray
     shared: bool
+    anew: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    near: float = 1e-9
+    lag_rank: float = LAGGED_AFTER
+    add_rank: float = ADDITIONAL
 
 
 @dataclass(frozen=True)

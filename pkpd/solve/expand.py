@@ -6,6 +6,7 @@ import numpy as np
 
 from pkpd.graph.functions import NEVER
 from pkpd.machine.jit import compiled, entry
+from pkpd.solve.arrange import arrange, observation_order
 from pkpd.solve.block import Block, Fault
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD
@@ -23,42 +24,84 @@ from pkpd.solve.timeline import (
     SS_FIRST,
     STOP,
     Events,
-    count_events,
+    Who,
+    expand_boluses,
     expand_events,
-    observation_order,
+    room_for,
 )
 
 __all__ = ["timeline"]
 
+ROUNDING = 4e-15  # of sums of times, relative to the largest
+
+
+@compiled
+def _horizon(i, obs_time, obs_first, obs_last):
+    """Return the last time of interest of a subject: that of its last observation."""
+    return obs_time[obs_last[i] - 1] if obs_last[i] > obs_first[i] else -np.inf
+
+
+@compiled
+def _close(near, rec, first, last, horizon):
+    """Return the distance of times that are one, no less than what sums of such times round by."""
+    span = abs(horizon) if last == first else max(abs(horizon), abs(rec.time[first]))
+    return max(near, ROUNDING * span) if np.isfinite(span) else near
+
+
+@compiled
+def _person(i, at):
+    """Return the i-th subject of a block."""
+    (
+        column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, shadows,
+        obs_time, obs_first, obs_last, anew, near, lag_rank, add_rank,
+    ) = at  # fmt: skip
+    first, last = rec_first[i], rec_last[i]
+    horizon = _horizon(i, obs_time, obs_first, obs_last)
+    ends = False
+    for k in range(first, last):
+        ends |= rec.evid[k] >= 3 or rec.ss[k] == 1
+    return Who(
+        rec, first, last, rec_column, column[i], seg_first[i], seg_first[i + 1], seg_time, seg_rank, seg_column, P,
+        places, shadows, horizon, _close(near, rec, first, last, horizon), lag_rank, add_rank, ends, anew,
+    )  # fmt: skip
+
 
 @entry
-def _count(column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_column, P, places, shadows):
-    m = column.size
-    sizes = np.zeros((2, m), np.int64)
-    for i in range(m):
-        events, steady, fault, k = count_events(
-            rec, rec_first[i], rec_last[i], column[i], rec_column, seg_first[i], seg_first[i + 1], seg_time, seg_column,
-            P, places, shadows,
-        )  # fmt: skip
-        if fault:
-            return sizes, fault, i, k
-        sizes[0, i], sizes[1, i] = events, steady
-    return sizes, 0, -1, -1
+def _estimate(at):
+    """Return about how many events and steady states there are."""
+    rec, rec_first, rec_last, inputs = at[1], at[2], at[3], at[11].partials.shape[0]
+    events, steady = at[6].size, 0
+    for i in range(at[0].size):
+        more = room_for(rec, rec_first[i], rec_last[i], _horizon(i, at[12], at[13], at[14]), inputs)
+        events += more[0]
+        steady += more[1]
+    return events, steady
 
 
 @entry
-def _expand(
-    ev, ss, column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, shadows,
-):  # fmt: skip
-    m = column.size
-    ends = np.zeros(m + 1, np.int64)
+def _expand(ev, ss, at, ends):
+    """Write the events, as many as there is room for; return how many steady states there are, and a fault."""
+    column, rec, rec_first, rec_last, P, places = at[0], at[1], at[2], at[3], at[9], at[10]
+    obs_time, obs_first, obs_last, near, lag_rank, add_rank = at[12], at[13], at[14], at[16], at[17], at[18]
+    plain = at[6].size == 0 and at[11].partials.size == 0
     q = 0
-    for i in range(m):
-        ends[i + 1], q = expand_events(
-            ev, ends[i], ss, q, rec, rec_first[i], rec_last[i], column[i], rec_column, seg_first[i], seg_first[i + 1],
-            seg_time, seg_rank, seg_column, P, places, shadows,
-        )  # fmt: skip
-    return ends
+    for i in range(column.size):
+        first, last = rec_first[i], rec_last[i]
+        horizon = _horizon(i, obs_time, obs_first, obs_last)
+        close = _close(near, rec, first, last, horizon)
+        end = -1
+        if plain:
+            end = expand_boluses(
+                ev, ends[i], rec, first, last, column[i], P, places, horizon, close, lag_rank, add_rank
+            )
+        if end < 0:
+            end, q, fault, k = expand_events(ev, ends[i], ss, q, _person(i, at))
+            if fault:
+                return q, fault, i, k
+        ends[i + 1] = end
+        if end <= ev.time.size:
+            arrange(ev, ends[i], end, obs_time, obs_first[i], obs_last[i], close)
+    return q, 0, -1, -1
 
 
 @entry
@@ -238,6 +281,27 @@ def _room(size: int) -> Events:
     return Events(*(np.empty(size, np.int64 if f in ("kind", "state", "row") else np.float64) for f in Events._fields))
 
 
+def _made(kernel: Kernel, block: Block, P: np.ndarray) -> tuple[np.ndarray, Events, np.ndarray]:
+    """Return the ends of each subject's events, the events and the steady states, conditions on time left aside."""
+    b, k = block, kernel
+    at = (
+        b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_rank, b.seg_column,
+        P, k.dosing_places, k.shadow_places, b.obs_time, b.obs_first, b.obs_last, b.anew, b.near, b.lag_rank,
+        b.add_rank,
+    )  # fmt: skip
+    total, steady = _estimate(at)
+    width = SS_COLUMNS + (3 * k.n if k.shadow_places.partials.size else 0)
+    ends = np.zeros(b.column.size + 1, np.int64)
+    while True:
+        ev, ss = _room(total), np.zeros((steady, width))
+        q, fault, subject, record = _expand(ev, ss, at, ends)
+        if fault:
+            raise Fault(fault, subject, record)
+        if ends[-1] <= total and q <= steady:
+            return ends, ev, ss[:q]
+        total, steady = int(ends[-1]), max(int(q), steady)
+
+
 def timeline(
     kernel: Kernel, block: Block, P: np.ndarray
 ) -> tuple[np.ndarray, Events, np.ndarray, np.ndarray, np.ndarray]:
@@ -246,21 +310,11 @@ def timeline(
     Raises
     ------
     Fault
-        If a dose has an impossible bioavailability, lag, rate or duration, or a condition on time switches too often.
+        If a dose has an impossible bioavailability, lag, rate or duration, or is repeated too often, or a condition on
+        time switches too often.
     """
     b, k = block, kernel
-    sizes, fault, subject, record = _count(
-        b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_column,
-        P, k.dosing_places, k.shadow_places,
-    )  # fmt: skip
-    if fault:
-        raise Fault(fault, subject, record)
-    ev = _room(int(sizes[0].sum()))
-    ss = np.zeros((int(sizes[1].sum()), SS_COLUMNS + (3 * k.n if k.shadow_places.partials.size else 0)))
-    ends = _expand(
-        ev, ss, b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_rank,
-        b.seg_column, P, k.dosing_places, k.shadow_places,
-    )  # fmt: skip
+    ends, ev, ss = _made(kernel, block, P)
     cycle_stops = np.empty(0)
     if k.marks.size:
         marked = _room(int(ends[-1]) * (1 + len(k.marks)))

@@ -87,13 +87,14 @@ def _partial(shadows, P, q, c, word, column):
 
 
 @compiled
-def shadow_effects(shadows, P, column, active, c, code, amt, F, rate, duration):
+def shadow_effects(shadows, P, column, lag_column, active, c, code, amt, F, rate, duration):
     """Return what a dose does to all states, (3, states proper and shadows): at its start, per time, at its end.
 
     Parameters
     ----------
-    column, active : int
-        Column of P that holds for the dose's record, and at the time at which the dose starts.
+    column, lag_column, active : int
+        Column of P of the dose's F, rate and duration, of its lag (that of its record), and of the equations at the
+        time at which it starts.
     code : float
         RATE of the record: 0 bolus, above 0 a rate, -1 modelled rate, -2 modelled duration.
     """
@@ -103,7 +104,7 @@ def shadow_effects(shadows, P, column, active, c, code, amt, F, rate, duration):
         own = numbers[q, c]
         if own < 0:
             continue
-        dF, dlag = _partial(shadows, P, q, c, 0, column), _partial(shadows, P, q, c, 1, column)
+        dF, dlag = _partial(shadows, P, q, c, 0, column), _partial(shadows, P, q, c, 1, lag_column)
         if code == 0.0:
             out[AT_START, own] = amt * dF
             if dlag != 0.0:
