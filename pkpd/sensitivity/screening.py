@@ -171,7 +171,7 @@ def analysed(
 def _told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, on_failure: str) -> str:
     """Return what is to be known of failed runs, having warned or raised."""
     at = np.flatnonzero(runs.failed)
-    first = describe([f.name for f in factors], [float(v) for v in values[at[0]]])
+    first = describe({f.name: float(v) for f, v in zip(factors, values[at[0]], strict=True)})
     text = f"{at.size} of {len(values)} runs failed (first: {first}); base rows with such runs are left out"
     if on_failure == "raise":
         raise SolverError(f"sensitivity of '{who}': {text}")
