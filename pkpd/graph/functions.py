@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import Node, as_node, clock, make, symbol
+from pkpd.graph.nodes import Node, as_node, make, symbol
+from pkpd.graph.running import clock
 
 __all__ = [
     "absolute", "cos", "during", "erf", "exp", "expit", "floor", "interpolate", "last_dose", "lgamma", "log", "log10",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import numbers
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from pkpd.errors import ModelError
+from pkpd.graph.running import is_running
 
-__all__ = ["MASKS", "Node", "as_node", "clock", "const", "make", "running", "symbol", "symbols_of", "walk"]
+__all__ = ["MASKS", "Node", "as_node", "const", "make", "symbol", "symbols_of", "walk"]
 
 Number = int | float
 
@@ -121,7 +120,7 @@ class Node:
 
     def __eq__(self, other: object) -> Any:
         """Return the condition that two constants of a person are equal; outside a model's functions, identity."""
-        if self is other or not (_running.now or isinstance(other, numbers.Number)):
+        if self is other or not (is_running() or isinstance(other, numbers.Number)):
             return self is other
         return _equal(self, other)
 
@@ -197,38 +196,6 @@ class Node:
         from pkpd.graph.printing import text
 
         return text(self)
-
-
-class _Running(threading.local):
-    """Whether a function of a model runs, and the time that it was given."""
-
-    now: bool = False
-    clock: Any = None
-
-
-_running = _Running()
-
-
-@contextlib.contextmanager
-def running(time: Any = None) -> Iterator[None]:
-    """Run a function of a model: ``==`` between equations is a condition, elsewhere whether they are one object.
-
-    Parameters
-    ----------
-    time : Node or float, optional
-        The function's time, where it has one.
-    """
-    before = _running.now, _running.clock
-    _running.now, _running.clock = True, time
-    try:
-        yield
-    finally:
-        _running.now, _running.clock = before
-
-
-def clock() -> Any:
-    """Return the time that the running function of a model was given, None where there is none."""
-    return _running.clock
 
 
 def _equal(a: Node, b: object) -> Node:

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import MASKS, Node, running
+from pkpd.graph.nodes import MASKS, Node
+from pkpd.graph.running import running
 from pkpd.model.names import listed, unknown
 from pkpd.model.namespace import MissingName
 

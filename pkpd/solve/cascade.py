@@ -167,21 +167,9 @@ def _carry_on(address, at, sets, me, target):
     me.count[LEVEL], me.count[POSITION] = 0, 0
     while start < target and code == NEEDS_SET:
         code = _carry(
-            address,
-            start,
-            target,
-            me.clock,
-            me.x,
-            me.new,
-            me.p,
-            me.info,
-            me.pace,
-            me.usual,
-            me.count,
-            sets.lengths,
-            sets.version,
-            sets.stored,
-        )
+            address, start, target, me.clock, me.x, me.new, me.p, me.info, me.pace, me.usual, me.count, sets.lengths,
+            sets.version, sets.stored,
+        )  # fmt: skip
         if code == NEEDS_SET:
             supply(at, sets, me)
     return max(code, 0)
@@ -349,21 +337,8 @@ def solve_cascade(
             target, since = obs_time[o] if observe else e_time, clock[TIME]
             if target > since:
                 code = _carry(
-                    address,
-                    since,
-                    target,
-                    clock,
-                    x,
-                    new,
-                    p,
-                    info,
-                    pace,
-                    usual,
-                    count,
-                    lengths,
-                    version,
-                    stored,
-                )
+                    address, since, target, clock, x, new, p, info, pace, usual, count, lengths, version, stored,
+                )  # fmt: skip
                 if code == NEEDS_SET:
                     supply(at, sets, me)
                     clock[TIME], code = since, 0

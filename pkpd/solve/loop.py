@@ -187,48 +187,17 @@ def solve_lanes(
                         STABLE[w] = np.inf
                     AGAIN[w] = -1
                     _load(
-                        L,
-                        w,
-                        who,
-                        first_row,
-                        origin,
-                        ev_start,
-                        obs_first,
-                        obs_last,
-                        P,
-                        initial_places,
-                        n_hot,
-                        Y,
-                        R,
-                        PL,
-                        T,
-                        ROWS,
-                    )
+                        L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initial_places, n_hot, Y, R,
+                        PL, T, ROWS,
+                    )  # fmt: skip
                     forget_sizes(w, Y, OWN, SOURCE)
                     INFO[3, w] = 1.0
                 who = L[WHO, w]
                 if L[MODE, w] and L[DUE, w]:
                     code = ss_process(
-                        L,
-                        w,
-                        ss,
-                        ev_kind,
-                        ev_state,
-                        ev_value,
-                        ev_row,
-                        ev_time,
-                        T,
-                        Y,
-                        R,
-                        search,
-                        past,
-                        SST,
-                        SSV,
-                        DIST,
-                        accumulates,
-                        TOL,
-                        marks,
-                    )
+                        L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, search, past, SST, SSV, DIST,
+                        accumulates, TOL, marks,
+                    )  # fmt: skip
                     INFO[3, w] = 1.0
                     if code > 0:
                         _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
@@ -263,25 +232,9 @@ def solve_lanes(
                     if ev_kind[e] >= SS_FIRST:
                         L[SSEV, w] = e
                         ss_begin(
-                            L,
-                            w,
-                            ss,
-                            ev_kind,
-                            ev_state,
-                            ev_value,
-                            ev_row,
-                            ev_time,
-                            T,
-                            Y,
-                            R,
-                            search,
-                            SST,
-                            SSV,
-                            P,
-                            ROWS,
-                            initial_places,
-                            marks,
-                        )
+                            L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, search, SST, SSV, P,
+                            ROWS, initial_places, marks,
+                        )  # fmt: skip
                         break
                     _apply(ev_kind[e], ev_state[e], ev_value[e], ev_row[e], Y, R, PL, P, n_hot, initial_places, ROWS, w)
                 if finished:
