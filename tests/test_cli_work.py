@@ -12,6 +12,7 @@ from report_toy import write_study
 from test_cli import run
 
 from pkpd.dosing.regimen import Regimen
+from pkpd.errors import PkpdError
 from pkpd.library import load_model
 from pkpd.population.people import Population
 from pkpd.simulation.api import simulate
@@ -100,7 +101,7 @@ def test_validate_finds_a_model_that_cannot_be_solved(here: Path):
         "    calculate=lambda t, x, p: {'y': log(x.A)}, check_units=False)\n"
     )
     Path("bad.py").write_text(text, encoding="utf-8")
-    assert "y not finite without a dose" in run("validate", "bad.py", code=3)
+    assert "cannot be solved without a dose" in run("validate", "bad.py", code=3)
 
 
 def test_calibrate_ones_own_study(here: Path):
@@ -145,7 +146,18 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path):
         target.write_text("half", encoding="utf-8")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(PkpdError, match="disk full"):
         write_whole(path, fail)
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
     assert path.read_text(encoding="utf-8") == "old"
+
+
+def test_compare_a_patient_with_his_other_drugs_or_without(here: Path):
+    asked = ["compare", "anakinra_reports", "--patient", "villegas2020/p1", "-d", "daily=100 mg SC q24h x5",
+             "--measure", "CRP_area", "--n", "10"]  # fmt: skip
+    text = run(*asked)
+    assert "besides: dexamethasone, tocilizumab as given" in text
+    assert "begin on day 24 of villegas2020, the patient's own first dose of anakinra" in text
+    assert "the patient's other drugs are left out" in run(*asked, "--no-background")
+    assert "begin on day 9 of villegas2020" in run(*asked, "--start", "240", "--background")
+    run("compare", "anakinra", "-d", "100 mg SC q24h x2", "--n", "2", "--no-background", code=1)

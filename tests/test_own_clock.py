@@ -91,6 +91,15 @@ def test_new_patients_of_a_cohort_are_compared_from_their_onset(record):
     # Everybody is ill: far above the 2 mg/L of health.
     assert (values(found, "CRP_area", "daily") / (high - low) > 5).all()
     assert (values(found, "CRP_area", "twice") < values(found, "CRP_area", "daily")).mean() > 0.9
+    # All times count from the onset: those of a regimen, of a window, of a start.
+    arms = {k: Regimen.parse(v, cmt="anakinra.depot") for k, v in ARMS.items()}
+    asked = {"cohort": "strati", "n": 30, "seed": 1, "measures": ["CRP_area"]}
+    same = pkpd.compare(record, arms, **asked)
+    np.testing.assert_allclose(values(same, "CRP_area", "twice"), values(found, "CRP_area", "twice"), rtol=1e-6)
+    later = pkpd.compare(record, ARMS, start=48.0, window=(0.0, 240.0), **asked)
+    moved = pkpd.compare(record, {k: r.shift(48) for k, r in arms.items()}, window=(0.0, 240.0), **asked)
+    assert later.dataset.attrs["days"] == moved.dataset.attrs["days"] == [0.0, 10.0]
+    np.testing.assert_allclose(values(later, "CRP_area", "twice"), values(moved, "CRP_area", "twice"), rtol=1e-6)
 
 
 def test_onset_is_found_in_the_equations():

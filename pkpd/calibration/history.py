@@ -83,7 +83,7 @@ def with_onset(model: Model, people: Population, history: History) -> tuple[Popu
     """
     names = clocked(model)
     if not names:
-        return people, replace(history, axis="day from time 0", onset=0.0)
+        return people, replace(history, axis="day from time 0", onset=0.0, day_zero=0.0)
     values: Mapping[str, Any] = {
         n: np.broadcast_to(people.parameters.get(n, np.array(model.parameters[n].value)), (people.n,)) for n in names
     }
@@ -91,4 +91,4 @@ def with_onset(model: Model, people: Population, history: History) -> tuple[Popu
     onset = np.min([values[n] + own[n] for n in names], axis=0)
     latest = max(float(onset.max()), 0.0)
     moved = {n: v + (latest - onset) for n, v in values.items()}
-    return replace(people, parameters={**people.parameters, **moved}), replace(history, onset=latest)
+    return replace(people, parameters={**people.parameters, **moved}), replace(history, onset=latest, day_zero=latest)

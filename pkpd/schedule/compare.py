@@ -110,7 +110,8 @@ def compare(
         Subjects, or draws.
     start : float, optional
         Time at which schedules given as text begin: by default the patient's own first dose of the drugs that are
-        compared, the onset of the illness of new patients, time 0 of a model.
+        compared, the onset of the illness of new patients, time 0 of a model. All times about new patients of a cohort
+        count from their onset, those of a Regimen too.
     times : array, optional
         Times to observe; every hour of the window by default. Doses and what follows them are always observed. Bare
         numbers are in the model's time unit, as for `simulate`.
@@ -164,7 +165,9 @@ def compare(
     wanted += [target_measure([target], who.model) for target in sought]
     if len(sought) > 1:
         wanted.append(target_measure(sought, who.model, "all targets"))
-    grid = np.arange(span[0], span[1] + day / 48, day / 24) if times is None else times_from(who.model, times)
+    grid = (
+        np.arange(span[0], span[1] + day / 48, day / 24) if times is None else place.zero + times_from(who.model, times)
+    )
     level = None if IC50 is None else np.broadcast_to(np.asarray(IC50, float), (who.people.n,))
     outputs = _outputs(who.model, wanted, level is not None)
     task = _Task(

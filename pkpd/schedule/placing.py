@@ -35,6 +35,8 @@ class Place:
         What everybody gets besides.
     start : float
         Where schedules begin that have no clock of their own.
+    zero : float
+        From where times count that a user gives: the onset of new patients, else 0.
     day_zero : float
         Time of day 0.
     day : float
@@ -50,6 +52,7 @@ class Place:
     plans: list[Plan]
     background: Regimen | None
     start: float
+    zero: float
     day_zero: float
     day: float
     axis: str
@@ -83,17 +86,21 @@ def placed(who: Subjects, plans: Sequence[Plan], start: float | None, background
     """
     model, history = who.model, who.history
     drugs = tuple(dict.fromkeys(d for plan in plans for d in drugs_of(plan.regimens[0], model)))
-    begin, why = _start(history, model, drugs) if start is None else (_number(start), "")
+    # New patients have no other clock than that which begins with their illness.
+    zero = history.onset or 0.0
+    begin, why = _start(history, model, drugs) if start is None else (zero + _number(start), "")
     besides, others = _besides(history, model, drugs, background)
+    if zero and besides is not None:
+        besides = besides.in_time(model.time_unit).shift(zero)
     day = float(convert_time(1.0, "d", model.time_unit))
     day_zero = history.day_zero
     if day_zero is None or (start is not None and not history.ill and history.given is None):
         day_zero = begin
-    moved = [_moved(plan, begin, model.time_unit) if plan.relative else plan for plan in plans]
-    first = begin if history.onset is not None else min(begin, history.now)
+    moved = [_moved(plan, begin if plan.relative else zero, model.time_unit) for plan in plans]
+    first = min(begin, history.now if history.onset is None else zero)
     seen = history.seen or (first, begin + history.followed)
     axis = history.axis if day_zero == history.day_zero else _from_start(history)
-    place = Place(moved, besides, begin, day_zero, day, axis, seen, ())
+    place = Place(moved, besides, begin, zero, day_zero, day, axis, seen, ())
     return replace(place, notes=tuple(_notes(place, history, why, drugs, others, background)))
 
 
@@ -136,6 +143,8 @@ def _besides(
 
 def _moved(plan: Plan, by: float, unit: str) -> Plan:
     """Return a plan some time later, in the model's unit, which is that of its doses."""
+    if not by:
+        return plan
     regimens = tuple(r.in_time(unit).shift(by) for r in plan.regimens)
     return replace(plan, regimens=regimens, doses=plan.doses + by, ends=plan.ends + by)
 
@@ -175,7 +184,7 @@ def window_of(
     """
     days = {t: place.day_zero + place.day * t.day for t in targets if t.day is not None}
     if given is not None:
-        low, high = (float(x) for x in on_clock(model, given, "compare: window"))
+        low, high = (place.zero + float(x) for x in on_clock(model, given, "compare: window"))
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise PkpdError(f"compare: window must be (start, end) with start < end, {model.time_unit}, got {given!r}")
     else:
