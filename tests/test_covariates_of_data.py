@@ -179,6 +179,15 @@ def test_typical_values_outside_their_bounds_are_refused_before_solving(model):
         pkpd.simulate(model, None, moved, [0.0, 1.0])
 
 
+def test_typical_values_at_their_bounds_are_allowed(model):
+    people = replace(
+        Population.typical(model, 2), parameters={"k": np.array([0.01, np.exp(np.log(1.0)) * (1 + 1e-15)])}
+    )
+    assert (pkpd.simulate(model, None, people, [0.0, 1.0])["status"] == 0).all()
+    with pytest.raises(PopulationError, match=r"'k' must lie between 0\.01 and 1, got others for 1 of 2"):
+        Population.draw(model, 2, parameters={"k": [0.01, 1.001]})
+
+
 def test_bounds_in_words_and_numbers():
     for covariate, allowed, good, bad in (
         (Covariate("WT", "kg", 70), "> 0 kg", [1e-3], [0.0, -1.0]),

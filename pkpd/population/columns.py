@@ -256,7 +256,8 @@ def check_people(who: str, model: Any, people: Any) -> None:
 def check_range(who: str, model: Any, name: str, values: Floats, labels: Sequence[Any] | NDArray[Any]) -> None:
     """Raise PopulationError if a typical value lies where the model does not allow it.
 
-    That is outside its bounds, and on the log and logit scales of a parameter that varies at their limits too.
+    That is outside its bounds (beyond rounding); for a parameter that varies also at 0 on the log scale, and at the
+    limits of the logit scale.
     """
     parameter = model.parameters[name]
     low, high = parameter.bounds or (-np.inf, np.inf)
@@ -264,7 +265,11 @@ def check_range(who: str, model: Any, name: str, values: Floats, labels: Sequenc
     if varies and parameter.scale == "log":
         low = max(low, 0.0)
     closed = not varies or parameter.scale == "additive"
-    good = (values >= low) & (values <= high) if closed else (values > low) & (values < high)
+    if varies and parameter.scale == "logit":
+        good = (values > low) & (values < high)
+    else:
+        good = (values >= low - 1e-12 * abs(low)) & (values <= high + 1e-12 * abs(high))
+        good &= closed | (values > 0)
     bad = np.flatnonzero(~good)
     if len(bad):
         allowed = f"from {low:g} to {high:g}" if closed else f"between {low:g} and {high:g}"
