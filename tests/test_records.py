@@ -11,6 +11,7 @@ from record_fuzz import CASES, by_library, by_twin, differences, model_of, perso
 
 import pkpd
 from pkpd import Covariate, EventTable, Model, Parameter, Population, Regimen, State
+from pkpd.fit.binning import time_after_dose
 
 K = 0.1
 POT = Model(
@@ -235,6 +236,19 @@ def test_a_table_of_a_regimen_has_troughs_as_the_regimen_has():
     for events in (table, again):
         np.testing.assert_allclose(amounts(events)[seen], amounts(regimen, times), rtol=1e-9)
     assert table.frame["TIME"][table.frame["EVID"] == 1].tolist() == [0, 12, 24, 36]
+
+
+def test_the_time_after_a_dose_knows_on_which_side_of_it_a_row_is():
+    rows = [0, 80, 12, 3, 1], [12, 0, 0, 0, 0], [24, 0, 0, 0, 0], [24, 50, 0, 0, 1], [30, 0, 0, 0, 3], [40, 0, 0, 0, 0]
+    names = "TIME AMT II ADDL EVID"
+    for rules, expected in (
+        ("nonmem", [0, 0, 0, 0, 6, 16]),  # the dose at 36 h is dropped
+        ({"pending": "kept"}, [0, 0, 0, 0, 6, 4]),
+        ({"additional": "after"}, [0, 12, 12, 0, 6, 16]),
+    ):
+        np.testing.assert_allclose(time_after_dose(read(names, *rows, rules=rules)), expected, atol=1e-9)
+    table = read("TIME AMT II ADDL", [9.3, 1, 1.2, 6], *([round(9.3 + 1.2 * k, 1), 0, 0, 0] for k in range(1, 7)))
+    np.testing.assert_array_equal(time_after_dose(table), 0.0)
 
 
 # --- random tables ----------------------------------------------------------------------------------------------------

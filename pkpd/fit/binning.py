@@ -115,7 +115,7 @@ def time_after_dose(table: EventTable) -> np.ndarray:
         at, rank = doses.time[mine][order], place[mine][order]
         for r in range(a, b):
             behind = int(np.searchsorted(at, clock[r] + table.near, side="right"))
-            while behind and abs(at[behind - 1] - clock[r]) <= table.near and rank[behind - 1] >= r:
+            while behind and abs(at[behind - 1] - clock[r]) <= table.near and rank[behind - 1] > r:
                 behind -= 1
             out[r] = clock[r] - (min(at[behind - 1], clock[r]) if behind else clock[a])
     return out
