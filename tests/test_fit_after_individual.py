@@ -91,14 +91,14 @@ def test_a_patient_of_the_data_has_the_effects_of_the_fit() -> None:
     fitted = block_fit()
     for k in (0, 5):
         label = fitted.data.labels[k]
-        estimate = estimate_individual(fitted, fitted.table.subject(label), draws=50)
+        estimate = estimate_individual(fitted, fitted.events.subject(label), draws=50)
         np.testing.assert_allclose(list(estimate.ebe.values()), fitted.ebe.values[k], atol=1e-5)
 
 
 def test_effects_of_occasions_are_drawn_where_there_are_observations() -> None:
     extra: dict[str, Any] = {"OCC": lambda f: np.where(f["TIME"] < 6, 1, 2)}
     fitted = fit(occasion_model(), pkpd.read_events(simulated(occasion_model(), 10, extra=extra)), covariance=None)
-    estimate = estimate_individual(fitted, fitted.table.subject(3), draws=3000)
+    estimate = estimate_individual(fitted, fitted.events.subject(3), draws=3000)
     assert estimate.draws.given_kappas is not None
     assert estimate.draws.given_kappas.shape == (3000, 2, 1)
     np.testing.assert_allclose(estimate.effects[2:], fitted.effects[2, 2:], atol=1e-4)
@@ -131,7 +131,7 @@ def test_changing_covariates_go_along() -> None:
     frame = simulated(bolus_model(), 6)
     frame["WT"] = 70.0 + frame["TIME"]
     fitted = fit(model, pkpd.read_events(frame), covariance=None)
-    own = fitted.table.subject(2)
+    own = fitted.events.subject(2)
     estimate = estimate_individual(fitted, own, draws=300)
     np.testing.assert_allclose(list(estimate.ebe.values()), fitted.ebe.values[1], atol=1e-5)
     times = np.unique(own.frame["TIME"])[1:]

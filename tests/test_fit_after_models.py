@@ -37,7 +37,7 @@ def test_ends_of_intervals_cost_what_the_level_says(profiled: Any) -> None:
     for name in ("CL", "sigma_prop"):
         for end in ("low", "high"):
             value = profiled.data[end].sel(parameter=name).item()
-            held = fit(found.layout.model, found.table, start={name: value}, fixed=[name], covariance=None)
+            held = fit(found.layout.model, found.events, start={name: value}, fixed=[name], covariance=None)
             assert held.ofv - found.ofv == pytest.approx(3.8415, abs=2e-3), (name, end)
 
 
@@ -105,7 +105,7 @@ def test_open_profiles_are_said_to_be_open() -> None:
     assert result.notes[0].startswith("'omega_V' was looked for from 1e-08 to ")
     high = result.data["high"].sel(parameter="omega_V").item()
     held = fit(
-        bolus_model(), found.table, start={"omega_V": high}, fixed=["omega_CL", "CL", "omega_V"], covariance=None
+        bolus_model(), found.events, start={"omega_V": high}, fixed=["omega_CL", "CL", "omega_V"], covariance=None
     )
     assert held.ofv - found.ofv == pytest.approx(3.8415, abs=2e-3)
 

@@ -39,7 +39,7 @@ def test_drawn_subjects_are_those_of_a_table_made_by_hand() -> None:
     chosen = np.array([5, 0, 5, 2])
     frames = []
     for k, s in enumerate(chosen):
-        part = found.table.subject(found.data.labels[s]).frame.copy()
+        part = found.events.subject(found.data.labels[s]).frame.copy()
         part["ID"] = k + 1
         frames.append(part)
     table = pkpd.read_events(pd.concat(frames, ignore_index=True))

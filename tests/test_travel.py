@@ -100,7 +100,7 @@ def test_people_doses_data_and_fits_come_back(fitted: Any) -> None:
     for value in round_trips(people):
         np.testing.assert_array_equal(value.etas, people.etas)
     assert [v == DOSES for v in round_trips(DOSES)] == [True] * 3
-    assert [v == fitted.table for v in round_trips(fitted.table)] == [True] * 3
+    assert [v == fitted.events for v in round_trips(fitted.events)] == [True] * 3
     new = pkpd.simulate(fitted, DAILY, n=4, times=TIMES)["Cc"].to_numpy()
     for value in round_trips(fitted):
         assert (value.theta, value.ofv, str(value)) == (fitted.theta, fitted.ofv, str(fitted))

@@ -309,7 +309,8 @@ def _fit(problem: Problem, method: str, posterior: Posterior, found: Any, priors
     condition = float(eigen[-1] / eigen[0]) if eigen[0] > 0 else math.inf
     known = Covariance("posterior", lay.labels, matrix, scaled, none, none, condition, ())
     extra = {
-        "idata": idata, "r_hat": worst, "ess": least, "divergences": diverged, "centred": posterior.centred,
+        "idata": idata, "vectors": vectors, "r_hat": worst, "ess": least, "divergences": diverged,
+        "centred": posterior.centred,
         "priors": priors.describe(), "resumed": list(found.resumed), "intervals": _intervals(lay.labels, values),
     }  # fmt: skip
     ofv = float(problem.objective("focei")(x).ofv)
@@ -354,7 +355,11 @@ def _idata(problem: Problem, found: Any, values: np.ndarray, eta: np.ndarray, pr
     posterior = xr.Dataset(each, coords, attrs)
     stats = xr.Dataset({n: (dims, v) for n, v in found.stats.items()}, {k: coords[k] for k in dims})
     observed = xr.Dataset(
-        {"DV": ("observation", data.y), "censored": ("observation", data.censored)},
-        {"time": ("observation", data.time), "ID": ("observation", data.labels[data.subject])},
+        {"DV": ("observation", data.y)},
+        {
+            "time": ("observation", data.time),
+            "ID": ("observation", data.labels[data.subject]),
+            "censored": ("observation", data.censored),
+        },
     )
     return arviz().InferenceData(posterior=posterior, sample_stats=stats, observed_data=observed)

@@ -157,13 +157,13 @@ def draw_subjects(groups: list[np.ndarray], seed: int, k: int) -> np.ndarray:
 
 def _groups(fit: Fit, by: str | None) -> list[np.ndarray]:
     """Return the subjects to draw from, by group."""
-    m, frame = fit.data.n_subjects, fit.table.frame
+    m, frame = fit.data.n_subjects, fit.events.frame
     if by is None:
         return [np.arange(m)]
     if by not in frame.columns:
         known = [str(c) for c in frame.columns]
         raise PkpdError(f"bootstrap: the data have no column '{by}'; they have {', '.join(known)}{nearest(by, known)}")
-    own = frame[by].to_numpy()[fit.table.starts[:-1]]
+    own = frame[by].to_numpy()[fit.events.starts[:-1]]
     _, group = np.unique(own.astype(str), return_inverse=True)
     return [np.flatnonzero(group == g) for g in range(group.max() + 1)]
 

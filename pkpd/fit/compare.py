@@ -216,8 +216,8 @@ def _same(*fits: tuple[str, Fit]) -> None:
             off.append(f"'{name}' is by {fit.method}, '{first_name}' by {first.method}")
         elif not _same_data(fit, first):
             off.append(
-                f"'{name}' is of {fit.data.n_observations} observations of '{fit.table.name}', '{first_name}' of "
-                f"{first.data.n_observations} of '{first.table.name}'"
+                f"'{name}' is of {fit.data.n_observations} observations of '{fit.events.name}', '{first_name}' of "
+                f"{first.data.n_observations} of '{first.events.name}'"
             )
     if off:
         raise PkpdError(

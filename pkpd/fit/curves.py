@@ -99,7 +99,7 @@ def _observing(fit: Fit, data: FitData, output: str) -> FitData:
 
 def dense(fit: Fit, points: int, end: float | None = None) -> FitData:
     """Return the data of a fit with observations on a grid of times instead of those made, and more rows for them."""
-    table, data = fit.table, fit.data
+    table, data = fit.events, fit.data
     clock = np.asarray(table.clock, np.float64)
     source, time, place, new = [], [], [], []
     for i, (a, b) in enumerate(zip(table.starts[:-1], table.starts[1:], strict=True)):
@@ -144,7 +144,7 @@ def _grid(
 
 def _assembled(fit: Fit, source: np.ndarray, time: np.ndarray, new: np.ndarray, owner: np.ndarray) -> FitData:
     """Return data whose observations are the new rows."""
-    table, data = fit.table, fit.data
+    table, data = fit.events, fit.data
     frame = table.frame.iloc[source].reset_index(drop=True)
     frame.loc[new, "EVID"] = 2
     for name in _NOTHING:
@@ -165,7 +165,7 @@ def _assembled(fit: Fit, source: np.ndarray, time: np.ndarray, new: np.ndarray, 
 def _carried(fit: Fit, name: str, time: np.ndarray, new: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """Return a covariate on old and new rows, such that what holds between the old ones stays."""
     old = np.flatnonzero(~new)
-    values = fit.table.frame[name].to_numpy(np.float64)
+    values = fit.events.frame[name].to_numpy(np.float64)
     before = np.maximum(np.searchsorted(old, np.arange(new.size), side="right") - 1, 0)
     after = np.minimum(before + 1, old.size - 1)
     first = owner[old[before]] != owner

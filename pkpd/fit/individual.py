@@ -313,7 +313,7 @@ def _settings(source: Model | Fit) -> dict[str, Any]:
 def _about(source: Model | Fit, uncertainty: bool | Sampled | np.ndarray) -> str:
     if not isinstance(source, Fit):
         return f"between-subject variability of {source.name}, its values taken as known"
-    about = f"{source.layout.model.name} fitted to {source.table.name} by {source.method}"
+    about = f"{source.layout.model.name} fitted to {source.events.name} by {source.method}"
     return about if uncertainty is False else f"{about}, with the uncertainty of its estimates"
 
 

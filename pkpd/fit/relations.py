@@ -167,7 +167,7 @@ def relations_for(fit: Fit, wanted: Mapping[str, Any]) -> list[Relation]:
         items = covariates if isinstance(covariates, Mapping) else dict.fromkeys(_several(covariates))
         for covariate, shapes in items.items():
             try:
-                values = _values(fit.table, covariate)
+                values = _values(fit.events, covariate)
                 chosen = [_usual(values)] if shapes is None else _several(shapes)
                 found += [_relation(fit.model.parameters[parameter], covariate, s, values) for s in chosen]
             except PkpdError as error:

@@ -91,7 +91,7 @@ class Fit(Source):
         return self.problem.data
 
     @property
-    def table(self) -> EventTable:
+    def events(self) -> EventTable:
         """The data set."""
         return self.problem.data.table
 
@@ -118,7 +118,7 @@ class Fit(Source):
         """Return n new subjects, each with a draw of the estimates, see `Source`."""
         self.refuse(verb, patient=patient, cohort=cohort)
         about = (
-            f"{n} new subjects of '{self.model.name}' fitted to {self.table.name}: variability, and what is not known"
+            f"{n} new subjects of '{self.model.name}' fitted to {self.events.name}: variability, and what is not known"
         )
         return Subjects(self.model, self.population(n, seed), about, self.history())
 
@@ -332,6 +332,12 @@ class Fit(Source):
 
     # -- how well the model describes the data
 
+    def table(self, of: str = "rows", **options: Any) -> pd.DataFrame:
+        """Return a line for each row of the data, or each subject, see :func:`pkpd.fit.listing.listing`."""
+        from pkpd.fit.listing import listing
+
+        return call("table", listing, self, of, **options)
+
     def diagnostics(self, **options: Any) -> xr.Dataset:
         """Return predictions and residuals of every row, see :func:`pkpd.fit.diagnostics.diagnostics`."""
         from pkpd.fit.diagnostics import diagnostics
@@ -358,10 +364,15 @@ class Fit(Source):
 
     # -- what follows
 
-    @property
+    @cached_property
     def idata(self) -> Any:
-        """Draws of the posterior as ArviZ's InferenceData, where the method has any; else None."""
-        return self.extra.get("idata")
+        """Draws of the posterior as ArviZ's InferenceData, where the method has any; else None.
+
+        Groups ``log_likelihood`` and ``posterior_predictive`` are computed when it is first asked for.
+        """
+        from pkpd.fit.predictive import with_predictions
+
+        return with_predictions(self)
 
     def bootstrap(self, n: int = 200, **options: Any) -> Any:
         """Refit to subjects drawn with replacement, see :func:`pkpd.fit.bootstrap.bootstrap`."""
@@ -399,7 +410,7 @@ class Fit(Source):
         if self.method == EVALUATION:
             state = ", evaluated at the start values"
         return (
-            f"Fit of '{self.layout.model.name}' to {self.table.name!r} by {self.method}: OFV {self.ofv:.3f}, "
+            f"Fit of '{self.layout.model.name}' to {self.events.name!r} by {self.method}: OFV {self.ofv:.3f}, "
             f"{self.n_parameters} parameters{state}"
         )
 

@@ -260,7 +260,7 @@ def _refit(fit: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> 
     """Return the fit of the first model with relations, begun at its estimates."""
     model = with_relations(fit.model, relations)
     settings = restated(fit)
-    return runner_of(fit.method)(pose(model, fit.table, **settings), fit.method, **options)
+    return runner_of(fit.method)(pose(model, fit.events, **settings), fit.method, **options)
 
 
 def _trial(fit: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> Callable[[], Record]:

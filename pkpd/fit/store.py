@@ -31,7 +31,7 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
     u = fit.uncertainty
     held: dict[str, Any] = {
         "format": FORMAT, "model": fit.layout.model.name, "fingerprint": fit.layout.model.fingerprint,
-        "units": _units(fit.layout.model), "data": fit.table.name, "subjects": [str(v) for v in fit.data.labels],
+        "units": _units(fit.layout.model), "data": fit.events.name, "subjects": [str(v) for v in fit.data.labels],
         "labels": list(fit.layout.labels),
         "estimates": fit.estimates, "x": fit.x, "effects": fit.effects, "ofv": fit.ofv, "method": fit.method,
         "converged": bool(fit.converged), "messages": fit.messages, "trace": fit.trace, "seconds": fit.seconds,

@@ -115,7 +115,7 @@ def report(fit: Fit) -> str:
     """Return the fit as text: what was done, objective, estimates, correlations, messages."""
     evaluated = fit.method == EVALUATION
     t = estimates_table(fit)
-    name, data, state = fit.layout.model.name, fit.table.name, "converged" if fit.converged else "NOT CONVERGED"
+    name, data, state = fit.layout.model.name, fit.events.name, "converged" if fit.converged else "NOT CONVERGED"
     what = (
         f"{name} fitted to {data} by {fit.method.upper()}: {state} ({len(fit.trace)} iterations, {fit.seconds:.2f} s)"
     )

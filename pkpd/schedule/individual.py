@@ -177,7 +177,7 @@ def individual(
         raise DataError(_too_few(name, effective(weights), minimum_ess, terms, found, model.time_unit))
     known = {n: float(found.people.covariates[n][0]) for n in found.model.covariates}
     before = normalised(found.ratio)
-    about = found.about if not isinstance(source, Fit) else f"{found.about}, as fitted to {source.table.name}"
+    about = found.about if not isinstance(source, Fit) else f"{found.about}, as fitted to {source.events.name}"
     learned = (found.history.learned or frozenset()) | {t.output for t in terms}
     return Individual(
         name, found.model, found.people, weights, before, doses, terms, known, about,
