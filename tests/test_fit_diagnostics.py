@@ -293,7 +293,7 @@ def test_scores_are_standard_normal_if_the_model_is_true(limit, error):
     # independent within subjects, which NPD are not
     rows = z.reshape(250, 5)
     assert np.abs(np.corrcoef(rows.T)[np.triu_indices(5, 1)]).max() < 0.2
-    wrong = npde(at_start(model.replace(values={"k": 0.2}), fit.table), n=1000)
+    wrong = npde(at_start(model.replace(values={"k": 0.2}), fit.events), n=1000)
     assert npde_tests(wrong["NPDE"])["global"] < 1e-6
 
 
