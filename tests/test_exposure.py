@@ -316,3 +316,23 @@ def test_metrics_scale_with_the_concentration_and_shift_with_time():
     for name in ("half_life", "fluctuation", "swing", "accumulation", "time_above"):
         assert float(scaled[name]) == pytest.approx(float(base[name]), rel=1e-9)
     assert float(moved.Tmax) == pytest.approx(float(base.Tmax) + 100, rel=1e-12)
+
+
+def test_a_poor_fit_has_no_half_life():
+    t = np.arange(0.0, 25.0)
+    c = np.exp(-0.2 * t) * np.where(t % 2 == 0, 4.0, 0.3)
+    got = exposure(curve(t, c))
+    assert meaning(got, "half_life_status") == "poor_fit"
+    assert float(got.r2_adj) < 0.8
+    assert np.isnan([float(got[n]) for n in ("half_life", "lambda_z", "AUCinf", "AUC_extrapolated")]).all()
+
+
+def test_the_terminal_slope_is_that_after_the_last_dose():
+    t = np.arange(0.0, 31.0)
+    c = np.where(t > 0, np.exp(-K * t), 0) + np.where(t > 24, np.exp(-K * (t - 24)), 0)
+    given = {"doses": attribute(iv=([0.0, 24.0], DOSE, 24.0))}
+    few = exposure(curve(t, c, **given), terminal_points=10)
+    assert meaning(few, "half_life_status") == "fewer_than_3_points_after_the_peak"
+    assert int(few.n_points) == 0
+    enough = exposure(curve(t, c, **given), terminal_points=4)
+    assert float(enough.half_life) == pytest.approx(np.log(2) / K, rel=1e-9)
