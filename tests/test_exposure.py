@@ -336,3 +336,21 @@ def test_the_terminal_slope_is_that_after_the_last_dose():
     assert int(few.n_points) == 0
     enough = exposure(curve(t, c, **given), terminal_points=4)
     assert float(enough.half_life) == pytest.approx(np.log(2) / K, rel=1e-9)
+
+
+def test_an_interval_that_the_times_do_not_reach_the_end_of_is_not_the_last():
+    t = np.arange(0.0, 46.0)
+    doses = np.arange(4) * 12.0
+    c = sum(np.where(t > d, np.exp(-K * (t - d)), 0.0) for d in doses)
+    got = exposure(curve(t, c, doses=attribute(iv=(doses.tolist(), DOSE, 12.0))))
+    assert float(got.interval_start) == 24.0
+
+
+def test_a_trough_that_still_rises_has_no_clearance():
+    """Troughs of 0.850 and 1.015, and too short a time after the last dose for a slope."""
+    t, slow = np.arange(0.0, 37.0), 0.05
+    c = sum(np.where(t > d, np.exp(-slow * (t - d)), 0.0) for d in (0.0, 12.0, 24.0))
+    got = exposure(curve(t, c, doses=attribute(iv=([0.0, 12.0, 24.0], DOSE, 12.0))))
+    assert meaning(got, "CL_F_status") == "trough_still_changes_by_more_than_5_percent_and_there_is_no_AUCinf"
+    assert np.isnan(got.CL_F)
+    assert np.isfinite(got.AUCtau)

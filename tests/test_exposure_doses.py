@@ -235,6 +235,13 @@ def test_a_window_within_many_doses_has_the_interval_that_it_holds():
     assert meaning(found, "interval_status") == "first_dosing_interval_not_observed"
 
 
+def test_a_window_ends_before_the_dose_at_its_end():
+    curve = simulate(drug(), Regimen(amt=60, ii=24, addl=2, **IV), times=hours(0, 72, 4))["Cc"]
+    found = exposure(curve, window=(0, 24))
+    assert float(found.Cmax) == pytest.approx(60 / V, rel=1e-9)
+    assert float(found.Clast) == float(found.Ctrough) == pytest.approx(60 / V * np.exp(-24 * K), rel=1e-9)
+
+
 def test_each_person_has_their_own_doses():
     amounts = np.array([50.0, 75.0, 75.0, 100.0])
     people = Population.typical(drug(), 4)
