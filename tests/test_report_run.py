@@ -14,6 +14,7 @@ import pytest
 from report_toy import write_study
 from test_cli import run
 
+from pkpd.calibration.files import load_calibration
 from pkpd.errors import PkpdError
 from pkpd.report.folder import MANIFEST, check_place, results_folder
 from pkpd.report.run import run_study
@@ -70,6 +71,13 @@ class Reader(HTMLParser):
         self.anchors |= {str(given["id"])} if "id" in given else set()
         if tag == "img":
             self.images.append(given)
+
+
+def test_results_know_their_study(mine: Path):
+    """Nobody needs to say which study a folder of results is of."""
+    found = load_calibration(mine / "results" / "calibration.nc")
+    assert found.study.name == "mine"
+    assert found.study.fingerprint == found.attrs["fingerprint"]
 
 
 def test_page_is_complete_in_itself_and_accessible(report: str):
