@@ -111,7 +111,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "factor of an output": (
         model(outputs={"Cc": p.EC50u}),
         "output Cc: is ug/L (EC50u), it must be mg/L; they differ by the factor 1000: "
-        "declare one unit, or a parameter with the unit of the factor",
+        "declare one unit, or a parameter with the unit of the factor, or check nothing with Model(check_units=False)",
     ),
     "factor of a sum": (
         model(outputs={"E": C / (C + p.EC50u)}),

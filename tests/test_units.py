@@ -23,7 +23,7 @@ FIELD = [
 ]  # fmt: skip
 
 #: what pint calls a name that it lacks or takes for something else
-PINT_NAMES = {"%": "percent", "degC": "temperature_reading", "1.73m^2": "1.73*m^2"}
+PINT_NAMES = {"%": "percent", "degC": "temperature_reading", "1.73m^2": "1.73*m^2", "y": "year"}
 
 
 @pytest.fixture(scope="module")

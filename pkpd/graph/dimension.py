@@ -282,7 +282,10 @@ class _Checker:
         scale = rest.get(("10", None), 0.0)
         if set(rest) == {("10", None)}:
             factor = f"the factor {10 ** abs(scale):.6g}"
-            return f"; they differ by {factor}: declare one unit, or a parameter with the unit of the factor"
+            return (
+                f"; they differ by {factor}: declare one unit, or a parameter with the unit of the factor, or check "
+                "nothing with Model(check_units=False)"
+            )
         for name, vector in self.covariates.items():
             unit = _base(vector)
             ratios = [rest.get(k, 0.0) / e for k, e in unit.items()]

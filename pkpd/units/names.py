@@ -95,6 +95,7 @@ COMMON: dict[str, Dimension] = {
     **_scaled("W", "mk", 1e3, mass=1.0, length=2.0, time=-3.0),
     **_times(ms=1e-3, s=1, sec=1, second=1, seconds=1, min=60, minute=60, minutes=60, h=3600, hr=3600, hour=3600),
     **_times(hours=3600, d=86400, day=86400, days=86400, week=604800, weeks=604800, month=2629800, year=31557600),
+    **_times(y=31557600),
     "l": Dimension(-3.0, (("length", 3.0),)),
     "ml": Dimension(-6.0, (("length", 3.0),)),
     "mcg": Dimension(-6.0, (("mass", 1.0),)),

@@ -16,7 +16,7 @@ HOURS: dict[str, Fraction] = {
     **dict.fromkeys(("d", "day", "days"), Fraction(24)),
     **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), Fraction(168)),
     **dict.fromkeys(("month", "months"), Fraction(2629800, 3600)),
-    **dict.fromkeys(("year", "years"), Fraction(31557600, 3600)),
+    **dict.fromkeys(("y", "year", "years"), Fraction(31557600, 3600)),
 }
 """Spellings of units of time -> h. A month and a year are those of `pkpd.units`: twelve months of 365.25 days."""
 
