@@ -329,7 +329,7 @@ def test_a_poor_fit_has_no_half_life():
 
 def test_the_terminal_slope_is_that_after_the_last_dose():
     t = np.arange(0.0, 31.0)
-    c = np.where(t > 0, np.exp(-K * t), 0) + np.where(t > 24, np.exp(-K * (t - 24)), 0)
+    c = np.where(t > 0, 3 * np.exp(-K * t), 0) + np.where(t > 24, np.exp(-K * (t - 24)), 0)
     given = {"doses": attribute(iv=([0.0, 24.0], DOSE, 24.0))}
     few = exposure(curve(t, c, **given), terminal_points=10)
     assert meaning(few, "half_life_status") == "fewer_than_3_points_after_the_peak"
