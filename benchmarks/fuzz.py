@@ -201,9 +201,9 @@ def _run(name: str, done: dict[int, dict[str, Any]], tables: int, seed: int, not
         ]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert child.stdout is not None  # because it is piped
-        current, outcome = first, "crash"
+        current, outcome, began = first, "crash", False
         while True:
-            ready, _, _ = select.select([child.stdout], [], [], DEAD if current != first else 10 * DEAD)
+            ready, _, _ = select.select([child.stdout], [], [], DEAD if began else 10 * DEAD)
             if not ready:
                 outcome = "hang"
                 child.kill()
@@ -213,10 +213,12 @@ def _run(name: str, done: dict[int, dict[str, Any]], tables: int, seed: int, not
                 break
             answer = json.loads(line)
             if "begin" in answer:
-                current = answer["begin"]
+                current, began = answer["begin"], True
             else:
                 note(name, answer)
         code = child.wait()
+        if not began:
+            raise SystemExit(f"the models of {name} cannot be run: try {' '.join(command[1:])}")
         if code and current in done:  # it died between two tables
             current += 1
         if current not in done and current < tables:
