@@ -18,9 +18,9 @@ def model(name: str) -> Model:
 
 @pytest.mark.parametrize("name", ["linear", "saturable"])
 def test_random_tables_end_well_or_are_told(name):
-    found = [fuzz.judge(model(name), number) for number in range(150)]
+    found = [fuzz.judge(model(name), number) for number in range(100)]
     assert [(k, *answer) for k, answer in enumerate(found) if answer[0] in fuzz.BAD] == []
-    assert sum(outcome == "solved" for outcome, _ in found) > 50
+    assert sum(outcome == "solved" for outcome, _ in found) > 30
 
 
 def test_a_table_is_made_from_its_number():

@@ -32,6 +32,9 @@ __all__ = ["Corners", "Layout", "corners_from", "read_corners"]
 _AFTER = np.inf
 """Rank of an observation that comes after all events of its time."""
 
+_MOST = 2_000
+"""Most doses of one record around which values are kept: more would cost more than all that is asked for."""
+
 _TAILS = 100
 """Most infusions of a steady state that are still running at its record."""
 
@@ -211,6 +214,8 @@ def _record_times(
     if not np.isfinite(first + length):  # no dose that could be given: the solver says so
         return times
     more = int(min(addl, MANY, max(end - first, 0.0) / ii)) if ii > 0 else 0
+    if more > _MOST:
+        return times
     starts = first + np.arange(more + 1) * ii
     if rec.ss[k] > 0 and ii > 0:
         earlier = np.arange(1, min(int((first - time + length) / ii), _TAILS) + 1)
