@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pkpd import Model
 
-__all__ = ["BAD", "MODELS", "NORMAL", "judge", "main", "model_of", "table_of"]
+__all__ = ["BAD", "MODELS", "NORMAL", "judge", "main", "model_of", "table_of", "warm"]
 
 STORED = Path(__file__).parent / "stored" / "fuzz.csv"
 MODELS = ("linear", "saturable", "tmdd_full", "anakinra_inflammation")
@@ -171,12 +171,20 @@ def _judge_numbers(model: Model, found: Any, usual: bool) -> tuple[str, str]:
     return ("failed", f"status {status.tolist()}") if status.any() else ("solved", "")
 
 
+def warm(model: Model) -> None:
+    """Solve some other tables, so that what all need is compiled."""
+    solved = 0
+    for number in range(10**6, 10**6 + 1000):
+        solved += judge(model, number)[0] == "solved"
+        if solved == 5:
+            return
+
+
 # --- the long run -----------------------------------------------------------------------------------------------------
 def _work(name: str, first: int, last: int, seed: int) -> None:
     """Judge tables and print a line before and after each, as JSON."""
     model = model_of(name)
-    warm = (judge(model, number, seed)[0] == "solved" for number in range(10**6, 10**6 + 1000))
-    sum(1 for _, _ in zip(range(3), (w for w in warm if w), strict=False))  # compiles what all need
+    warm(model)
     for number in range(first, last):
         print(json.dumps({"begin": number}), flush=True)
         started = time.process_time()
