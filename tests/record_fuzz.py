@@ -26,7 +26,7 @@ from pkpd.simulation.api import simulate
 
 STATES = ("depot", "central", "peripheral")
 HOURS = {"min": Fraction(1, 60), "h": Fraction(1), "d": Fraction(24)}
-TICKS = {"min": ("6", "10", "12"), "h": ("0.1", "0.3", "0.5", "1.2"), "d": ("0.1", "0.05", "0.3")}
+TICKS = {"min": ("6", "12", "18"), "h": ("0.1", "0.3", "0.5", "1.2"), "d": ("0.1", "0.05", "0.3")}
 VALUES = ("CL", "Q", "ka", "F1", "lag1", "lag2", "dur1", "rate2", "base")
 COLUMNS = ("TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS", "W")
 CASES = [

@@ -284,7 +284,8 @@ class Subject:
             self.plan(row.time + lag + k * row.ii, Planned(row, lag > 0))
 
     def plan(self, time: Fraction, dose: Planned) -> None:
-        heapq.heappush(self.pending, (time, next(self.serial), dose))
+        # of one time those that come before its rows first
+        heapq.heappush(self.pending, (time, next(self.serial) + (0 if self.before(dose) else 10**9), dose))
 
     def amount(self, row: Row, p: Any) -> Amount:
         """Apply bioavailability and a modelled rate or duration to a dose."""
