@@ -227,6 +227,14 @@ def test_a_compartment_that_is_switched_off_is_empty_until_something_switches_it
         other.regimens()
 
 
+@pytest.mark.parametrize("length", [3.0, 20.0])
+def test_a_compartment_switched_off_at_the_time_of_a_steady_infusion_gets_nothing_of_it(length):
+    lines = [0, 4 * length, 4, 8, 1, 1, 1], [0, 0, 0, 0, 0, 2, -1], [1, 0, 0, 0, 0, 0, 1], [9, 0, 0, 0, 0, 0, 1]
+    found = amounts(read("TIME AMT RATE II SS EVID CMT", *lines))
+    assert found[0] > 0
+    np.testing.assert_array_equal(found[1:], 0)
+
+
 # --- tables and regimens ----------------------------------------------------------------------------------------------
 def test_a_table_of_a_regimen_has_troughs_as_the_regimen_has():
     regimen, times = Regimen(amt=100, cmt="A", ii=12, addl=3), [12.0, 24.0, 30.0, 36.0]

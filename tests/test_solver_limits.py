@@ -192,15 +192,25 @@ def test_a_switch_that_holds_the_solution_is_named():
 
 
 # --- small amounts ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("method", METHODS)
+def own(t, y, s):
+    return [-0.7 * y[0], 0.7 * y[0] - y[1] / (s + y[1]) * s, 0.3 * (1.0 - y[2])]
+
+
+def driven(t, y, s):
+    return [-0.7 * y[0], 0.7 * y[0] * y[0] / (s + y[0]) - 0.2 * y[1], 0.3 * (1.0 - y[2])]
+
+
+@pytest.mark.parametrize(("rhs", "method"), [*((own, m) for m in METHODS), (driven, "cascade")])
 @pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e-4])
-def test_small_amounts_are_solved_as_well_as_others(method, scale):
+def test_small_amounts_are_solved_as_well_as_others(rhs, method, scale):
     """Equations in which all amounts scale together, beside a marker at 1 that nothing moves."""
-    rhs = lambda t, y, s: [-0.7 * y[0], 0.7 * y[0] - y[1] / (s + y[1]) * s, 0.3 * (1.0 - y[2])]  # noqa: E731
     kernel = Kernel(equations(rhs, [0.0, 0.0, 1.0], ["s"]))
     times = [0.5, 1.0, 4.0, 12.0]
-    for dose in ({"amt": 1.0}, {"amt": 1.0, "rate": 0.8}, {"amt": 1.0, "ii": 12.0, "ss": 1}):
-        small = {"time": 0.0} | dose | {"amt": scale} | ({"rate": 0.8 * scale} if "rate" in dose else {})
+    for dose in (
+        {"amt": 1.0}, {"amt": 1.0, "rate": 0.8}, {"amt": 1.0, "ii": 12.0, "ss": 1},
+        {"amt": 1.0, "rate": 0.8, "ii": 12.0, "ss": 1}, {"amt": 0.0, "rate": 0.1, "ss": 1}, {"amt": 1.0, "evid": 8},
+    ):  # fmt: skip
+        small = {"time": 0.0} | dose | {"amt": scale * dose["amt"], "rate": scale * dose.get("rate", 0.0)}
         one = solve(kernel, times, [1.0], {"time": 0.0} | dose, method=method, rtol=1e-8, atol=1e-11)
         other = solve(kernel, times, [scale], small, method=method, rtol=1e-8, atol=1e-11)
         assert other.status.tolist() == [0]

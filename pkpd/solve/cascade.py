@@ -73,7 +73,8 @@ from pkpd.solve.sets import (
     supply,
 )
 from pkpd.solve.shadows import AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, add_shadows
-from pkpd.solve.timeline import BOLUS, RATE, REPLACE, ROW, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
+from pkpd.solve.sizes import put_at_once
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
 from pkpd.solve.walk import change, leave_blank, leave_cycle, record, set_marks, start, turn
 
 __all__ = ["solve_cascade"]
@@ -355,6 +356,12 @@ def solve_cascade(
                 o += 1
                 continue
             kind, state, value = ev_kind[e], ev_state[e], ev_value[e]
+            put = put_at_once(kind, value)
+            if kind in (SS_INFUSION, SS_CONSTANT):
+                put = abs(value) * _period(ss, ev_row[e], kind, pace)
+            if put > 0.0 and state < proper:
+                sizes[state] = max(sizes[state], put)
+                _note_size(clock, atol, sizes, r, 0.0)
             if kind == ROW:
                 column = ev_row[e]
                 if not begin_row(at, sets, me, A, b, P, column):
@@ -375,9 +382,10 @@ def solve_cascade(
                 change(kind, state, value, column, P, initial_places, x, r)
             if kind != BOLUS and kind != REPLACE and kind != STOP:
                 _set_constants(at, b, r, c, count)
-            if kind in (BOLUS, RATE, SS_BOLUS, SS_INFUSION):
-                if state < proper and kind in (BOLUS, SS_BOLUS):
-                    sizes[state] = max(sizes[state], abs(value))
+            if kind == RESET:
+                for i in range(proper):
+                    sizes[i] = max(sizes[i], abs(x[i]))
+            if kind in (BOLUS, RATE, RESET, SS_BOLUS, SS_INFUSION):
                 later = ev_time[e + 1] if e + 1 < ev_start[who + 1] else obs_time[obs_last[who] - 1]
                 _note_size(clock, atol, sizes, r, max(later - clock[TIME], 0.0))
             begins = kind == BOLUS or (kind == RATE and value > 0.0)

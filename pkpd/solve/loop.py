@@ -11,9 +11,9 @@ import numpy as np
 
 from pkpd.machine.jit import compiled, entry
 from pkpd.solve.call import call_method
-from pkpd.solve.sizes import finite_slopes, forget_sizes, note_sizes
+from pkpd.solve.sizes import finite_slopes, forget_sizes, note_sizes, put_at_once
 from pkpd.solve.steady import DEPTH, ss_begin, ss_process, ss_stop, tightness
-from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_BOLUS, SS_CONSTANT, SS_FIRST
+from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_CONSTANT, SS_FIRST
 
 __all__ = ["solve_lanes"]
 
@@ -226,9 +226,10 @@ def solve_lanes(
                     e = L[EV, w]
                     L[EV, w] += 1
                     INFO[3, w] = 1.0
-                    if ev_kind[e] == BOLUS or ev_kind[e] == SS_BOLUS:
-                        SOURCE[ev_state[e], w] |= ev_value[e] != 0.0
-                        OWN[ev_state[e], w] = max(OWN[ev_state[e], w], abs(ev_value[e]))
+                    put = put_at_once(ev_kind[e], ev_value[e])
+                    if put > 0.0:
+                        SOURCE[ev_state[e], w] = True
+                        OWN[ev_state[e], w] = max(OWN[ev_state[e], w], put)
                     if ev_kind[e] >= SS_FIRST:
                         L[SSEV, w] = e
                         ss_begin(
@@ -237,6 +238,9 @@ def solve_lanes(
                         )  # fmt: skip
                         break
                     _apply(ev_kind[e], ev_state[e], ev_value[e], ev_row[e], Y, R, PL, P, n_hot, initial_places, ROWS, w)
+                    if ev_kind[e] == RESET:
+                        for s in range(n):
+                            SOURCE[s, w] |= Y[s, w] != 0.0
                 if finished:
                     _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
                     continue

@@ -7,8 +7,16 @@ import math
 import numpy as np
 
 from pkpd.machine.jit import compiled
+from pkpd.solve.timeline import BOLUS, REPLACE, SS_ADD, SS_BOLUS
 
-__all__ = ["finite_slopes", "forget_sizes", "note_sizes"]
+__all__ = ["finite_slopes", "forget_sizes", "note_sizes", "put_at_once"]
+
+
+@compiled
+def put_at_once(kind, value):
+    """Return the amount that an event puts into its state at once: a bolus, one of a steady state, a value set."""
+    at_once = kind in (BOLUS, REPLACE, SS_BOLUS) or kind == SS_BOLUS + SS_ADD
+    return abs(value) if at_once else 0.0
 
 
 @compiled

@@ -239,7 +239,7 @@ def _dose(ev, m, w, k, start, rank, column, lag_column):
     if ends:
         m = _put(ev, m, end, END, RATE, state, -rate, -1)
     elif stop >= 0 and w.rec.evid[stop] == OFF:
-        m = _put(ev, m, w.rec.time[stop], END, RATE, state, -rate, -1)
+        m = _put(ev, m, w.rec.time[stop], float(stop - w.first), RATE, state, -rate, -1)
     return m, 0
 
 
@@ -282,7 +282,7 @@ def _steady(ev, m, ss, q, w, k, column, F, lag, rate, duration):
         end = time + off + i * period
         if stop >= 0 and w.rec.time[stop] <= end + 2.0 * w.near:
             if w.rec.evid[stop] == OFF:
-                m = _put(ev, m, w.rec.time[stop], END, RATE, state, -rate * (running - i), -1)
+                m = _put(ev, m, w.rec.time[stop], float(stop - w.first), RATE, state, -rate * (running - i), -1)
             break
         m = _shadow_end(ev, m, end, effects)
         m = _put(ev, m, end, END, RATE, state, -rate, -1)
