@@ -84,4 +84,4 @@ def needs(
 
 
 def _article(name: str) -> str:
-    return "an" if name[:1] in ("A", "E", "I", "O", "U") else "a"
+    return "an" if name[:1].lower() in ("a", "e", "i", "o", "u") else "a"

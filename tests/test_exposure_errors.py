@@ -70,7 +70,7 @@ def swapped():
         (lambda: exposure(curve(), auc=curve()), DataError, "cannot decrease, it does in 1 curves .first at t = 1"),
         (lambda: exposure(curve(), auc=curve()[:5]), DataError, "auc: needs the sizes of the concentration"),
         (lambda: exposure(curve(), auc=curve(time=TIME + 1)), DataError, "auc: its times differ"),
-        (lambda: exposure(curve(), tau=0), RegimenError, "tau must be finite and > 0, got 0"),
+        (lambda: exposure(curve(), tau=0), RegimenError, "tau must be finite and > 0, in the unit of the times, got 0"),
         (lambda: exposure(curve(), dose=-5), RegimenError, "dose must be finite and > 0, got -5"),
         (lambda: exposure(curve(), dose_times=[12, 0]), RegimenError, r"finite and increasing, .* got \[12.0, 0.0\]"),
         (lambda: exposure(curve(), bolus=True), RegimenError, "bolus=True needs the dose times"),

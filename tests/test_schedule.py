@@ -303,7 +303,7 @@ def test_statistics_of_days_that_never_come():
     assert found["n"] == 3
     assert found["P(higher)"] == pytest.approx((0.5 + 1 + 0.5) / 3)
     assert found["difference"] == 0.0
-    assert str(summary(never, 0.9, False)).startswith("never")
+    assert str(summary(never, 0.9, False, "never")).startswith("never")
     assert str(summary(np.ones(300), 0.9, True)) == ">99%"
     assert str(summary(np.ones(60), 0.9, True)) == ">95%"  # rule of three: up to 3 / 60
     assert str(summary(np.full(3, np.nan), 0.9, False)) == "-"

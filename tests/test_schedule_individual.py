@@ -206,7 +206,7 @@ def test_errors_of_individual_and_recommend(model):
         recommend(patient, {"a": DOSE}, None)
     with pytest.raises(PkpdError, match="wanted must be between 0 and 1, got 90"):
         recommend(patient, {"a": DOSE}, "Cc > 1 at trough", wanted=90)
-    with pytest.raises(PkpdError, match="n must be at least 1, got 0"):
+    with pytest.raises(PkpdError, match="n must be >= 1, got 0"):
         patient.population(0)
     with pytest.raises(DataError, match="Ccc"):
         individual(model, DOSE, [("Ccc", 1.0, 2.0)])

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pkpd.calibration.priors import Free, HalfNormal, to_natural, to_scaled
 from pkpd.calibration.problem import Problem
 from pkpd.errors import PkpdError, nearest
+from pkpd.population.columns import count
 from pkpd.population.people import Population
+from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
     from pkpd.calibration.result import Calibration
@@ -46,7 +48,8 @@ def draw_people(
             f"{who}: there is no cohort '{cohort}'{nearest(cohort, problem.layout.groups)}; "
             f"there are {', '.join(problem.layout.groups)}"
         )
-    rng = np.random.default_rng([seed, 6])
+    n = count(who, "n", n, "people")
+    rng = np.random.default_rng([check_seed(seed), 6])
     total = calibration.posterior.sizes["chain"] * calibration.posterior.sizes["draw"]
     rows = np.concatenate([rng.permutation(total) for _ in range(-(-n // total))])[:n]
     if patient is not None:

@@ -112,6 +112,30 @@ def command(
         wrote(figure)
 
 
+def _ends(values: xr.DataArray, along: str, regimen: str | None) -> tuple[float, float]:
+    """Return smallest and largest value of an output, medians over subjects.
+
+    On a grid the values right before and after doses count as well, which the grid does not show.
+    """
+    import numpy as np
+
+    from pkpd.simulation.corners import read_corners
+
+    each = values.transpose(..., along).values.reshape(-1, values.sizes[along])
+    text = values.attrs.get("at_doses")
+    if along == "time" and text is not None:
+        known = read_corners(text)[1]
+        when, before, after = known.get(str(regimen), next(iter(known.values())))[:3]
+        grid = values["time"].values
+        inside = (when >= grid[0]) & (when < grid[-1])
+        around = [np.where(inside, side, np.nan) for side in (before, after)]
+        each = np.concatenate([each, *(np.broadcast_to(a, (len(each), a.shape[1])) for a in around)], axis=1)
+    # The median leaves out who could not be solved.
+    ends = (np.fmin.reduce(each, axis=1), np.fmax.reduce(each, axis=1))
+    low, high = (float(np.median(v[~np.isnan(v)])) if not np.isnan(v).all() else np.nan for v in ends)
+    return low, high
+
+
 def _show(sims: xr.Dataset, model: Model) -> None:
     """Print smallest, largest and last value of each output, medians over subjects."""
     along = "time" if "time" in sims.dims else "row"
@@ -124,8 +148,9 @@ def _show(sims: xr.Dataset, model: Model) -> None:
         regimens = list(values["regimen"].values) if "regimen" in values.dims else [None]
         for regimen in regimens:
             one = values if regimen is None else values.sel(regimen=regimen)
-            spread = [one.min(along), one.max(along), one.isel({along: -1})]
-            rows.append([name, unit, "" if regimen is None else regimen, *(float(v.median()) for v in spread)])
+            low, high = _ends(one, along, regimen)
+            last = float(one.isel({along: -1}).median())
+            rows.append([name, unit, "" if regimen is None else regimen, low, high, last])
     people = sims.sizes.get("subject", 1)
     title = f"{model.name}: {people} person{'s' if people > 1 else ''}{', medians' if people > 1 else ''}"
     print_table(title, ["output", "unit", "regimen", "smallest", "largest", "last"], rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
@@ -15,7 +15,16 @@ from pkpd.units.time import HOURS, convert_time
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["area_values", "check_output", "curve_values", "in_window", "rules_from", "threshold_value", "without_noise"]
+__all__ = [
+    "area_values",
+    "check_output",
+    "curve_values",
+    "in_window",
+    "is_number",
+    "rules_from",
+    "threshold_value",
+    "without_noise",
+]
 
 _NOISE = 1e-6
 
@@ -130,7 +139,10 @@ def in_window(time: np.ndarray, window: tuple[float, float] | None) -> np.ndarra
     """
     if window is None:
         return np.ones(len(time), bool)
-    start, end = window
+    try:
+        start, end = (float(x) for x in window)
+    except (TypeError, ValueError):
+        raise DataError(f"window: give (first time, last time) in the unit of the times, got {window!r}") from None
     if not start < end:
         raise DataError(f"window: must run from an earlier to a later time, got {start:g} to {end:g}")
     for at in (start, end):
@@ -138,6 +150,17 @@ def in_window(time: np.ndarray, window: tuple[float, float] | None) -> np.ndarra
             near = float(time[np.argmin(np.abs(time - at))])
             raise DataError(f"window: {at:g} is not an observation time; the nearest is {near:g}")
     return (time >= start) & (time <= end)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether something is one finite number.
+
+    Examples
+    --------
+    >>> is_number(24), is_number("24 h"), is_number([24]), is_number(float("nan"))
+    (True, False, False, False)
+    """
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def rules_from(
@@ -152,12 +175,15 @@ def rules_from(
     """
     if method not in METHODS:
         raise DataError(f"method '{method}' is unknown; there is {', '.join(METHODS)}{nearest(method, METHODS)}")
-    if not (np.isfinite(lloq) and lloq >= 0):
-        raise DataError(f"lloq must be finite and >= 0, got {lloq}")
-    if terminal_points is not None and terminal_points < 3:
-        raise DataError(f"terminal_points must be at least 3, got {terminal_points}")
+    if not (is_number(lloq) and lloq >= 0):
+        raise DataError(f"lloq must be finite and >= 0, got {lloq!r}")
+    if terminal_points is not None and not (is_number(terminal_points) and terminal_points >= 3):
+        raise DataError(f"terminal_points must be at least 3, got {terminal_points!r}")
+    if terminal_points is not None and terminal_points != int(terminal_points):
+        raise DataError(f"terminal_points must be a whole number, got {terminal_points!r}")
     day = convert_time(24.0, "h", time_unit) if time_unit in HOURS else np.nan
-    return Rules(method, bolus, threshold, float(lloq), terminal_points, day)
+    points = None if terminal_points is None else int(terminal_points)
+    return Rules(method, bolus, threshold, float(lloq), points, day)
 
 
 def threshold_value(threshold: float | str | None, concentration: xr.DataArray) -> float | None:
@@ -172,10 +198,10 @@ def threshold_value(threshold: float | str | None, concentration: xr.DataArray) 
     """
     if threshold is None:
         return None
-    value = _converted(threshold, concentration) if isinstance(threshold, str) else float(threshold)
-    if not (np.isfinite(value) and value >= 0):
-        raise DataError(f"threshold must be finite and >= 0, got {threshold}")
-    return value
+    value = _converted(threshold, concentration) if isinstance(threshold, str) else threshold
+    if not (is_number(value) and value >= 0):
+        raise DataError(f"threshold must be finite and >= 0, got {threshold!r}")
+    return float(value)
 
 
 def _converted(text: str, concentration: xr.DataArray) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pkpd.errors import DataError, RegimenError, nearest
 from pkpd.exposure.cases import Around, Case, around_doses, around_of_rows
-from pkpd.exposure.checks import area_values, curve_values, in_window, without_noise
+from pkpd.exposure.checks import area_values, curve_values, in_window, is_number, without_noise
 from pkpd.exposure.given import Given, given_doses
 from pkpd.exposure.schedule import Doses
 
@@ -33,9 +33,14 @@ class Asked:
 
 
 def check_asked(asked: Asked) -> None:
-    """Raise RegimenError if the dose is no positive number."""
-    if asked.dose is not None and not (np.isfinite(asked.dose) and asked.dose > 0):
-        raise RegimenError(f"dose must be finite and > 0, got {asked.dose}")
+    """Raise RegimenError if the dose or an interval is no positive number."""
+    if asked.dose is not None and not (is_number(asked.dose) and asked.dose > 0):
+        raise RegimenError(f"dose must be finite and > 0, got {asked.dose!r}")
+    each = asked.tau if isinstance(asked.tau, Mapping) else {"": asked.tau}
+    for name, tau in each.items():
+        if tau is not None and not (is_number(tau) and tau > 0):
+            where = f"regimen '{name}': " if name else ""
+            raise RegimenError(f"{where}tau must be finite and > 0, in the unit of the times, got {tau!r}")
 
 
 def grid_cases(

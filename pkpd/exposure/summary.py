@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import DataError, nearest
-from pkpd.exposure.register import reason_of
+from pkpd.exposure.register import REGISTER, reason_of
 from pkpd.kinds import needs
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _STATISTICS = ("median", "geometric")
 
 def exposure_summary(
     data: xr.Dataset,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     *,
     statistic: str = "median",
     coverage: float = 0.9,
@@ -37,7 +37,7 @@ def exposure_summary(
     ----------
     data : Dataset
         Result of `exposure`.
-    metrics : sequence of str, optional
+    metrics : str or sequence of str, optional
         Variables to show; unless given those of a dosing interval, or of a single dose where no interval is known.
     statistic : {"median", "geometric"}
         Median with the central interval, or geometric mean with its coefficient of variation
@@ -69,7 +69,7 @@ def exposure_summary(
     """
     import xarray as xr
 
-    if not isinstance(data, xr.Dataset):
+    if not isinstance(data, xr.Dataset) or not any(str(name) in REGISTER for name in data.data_vars):
         needs("exposure_summary", data, ("exposure",), "pkpd.exposure makes one of a simulation's curves")
     import pandas as pd
 
@@ -80,7 +80,8 @@ def exposure_summary(
     if not 0 < coverage < 1:
         raise DataError(f"coverage must be between 0 and 1, got {coverage}")
     usual = _REPEATED if "AUCtau" in data and data["AUCtau"].notnull().any() else _SINGLE
-    names = list(metrics) if metrics is not None else [n for n in usual if n in data]
+    asked = [metrics] if isinstance(metrics, str) else metrics
+    names = list(asked) if asked is not None else [n for n in usual if n in data]
     known = [str(n) for n, v in data.data_vars.items() if "flag_values" not in v.attrs]
     for name in names:
         if name not in known:

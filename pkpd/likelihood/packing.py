@@ -23,7 +23,7 @@ from pkpd.units.time import convert_time
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Cells", "Layout", "lay_out", "pack_inputs", "pack_terms"]
+__all__ = ["Cells", "Layout", "checked_records", "lay_out", "pack_inputs", "pack_terms"]
 
 SAME = 1e-6  # times closer than this are one cell
 
@@ -86,8 +86,8 @@ def cell_times(term: Term, every: float) -> np.ndarray:
     return np.append(term.at, window[np.abs(window - term.at) > SAME])
 
 
-def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> Layout:
-    """Return the arrays of subjects' terms.
+def checked_records(model: Model, subjects: Sequence[Subject]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the records of each subject's doses, and when each begins.
 
     Raises
     ------
@@ -99,6 +99,18 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> Layout:
     message = check([*_faults(model, subjects, origin)])
     if message:
         raise DataError(message)
+    return records, origin
+
+
+def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> Layout:
+    """Return the arrays of subjects' terms.
+
+    Raises
+    ------
+    DataError
+        With all that is wrong with subjects and terms.
+    """
+    records, origin = checked_records(model, subjects)
     terms = [t for s in subjects for t in s.terms]
     subject = np.repeat(np.arange(len(subjects)), [len(s.terms) for s in subjects])
     times = [cell_times(t, every) for t in terms]

@@ -284,13 +284,15 @@ def _clock(task: _Task, plan: Plan) -> tuple[tuple[float, float] | None, tuple[f
     interval = plan.interval(low, high)
     treated = None
     marks = [low, high]
-    if len(plan.doses) and plan.doses[0] < high:
-        treated = (float(plan.doses[0]), min(plan.stop, high))
+    if len(plan.doses) and plan.doses[0] < high and plan.stop > low:
+        # The value at the time of the first dose is from before it, and is none of the treatment's.
+        first = float(plan.doses[0])
+        treated = (first + _AFTER[0] * task.day if first >= low else low, min(plan.stop, high))
         # The interval that is measured is seen more closely than the window of the markers.
-        close = interval or (max(low, treated[0]), treated[1])
+        close = interval or treated
         step = min((close[1] - close[0]) / 50, _FINE * task.day)
         start = close[0] + np.arange(0.0, min(task.day / 24, close[1] - close[0]), _FINE * task.day / 5)
-        marks += [*np.arange(close[0], close[1], step), *start, *close, *(t for t in treated if t >= low)]
+        marks += [*np.arange(close[0], close[1], step), *start, *close, *treated]
         turns = np.concatenate([plan.doses, plan.ends])
         after = (turns[:, None] + np.append(0.0, _AFTER * task.day)).ravel()
         marks += [*after[(after > low) & (after < high)]]

@@ -125,7 +125,9 @@ class Comparison(Kind):
         columns: dict[Any, list[Any]] = {}
         for name in names:
             values, attrs = self.dataset[name].values, self.dataset[name].attrs
-            rows = [summary(row, coverage, bool(attrs["chance"])) for row in values]
+            rows = [
+                summary(row, coverage, bool(attrs["chance"]), "never" if attrs["axis"] else "inf") for row in values
+            ]
             unit = attrs["axis"] or attrs["units"]
             head = name if unit in ("1", "") else f"{name} [{unit}]"
             if text:

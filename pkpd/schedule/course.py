@@ -30,7 +30,7 @@ class Course:
     window : tuple of (float, float)
         Common to all arms.
     treated : tuple of (float, float)
-        From the arm's first dose to one interval after its last, within the window.
+        From right after the arm's first dose to one interval after its last, within the window.
     interval : tuple of (float, float) or None
         Last dosing interval within the window.
     cuts : mapping of output to tuple of float

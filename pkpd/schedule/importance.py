@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.likelihood.api import Likelihood
+from pkpd.likelihood.packing import checked_records
 from pkpd.likelihood.term import Subject, Term
 from pkpd.schedule.subjects import subjects_of
 from pkpd.simulation.source import History, Subjects
@@ -159,8 +160,10 @@ class Kernel:
         fixed = {n: float(v[0]) for n, v in people.parameters.items() if n not in columns}
         covariates = {n: float(people.covariates[n][0]) for n in model.covariates}
         self.size = min(_BLOCK, people.n)
-        names = (f"draw {i + 1}" for i in range(self.size))
-        subjects = [Subject(name, q.regimen, covariates, q.terms, fixed) for name in names]
+        patient = Subject("patient", q.regimen, covariates, q.terms, fixed)
+        # What is wrong with the patient is wrong with every draw; it is said once.
+        checked_records(model, [patient])
+        subjects = [replace(patient, name=f"draw {i + 1}") for i in range(self.size)]
         self.kernel = Likelihood(model, subjects, self.free, every=q.every) if q.terms else None
 
     def evaluate(self, people: Population) -> np.ndarray:

@@ -184,7 +184,8 @@ def window_of(
     """
     days = {t: place.day_zero + place.day * t.day for t in targets if t.day is not None}
     if given is not None:
-        low, high = (place.zero + float(x) for x in on_clock(model, given, "compare: window"))
+        ends = np.ravel(on_clock(model, given, "compare: window")).tolist()
+        low, high = (place.zero + end for end in ends) if len(ends) == 2 else (np.nan, np.nan)
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise PkpdError(f"compare: window must be (start, end) with start < end, {model.time_unit}, got {given!r}")
     else:

@@ -15,6 +15,7 @@ from pkpd.options import check_known
 from pkpd.schedule.arms import Arm, Plan, read_arms
 from pkpd.schedule.compare import compare
 from pkpd.schedule.comparison import DISCLAIMER, Comparison
+from pkpd.schedule.statistics import bound as rule_of_three
 from pkpd.schedule.statistics import chance_error, share
 from pkpd.schedule.target import read_targets, target_measure
 from pkpd.simulation.doses import bound, on_clock, regimen_from
@@ -153,7 +154,9 @@ def recommend(
 
 
 def _honest(probability: float, error: float) -> str:
-    """Write a probability; one that all or none of the draws have as a bound."""
+    """Write a probability; one that all or none of the draws have as a bound, and a dash where there is none."""
+    if np.isnan(probability):
+        return "-"
     if probability >= 1.0:
         return f"> {1 - error:.3f}"
     return f"{probability:.3f}" if probability > 0 else f"< {error:.3f}"
@@ -189,11 +192,23 @@ def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFr
 
 
 def _statement(table: pd.DataFrame, patient: WeightedPeople, wanted: float, draws: float) -> str:
-    best = str(table.index[0])
-    rows = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in table.iterrows()}
+    every = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in table.iterrows()}
+    # A target at a trough says nothing of a schedule that has none.
+    unsaid = [name for name, row in every.items() if np.isnan(row["probability"])]
+    rows = {name: row for name, row in every.items() if name not in unsaid}
+    nothing = f"The target has no meaning for {', '.join(repr(name) for name in unsaid)}." if unsaid else ""
+    if not rows:
+        return nothing
+    best = next(iter(rows))
     top = rows[best]
-    reach = [str(name) for name, row in rows.items() if row["probability"] >= wanted]
-    if reach:
+    reach = [name for name, row in rows.items() if row["probability"] >= wanted]
+    if reach and rule_of_three(draws) > 1 - wanted + 1e-9:
+        text = (
+            f"{draws:.0f} effective draws are too few to tell a probability of at least {share(wanted)}, "
+            f"{np.ceil(3 / (1 - wanted) - 1e-9):.0f} are needed (n=...); the best, '{best}', has "
+            f"{share(top['probability'], draws)}."
+        )
+    elif reach:
         lightest = min(reach, key=lambda name: (rows[name]["mg_per_day"], rows[name]["doses_per_day"]))
         text = (
             f"'{lightest}' is the lightest schedule that meets the target with a probability of at least "
@@ -211,12 +226,12 @@ def _statement(table: pd.DataFrame, patient: WeightedPeople, wanted: float, draw
     ]
     if close:
         text += f" The draws cannot tell '{best}' apart from {', '.join(repr(r) for r in close)}."
-    return f"{text} {_honesty(table, patient)}"
+    return " ".join(filter(None, (text, nothing, _honesty(table, patient))))
 
 
 def _honesty(table: pd.DataFrame, patient: WeightedPeople) -> str:
     """Say whether this is the patient's answer or the prior's."""
-    moved = float(np.abs(table["probability"].to_numpy() - table["before"].to_numpy()).max())
+    moved = float(np.nanmax(np.abs(table["probability"].to_numpy() - table["before"].to_numpy())))
     taught = patient.learned()
     if patient.history().seen is None:
         return "There are no observations of the patient: this is what is believed of anybody like them."

@@ -12,18 +12,18 @@ _TIE = 1e-3
 """Relative difference up to which two values are a tie: no more than a solver or a clinician can tell."""
 
 
-def number(value: float) -> str:
-    """Write a number with three digits, as a reader would.
+def number(value: float, endless: str = "inf") -> str:
+    """Write a number with three digits, as a reader would; a day that never comes is ``endless``.
 
     Examples
     --------
-    >>> number(0.012345), number(1234.5), number(float("inf")), number(3.0)
-    ('0.0123', '1234', 'never', '3')
+    >>> number(0.012345), number(1234.5), number(float("inf")), number(float("inf"), "never"), number(3.0)
+    ('0.0123', '1234', 'inf', 'never', '3')
     """
     if np.isnan(value):
         return "-"
     if np.isinf(value):
-        return "never" if value > 0 else "-inf"
+        return endless if value > 0 else f"-{endless}"
     if abs(value) >= 1000:
         return f"{value:.0f}"
     return f"{value:.3g}"
@@ -105,11 +105,14 @@ class Summary:
         Subjects, with or without a value.
     chance : bool
         Whether it is a probability.
+    endless : str
+        What an infinite value is called.
     """
 
     columns: dict[str, float]
     total: int
     chance: bool
+    endless: str = "inf"
 
     def __str__(self) -> str:
         values = list(self.columns.values())
@@ -118,14 +121,13 @@ class Summary:
             return "-"
         if self.chance:
             text = share(values[0], n)
-        elif n > 1 and number(values[1]) != number(values[2]):
-            text = f"{number(values[0])} [{number(values[1])}-{number(values[2])}]"
         else:
-            text = number(values[0])
+            middle, low, high = (number(value, self.endless) for value in values[:3])
+            text = f"{middle} [{low}-{high}]" if n > 1 and low != high else middle
         return text if n == self.total else f"{text} n={n}/{self.total}"
 
 
-def summary(values: np.ndarray, coverage: float, chance: bool) -> Summary:
+def summary(values: np.ndarray, coverage: float, chance: bool, endless: str = "inf") -> Summary:
     """Return median and central interval of the subjects' values, or the mean of a probability with its error."""
     seen = values[~np.isnan(values)]
     if chance:
@@ -135,7 +137,8 @@ def summary(values: np.ndarray, coverage: float, chance: bool) -> Summary:
     tail = (1 - coverage) / 2
     middle, low, high = (float(q) for q in quantiles(seen, [0.5, tail, 1 - tail]))
     names = ("median", f"{100 * tail:g}%", f"{100 * (1 - tail):g}%")
-    return Summary({**dict(zip(names, (middle, low, high), strict=True)), "n": len(seen)}, len(values), False)
+    columns = {**dict(zip(names, (middle, low, high), strict=True)), "n": len(seen)}
+    return Summary(columns, len(values), False, endless)
 
 
 def contrast(values: np.ndarray, base: np.ndarray, coverage: float) -> dict[str, float]:

@@ -42,10 +42,10 @@ class Target:
         In the output's unit, unless ``unit`` names another; a grade for an ordinal output.
     when : str
         ``at trough`` (the end of the last dosing interval), ``at peak`` and ``on average`` (of that interval, or of the
-        treatment after a lone dose, which has no interval and no trough),
-        ``throughout`` (from the first dose to the end of the treatment), ``by day 5`` (at that time, on the axis of
-        days that the comparison names: of the report, from the onset, from the start, or from time 0), ``from day 5``
-        (from then to the end of the window).
+        treatment after a lone dose, which has no interval and no trough), ``throughout`` (from right after the first
+        dose to the end of the treatment), ``by day 5`` (at that time, on the axis of days that the comparison names: of
+        the report, from the onset, from the start, or from time 0), ``from day 5`` (from then to the end of the
+        window).
     unit : str
         Unit of the value.
 
@@ -191,7 +191,7 @@ def _met(course: Course, target: Target, level: float) -> np.ndarray:
     # Over a span the worst value decides: the highest where it has to be low.
     worst = course.highest if target.op.startswith("<") else course.lowest
     if target.day is not None:
-        at = course.day_zero + course.day * target.day
+        at = _time_of(course, target, target.day)
         if target.when.startswith("from"):
             return compare(worst(name, (at, course.window[1])), level).astype(float)
         return compare(course.at(name, at), level).astype(float)
@@ -209,13 +209,29 @@ def _met(course: Course, target: Target, level: float) -> np.ndarray:
     return compare(value, level).astype(float)
 
 
+def _time_of(course: Course, target: Target, day: float) -> float:
+    """Return the time of the day that a target speaks of.
+
+    Raises
+    ------
+    PkpdError
+        If it is outside the window: nothing is known there.
+    """
+    at = course.day_zero + course.day * day
+    low, high = course.window
+    if not low - 1e-9 <= at <= high + 1e-9:
+        days = " to ".join(f"{(t - course.day_zero) / course.day:.3g}" for t in (low, high))
+        raise PkpdError(f"target '{target}' is about a day outside the window, which is days {days}")
+    return at
+
+
 def _grade_met(course: Course, target: Target, level: float) -> np.ndarray:
     """Return the probability that the grade at a day meets a target."""
     if target.day is None or target.when.startswith("from"):
         raise PkpdError(f"target '{target}': a grade is probable on a day; write 'by day D'")
     k = int(np.ceil(level)) if target.op in ("<", ">=") else int(np.floor(level)) + 1
     grades = len(course.cuts[target.output])
-    at = course.day_zero + course.day * target.day
+    at = _time_of(course, target, target.day)
     latent = course.at(target.output, at)
     if k < 1 or k > grades:
         reached = np.full(course.n, float(k < 1))

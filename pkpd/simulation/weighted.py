@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pkpd.errors import PkpdError
+from pkpd.population.columns import count
 from pkpd.simulation.source import History, Source, Subjects
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ class WeightedPeople(Source):
             Whether the observations count; without, the draws are from the prior.
         seed : int
         """
-        if n < 1:
-            raise PkpdError(f"individual '{self.name}': n must be at least 1, got {n}")
+        n = count(f"individual '{self.name}'", "n", n, "draws")
         at = (np.random.default_rng(seed).uniform() + np.arange(n)) / n
         mass = np.cumsum(self.weights if observed else self.before)
         chosen = np.minimum(np.searchsorted(mass, at), len(mass) - 1)
