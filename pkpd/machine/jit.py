@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 from pkpd import cache
 from pkpd.machine.sources import digest
 
-__all__ = ["compiled", "entry", "inlined", "spliced", "watchers"]
+__all__ = ["compiled", "entry", "inlined", "leaf", "spliced", "watchers"]
 
 #: called with a loop's name when its compilation begins, as opposed to being read from disk, and when it ends
 watchers: list[tuple[Callable[[str], None], Callable[[str], None]]] = []
@@ -70,10 +70,21 @@ def entry(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
-def compiled(function: Callable[..., Any], inline: Any = "never") -> Any:
+def compiled(function: Callable[..., Any], inline: Any = "never", counted: bool = True) -> Any:
     """Decorate a part of loops, which Python cannot call; it is kept with the loops that use it."""
     wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    if not counted:
+        wrappers["_nrt"] = False
     return njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
+
+
+def leaf(function: Callable[..., Any]) -> Any:
+    """Decorate a part of loops that makes no arrays and returns none, however often it is called.
+
+    numba counts the references to every array that is handed over, by atomic additions which cost more than a short
+    function; where nothing is made or returned, there is nothing to count.
+    """
+    return compiled(function, counted=False)
 
 
 #: the same for small functions that are to be written into their callers

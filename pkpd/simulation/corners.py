@@ -328,20 +328,24 @@ def corners_from(
 ) -> Corners | None:
     """Return a place for corners, or None where no dose makes an output jump or turn.
 
+    An amount that is an output beside others is no curve that numbers are read off: its values around doses cost more
+    than they tell, unless a steady state or a reset is among the doses.
+
     Parameters
     ----------
     records : sequence of RECORD array
         All doses of all regimens.
     """
+    anew = any(bool((each["evid"] >= 3).any() or each["ss"].any()) for each in records)
     index = {name: k for k, name in enumerate(model.states)}
-    direct = [{index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen]
-    states = list(set().union(*direct))
-    anew = dosed = False
-    for each in records:
-        gives = np.isin(each["evid"], (1, 4))
-        anew = anew or bool((np.isin(each["evid"], (3, 4, 8)) | (gives & (each["ss"] > 0))).any())
-        dosed = dosed or bool((gives & np.isin(each["cmt"], states)).any())
-    if not anew and not dosed:
+    beside = len(chosen) > 1 and not anew
+    direct = [
+        set() if beside and q.node.op == "symbol" else
+        {index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen
+    ]  # fmt: skip
+    states = set().union(*direct)
+    dosed = {int(k) for each in records for k in np.unique(each["cmt"][(each["evid"] == 1) | (each["evid"] == 4)])}
+    if not anew and not states & dosed:
         return None
     kept = np.array([k for k in range(len(chosen)) if anew or direct[k]], np.int64)
     return Corners(direct, kept, [q.name for q in chosen], regimens)

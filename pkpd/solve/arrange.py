@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import compiled, leaf
 
 __all__ = ["arrange", "observation_order"]
 
@@ -30,7 +30,7 @@ def arrange(ev, first, last, obs_time, obs_first, obs_last, near):
         _sort(ev, first, last)
 
 
-@compiled
+@leaf
 def _first_from(times, first, last, time):
     """Return the first place from which sorted times are not below a time."""
     low, high = first, last
@@ -43,7 +43,7 @@ def _first_from(times, first, last, time):
     return low
 
 
-@compiled
+@leaf
 def _nearest(times, first, last, time, near):
     """Return the nearest of sorted times within ``near`` of a time, else the time itself."""
     k = _first_from(times, first, last, time)
@@ -54,7 +54,7 @@ def _nearest(times, first, last, time, near):
     return times[k] if above <= below else times[k - 1]
 
 
-@compiled
+@leaf
 def _is_before(ev, i, j):
     """Tell whether event i must come before event j, by time and rank."""
     return ev.time[i] < ev.time[j] or (ev.time[i] == ev.time[j] and ev.rank[i] < ev.rank[j])
@@ -78,7 +78,7 @@ def _sort(ev, first, last):
         numbers[first:last] = numbers[order]
 
 
-@compiled
+@leaf
 def _insert(ev, first, last):
     for i in range(first + 1, last):
         t, r = ev.time[i], ev.rank[i]
@@ -114,7 +114,7 @@ def _merged(ev, first, last):
     return order
 
 
-@compiled
+@leaf
 def observation_order(ev_time, ev_rank, first, last, obs_time, obs_rank, obs_first, obs_last, order):
     """Write for each observation how many events of its subject come before it."""
     e = first

@@ -41,7 +41,7 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled, entry, inlined
+from pkpd.machine.jit import compiled, entry, inlined, leaf
 from pkpd.solve.call import call_panel, unowned
 from pkpd.solve.periodic import fixed_point, leave_alone, spread, steady
 from pkpd.solve.propagate import KEPT as LINEAR_KEPT
@@ -85,7 +85,7 @@ NEEDS_SET = -1
 MANY_SHORT = 250  # panels between two events, after which a stiff method costs less
 
 
-@compiled
+@leaf
 def _set_constants(at, b, r, c, count):
     """Note that constants or infusion rates are others now; the first ones need sets with integrals."""
     driven, chain = False, at.groups.size > 0
@@ -161,7 +161,7 @@ def _carry(address, start, target, clock, x, new, p, info, pace, usual, count, l
     return 0
 
 
-@compiled
+@leaf
 def _carry_on(address, at, sets, me, target):
     """Move the subject on to the target; return a status code."""
     start, code = me.clock[TIME], NEEDS_SET
@@ -176,7 +176,7 @@ def _carry_on(address, at, sets, me, target):
     return max(code, 0)
 
 
-@compiled
+@leaf
 def _note_size(clock, atol, sizes, r, span):
     """Let atol go with the smallest of the amounts that doses and initial values put into states, if it is below 1.
 
@@ -190,7 +190,7 @@ def _note_size(clock, atol, sizes, r, span):
     clock[ATOL] = atol * smallest
 
 
-@compiled
+@leaf
 def _period(ss, row, kind, pace):
     """Return the length of the dosing cycle; under a constant infusion any will do."""
     if kind != SS_CONSTANT:
@@ -198,7 +198,7 @@ def _period(ss, row, kind, pace):
     return 1.0 / pace[DOWN] if pace[DOWN] > 0.0 else 1.0
 
 
-@compiled
+@leaf
 def _cycle(address, at, sets, me, ss, row, cycle_stops, marks, kind, state, value, b, r):
     """Carry the subject through the dosing cycle that ends at its present time; return a status code."""
     period, on, off, ongoing = ss[row, 0], ss[row, 1], ss[row, 2], ss[row, 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pkpd.graph.functions import NEVER
-from pkpd.machine.jit import compiled, entry
+from pkpd.machine.jit import compiled, entry, leaf
 from pkpd.solve.arrange import arrange, observation_order
 from pkpd.solve.block import Block, Fault
 from pkpd.solve.kernel import Kernel
@@ -35,13 +35,13 @@ __all__ = ["timeline"]
 ROUNDING = 4e-15  # of sums of times, relative to the largest
 
 
-@compiled
+@leaf
 def _horizon(i, obs_time, obs_first, obs_last):
     """Return the last time of interest of a subject: that of its last observation."""
     return obs_time[obs_last[i] - 1] if obs_last[i] > obs_first[i] else -np.inf
 
 
-@compiled
+@leaf
 def _close(near, rec, first, last, horizon):
     """Return the distance of times that are one, no less than what sums of such times round by."""
     span = abs(horizon) if last == first else max(abs(horizon), abs(rec.time[first]))
@@ -154,27 +154,27 @@ def _mark(ev, ends, ss, amounts, marks, out):
     return out_ends
 
 
-@compiled
+@leaf
 def _copy(ev, e, out, n):
     out.time[n], out.rank[n], out.kind[n] = ev.time[e], ev.rank[e], ev.kind[e]
     out.state[n], out.value[n], out.row[n] = ev.state[e], ev.value[e], ev.row[e]
     return n + 1
 
 
-@compiled
+@leaf
 def _cyclic(kind):
     """Tell whether an event is a steady state with dosing cycles."""
     return kind >= SS_FIRST and (kind - SS_CONSTANT) % SS_ADD != 0
 
 
-@compiled
+@leaf
 def _forget(marks, doses):
     """Set what doses set to what holds before the first one."""
     for h in range(marks.shape[0]):
         doses[h] = 0.0 if marks[h, 2] else NEVER
 
 
-@compiled
+@leaf
 def _sets(marks, state):
     """Return which of the values that doses set is kept in a state, -1 if none."""
     for h in range(marks.shape[0]):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pkpd.graph.nodes import Node, walk
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import leaf
 from pkpd.machine.split import PIECE, TIME
 
 __all__ = ["OPERATIONS", "Tapes", "bounds", "write_tape"]
@@ -71,7 +71,7 @@ def _needed(roots: Sequence[Node], places: Mapping[Node, int]) -> list[Node]:
     return [n for n in walk(roots) if n in below]
 
 
-@compiled
+@leaf
 def _times(a, b, c, d):
     """Return the bounds of a product."""
     p, q, r, s = a * c, a * d, b * c, b * d
@@ -83,7 +83,7 @@ def _times(a, b, c, d):
     return min(p, q, r, s), max(p, q, r, s)
 
 
-@compiled
+@leaf
 def _over(a, b, c, d):
     """Return the bounds of a quotient."""
     if c == d and c != 0.0:
@@ -93,7 +93,7 @@ def _over(a, b, c, d):
     return -np.inf, np.inf
 
 
-@compiled
+@leaf
 def _power(a, b, c, d):
     """Return the bounds of a power."""
     if c == d and c == math.floor(c) and abs(c) <= 1024.0:
@@ -114,7 +114,7 @@ def _power(a, b, c, d):
     return low, high
 
 
-@compiled
+@leaf
 def _power_whole(a, b, n):
     p, q = a**n, b**n
     if n % 2.0 == 1.0:
@@ -124,7 +124,7 @@ def _power_whole(a, b, n):
     return min(p, q), max(p, q)
 
 
-@compiled
+@leaf
 def _cosine(a, b):
     """Return the bounds of a cosine: -1 or 1 where the interval holds an odd or even multiple of pi."""
     if not (b - a < 2.0 * math.pi) or abs(a) > 1e15 or abs(b) > 1e15:
@@ -139,12 +139,12 @@ def _cosine(a, b):
     return low, high
 
 
-@compiled
+@leaf
 def _log(x):
     return math.log(x) if x > 0.0 else -np.inf
 
 
-@compiled
+@leaf
 def _smooth(op, a, b):
     """Return the bounds of a function of one variable."""
     if op == EXP:
@@ -175,7 +175,7 @@ def _smooth(op, a, b):
     return (-b, -a) if b <= 0.0 else (0.0, max(-a, b))
 
 
-@compiled
+@leaf
 def _logic(op, a, b, c, d):
     """Return whether a condition of two arguments holds, as bounds."""
     if op == LT:
@@ -187,7 +187,7 @@ def _logic(op, a, b, c, d):
     return max(a, c), max(b, d)  # OR
 
 
-@compiled
+@leaf
 def bounds(tapes, first, last, P, column, doses, start, end, piece, low, high):
     """Write the bounds of rows first to last of a tape over times from start to end to low and high.
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled, entry
+from pkpd.machine.jit import entry, leaf
 from pkpd.solve.periodic import steady
 from pkpd.solve.propagate import KEPT, advance, find
 from pkpd.solve.timeline import ROW, SS_ADD, SS_FIRST
@@ -15,7 +15,7 @@ from pkpd.solve.walk import change, leave_blank, leave_cycle, read_matrix, recor
 __all__ = ["solve_linear"]
 
 
-@compiled
+@leaf
 def _finite_at(out, first, stride, n):
     """Tell whether all states of one observation are finite; the one that a march starts from always is."""
     finite = True
@@ -24,7 +24,7 @@ def _finite_at(out, first, stride, n):
     return finite
 
 
-@compiled
+@leaf
 def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
     """Go on in steps of one length h while observations are that far apart and lie before an event.
 
@@ -49,7 +49,7 @@ def _march(E, d, h, x, y, t, obs_time, o, last, before, out, base, stride):
     return o
 
 
-@compiled
+@leaf
 def _march_two(E, d, h, x, t, obs_time, o, last, before, out, base, stride):
     """Do as :func:`_march` for two states, kept in registers."""
     a, b, c, e = E[0, 0], E[0, 1], E[1, 0], E[1, 1]

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled, entry
+from pkpd.machine.jit import entry, leaf
 from pkpd.solve.call import call_method
 from pkpd.solve.sizes import finite_slopes, forget_sizes, note_sizes, put_at_once
 from pkpd.solve.steady import DEPTH, ss_begin, ss_process, ss_stop, tightness
@@ -26,20 +26,20 @@ MANY_STIFF = 50  # steps in a row at the limit of stability that hand a subject 
 INT_STATUS_STEP, INT_STATUS_STEPS, INT_STATUS_FINITE, INT_STATUS_SS, INT_STATUS_STIFF = 1, 2, 3, 4, 5
 
 
-@compiled
+@leaf
 def _set_places(P, row, n_hot, PL, w):
     for k in range(n_hot):
         PL[k, w] = P[k, row]
 
 
-@compiled
+@leaf
 def _reset(P, row, initial_places, Y, R, w):
     for s in range(Y.shape[0]):
         Y[s, w] = P[initial_places[s], row]
         R[s, w] = 0.0
 
 
-@compiled
+@leaf
 def _load(L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initial_places, n_hot, Y, R, PL, T, ROWS):
     L[:, w] = 0
     L[WHO, w] = who
@@ -52,7 +52,7 @@ def _load(L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initia
     _reset(P, ROWS[w], initial_places, Y, R, w)
 
 
-@compiled
+@leaf
 def _record(L, w, value, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS):
     """Write the states in value[:, w] as the next observation of the lane; return whether all are finite."""
     j, finite = L[OB, w] - obs_first[who], True
@@ -66,7 +66,7 @@ def _record(L, w, value, who, out, out_first, out_stride, obs_first, place_of, p
     return finite
 
 
-@compiled
+@leaf
 def _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n):
     """Free the lane; what was not reached stays not a number."""
     if L[MODE, w] and code in (INT_STATUS_STEP, INT_STATUS_STEPS):
@@ -78,7 +78,7 @@ def _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, 
     L[WHO, w] = -1
 
 
-@compiled
+@leaf
 def _apply(kind, state, value, row, Y, R, PL, P, n_hot, initial_places, ROWS, w):
     """Change a lane's state by one event that takes no time."""
     if kind == BOLUS:
@@ -97,7 +97,7 @@ def _apply(kind, state, value, row, Y, R, PL, P, n_hot, initial_places, ROWS, w)
         Y[state, w] = value
 
 
-@compiled
+@leaf
 def _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST):
     """Return the next time at which the lane must stop."""
     if L[MODE, w]:
@@ -272,7 +272,12 @@ def solve_lanes(
             if L[WHO, w] < 0:
                 HS[0, w] = 0.0
                 continue
-            STOP[w] = _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST)
+            if L[MODE, w]:
+                STOP[w] = ss_stop(L, w, ss, ev_row[L[SSEV, w]], cycle_stops, T, SST)
+            else:  # written out: a call with arrays counts references, which costs as much as the step
+                STOP[w] = obs_time[L[OBEND, w] - 1]
+                if L[EV, w] < L[EVEND, w]:
+                    STOP[w] = min(STOP[w], ev_time[L[EV, w]])
             rest = STOP[w] - T[0, w]
             h = H[0, w]
             L[HIT, w] = 1 if h >= rest * 0.999999 else 0

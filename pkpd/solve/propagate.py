@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import leaf
 
 __all__ = ["KEPT", "ORDER", "advance", "find", "multiply", "propagator"]
 
@@ -17,7 +17,7 @@ ORDER = 14
 SMALL = 6  # states up to which matrices are multiplied entry by entry
 
 
-@compiled
+@leaf
 def multiply(A, B, C):
     """Write A B to C."""
     n = A.shape[0]
@@ -39,7 +39,7 @@ def multiply(A, B, C):
             C[i, j] = total
 
 
-@compiled
+@leaf
 def propagator(A, h, E, G, work):
     """Write exp(A h) to E and its integral to G; work is (3, n, n)."""
     n = A.shape[0]
@@ -78,7 +78,7 @@ def propagator(A, h, E, G, work):
                 E[i, j] = X[i, j]
 
 
-@compiled
+@leaf
 def find(A, h, clock, lengths, used, E, G, work):
     """Return the number of the remembered propagator for a step of length h, computed if need be."""
     for q in range(min(used[0], KEPT)):
@@ -91,7 +91,7 @@ def find(A, h, clock, lengths, used, E, G, work):
     return q
 
 
-@compiled
+@leaf
 def advance(A, c, h, clock, x, y, lengths, used, E, G, work):
     """Move x on by h; y is room for n numbers."""
     if h <= 0.0:

@@ -11,7 +11,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import compiled, leaf
 from pkpd.solve.call import unowned
 from pkpd.solve.panel import NODES, Layout, lobatto
 from pkpd.solve.propagate import ORDER
@@ -97,7 +97,7 @@ def borrow(at, sets, me):
     )  # fmt: skip
 
 
-@compiled
+@leaf
 def begin_row(at, sets, me, A, b, P, column):
     """Take over another column of P: matrix, Taylor series and the rates that bound the panels; forget all sets.
 
@@ -136,7 +136,7 @@ def begin_row(at, sets, me, A, b, P, column):
     return not growing
 
 
-@compiled
+@leaf
 def _expand(entries, products, A, series, integral, terms, factors):
     """Write the Taylor coefficients of exp(A s) and of its integral over s, entry by entry."""
     used = 0
@@ -159,7 +159,7 @@ def _expand(entries, products, A, series, integral, terms, factors):
             integral[e, k] = series[e, k] * (1.0 / (k + 1))
 
 
-@compiled
+@leaf
 def _at_nodes(products, series, integral, nodes, h, norm, driven, s, E, G, X):
     """Write exp(A c h) at the nodes c to E and, if driven, its integral to G: series at c h / 2^k and k doublings."""
     m, k = E.shape[0], 0
@@ -190,7 +190,7 @@ def _at_nodes(products, series, integral, nodes, h, norm, driven, s, E, G, X):
             copy_row(E, e, X, e)
 
 
-@compiled
+@leaf
 def supply(at, sets, me):
     """Make the set for the panel at hand, or bring up to date what constants and infusions add to it."""
     q, driven = me.count[WHICH], me.count[DRIVEN] != 0
@@ -229,7 +229,7 @@ def supply(at, sets, me):
                 sets.stored[q, first + i] = me.c[i]
 
 
-@compiled
+@leaf
 def _store(reads, pairs, watched, E, stored, q):
     """Write to set q what depends on A and h alone."""
     for i in range(stored.shape[1]):
@@ -246,7 +246,7 @@ def _store(reads, pairs, watched, E, stored, q):
         stored[q, first + e] = E[e, NODES - 1]
 
 
-@compiled
+@leaf
 def _drive(entries, reads, watched, pairs, G_nodes, c, stored, q):
     """Write to set q what the constants and infusions c add, at the nodes and at the end."""
     first = reads.size * NODES

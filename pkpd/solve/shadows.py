@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.graph.nodes import Node
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import compiled, leaf
 
 __all__ = [
     "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_AMOUNT", "SS_COLUMNS", "SS_FIRST_STOP", "SS_LAST_STOP", "SS_ON",
@@ -80,7 +80,7 @@ def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...], n: int) 
     return ShadowPlaces(partials, columns, numbers, dosed)
 
 
-@compiled
+@leaf
 def _partial(shadows, P, q, c, word, column):
     place = shadows.partials[q, c, word]
     return P[place, column] if place >= 0 else 0.0
@@ -125,7 +125,7 @@ def shadow_effects(shadows, P, column, lag_column, active, c, code, amt, F, rate
     return out
 
 
-@compiled
+@leaf
 def add_shadows(v, ss, row, which, factor):
     """Add to a vector of states what the doses of a steady state do to shadow states, times a factor."""
     first = SS_COLUMNS + which * v.size

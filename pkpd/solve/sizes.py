@@ -6,27 +6,27 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import leaf
 from pkpd.solve.timeline import BOLUS, REPLACE, SS_ADD, SS_BOLUS
 
 __all__ = ["finite_slopes", "forget_sizes", "note_sizes", "put_at_once"]
 
 
-@compiled
+@leaf
 def put_at_once(kind, value):
     """Return the amount that an event puts into its state at once: a bolus, one of a steady state, a value set."""
     at_once = kind in (BOLUS, REPLACE, SS_BOLUS) or kind == SS_BOLUS + SS_ADD
     return abs(value) if at_once else 0.0
 
 
-@compiled
+@leaf
 def forget_sizes(w, Y, OWN, SOURCE):
     """Begin with the initial values."""
     for s in range(Y.shape[0]):
         OWN[s, w], SOURCE[s, w] = abs(Y[s, w]), Y[s, w] != 0.0
 
 
-@compiled
+@leaf
 def note_sizes(w, span, proper, Y, R, OWN, SOURCE, TOL, rtol, atol):
     """Bring a lane's tolerances up to date with the amounts that it has had: below 1, atol goes with them.
 
@@ -57,7 +57,7 @@ def note_sizes(w, span, proper, Y, R, OWN, SOURCE, TOL, rtol, atol):
         TOL[1 + s, w] = atol * min(1.0, size if size > 0.0 else smallest)
 
 
-@compiled
+@leaf
 def finite_slopes(K, Y, w):
     """Tell whether a lane's states and their rates of change are finite."""
     total = 0.0

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import compiled, leaf
 from pkpd.solve.shadows import AT_END, AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, add_shadows
 from pkpd.solve.timeline import SS_BOLUS, SS_CONSTANT
 from pkpd.solve.walk import set_marks
@@ -44,13 +44,13 @@ END, CHANGE = range(2)
 WENT_ON, FOUND, FAILED = 0, 1, 4
 
 
-@compiled
+@leaf
 def tightness(rtol):
     """Return the factor of the tolerances within cycles; rounding sets a limit."""
     return max(TIGHT, min(1.0, 1e-14 / rtol))
 
 
-@compiled
+@leaf
 def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
     """Set the lane's clock to the beginning of a cycle that ends at the record's time."""
     period = ss[row, PERIOD]
@@ -74,7 +74,7 @@ def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
         SST[0, w], SSV[0, w], SST[1, w], SSV[1, w] = min(off, ev_time_e), -value, on, value
 
 
-@compiled
+@leaf
 def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row, marks):
     """Apply what falls on the present time of the cycle."""
     while L[STAGE, w] < 2 and SST[L[STAGE, w], w] <= T[0, w]:
@@ -95,7 +95,7 @@ def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row, marks):
         L[STAGE, w] += 1
 
 
-@compiled
+@leaf
 def ss_stop(L, w, ss, row, cycle_stops, T, SST):
     """Return the next time in the cycle at which a dose begins or ends, the equations change, or the cycle ends."""
     stop, last = SST[L[STAGE, w], w], int(ss[row, SS_LAST_STOP])
@@ -104,7 +104,7 @@ def ss_stop(L, w, ss, row, cycle_stops, T, SST):
     return min(stop, cycle_stops[L[SWITCH, w]]) if L[SWITCH, w] < last else stop
 
 
-@compiled
+@leaf
 def ss_begin(
     L,
     w,
@@ -140,7 +140,7 @@ def ss_begin(
     _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, row, marks)
 
 
-@compiled
+@leaf
 def _leave(L, w, kind, state, value, Y, R, search, accumulates, ss, row):
     """Return to the main clock with the steady state."""
     for s in range(Y.shape[0]):
@@ -152,13 +152,13 @@ def _leave(L, w, kind, state, value, Y, R, search, accumulates, ss, row):
     L[MODE, w], L[DUE, w] = 0, 1
 
 
-@compiled
+@leaf
 def _unit(s, w, Y, TOL):
     """Return what counts as one tolerance of a state."""
     return (TOL[1 + s, w] + TOL[0, w] * abs(Y[s, w])) / TIGHT
 
 
-@compiled
+@leaf
 def _change_of_cycle(w, Y, search, TOL, accumulates):
     """Return the largest difference between end and start of the cycle, in tolerances."""
     distance = 0.0
@@ -209,7 +209,7 @@ def _repeat(L, w, Y, search, past, TOL, DIST, accumulates):
     return WENT_ON
 
 
-@compiled
+@leaf
 def _keep(L, w, Y, search, past):
     """Remember the cycle in place of the oldest one."""
     q = L[KNOWN, w] % DEPTH
@@ -261,7 +261,7 @@ def _combine(L, w, Y, search, past, TOL, accumulates):
     return y, size
 
 
-@compiled
+@leaf
 def _accept(w, y, Y, accumulates):
     """End with a combination, but for states that it would move below zero."""
     for s in range(Y.shape[0]):
@@ -269,7 +269,7 @@ def _accept(w, y, Y, accumulates):
             Y[s, w] = y[s]
 
 
-@compiled
+@leaf
 def _go(w, y, Y, search, accumulates):
     """Take a combination for the next start: not from above zero to below, nor farther than cycles could ever lead."""
     for s in range(Y.shape[0]):

@@ -13,7 +13,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import compiled, leaf
 from pkpd.solve.shadows import AT_END, AT_START, DURING, NOT_CONSTANT, SS_AMOUNT, SS_COLUMNS, shadow_effects
 
 __all__ = [
@@ -80,13 +80,13 @@ def _in_force(w, time, rank):
     return w.own
 
 
-@compiled
+@leaf
 def _gives(evid):
     """Tell whether a record gives a dose."""
     return evid == 1 or evid == 4
 
 
-@compiled
+@leaf
 def _value(P, place, column, default):
     return P[place, column] if place >= 0 else default
 
@@ -128,7 +128,7 @@ def _moves_nonlinear(shadows, state):
     return False
 
 
-@compiled
+@leaf
 def _repeats(addl, ii, start, horizon):
     """Return how many additional doses of a record at ``start`` are given up to the horizon; above MANY: too many."""
     if addl <= 0 or start > horizon:
@@ -154,7 +154,7 @@ def room_for(rec, first, last, horizon, inputs):
     return events, steady
 
 
-@compiled
+@leaf
 def _put(ev, m, time, rank, kind, state, value, row):
     """Write an event if there is room for it; return where the next one goes."""
     if m < ev.time.size:
@@ -333,7 +333,7 @@ def _doses(ev, m, ss, q, w, k):
     return m, q, fault
 
 
-@compiled
+@leaf
 def expand_boluses(ev, m, rec, first, last, column, P, places, horizon, near, lag_rank, add_rank):
     """Do as :func:`expand_events` for a subject with boluses and constant columns alone, the plain case, kept short.
 

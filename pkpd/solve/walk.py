@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from pkpd.machine.jit import compiled, inlined
+from pkpd.machine.jit import compiled, inlined, leaf
 from pkpd.solve.shadows import AT_END, AT_START, DURING, add_shadows
 from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
 
 __all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "set_marks", "start", "turn"]
 
 
-@compiled
+@leaf
 def read_matrix(P, places, column, A, b):
     """Write the matrix and the constant part of x' = A x + b, and return whether all of it is finite.
 
@@ -29,14 +29,14 @@ def read_matrix(P, places, column, A, b):
     return math.isfinite(total)
 
 
-@compiled
+@leaf
 def start(P, initial_places, column, x, r):
     """Set the states to their initial values and all infusion rates to zero."""
     for i in range(x.size):
         x[i], r[i] = P[initial_places[i], column], 0.0
 
 
-@compiled
+@leaf
 def set_marks(marks, x, state, time, amount):
     """Note a dose into a state where equations ask for the time or the amount of the last one."""
     for h in range(marks.shape[0]):
@@ -86,7 +86,7 @@ def record(x, out, place, stride):
     return finite
 
 
-@compiled
+@leaf
 def leave_blank(n, out, place, count, stride):
     """Mark observations that were not reached as not a number."""
     for i in range(n):

@@ -14,7 +14,7 @@ import functools
 
 import numpy as np
 
-from pkpd.machine.jit import compiled
+from pkpd.machine.jit import leaf
 from pkpd.solve.panel import NODES, lobatto
 from pkpd.solve.rows import row_series
 
@@ -63,7 +63,7 @@ def _monomials(c: np.ndarray) -> np.ndarray:
     return out
 
 
-@compiled
+@leaf
 def add_weights(groups, table, p, h, stored, q):
     """Write to set q, for each group, h W and the decay of its rate.
 
