@@ -42,6 +42,29 @@ def test_throughout_begins_after_the_first_bolus(model, typical, level, expected
     assert met(model, typical, "100 mg IV q12h x4", f"Cc > {level} throughout") == expected
 
 
+@pytest.mark.parametrize(("day", "expected"), [(0, 1.0), (1, 1.0), (2, 0.0)])
+def test_from_the_day_of_the_first_bolus_on_begins_after_it(model, typical, day, expected):
+    # 48 h after the start the last trough, 2 exp(-1.2) (1 + exp(-1.2) + ...), is the lowest of what follows
+    level = 0.6 if day < 2 else 0.86
+    assert met(model, typical, "100 mg IV q12h x4", f"Cc > {level} from day {day}") == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("ICANS < 9 by day 3", "'ICANS < 9 by day 3' is about a grade, which is from 0 to 4; got 9"),
+        (
+            "blockade > 50 at trough",
+            "'blockade > 50 at trough' is about a part of the signal, which is from 0 to 1; got 50",
+        ),
+    ],
+)
+def test_a_target_that_nobody_can_meet_or_miss_is_refused(target, message):
+    record = pkpd.load_calibration("anakinra_reports")
+    with pytest.raises(PkpdError, match=message):
+        pkpd.compare(record, {"daily": "100 mg SC daily x7"}, cohort="strati", n=5, targets=target)
+
+
 @pytest.mark.parametrize(
     ("regimen", "window", "average"),
     [
@@ -143,6 +166,15 @@ def test_exposure_refuses_options_that_are_no_numbers(model, options, kind, mess
     curve = pkpd.simulate(model, "100 mg IV once", times=pkpd.hours(0, 24, 4))["Cc"]
     with pytest.raises(kind, match=message):
         pkpd.exposure(curve, **options)
+
+
+def test_exposure_names_options_that_it_does_not_have(model):
+    found = pkpd.exposure(curve := pkpd.simulate(model, "100 mg IV once", times=pkpd.hours(0, 24, 4))["Cc"])
+    misspelt: dict[str, Any] = {"treshold": 1}
+    with pytest.raises(PkpdError, match=r"exposure has no option 'treshold' \(did you mean 'threshold'\?\)"):
+        pkpd.exposure(curve, **misspelt)
+    with pytest.raises(PkpdError, match="exposure_summary has no option 'treshold'"):
+        pkpd.exposure_summary(found, **misspelt)
 
 
 def test_a_summary_is_of_exposure_and_takes_one_name(model):

@@ -13,6 +13,7 @@ from pkpd.exposure.checks import check_output, rules_from, threshold_value
 from pkpd.exposure.labels import empty, labelled, notes, time_unit_of
 from pkpd.exposure.metrics import Rules, metrics
 from pkpd.exposure.sources import Asked, check_asked, grid_cases, row_cases
+from pkpd.options import checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +23,7 @@ __all__ = ["exposure"]
 _BLOCK = 1 << 15
 
 
+@checked
 def exposure(
     concentration: xr.DataArray,
     *,

@@ -10,6 +10,7 @@ import numpy as np
 from pkpd.errors import DataError, nearest
 from pkpd.exposure.register import REGISTER, reason_of
 from pkpd.kinds import needs
+from pkpd.options import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ _REPEATED += ("half_life", "CL_F", "time_above", "time_above_tau")
 _STATISTICS = ("median", "geometric")
 
 
+@checked
 def exposure_summary(
     data: xr.Dataset,
     metrics: str | Sequence[str] | None = None,

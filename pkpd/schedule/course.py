@@ -84,6 +84,11 @@ class Course:
         """Return the columns of a span of time, ends included."""
         return slice(int(np.searchsorted(self.time, span[0] - 1e-9)), int(np.searchsorted(self.time, span[1] + 1e-9)))
 
+    def behind(self, time: float) -> float:
+        """Return a time; that right after the first dose if the dose is given then."""
+        first = None if self.treated is None else self.treated[0]
+        return time if first is None or not 0 <= first - time <= 1e-5 / 24 * self.day else first
+
     def at(self, name: str, time: float) -> np.ndarray:
         """Return an output at a time, linear between those observed, shape (subject,)."""
         k = int(np.searchsorted(self.time, time - 1e-9))

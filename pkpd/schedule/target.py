@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.model.residual import Ordinal
 from pkpd.schedule.course import Course
 from pkpd.schedule.measure import DERIVED, Measure
 from pkpd.units import conversion
@@ -45,7 +46,7 @@ class Target:
         treatment after a lone dose, which has no interval and no trough), ``throughout`` (from right after the first
         dose to the end of the treatment), ``by day 5`` (at that time, on the axis of days that the comparison names: of
         the report, from the onset, from the start, or from time 0), ``from day 5`` (from then to the end of the
-        window).
+        window; from right after the first dose, if that is given then).
     unit : str
         Unit of the value.
 
@@ -163,6 +164,8 @@ def target_measure(targets: Sequence[Target], model: Model, name: str | None = N
     if wrong:
         raise PkpdError(f"target: {'; '.join(wrong)}")
     levels = [_level(t, model) for t in targets]
+    if beyond := list(filter(None, map(_beyond, targets, levels, [model] * len(targets)))):
+        raise PkpdError(f"target: {'; '.join(beyond)}")
 
     def compute(course: Course) -> np.ndarray:
         met = np.ones(course.n)
@@ -183,6 +186,18 @@ def _level(target: Target, model: Model) -> float:
     return float(target.value) * conversion(target.unit, unit)
 
 
+def _beyond(target: Target, level: float, model: Model) -> str:
+    """Return what is wrong with a level that an output cannot have; empty if nothing is."""
+    output = model.outputs.get(target.output)
+    if output is not None and isinstance(output.error, Ordinal):
+        most, kind = len(output.error.cuts), "a grade"
+    elif target.output in DERIVED and (output is None or not output.unit):
+        most, kind = 1, "a part of the signal"
+    else:
+        return ""
+    return "" if 0 <= level <= most else f"'{target}' is about {kind}, which is from 0 to {most}; got {level:g}"
+
+
 def _met(course: Course, target: Target, level: float) -> np.ndarray:
     """Return how probable it is that each subject meets a target: 0 or 1 unless it is about a grade."""
     if target.output in course.cuts:
@@ -193,7 +208,7 @@ def _met(course: Course, target: Target, level: float) -> np.ndarray:
     if target.day is not None:
         at = _time_of(course, target, target.day)
         if target.when.startswith("from"):
-            return compare(worst(name, (at, course.window[1])), level).astype(float)
+            return compare(worst(name, (course.behind(at), course.window[1])), level).astype(float)
         return compare(course.at(name, at), level).astype(float)
     # Without a dosing interval, as after a lone dose, there is no trough; peak and average are those of the treatment.
     interval = course.interval if target.when == "at trough" else course.interval or course.treated
