@@ -157,6 +157,8 @@ def test_additional_doses_of_any_number():
         read("TIME AMT II ADDL", [0.0, 100.0, 24.0, 1e19], [48.5, 0, 0, 0])
     with pytest.raises(pkpd.PkpdError, match="off by a factor"):
         amounts(read("TIME AMT II ADDL", [0.0, 1.0, 1e-9, 10**17], [48.5, 0, 0, 0]))
+    with pytest.raises(pkpd.PkpdError, match="more than 100,000 doses"):  # each takes time: no solve takes minutes
+        amounts(read("TIME AMT II ADDL", [0.0, 1.0, 4e-4, 10**17], [48.5, 0, 0, 0]))
 
 
 # --- values of a row's own --------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ MANY_SWITCHES = 100  # no dose's: a condition on time, by its number
 #: EVID of a record that switches its compartment off
 OFF = 9
 #: doses of one record up to the last time of interest
-MANY = 1_000_000
+MANY = 100_000
 # rank of an event among the rows of its time: ends of infusions first, then doses that a record implies, then the rows
 # (0, 1, ...) with their own doses after each; or lagged doses at last
 END, ADDITIONAL, LAGGED, AFTER_OWN_ROW, ADDITIONAL_AFTER, LAGGED_AFTER = -2.0, -1.0, -0.9, 0.25, 1e17, 1e18
