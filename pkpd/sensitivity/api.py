@@ -82,7 +82,8 @@ def sensitivity(
         the data set of a simulation and returns one value per subject. ``{"AUC": "CRP.auc", "x": function}``: several.
     parameters : mapping of name to distribution or (low, high), or names, optional
         What is varied: parameters (``"CL"``), random effects (``"eta_CL"``), covariates (``"WT"``). Names alone are
-        varied by -+ ``spread``, random effects by the model's omega. All parameters that are not fixed by default.
+        varied by -+ ``spread`` within their bounds (``data.distribution`` has the ranges), random effects by the
+        model's omega. All parameters that are not fixed by default.
     method : {"sobol", "local", "morris", "variance", "profile"}
         ``sobol``: shares of variance, of each input alone (S1) and with interactions (ST). ``local``: exact derivatives
         and elasticities. ``morris``: elementary effects, a cheap screening of many inputs. ``variance``: shares of
