@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pkpd.errors import DataError, UnitError
 from pkpd.units.time import canonical_time, convert_time
 
-__all__ = ["TimeGrid", "days", "hours"]
+__all__ = ["TimeGrid", "days", "hours", "times_in"]
 
 _KEEPING = (np.add, np.subtract, np.maximum, np.minimum, np.negative, np.positive, np.absolute, np.floor, np.ceil)
 """Functions of times whose values are times in the same unit."""
@@ -145,6 +145,17 @@ def days(start: float, stop: float, step: float = 1.0) -> TimeGrid:
     return TimeGrid(24.0 * _grid("days", start, stop, step), "h")
 
 
+def times_in(values: Any, unit: str) -> Any:
+    """Return the times of a grid in another unit as bare numbers; anything else comes back as it is.
+
+    Examples
+    --------
+    >>> times_in(days(0, 2), "d").tolist(), times_in([0, 24], "d")
+    ([0.0, 1.0, 2.0], [0, 24])
+    """
+    return np.asarray(values.in_time(unit)) if isinstance(values, TimeGrid) else values
+
+
 def _bare(value: Any) -> Any:
     return value.view(np.ndarray) if isinstance(value, TimeGrid) else value
 
@@ -167,7 +178,7 @@ def _units_in(value: Any) -> list[str]:
 
 def _grid(caller: str, start: float, stop: float, step: float) -> NDArray[np.float64]:
     call = f"{caller}({start!r}, {stop!r}, {step!r})"
-    if not all(math.isfinite(number) for number in (start, stop, step)):
+    if not all(isinstance(number, (int, float, np.number)) and math.isfinite(number) for number in (start, stop, step)):
         raise DataError(f"{call}: start, stop and step must be finite numbers")
     if step <= 0:
         raise DataError(f"{call}: step must be > 0, got {step!r}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from pkpd.dosing.dose import Dose, check_fields
 from pkpd.errors import RegimenError
+from pkpd.timegrid import times_in
 
 __all__ = ["DEFAULTS", "make_doses", "rows_of", "said"]
 
@@ -37,8 +38,9 @@ def _length(value: Any) -> int | None:
     return None if isinstance(value, str) or np.ndim(value) == 0 else len(value)
 
 
-def rows_of(given: Mapping[str, Any], who: str) -> list[dict[str, Any]]:
-    """Return one mapping of dose arguments a record; single values hold for all records."""
+def rows_of(given: Mapping[str, Any], who: str, time_unit: str) -> list[dict[str, Any]]:
+    """Return one mapping of dose arguments a record, grids of times in ``time_unit``; single values hold for all."""
+    given = {name: times_in(value, time_unit) for name, value in given.items()}
     lengths = {name: n for name, value in given.items() if (n := _length(value)) is not None}
     if len(set(lengths.values())) > 1:
         text = ", ".join(f"{name} has {n}" for name, n in lengths.items())

@@ -14,7 +14,8 @@ _WORDS = {
     "AMT": ("DOSE", "AMOUNT", "DOSAGE"),
     "DV": ("CONC", "CONCENTRATION", "CP", "Y", "OUT", "OBS", "LIDV"),
     "TINF": ("DUR", "DURATION"),
-    "CMT": ("ROUTE", "CMPT", "COMPARTMENT"),
+    "CMT": ("ADMID", "ROUTE", "CMPT", "COMPARTMENT"),
+    "DVID": ("OBSID", "DVTYPE"),
 }
 """Column -> names in upper case that often mean it, but may mean something else."""
 
@@ -56,7 +57,7 @@ def other_programs(columns: dict[str, np.ndarray], asked: Set[str], notes: list[
 
 
 def meant(target: str, columns: Iterable[str]) -> str | None:
-    """Return a column that may be meant by AMT, DV, TINF or CMT, which is not there.
+    """Return a column that may be meant by AMT, DV, TINF, CMT or DVID, which is not there.
 
     Examples
     --------

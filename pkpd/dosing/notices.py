@@ -14,6 +14,7 @@ CODES = (-9.0, -99.0, -99.9, -999.0, -999.9, -9999.0)
 
 _COMMAS = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?")
 _CENSORED = re.compile(r"[<>]=?\s*[\d.,]*|(<\s*)?(BLO?Q|BQL|BLD|LLOQ|ALQ|ULOQ|ND|N\.D\.|LOD)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d*)?([eE][+-]?\d{1,2})?")
 _SHOWN = 4
 
 
@@ -85,7 +86,7 @@ def noticed(
     labels : ndarray, shape (subjects,)
     covariates : sequence of str
     """
-    notes = [*_again(columns["ID"][starts[:-1]], labels), *_undosed(columns)]
+    notes = [*_again(columns["ID"][starts[:-1]], labels), *_alike(labels), *_undosed(columns), *_idle(columns)]
     coded = [name for name in ("DV", *covariates) if name in columns and (code := _code(columns[name])) is not None]
     for name in coded:
         code, values = _code(columns[name]), columns[name]
@@ -121,6 +122,29 @@ def _again(ids: np.ndarray, labels: np.ndarray) -> list[str]:
         f"{n} {come} again: new subjects {shown}, as NONMEM takes them; if they are the same people, sort the rows by "
         "ID and TIME (frame.sort_values(['ID', 'TIME'], kind='stable'))"
     ]
+
+
+def _alike(labels: np.ndarray) -> list[str]:
+    """Return the note on IDs that are one number in different spellings."""
+    spellings: dict[float, list[str]] = {}
+    for text in dict.fromkeys(str(label) for label in labels.tolist()):
+        if _NUMBER.fullmatch(text):
+            spellings.setdefault(float(text), []).append(text)
+    several = [texts for texts in spellings.values() if len(texts) > 1]
+    if not several:
+        return []
+    shown = "; ".join(" and ".join(texts) for texts in several[:_SHOWN]) + ("; ..." if len(several) > _SHOWN else "")
+    return [f"IDs are texts, so {shown} are different subjects; write each ID in one way if they are the same"]
+
+
+def _idle(columns: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the note on doses with an interval that nothing uses."""
+    gives = np.isin(columns["EVID"], (1, 4)) & (columns["II"] > 0)
+    n = int((gives & (columns["ADDL"] == 0) & (columns["SS"] == 0)).sum())
+    if not n:
+        return []
+    rows = f"{n} dose row{'s' if n > 1 else ''}"
+    return [f"II on {rows} without ADDL and SS repeats nothing: each is one dose"]
 
 
 def _undosed(columns: Mapping[str, np.ndarray]) -> list[str]:

@@ -91,7 +91,7 @@ class Regimen:
     ) -> None:
         who = f"regimen {name!r}" if name else "regimen"
         given = dict(zip(DEFAULTS, (amt, cmt, time, rate, tinf, ii, addl, ss, evid, route), strict=True))
-        names = said(given)
+        names, time_unit = said(given), canonical_time(time_unit, f"{who}: time_unit")
         if doses is not None and names:
             raise RegimenError(f"{who}: {', '.join(names)} and doses are both given; put {names[0]} on the doses")
         if doses is None and amt is None and names:
@@ -99,10 +99,10 @@ class Regimen:
         if doses is not None:
             made = make_doses(list(doses), who)
         else:
-            made = [] if amt is None else make_doses(rows_of(given, who), who)
+            made = [] if amt is None else make_doses(rows_of(given, who, time_unit), who)
         object.__setattr__(self, "doses", tuple(sorted(made, key=lambda dose: dose.time)))
         object.__setattr__(self, "unit", None if unit is None else canonical_unit(unit))
-        object.__setattr__(self, "time_unit", canonical_time(time_unit, f"{who}: time_unit"))
+        object.__setattr__(self, "time_unit", time_unit)
         object.__setattr__(self, "name", name)
 
     @classmethod

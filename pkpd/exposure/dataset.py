@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from pkpd.exposure.labels import empty, labelled, notes, time_unit_of
 from pkpd.exposure.metrics import Rules, metrics
 from pkpd.exposure.sources import Asked, check_asked, grid_cases, row_cases
 from pkpd.options import checked
+from pkpd.timegrid import times_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,10 +29,10 @@ def exposure(
     concentration: xr.DataArray,
     *,
     tau: float | Mapping[str, float] | None = None,
-    dose_times: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    dose_times: Sequence[float] | np.ndarray | Mapping[str, Sequence[float] | np.ndarray] | None = None,
     dose: float | None = None,
     cmt: str | Sequence[str] | None = None,
-    window: tuple[float, float] | None = None,
+    window: tuple[float, float] | np.ndarray | None = None,
     threshold: float | str | None = None,
     method: str = "linear-up log-down",
     auc: xr.DataArray | None = None,
@@ -64,7 +65,8 @@ def exposure(
         Length of a dosing interval, in the unit of the times; taken from the doses unless given. Without doses the
         intervals start at the first time.
     dose_times : sequence of float, or mapping of regimen to sequence, optional
-        Times of the doses in place of the attribute `doses`.
+        Times of the doses in place of the attribute `doses`: bare numbers in the unit of the times, or grids as of
+        `hours`.
     dose : float, optional
         Amount of each dose, in place of that in `doses`; for the clearance.
     cmt : str or sequence of str, optional
@@ -111,7 +113,7 @@ def exposure(
     check_output(concentration)
     unit = time_unit_of(concentration)
     rules = rules_from(method, bolus, threshold_value(threshold, concentration), lloq, terminal_points, unit)
-    asked = Asked(tau, dose_times, dose, cmt, window)
+    asked = Asked(tau, _on_clock(dose_times, unit), dose, cmt, times_in(window, unit))
     check_asked(asked)
     if "row" in concentration.dims and "TIME" in concentration.coords:
         cases = row_cases(concentration, asked, auc)
@@ -121,6 +123,13 @@ def exposure(
         _check_bolus(rules, case)
     found = _compute(cases, rules)
     return labelled(concentration, auc, found, cases, rules, notes(cases, asked))
+
+
+def _on_clock(times: Any, unit: str) -> Any:
+    """Return dose times, or those of each regimen, in the unit of the curve."""
+    if isinstance(times, Mapping):
+        return {name: times_in(each, unit) for name, each in times.items()}
+    return times_in(times, unit)
 
 
 def _compute(cases: Sequence[Case], rules: Rules) -> dict[str, np.ndarray]:

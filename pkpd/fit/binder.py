@@ -10,7 +10,7 @@ from pkpd.dosing.columns import CORE, KEPT
 from pkpd.errors import DataError, nearest
 from pkpd.fit.outcomes import NegativeBinomial, Poisson
 from pkpd.model.residual import Exact, LogNormal, Ordinal
-from pkpd.simulation.covariates import match_covariates, problems_of
+from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
@@ -162,9 +162,7 @@ class Binder:
                 f"({', '.join(self.model.iov_etas)}); add a column OCC that numbers them"
             )
             return np.zeros(n, np.int64), 1
-        raw, out = self.frame["OCC"], np.zeros(n, np.int64)
-        for a, b in zip(self.table.starts[:-1], self.table.starts[1:], strict=True):
-            out[a:b] = np.unique(raw[a:b], return_inverse=True)[1]
+        out = occasions_of(self.table, self.problems)
         return out, int(out.max()) + 1 if n else 1
 
     # -- what looks wrong

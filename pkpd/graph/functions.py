@@ -11,7 +11,8 @@ import numpy as np
 
 from pkpd.errors import ModelError
 from pkpd.graph.nodes import Node, as_node, make, symbol
-from pkpd.graph.running import clock
+from pkpd.graph.running import clock, clock_unit
+from pkpd.timegrid import TimeGrid, times_in
 
 __all__ = [
     "absolute", "cos", "during", "erf", "exp", "expit", "floor", "interpolate", "last_dose", "lgamma", "log", "log10",
@@ -262,16 +263,17 @@ def expit(x: Any) -> Any:
     return 1 / (1 + exp(-x))
 
 
-def interpolate(t: Any, times: Sequence[float], values: Sequence[Any], kind: str = "linear") -> Any:
+def interpolate(t: Any, times: Sequence[float] | np.ndarray, values: Sequence[Any], kind: str = "linear") -> Any:
     """Return a forcing function known at given times.
 
     Parameters
     ----------
     t : time
-        The first argument of ``dynamics`` (or of ``calculate``), h, or a function of it: ``mod(t, 24)`` repeats the
+        The first argument of ``dynamics`` (or of ``calculate``), or a function of it: ``mod(t, 24)`` repeats the
         forcing every day, ``tad()`` after every dose.
-    times : sequence of float, shape (n,)
-        Knots, strictly increasing, h. The solvers stop exactly at each.
+    times : sequence of float or array, shape (n,)
+        Knots, strictly increasing, in the model's time unit; grids of `hours` and `days` are converted to it. The
+        solvers stop exactly at each.
     values : sequence, shape (n,)
         Numbers or parameters of one unit; before the first and after the last knot the end value holds.
     kind : {"linear", "step"}
@@ -282,6 +284,8 @@ def interpolate(t: Any, times: Sequence[float], values: Sequence[Any], kind: str
     ModelError
         If the knots do not increase, lengths differ, or the kind is unknown.
     """
+    if isinstance(times, TimeGrid):
+        times = times_in(times, clock_unit() or times.unit).tolist()
     knots = [float(s) for s in times]
     if len(knots) != len(values) or not knots:
         raise ModelError(f"interpolate: {len(knots)} times for {len(values)} values; give one value for each time")

@@ -167,7 +167,7 @@ class Model(Kind):
             "parameters": frozen(flat(own.parameters, {k: m.parameters for k, m in parts.items()})),
             "outputs": frozen(flat(own.outputs, {k: m.outputs for k, m in parts.items()})),
             "routines": frozen(
-                {r: Routine.of(name, r, f) for r, f in zip(ROLES, functions, strict=True) if f is not None}
+                {r: Routine.of(name, r, f, time_unit) for r, f in zip(ROLES, functions, strict=True) if f is not None}
             ),
         }
         self.__dict__.update(fields)

@@ -41,15 +41,18 @@ class Routine:
     function : callable
     takes : int
         How many of the role's arguments it wants.
+    time_unit : str
+        Unit of ``t``.
     """
 
     model: str
     role: str
     function: Callable[..., Any]
     takes: int
+    time_unit: str
 
     @classmethod
-    def of(cls, model: str, role: str, function: object) -> Routine:
+    def of(cls, model: str, role: str, function: object, time_unit: str) -> Routine:
         """Return the routine of a function.
 
         Raises
@@ -68,7 +71,7 @@ class Routine:
             except TypeError:
                 continue
             if takes < len(arguments) or _wants(signature, arguments):
-                return cls(model, role, function, takes)
+                return cls(model, role, function, takes, time_unit)
         name = getattr(function, "__name__", role)
         raise ModelError(f"model '{model}': {role} must be written {forms}, got {name}{signature}")
 
@@ -87,7 +90,7 @@ class Routine:
             In place of every exception of the function, with its name and line.
         """
         try:
-            with running(arguments[0] if ROLES[self.role][0] == "t" else None):
+            with running(arguments[0] if ROLES[self.role][0] == "t" else None, self.time_unit):
                 result = self.function(*arguments[: self.takes])
         except MissingName as error:
             raise ModelError(f"{error} (in {self.who.partition(', ')[2]}{self._line(error.__traceback__)})") from error

@@ -30,7 +30,7 @@ from pkpd.simulation.arguments import (
     times_from,
 )
 from pkpd.simulation.corners import corners_from
-from pkpd.simulation.covariates import in_order, table_notes
+from pkpd.simulation.covariates import in_order, occasions_of, problems_of, table_notes
 from pkpd.simulation.doses import records_of, table_records
 from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
 from pkpd.simulation.kernels import Quantity, kernel_for, quantities
@@ -291,8 +291,7 @@ def _simulate_table(
     people = in_order(people, table, notes)
     _check_people(model, people)
     if model.iov_etas and "OCC" in table.frame.columns:
-        column = table.frame["OCC"].to_numpy()
-        occasions = max(np.unique(part).size for part in np.split(column, table.starts[1:-1]))
+        occasions = int(occasions_of(table, problems_of(table)).max(initial=0)) + 1
         people = people.with_occasions(max(occasions, people.n_occasions))
     size = max(16, min(512, -(-table.n_subjects // job.threads)))
     values = {q.name: np.empty(len(table)) for q in job.chosen}
@@ -300,7 +299,7 @@ def _simulate_table(
     status = np.zeros(table.n_subjects, np.int64)
     records, tasks = rows.table_blocks(model, job.kernel, table, people, size)
     corners = corners_from(model, job.chosen, [records], [""])
-    notes += table_notes(model, table, None if population is None else people)
+    notes += table_notes(model, table, None if population is None else people) + rows.clock_notes(model, table)
     failures = Failures(model, job.kernel)
 
     def work(task: tuple[slice, slice, Any, np.ndarray]) -> None:

@@ -88,6 +88,23 @@ def match_covariates(
     return values, tuple(absent)
 
 
+def occasions_of(table: EventTable, problems: Problems) -> np.ndarray:
+    """Return the occasion of each row of a table with a column OCC, from 0 within its subject; shape (rows,).
+
+    Parameters
+    ----------
+    table : EventTable
+    problems : Problems
+        Where to note rows whose occasion is missing.
+    """
+    raw = table.frame["OCC"]
+    problems.add(raw.isna().to_numpy(), "OCC is missing", "say for every row which occasion it belongs to", ["OCC"])
+    occasion = np.zeros(len(raw), np.int64)
+    for a, b in zip(table.starts[:-1], table.starts[1:], strict=True):
+        occasion[a:b] = np.unique(raw[a:b].astype(str) if raw.dtype == object else raw[a:b], return_inverse=True)[1]
+    return occasion
+
+
 def table_notes(model: Model, table: EventTable, people: Population | None) -> list[str]:
     """Return what is to be said of a model's covariates; warn where a column of nearly the name is left aside.
 
@@ -107,6 +124,8 @@ def table_notes(model: Model, table: EventTable, people: Population | None) -> l
             notes.append(each.text)
             if each.near is not None:
                 warnings.warn(DataWarning(f"{table.name}: {each.text}"), stacklevel=5)
+    if model.iov_etas and "OCC" not in table.frame.columns:
+        notes.append("there is no column OCC: all rows of a subject are one occasion")
     first = table.starts[:-1]
     for name, values in found.items():
         own = None if people is None else people.covariates[name]

@@ -47,6 +47,8 @@ def on_clock(model: Model, times: Any, who: str) -> np.ndarray:
         array = np.asarray(times)
         if array.dtype.kind == "m":
             return convert_time(array / np.timedelta64(1, "s"), "s", model.time_unit)
+        if array.dtype.kind in "Mc":
+            raise TypeError("dates and complex numbers are no times")
         array = np.array(array, dtype=np.float64)
     except (TypeError, ValueError):
         raise PkpdError(f"{who} must be numbers, in {model.time_unit}, got {times!r}") from None

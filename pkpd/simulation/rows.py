@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.record import NEAR, OFF, ON
+from pkpd.graph.derivative import depends_on
+from pkpd.model.trace import TIME
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
-from pkpd.simulation.covariates import match_covariates, problems_of
+from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of
 from pkpd.simulation.doses import table_records
 from pkpd.simulation.kernels import switch_of
 from pkpd.simulation.people import Courses, fill_inputs
@@ -84,6 +86,19 @@ def lagged_on_rows(kernel: Kernel, tasks: list[tuple[slice, slice, Block, np.nda
     return np.concatenate(counts)
 
 
+def clock_notes(model: Model, table: EventTable) -> list[str]:
+    """Return the note on a TIME that starts again, if the model's equations read the time that runs on."""
+    time = table.frame["TIME"].to_numpy(np.float64)
+    again = np.flatnonzero(np.abs(table.clock - time) > table.near)
+    if not again.size or not any(depends_on([e], lambda s: s is TIME)[e] for _, e in model.trace.named()):
+        return []
+    subject = np.searchsorted(table.starts, again, side="right") - 1
+    return [
+        f"TIME starts again in {np.unique(subject).size} subjects (first: ID {table.labels[subject[0]]}); t in the "
+        "equations runs on (CLOCK), where NONMEM's T is TIME: give TIME without restarts if that is not meant"
+    ]
+
+
 def ties_note(table: EventTable, ties: np.ndarray) -> str:
     """Say that lagged doses enter at the very time of rows, and on which side of them.
 
@@ -114,19 +129,15 @@ def table_courses(model: Model, table: EventTable, records: np.ndarray) -> Cours
     """
     problems = problems_of(table)
     found, _ = match_covariates(model, table, problems)
-    problems.raise_if_any()
     occasions = "OCC" in table.frame.columns and bool(model.iov_etas)
+    occasion = occasions_of(table, problems) if occasions else np.zeros(len(table.frame), np.int64)
+    problems.raise_if_any()
     switches = _switches(model, records, table.starts)
     if not found and not occasions and not switches:
         return None
     names, rows = tuple(found), len(table.frame)
     values = np.column_stack(list(found.values())) if found else np.empty((rows, 0))
     subject = np.repeat(np.arange(table.n_subjects), np.diff(table.starts))
-    occasion = np.zeros(rows, np.int64)
-    if occasions:
-        raw = table.frame["OCC"].to_numpy()
-        for a, b in zip(table.starts[:-1], table.starts[1:], strict=True):
-            occasion[a:b] = np.unique(raw[a:b], return_inverse=True)[1]
     if switches:
         names = (*names, *(switch_of(n).name for n in switches))
         values = np.column_stack([values, *switches.values()])
