@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from calibration_toy import Gaussian, small_study
@@ -156,9 +158,10 @@ def test_a_killed_run_goes_on_with_the_same_draws(tmp_path):
 def test_a_killed_search_for_the_mode_goes_on_where_it_was(tmp_path):
     store = ChainStore(tmp_path, "toy", "fingerprint", 1, {"starts": 3})
     whole = find_mode(conjugate(), starts=3, seed=1)
-    with pytest.raises(MemoryError), store.journal(killed := Killed(8), "search"):
+    killed: Any = Killed(8)
+    with pytest.raises(MemoryError), store.journal(killed, "search"):
         find_mode(killed, starts=3, seed=1)
-    again = conjugate()
+    again: Any = conjugate()
     with store.journal(again, "search"):
         found = find_mode(again, starts=3, seed=1)
         assert again.logp_grad.replayed == 8

@@ -254,7 +254,7 @@ def test_what_follows_a_fit(unit, tmp_path):
     fit.save(tmp_path / "fit.json")
     other = drug(next(u for u in CLOCKS if u != unit))
     with pytest.raises(PkpdError, match="is of model 'drug' in other units"):
-        pkpd.load_fit(tmp_path / "fit.json", other, fit.table)
+        pkpd.load_fit(tmp_path / "fit.json", other, fit.events)
     sims = pkpd.simulate(source, "60 mg once", n=3, times=pkpd.hours(0, 24, 6), seed=1)
     assert sims["time"].attrs["units"] == unit
     np.testing.assert_allclose(sims["time"] * HOURS[unit], [0, 6, 12, 18, 24])

@@ -223,7 +223,7 @@ def test_only_stiff_subjects_go_to_the_stiff_method_and_others_keep_their_result
     np.testing.assert_array_equal(auto.outputs[:, stiff], implicit.outputs[:, stiff])
     np.testing.assert_array_equal(auto.outputs[:, ~stiff], explicit.outputs[:, ~stiff])
     assert (auto.steps[stiff] < 2000).all()
-    assert (explicit.steps[stiff] > 100_000).all()
+    assert (explicit.steps[stiff] >= 100_000).all()
 
 
 @pytest.mark.parametrize("method", [*METHODS, "auto"])

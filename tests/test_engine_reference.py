@@ -17,6 +17,7 @@ from twin import simulate as slow
 from twin_models import MODELS
 
 from pkpd.dosing.events import EventTable, read_events
+from pkpd.errors import RegimenError
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.population.people import Population
@@ -210,7 +211,6 @@ SATURABLE = {
     "steady state of infusions": between(dose(0.0, 60.0, 2, RATE=15.0, II=12.0, SS=1)),
     "overlapping infusions at steady state": between(dose(0.0, 42.0, 2, RATE=6.0, II=6.0, SS=1)),
     "constant infusion": between(dose(0.0, 0.0, 2, RATE=6.0, SS=1)),
-    "steady state added": between(dose(0.0, 100.0), dose(7.5, 30.0, 1, II=12.0, SS=2)),
     "reset and replacement": between(dose(0.0, 100.0), {"TIME": 3.0, "EVID": 3}, dose(7.5, 25.0, 2, EVID=8)),
 }
 
@@ -218,6 +218,11 @@ SATURABLE = {
 @pytest.mark.parametrize("what", SATURABLE)
 def test_saturable_elimination(what):
     compare("mm", {}, SATURABLE[what])
+
+
+def test_a_steady_state_cannot_be_added_where_equations_are_not_linear():
+    with pytest.raises(RegimenError, match="holds for linear equations only"):
+        compare("mm", {}, between(dose(0.0, 100.0), dose(7.5, 30.0, 1, II=12.0, SS=2)))
 
 
 def test_transit_chain_with_steady_state():

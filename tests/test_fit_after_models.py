@@ -64,7 +64,7 @@ def test_a_variance_of_correlated_effects_does_not_depend_on_their_order(profile
         dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
     )  # fmt: skip
-    found = profile(fit(model, block_fit().table, covariance=None), ["omega_V", "omega_CL,V"])
+    found = profile(fit(model, block_fit().events, covariance=None), ["omega_V", "omega_CL,V"])
     for mine, other in (("omega_V", "omega_V"), ("omega_CL,V", "omega_V,CL")):
         for end in ("low", "high"):
             one, two = found.data[end].sel(parameter=mine).item(), profiled.data[end].sel(parameter=other).item()
@@ -170,8 +170,8 @@ def test_likelihood_ratio_says_what_is_strange() -> None:
     assert test.p == 1.0
     assert test.messages[0] == "the larger model has not converged"
     assert "the larger model fits worse" in test.messages[1]
-    fixed = fit(bolus_model(), block_fit().table, fixed=["V", "omega_V"], covariance=None)
-    other = fit(bolus_model(), block_fit().table, fixed=["CL"], covariance=None)
+    fixed = fit(bolus_model(), block_fit().events, fixed=["V", "omega_V"], covariance=None)
+    other = fit(bolus_model(), block_fit().events, fixed=["CL"], covariance=None)
     assert "the larger model does not estimate CL: are the models nested?" in likelihood_ratio(fixed, other).messages
     with pytest.raises(PkpdError, match="larger model has 5 estimates, the smaller one 6; give the smaller one first"):
         likelihood_ratio(block_fit(), plain_fit())

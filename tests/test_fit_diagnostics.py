@@ -146,7 +146,7 @@ def test_several_outputs_stand_on_rows_with_their_units(several):
         assert np.isnan(d[name].values[grade]).all()
         assert np.isfinite(d[name].values[~grade]).all()
     assert np.isfinite(d["NPD"].values).all()
-    assert d["row"].values.tolist() == (np.flatnonzero(several.table.frame["EVID"] == 0) + 1).tolist()
+    assert d["row"].values.tolist() == (np.flatnonzero(several.events.frame["EVID"] == 0) + 1).tolist()
 
 
 def test_censored_data_have_scores_but_no_residuals(limited):
@@ -185,7 +185,7 @@ def test_limits_of_quantification_of_rows(limited):
 
 
 def test_unknown_limits_are_told_and_a_column_gives_them(limited):
-    frame = limited.table.frame.drop(columns="MDV").copy()
+    frame = limited.events.frame.drop(columns="MDV").copy()
     first = int(np.flatnonzero(frame["CENS"] == 1)[0])
     frame.loc[first, "DV"] = 1.5
     mixed = at_start(limited.model, read_events(frame))

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,8 +60,9 @@ def test_twin_reproduces_the_reference(shared, name):
     model, p = MODELS[case["model"]], case["params"]
     events, expected = table(folder / f"{name}_events.csv"), table(folder / f"{name}_output.csv")
     names = ("time", "evid", "cmt", "amt", "rate", "ii", "addl", "ss")
-    columns = zip(*(events[name] - (name == "cmt") for name in names), strict=True)
-    rows = records(*(dict(zip(names, values, strict=True)) for values in columns))
+    whole = ("evid", "cmt", "addl", "ss")
+    given = {n: [int(v) if n in whole else float(v) for v in events[n] - (n == "cmt")] for n in names}
+    rows = records(*({n: given[n][k] for n in names} for k in range(len(events["time"]))))
     steps = [p] * len(rows)
     if model.individual:
         steps = [model.individual(p, {"WT": weight}) for weight in events["WT"]]
@@ -217,7 +219,7 @@ def test_constant_infusion_is_at_its_plateau_and_ends_at_the_record():
 
 
 def test_an_area_does_not_hinder_the_steady_state():
-    flow = Ode(lambda t, y, p: [-K * y[0], y[0]], "DOP853")
+    flow: Any = Ode(lambda t, y, p: [-K * y[0], y[0]], "DOP853")
     y = one({"evid": 1, "amt": 50.0, "ii": 6.0, "ss": 1}, flow=flow, y0=lambda p: [0.0, 0.0])
     assert y[0] == pytest.approx(50 / (1 - math.exp(-6 * K)), rel=1e-9)
     subject = Subject(flow, lambda p: [0.0, 0.0], lambda p: {}, RecordRules(), Fraction(0), np.zeros(2))

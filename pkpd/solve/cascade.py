@@ -260,6 +260,7 @@ def _settle(address, at, sets, me, A, b, r, base, ss, row, cycle_stops, marks, k
     for i in range(n):
         skip[i] = accumulates[i] or at.upstream[i]
         rest[i] = 0.0
+    q = 0
     for repeat in range(2):
         for i in range(n):
             me.x[i] = level[i] + rest[i]
