@@ -272,12 +272,7 @@ def solve_lanes(
             if L[WHO, w] < 0:
                 HS[0, w] = 0.0
                 continue
-            if L[MODE, w]:
-                STOP[w] = ss_stop(L, w, ss, ev_row[L[SSEV, w]], cycle_stops, T, SST)
-            else:  # written out: a call with arrays counts references, which costs as much as the step
-                STOP[w] = obs_time[L[OBEND, w] - 1]
-                if L[EV, w] < L[EVEND, w]:
-                    STOP[w] = min(STOP[w], ev_time[L[EV, w]])
+            STOP[w] = _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST)
             rest = STOP[w] - T[0, w]
             h = H[0, w]
             L[HIT, w] = 1 if h >= rest * 0.999999 else 0
