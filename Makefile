@@ -1,8 +1,10 @@
 # `make run` runs the main job, `make test` the daily tests; both make .venv first. `make help` lists the rest.
-# Variables: PYTHON (3.11 to 3.13, makes the environment), MARK (pytest marker expression), ARGS (further arguments).
+# Variables: PYTHON (3.11 to 3.13, makes the environment), MARK (pytest marker expression), WORKERS (tests side by side;
+# 0 with --pdb), ARGS (further arguments).
 
 PYTHON ?= python3
 MARK ?= not slow
+WORKERS ?= auto
 ARGS ?=
 
 VENV := .venv
@@ -28,7 +30,7 @@ run: $(STAMP)-run
 	$(BIN)/pkpd run anakinra_reports --out results $(ARGS)
 
 test: $(STAMP)-test
-	$(BIN)/python -m pytest -m "$(MARK)" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(MARK)" $(ARGS)
 
 test-all:
 	@$(MAKE) --no-print-directory test MARK=

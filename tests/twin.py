@@ -67,6 +67,11 @@ def as_row(given: Mapping[str, Any]) -> Row:
 class Flow(Protocol):
     """Moves states on while nothing happens."""
 
+    @property
+    def noise(self) -> float:
+        """Relative size of a change that says nothing: the error of one move."""
+        ...
+
     def rhs(self, t: float, y: np.ndarray, p: Any) -> Any:
         """Return the derivatives without infusions."""
         ...
@@ -82,6 +87,7 @@ class Ode:
 
     rhs: Rhs
     method: str = "LSODA"
+    noise: float = 1e-10
 
     def move(self, y: np.ndarray, start: Fraction, stop: Fraction, p: Any, inflow: Inflow) -> np.ndarray:
         added = np.zeros(y.size)
@@ -103,6 +109,7 @@ class Linear:
 
     matrix: Callable[[Any], np.ndarray]
     known: dict[Any, np.ndarray] = field(default_factory=dict)
+    noise: float = 1e-13
 
     def rhs(self, t: float, y: np.ndarray, p: Any) -> Any:
         return self.matrix(p) @ y
@@ -342,7 +349,7 @@ class Subject:
             self.advance(n * ii, p)
             self.y = np.where(counters, 0.0, self.y)
             warm = n * ii > lag + dose.duration + ii
-            if warm and (abs(self.y - last) <= 1e-13 * abs(self.y) + 1e-14).all():
+            if warm and (abs(self.y - last) <= self.flow.noise * (abs(self.y) + 0.1)).all():
                 return
         raise RuntimeError(f"no steady state after {MANY} intervals of {ii}")
 
@@ -352,7 +359,7 @@ class Subject:
             last = self.y.copy()
             self.y = self.moved(self.y, self.t, self.t + 2**k, p, [(dose.cmt, dose.rate)])
             self.y, self.t = np.where(counters, 0.0, self.y), self.t + 2**k
-            if k > 4 and (abs(self.y - last) <= 1e-12 * abs(self.y) + 1e-13).all():
+            if k > 4 and (abs(self.y - last) <= 10 * self.flow.noise * (abs(self.y) + 0.1)).all():
                 return
         raise RuntimeError("no steady state of a constant infusion")
 
