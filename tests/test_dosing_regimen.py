@@ -1,5 +1,6 @@
 """Regimens are values on one clock: the laws of adding, shifting, repeating, cutting and following."""
 
+import pickle
 import sys
 from subprocess import run
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pkpd import Model, Parameter, State, simulate
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.record import RECORD
 from pkpd.dosing.regimen import Regimen
@@ -149,6 +151,28 @@ def test_units_convert_when_regimens_are_added():
         _ = Regimen(amt=100, unit="mg") + Regimen(amt=1, unit="IU")
     with pytest.raises(RegimenError, match=r"amounts without a unit \(give unit=...\) cannot be converted to mg"):
         Regimen(amt=1).to("mg")
+
+
+def test_amounts_without_a_unit_beside_others_are_those_of_the_compartment():
+    mg, ug = (
+        Model(
+            "one", states=[State("central", unit)], parameters=[Parameter("k", 0.1, "1/h", "rate")],
+            dynamics=lambda t, x, p: {"central": -p.k * x.central},
+        )
+        for unit in ("mg", "ug")
+    )  # fmt: skip
+    bare, named = Regimen(amt=200), Regimen(amt=100, unit="mg").shift(24)
+    for both in (bare + named, named + bare, (bare + named) * 2 * 0.5, (bare.named("a") + named).shift(0)):
+        found = simulate(mg, both, times=[1.0, 25.0], outputs=["central"])["central"].to_numpy().ravel()
+        np.testing.assert_allclose(found, np.exp(-0.1) * np.array([200, 100 + 200 * np.exp(-2.4)]), rtol=1e-9)
+        with pytest.raises(RegimenError, match="without a unit, taken to be in ug as state 'central' is, were added"):
+            simulate(ug, both, times=[1.0, 25.0], outputs=["central"])
+        with pytest.raises(RegimenError, match="give each part its unit"):
+            both.to("g")
+    assert not (named + Dose(100)).mixed  # a dose alone has no unit but that of its regimen
+    assert not (Regimen(doses=[]) + named).mixed
+    assert not (bare + bare).mixed
+    assert pickle.loads(pickle.dumps(bare + named)).mixed
 
 
 def test_sequences_are_one_record_each():

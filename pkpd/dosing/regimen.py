@@ -30,8 +30,9 @@ class Regimen:
 
     ``Regimen(amt=100, cmt="depot", ii=24, addl=6)`` is one dose record; every argument but ``doses``, the units and
     ``name`` may also be a sequence, one value a record. ``a + b`` gives both on the clock of the first, ``a * 2`` twice
-    the amounts. Two regimens are equal if they have the same records in order of time and the same units; the name
-    does not matter.
+    the amounts. Amounts without a unit are in that of the compartment that is dosed; added to amounts in mg they need a
+    compartment that counts mg. Two regimens are equal if they have the same records in order of time and the same
+    units; the name does not matter.
 
     Parameters
     ----------
@@ -50,6 +51,8 @@ class Regimen:
     ----------
     doses : tuple of Dose
         The records, sorted by time; records at the same time keep their order.
+    mixed : bool
+        Whether amounts without a unit were added to amounts in ``unit``.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Regimen:
     unit: str | None
     time_unit: str
     name: str | None
+    mixed: bool
 
     def __init__(
         self,
@@ -104,6 +108,7 @@ class Regimen:
         object.__setattr__(self, "unit", None if unit is None else canonical_unit(unit))
         object.__setattr__(self, "time_unit", time_unit)
         object.__setattr__(self, "name", name)
+        object.__setattr__(self, "mixed", False)
 
     @classmethod
     def of(cls, *doses: Dose, unit: str | None = None, time_unit: str = "h", name: str | None = None) -> Regimen:
@@ -240,7 +245,7 @@ class Regimen:
         places = places_of(self.doses, states, self._who)
         if all(dose.cmt is not None or dose.route is None for dose in self.doses):
             return self
-        return self._with(
+        return self.with_doses(
             replace(dose, cmt=states[place]) if dose.cmt is None and dose.route else dose
             for dose, place in zip(self.doses, places, strict=True)
         )
@@ -256,14 +261,15 @@ class Regimen:
 
     def __add__(self, other: Regimen | Dose) -> Regimen:
         if isinstance(other, Dose):
-            other = Regimen.of(other, time_unit=self.time_unit)
+            other = Regimen.of(other, unit=self.unit, time_unit=self.time_unit)
         if not isinstance(other, Regimen):
             return NotImplemented
         unit = self.unit or other.unit
         second = other if other.unit is None or unit is None else other.to(unit)
-        doses = self.doses + second.in_time(self.time_unit).doses
-        name = self.name if self.name == other.name else None
-        return Regimen(doses=doses, unit=unit, time_unit=self.time_unit, name=name)
+        made = self.with_doses(self.doses + second.in_time(self.time_unit).doses, unit=unit)
+        bare = any(any(dose.gives for dose in each) and each.unit is None for each in (self, other))
+        object.__setattr__(made, "mixed", self.mixed or other.mixed or (bare and unit is not None))
+        return made if self.name == other.name else made.named(None)
 
     def __radd__(self, other: object) -> Regimen:
         # sum() starts from 0.
@@ -276,13 +282,13 @@ class Regimen:
 
     def shift(self, time: float) -> Regimen:
         """Return the regimen given some time later (earlier if negative), in ``time_unit``."""
-        return self._with(dose.shift(float(time)) for dose in self.doses)
+        return self.with_doses(dose.shift(float(time)) for dose in self.doses)
 
     def scale(self, factor: float) -> Regimen:
         """Return the regimen with all amounts multiplied by a factor > 0; infusions keep their duration."""
         if not (factor > 0 and np.isfinite(factor)):
             raise RegimenError(f"{self._who}: amounts can be scaled by a factor > 0, got {factor!r}")
-        return self._with(dose.scale(float(factor)) for dose in self.doses)
+        return self.with_doses(dose.scale(float(factor)) for dose in self.doses)
 
     def repeat(self, n: int, every: float) -> Regimen:
         """Return the regimen given n times, the copies some time > 0 apart, in ``time_unit``.
@@ -296,14 +302,14 @@ class Regimen:
             raise RegimenError(f"{self._who}: n of repeat must be a whole number >= 1, got {n!r}")
         if n > 1 and not (every > 0 and np.isfinite(every)):
             raise RegimenError(f"{self._who}: every must be > 0 {self.time_unit}, got {every!r}")
-        return self._with(dose.shift(k * float(every)) for k in range(int(n)) for dose in self.doses)
+        return self.with_doses(dose.shift(k * float(every)) for k in range(int(n)) for dose in self.doses)
 
     def until(self, time: float) -> Regimen:
         """Return only the doses that start before a time, in ``time_unit``; an infusion under way runs to its end.
 
         A constant infusion at steady state, which has none, ends at that time.
         """
-        return self._with(part for dose in self.doses for part in dose.before(time))
+        return self.with_doses(part for dose in self.doses for part in dose.before(time))
 
     def then(self, other: Regimen) -> Regimen:
         """Return this regimen, followed by another whose clock starts one interval after the last dose of this one.
@@ -338,11 +344,11 @@ class Regimen:
 
     def reset(self, time: float) -> Regimen:
         """Return the regimen with all compartments reset to their initial state at a time in ``time_unit`` (EVID 3)."""
-        return self._with((*self.doses, Dose(0.0, time=time, evid=3)))
+        return self.with_doses((*self.doses, Dose(0.0, time=time, evid=3)))
 
     def expand(self) -> Regimen:
         """Return the same doses with no ``addl`` left."""
-        return self._with(single for dose in self.doses for single in dose.expand())
+        return self.with_doses(single for dose in self.doses for single in dose.expand())
 
     def to(self, unit: str) -> Regimen:
         """Return the same doses in another unit.
@@ -358,11 +364,15 @@ class Regimen:
         (Dose(500),)
         """
         ratio = None if self.unit is None else factor(self.unit, unit)
+        if self.mixed and ratio != 1:
+            raise RegimenError(
+                f"{self._who}: amounts without a unit were added to amounts in {self.unit}, which cannot be converted "
+                f"to {unit}: give each part its unit=..."
+            )
         if ratio is None:
             have = f"amounts in {self.unit}" if self.unit else "amounts without a unit (give unit=...)"
             raise RegimenError(f"{self._who}: {have} cannot be converted to {unit}")
-        doses = (dose.convert(ratio) for dose in self.doses)
-        return Regimen(doses=doses, unit=unit, time_unit=self.time_unit, name=self.name)
+        return self.with_doses((dose.convert(ratio) for dose in self.doses), unit=unit)
 
     def in_time(self, unit: str) -> Regimen:
         """Return the same doses on another clock: all times, and rates per time, in another unit.
@@ -380,12 +390,18 @@ class Regimen:
         unit = canonical_time(unit)
         if unit == self.time_unit:
             return self
-        doses = (dose.in_time(self.time_unit, unit) for dose in self.doses)
-        return Regimen(doses=doses, unit=self.unit, time_unit=unit, name=self.name)
+        return self.with_doses((dose.in_time(self.time_unit, unit) for dose in self.doses), time_unit=unit)
 
     def named(self, name: str | None) -> Regimen:
         """Return the same regimen under another name."""
-        return Regimen(doses=self.doses, unit=self.unit, time_unit=self.time_unit, name=name)
+        return self.with_doses(self.doses, name=name)
+
+    def with_doses(self, doses: Iterable[Dose], **units: str | None) -> Regimen:
+        """Return a regimen of other doses, all else the same but for ``unit``, ``time_unit`` or ``name`` if given."""
+        same = {"unit": self.unit, "time_unit": self.time_unit, "name": self.name}
+        made = Regimen(doses=doses, **(same | units))
+        object.__setattr__(made, "mixed", self.mixed)
+        return made
 
     # -- how it reads
 
@@ -398,6 +414,3 @@ class Regimen:
     @property
     def _who(self) -> str:
         return f"regimen {self.name!r}" if self.name else "regimen"
-
-    def _with(self, doses: Iterable[Dose]) -> Regimen:
-        return Regimen(doses=doses, unit=self.unit, time_unit=self.time_unit, name=self.name)

@@ -74,14 +74,14 @@ def records_of(model: Model, regimen: Regimen) -> np.ndarray:
         If the model lacks a compartment, or an amount does not convert.
     """
     states = tuple((name, state.unit) for name, state in model.states.items())
-    return _records(regimen, states, model.time_unit).copy()
+    return _records(regimen, regimen.mixed, states, model.time_unit).copy()
 
 
 @functools.lru_cache(maxsize=1024)
-def _records(regimen: Regimen, states: tuple[tuple[str, str], ...], time_unit: str) -> np.ndarray:
+def _records(regimen: Regimen, mixed: bool, states: tuple[tuple[str, str], ...], time_unit: str) -> np.ndarray:
     records = regimen.in_time(time_unit).records([name for name, _ in states])
     who = f"regimen {regimen.name!r}" if regimen.name else f"regimen {str(regimen)!r}"
-    return _in_units(records, regimen.unit, states, who)
+    return _in_units(records, regimen.unit, states, who, mixed)
 
 
 def bound(model: Model, regimen: Regimen) -> Regimen:
@@ -159,7 +159,7 @@ def _placed(regimen: Regimen, model: Model) -> Regimen:
     routes = routes_of_states(states)
     default = routes.get("SC", next(iter(routes.values()), None))
     doses = [replace(d, cmt=default) if d.cmt is None and d.route is None else d for d in regimen]
-    return Regimen(doses=doses, unit=regimen.unit, time_unit=regimen.time_unit, name=regimen.name).into(states)
+    return regimen.with_doses(doses).into(states)
 
 
 def _weights(text: str, model: Model, people: Population | Mapping[str, Any] | None) -> list[float]:
@@ -192,8 +192,10 @@ def table_records(model: Model, table: EventTable) -> np.ndarray:
     return _in_units(records, table.unit, states, table.name)
 
 
-def _in_units(records: np.ndarray, unit: str | None, states: tuple[tuple[str, str], ...], who: str) -> np.ndarray:
-    """Put amounts and rates of records, in place, into the units of the states that they go into."""
+def _in_units(
+    records: np.ndarray, unit: str | None, states: tuple[tuple[str, str], ...], who: str, mixed: bool = False
+) -> np.ndarray:
+    """Put amounts and rates of records, in place, into the units of the states; mixed amounts must be in them."""
     if unit is None:
         return records
     gives = (records["amt"] > 0) | (records["rate"] > 0)
@@ -204,6 +206,11 @@ def _in_units(records: np.ndarray, unit: str | None, states: tuple[tuple[str, st
             raise RegimenError(
                 f"{who}: amounts in {unit} cannot be converted to {own or 'a number without unit'}, the unit of state "
                 f"'{name}'"
+            )
+        if mixed and ratio != 1:
+            raise RegimenError(
+                f"{who}: amounts without a unit, taken to be in {own} as state '{name}' is, were added to amounts in "
+                f"{unit}: give each part its unit=..."
             )
         dosed = gives & (records["cmt"] == k)
         for field in ("amt", "rate"):

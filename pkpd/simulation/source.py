@@ -204,4 +204,4 @@ def other_drugs(
     others = tuple(dict.fromkeys(drug for drug in names if drug not in drugs))
     if not kept:
         return None, ()
-    return Regimen(doses=kept, unit=regimen.unit, time_unit=regimen.time_unit, name=regimen.name), others
+    return regimen.with_doses(kept), others
