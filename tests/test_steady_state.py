@@ -11,7 +11,7 @@ import pytest
 from engine_tools import METHODS, equations, one, solve
 
 import pkpd
-from pkpd import Parameter, Population, Regimen, State
+from pkpd import Model, Parameter, Population, Regimen, State, cos, during, mod, simulate, where
 from pkpd.errors import PkpdError
 from pkpd.graph.functions import maximum
 from pkpd.simulation.failures import SolverWarning
@@ -167,3 +167,54 @@ def test_sums_of_steady_states_hold_where_some_states_only_look_on():
     kernel = Kernel(equations(lambda t, y, k: [-k * y[0]], [0.0], ["k"], lambda t, y, k: [y[0], maximum(y[0], 5.0)]))
     found = one(kernel, [1.0, 3.0], [0.2], bolus(time=-2.0), bolus(time=-2.0, ss=2), method="dop853")
     np.testing.assert_allclose(found[:, 0], 20.0 * np.exp([-0.6, -1.0]) / -math.expm1(-1.2), rtol=1e-10)
+
+
+# --- equations that follow a rhythm of their own ----------------------------------------------------------------------
+def _daily(kind: str, lag: float = 0.0) -> Model:
+    """Return a model whose losses, or whose marker's production, follow the time of day."""
+
+    def by_day(t, x, p):
+        share = where(mod(t + 3.0, 24.0) < 11.0, 1.7, 0.4)
+        return {"central": -p.k * share * x.central, "marker": p.kin - p.kout * (1 + p.slope * x.central) * x.marker}
+
+    def by_cosine(t, x, p):
+        made = p.kin * (1 + 0.8 * cos(2 * np.pi * (t - 8.0) / 24.0))
+        return {"central": -p.k * x.central, "marker": made - p.kout * (1 + p.slope * x.central) * x.marker}
+
+    def by_saturation(t, x, p):
+        share = where(during(t, 7.0, 19.0, every=24.0), 2.0, 0.5)
+        loss = p.k * share * x.central / (1 + x.central / p.K)
+        return {"central": -loss, "marker": p.kin - p.kout * (1 + p.slope * x.central) * x.marker}
+
+    return Model(
+        kind,
+        states=[State("central", "mg"), State("marker", "1")],
+        parameters=[
+            Parameter("k", 0.15, "1/h", "loss"), Parameter("kin", 1.0, "1/h", "made"),
+            Parameter("kout", 0.05, "1/h", "lost"), Parameter("tlag", lag, "h", "lag"),
+            Parameter("slope", 0.1, "1/mg", "effect"), Parameter("K", 50.0, "mg", "saturation"),
+        ],
+        dynamics={"day": by_day, "cosine": by_cosine, "saturation": by_saturation}[kind],
+        initial=lambda p: {"central": 0.0, "marker": p.kin / p.kout},
+        dosing=lambda p: {"central": {"tlag": p.tlag}},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["auto", "dop853", "rodas5p"])
+@pytest.mark.parametrize("kind", ["day", "cosine", "saturation"])
+@pytest.mark.parametrize(
+    ("ii", "more"), [(12.0, {}), (10.0, {"tinf": 3.0}), (36.0, {"tinf": 40.0}), (8.0, {"lag": 9.5}), (24.0, {})]
+)
+def test_doses_that_are_not_daily_under_a_daily_rhythm(kind, ii, more, method):
+    """What one dose after the other leads to after 40 times the time in which doses and rhythm come round."""
+    more = dict(more)
+    model = _daily(kind, more.pop("lag", 0.0))
+    past = 40 * int(np.lcm(int(ii), 24))
+    grid = np.arange(0.5, 121.0, 2.5)
+    options = {"outputs": ["central", "marker"], "method": method, "rtol": 1e-9, "atol": 1e-11}
+    steady = simulate(model, Regimen(amt=30, ii=ii, ss=1, addl=int(130 // ii), **more), times=grid, **options)
+    each = Regimen(amt=30, ii=ii, addl=int((past + 130) // ii), **more)
+    after = simulate(model, each, times=past + grid, **options)
+    assert (steady["status"] == 0).all()
+    for name in ("central", "marker"):
+        np.testing.assert_allclose(steady[name], after[name], rtol=2e-6)

@@ -33,7 +33,10 @@ _AFTER = np.inf
 """Rank of an observation that comes after all events of its time."""
 
 _MOST = 2_000
-"""Most doses of one record around which values are kept: more would cost more than all that is asked for."""
+"""Doses of one record, within the times asked for, around which values are always kept."""
+
+_EACH = 4
+"""Most of them for each time that is asked for: more would cost more than all else."""
 
 _TAILS = 100
 """Most infusions of a steady state that are still running at its record."""
@@ -179,7 +182,7 @@ def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]
         times: list[float] = []
         for k in range(int(block.rec_first[i]), int(block.rec_last[i])):
             column = int(block.rec_column[k] if block.rec_column.size else block.column[i])
-            times += _record_times(rec, k, states, places, P, column, float(observed[-1]))
+            times += _record_times(rec, k, states, places, P, column, observed)
         at = np.unique(_on_observed(np.asarray(times, float), observed, block.near))
         at = at[(at >= observed[0]) & (at < observed[-1])]
         found.append(at[np.append(True, np.diff(at) > 1e-9)] if at.size else at)
@@ -195,9 +198,9 @@ def _on_observed(times: np.ndarray, observed: np.ndarray, near: float) -> np.nda
 
 
 def _record_times(
-    rec: Any, k: int, states: set[int], places: np.ndarray, P: np.ndarray | None, column: int, end: float
+    rec: Any, k: int, states: set[int], places: np.ndarray, P: np.ndarray | None, column: int, observed: np.ndarray
 ) -> list[float]:
-    """Return the times at which one record makes an output jump or turn, up to the end of what is observed."""
+    """Return the times at which one record makes an output jump or turn while it is observed."""
     evid, cmt, time, ii, addl = int(rec.evid[k]), int(rec.cmt[k]), float(rec.time[k]), rec.ii[k], int(rec.addl[k])
     times = [time] if evid in (3, 4, 8) or (evid == 1 and rec.ss[k] > 0) else []
     if evid not in (1, 4) or cmt not in states:
@@ -213,15 +216,17 @@ def _record_times(
     first = time + value(1, 0.0)
     if not np.isfinite(first + length):  # no dose that could be given: the solver says so
         return times
+    begin, end = float(observed[0]) - 1e-9, float(observed[-1])
     more = int(min(addl, MANY, max(end - first, 0.0) / ii)) if ii > 0 else 0
-    if more > _MOST:
-        return times
     starts = first + np.arange(more + 1) * ii
     if rec.ss[k] > 0 and ii > 0:
         earlier = np.arange(1, min(int((first - time + length) / ii), _TAILS) + 1)
         starts = np.concatenate([first - earlier * ii, starts])
-    turns = [*starts, *(starts + length)] if rec.amt[k] > 0 else []
-    return times + [float(t) for t in turns if np.isfinite(t) and t >= time]
+    turns = np.concatenate([starts, starts + length]) if rec.amt[k] > 0 else np.empty(0)
+    turns = turns[np.isfinite(turns) & (turns >= max(time, begin))]
+    if turns.size > 2 * max(_MOST, _EACH * observed.size):
+        return times
+    return times + turns.tolist()
 
 
 def _merged(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
@@ -328,9 +333,6 @@ def corners_from(
 ) -> Corners | None:
     """Return a place for corners, or None where no dose makes an output jump or turn.
 
-    An amount that is an output beside others is no curve that numbers are read off: its values around doses cost more
-    than they tell, unless a steady state or a reset is among the doses.
-
     Parameters
     ----------
     records : sequence of RECORD array
@@ -338,11 +340,7 @@ def corners_from(
     """
     anew = any(bool((each["evid"] >= 3).any() or each["ss"].any()) for each in records)
     index = {name: k for k, name in enumerate(model.states)}
-    beside = len(chosen) > 1 and not anew
-    direct = [
-        set() if beside and q.node.op == "symbol" else
-        {index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen
-    ]  # fmt: skip
+    direct = [{index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen]
     states = set().union(*direct)
     dosed = {int(k) for each in records for k in np.unique(each["cmt"][(each["evid"] == 1) | (each["evid"] == 4)])}
     if not anew and not states & dosed:

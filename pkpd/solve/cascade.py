@@ -72,7 +72,7 @@ from pkpd.solve.sets import (
     make,
     supply,
 )
-from pkpd.solve.shadows import AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, add_shadows
+from pkpd.solve.shadows import AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, SS_TURNS, add_shadows
 from pkpd.solve.sizes import put_at_once
 from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_BOLUS, SS_CONSTANT, SS_FIRST, SS_INFUSION, STOP
 from pkpd.solve.walk import change, leave_blank, leave_cycle, record, set_marks, start, turn
@@ -201,6 +201,22 @@ def _period(ss, row, kind, pace):
 @leaf
 def _cycle(address, at, sets, me, ss, row, cycle_stops, marks, kind, state, value, b, r):
     """Carry the subject through the dosing cycle that ends at its present time; return a status code."""
+    end, code, s = me.clock[TIME], 0, int(ss[row, SS_FIRST_STOP])
+    intervals = 1 if kind == SS_CONSTANT else int(ss[row, SS_TURNS])
+    for left in range(intervals - 1, -1, -1):
+        me.clock[TIME] = end - left * ss[row, 0]
+        code, s = _interval(address, at, sets, me, ss, row, cycle_stops, s, marks, kind, state, value, b, r)
+        if code:
+            break
+    me.clock[TIME] = end
+    return code
+
+
+@leaf
+def _interval(address, at, sets, me, ss, row, cycle_stops, s, marks, kind, state, value, b, r):
+    """Carry the subject through the dosing interval that ends at its present time; return a status code and the next
+    of the cycle's stops.
+    """  # noqa: D205
     period, on, off, ongoing = ss[row, 0], ss[row, 1], ss[row, 2], ss[row, 3]
     end = me.clock[TIME]
     if kind == SS_CONSTANT:
@@ -215,7 +231,7 @@ def _cycle(address, at, sets, me, ss, row, cycle_stops, marks, kind, state, valu
     add_shadows(r, ss, row, DURING, ongoing)
     if kind != SS_CONSTANT:
         set_marks(marks, me.x, state, begin + on - period, ss[row, SS_AMOUNT])
-    code, s = 0, int(ss[row, SS_FIRST_STOP])
+    code = 0
     for stage in range(3):
         _set_constants(at, b, r, me.c, me.count)
         _begin_stretch(state, me.clock, me.pace, me.usual)
@@ -238,8 +254,7 @@ def _cycle(address, at, sets, me, ss, row, cycle_stops, marks, kind, state, valu
         elif kind == SS_BOLUS and stage == 0:
             me.x[state] += value
             add_shadows(me.x, ss, row, AT_START, 1.0)
-    me.clock[TIME] = end
-    return code
+    return code, s
 
 
 @compiled
@@ -256,7 +271,7 @@ def _settle(address, at, sets, me, A, b, r, base, ss, row, cycle_stops, marks, k
         level[i] = 0.0 if skip[i] else me.x[i]
     if kind == SS_CONSTANT and at.timed:
         return 4
-    period = _period(ss, row, kind, me.pace)
+    period = _period(ss, row, kind, me.pace) * (1.0 if kind == SS_CONSTANT else ss[row, SS_TURNS])
     for i in range(n):
         skip[i] = accumulates[i] or at.upstream[i]
         rest[i] = 0.0

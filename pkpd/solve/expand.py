@@ -9,7 +9,8 @@ from pkpd.machine.jit import compiled, entry, leaf
 from pkpd.solve.arrange import arrange, observation_order
 from pkpd.solve.block import Block, Fault
 from pkpd.solve.kernel import Kernel
-from pkpd.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD
+from pkpd.solve.rhythm import turns
+from pkpd.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD, SS_TURNS
 from pkpd.solve.switches import switch_times
 from pkpd.solve.timeline import (
     ADDITIONAL,
@@ -185,20 +186,23 @@ def _sets(marks, state):
 
 @compiled
 def _in_cycle(switches, P, column, marks, common, known, ss, row, state, time):
-    """Return the switch times within the cycle of a steady state that ends at a time."""
-    begin = time - ss[row, SS_PERIOD]
+    """Return the switch times within the cycle of a steady state, of one interval or several, that ends at a time."""
+    period, intervals = ss[row, SS_PERIOD], int(ss[row, SS_TURNS])
     doses = np.empty(marks.shape[0])
     if not switches.dosed:
-        return _between(switches, P, column, doses, common, known, begin, time)
+        return _between(switches, P, column, doses, common, known, time - intervals * period, time)
     _forget(marks, doses)
-    given = begin + ss[row, SS_ON]
     found, n = np.empty(16), 0
-    for after in range(2):
+    for half in range(2 * intervals):
+        end = time - (intervals - 1 - half // 2) * period
+        begin = end - period
+        given, after = begin + ss[row, SS_ON], half % 2 == 1
         for h in range(marks.shape[0]):
             if marks[h, 1] < 0 or marks[h, 1] == state:
-                doses[h] = ss[row, SS_AMOUNT] if marks[h, 2] else given if after else given - ss[row, SS_PERIOD]
-        start, end = (given, time) if after else (begin, given)
-        part, fault = _between(switches, P, column, doses, common, known, start, end)
+                doses[h] = ss[row, SS_AMOUNT] if marks[h, 2] else given if after else given - period
+        part, fault = _between(
+            switches, P, column, doses, common, known, given if after else begin, end if after else given
+        )
         if fault >= 0:
             return part, fault
         found, n = _append(found, n, part)
@@ -302,6 +306,20 @@ def _made(kernel: Kernel, block: Block, P: np.ndarray) -> tuple[np.ndarray, Even
         total, steady = int(ends[-1]), max(int(q), steady)
 
 
+def _set_turns(kernel: Kernel, block: Block, P: np.ndarray, ends: np.ndarray, ev: Events, ss: np.ndarray) -> None:
+    """Write to steady states after how many of their intervals the equations repeat, found for one subject of each."""
+    known: dict[float, int] = {}
+    for e in np.flatnonzero(ev.kind[: ends[-1]] >= SS_FIRST).tolist():
+        row = int(ev.row[e])
+        period = float(ss[row, SS_PERIOD])
+        if (ev.kind[e] - SS_CONSTANT) % SS_ADD == 0:  # has no cycle
+            continue
+        if period not in known:
+            subject = int(np.searchsorted(ends, e, side="right")) - 1
+            known[period] = turns(kernel, P, int(block.column[subject]), period, float(ev.time[e]))
+        ss[row, SS_TURNS] = known[period]
+
+
 def timeline(
     kernel: Kernel, block: Block, P: np.ndarray
 ) -> tuple[np.ndarray, Events, np.ndarray, np.ndarray, np.ndarray]:
@@ -315,6 +333,8 @@ def timeline(
     """
     b, k = block, kernel
     ends, ev, ss = _made(kernel, block, P)
+    if k.timed and ss.size:
+        _set_turns(k, b, P, ends, ev, ss)
     cycle_stops = np.empty(0)
     if k.marks.size:
         marked = _room(int(ends[-1]) * (1 + len(k.marks)))

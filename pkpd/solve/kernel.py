@@ -149,6 +149,8 @@ class Kernel:
         self.jacobian, self.drift = rosenbrock_nodes(self.derivatives, self.states)
         slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
         self.n_hot = len(slots.nodes)
+        moves = depends_on(self.derivatives, lambda s: s.kind == "time")
+        self.timed = bool(self.kinks) or any(moves[d] for d in self.derivatives)
         self.initial_places = np.array(
             [slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64
         )

@@ -18,10 +18,11 @@ from pkpd.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_CONSTANT, S
 __all__ = ["solve_lanes"]
 
 # rows of the integer table of lanes
-WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT, KNOWN, STALLED, SWITCH = (
-    range(18)
-)
-LANE_ROWS = 18
+(
+    WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT, KNOWN, STALLED, SWITCH,
+    TURN,
+) = range(19)  # fmt: skip
+LANE_ROWS = 19
 MANY_STIFF = 50  # steps in a row at the limit of stability that hand a subject over to the stiff method
 INT_STATUS_STEP, INT_STATUS_STEPS, INT_STATUS_FINITE, INT_STATUS_SS, INT_STATUS_STIFF = 1, 2, 3, 4, 5
 

@@ -87,11 +87,25 @@ def finite_rates(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.n
     columns : int array, (k,)
     times : float array, (k,)
     """
+    start = P[kernel.initial_places][:, columns]
+    out = rates_at(kernel, P, columns, times, start)
+    return np.asarray(np.isfinite(out).all(axis=0) & np.isfinite(start).all(axis=0))
+
+
+def rates_at(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """Return the rates of change without doses, (states, k), for some columns of P, times and states.
+
+    Parameters
+    ----------
+    columns : int array, (k,)
+    times : float array, (k,)
+    states : float array, (states, k)
+    """
     k, n = columns.size, kernel.n
-    start, out = np.ascontiguousarray(P[kernel.initial_places][:, columns]), np.empty((n, k))
+    start, out = np.ascontiguousarray(states), np.empty((n, k))
     first, ones = np.arange(k), np.arange(k + 1)
     _observe(
         kernel.rates["observe"], kernel.lanes, n, n, times, start.reshape(-1), first, k, P, out.reshape(-1), first, k,
         ones[:-1], ones[1:], columns, True,
     )  # fmt: skip
-    return np.asarray(np.isfinite(out).all(axis=0) & np.isfinite(start).all(axis=0))
+    return out

@@ -22,7 +22,7 @@ from pkpd.machine.jit import compiled, leaf
 
 __all__ = [
     "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_AMOUNT", "SS_COLUMNS", "SS_FIRST_STOP", "SS_LAST_STOP", "SS_ON",
-    "SS_PERIOD", "ShadowPlaces", "Shadows", "add_shadows", "place_shadows", "shadow_effects",
+    "SS_PERIOD", "SS_TURNS", "ShadowPlaces", "Shadows", "add_shadows", "place_shadows", "shadow_effects",
 ]  # fmt: skip
 
 #: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n), -1 where zero;
@@ -33,9 +33,9 @@ NOT_CONSTANT = -2
 # rows of effects, and the order of their blocks in the array of steady states
 AT_START, DURING, AT_END = range(3)
 # columns of the array of steady states before the effects: period, begin, end, running infusions, range of its
-# stops, amount of a dose
-SS_PERIOD, SS_ON, SS_FIRST_STOP, SS_LAST_STOP, SS_AMOUNT = 0, 1, 4, 5, 6
-SS_COLUMNS = 7
+# stops, amount of a dose, periods after which the equations repeat
+SS_PERIOD, SS_ON, SS_FIRST_STOP, SS_LAST_STOP, SS_AMOUNT, SS_TURNS = 0, 1, 4, 5, 6, 7
+SS_COLUMNS = 8
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from pkpd.machine.jit import compiled, leaf
-from pkpd.solve.shadows import AT_END, AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, add_shadows
+from pkpd.solve.shadows import AT_END, AT_START, DURING, SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, SS_TURNS, add_shadows
 from pkpd.solve.timeline import SS_BOLUS, SS_CONSTANT
 from pkpd.solve.walk import set_marks
 
@@ -35,7 +35,7 @@ MAX_CYCLES = 400
 MAX_DOUBLINGS = 44
 REACH = 1e5  # cycles' worth of the present change that the steady state may be away
 # rows of the lane table used here, as in pkpd.solve.loop
-MODE, STAGE, CYCLE, SINCE, SSEV, DUE, KNOWN, STALLED, SWITCH = 8, 9, 10, 11, 12, 13, 15, 16, 17
+MODE, STAGE, CYCLE, SINCE, SSEV, DUE, KNOWN, STALLED, SWITCH, TURN = 8, 9, 10, 11, 12, 13, 15, 16, 17, 18
 PERIOD, ON, OFF, ONGOING = range(4)
 # of the room for the search: y at the start of the cycle, the farthest that y may go, initial values
 FROM, FARTHEST, INITIAL = range(3)
@@ -52,15 +52,18 @@ def tightness(rtol):
 
 @leaf
 def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
-    """Set the lane's clock to the beginning of a cycle that ends at the record's time."""
+    """Set the lane's clock to the beginning of an interval of a cycle that ends at the record's time."""
     period = ss[row, PERIOD]
+    end = ev_time_e - (ss[row, SS_TURNS] - 1.0 - L[TURN, w]) * period
     if kind == SS_CONSTANT:
         period *= 2.0 ** min(L[CYCLE, w], MAX_DOUBLINGS)
-    begin = ev_time_e - period
+        end = ev_time_e
+    begin = end - period
     T[0, w] = begin
     L[STAGE, w] = 0
-    L[SWITCH, w] = int(ss[row, SS_FIRST_STOP])
-    SST[0, w], SST[1, w], SST[2, w] = ev_time_e, ev_time_e, ev_time_e
+    if L[TURN, w] == 0:
+        L[SWITCH, w] = int(ss[row, SS_FIRST_STOP])
+    SST[0, w], SST[1, w], SST[2, w] = end, end, end
     SSV[0, w], SSV[1, w] = 0.0, 0.0
     if kind == SS_CONSTANT:
         return
@@ -69,9 +72,9 @@ def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
     if kind == SS_BOLUS:
         SST[0, w], SSV[0, w] = on, value
     elif on <= off:
-        SST[0, w], SSV[0, w], SST[1, w], SSV[1, w] = on, value, min(off, ev_time_e), -value
+        SST[0, w], SSV[0, w], SST[1, w], SSV[1, w] = on, value, min(off, end), -value
     else:
-        SST[0, w], SSV[0, w], SST[1, w], SSV[1, w] = min(off, ev_time_e), -value, on, value
+        SST[0, w], SSV[0, w], SST[1, w], SSV[1, w] = min(off, end), -value, on, value
 
 
 @leaf
@@ -132,6 +135,7 @@ def ss_begin(
         Y[s, w], R[s, w] = P[initial_places[s], ROWS[w]], 0.0
         search[FROM, s, w] = search[INITIAL, s, w] = Y[s, w]
     L[MODE, w], L[CYCLE, w], L[SINCE, w], L[DUE, w], L[KNOWN, w], L[STALLED, w] = 1, 0, 0, 0, 0, 0
+    L[TURN, w] = 0
     row = ev_row[e]
     if kind != SS_BOLUS:
         R[ev_state[e], w] = ss[row, ONGOING] * ev_value[e]
@@ -312,8 +316,14 @@ def ss_process(
     kind, n = ev_kind[e], Y.shape[0]
     _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e], marks)
     L[DUE, w] = 0
-    if T[0, w] < ev_time[e]:
+    if T[0, w] < SST[2, w]:
         return 0
+    if kind != SS_CONSTANT and L[TURN, w] + 1 < ss[ev_row[e], SS_TURNS]:
+        L[TURN, w] += 1
+        _cycle(L, w, ss, ev_row[e], kind, ev_state[e], ev_time[e], T, Y, SST, SSV, ev_value[e], marks)
+        _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e], marks)
+        return 0
+    L[TURN, w] = 0
     L[CYCLE, w] += 1
     if kind == SS_CONSTANT:
         fate = _double(L, w, Y, search, TOL, DIST, accumulates)

@@ -14,7 +14,7 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.machine.jit import compiled, leaf
-from pkpd.solve.shadows import AT_END, AT_START, DURING, NOT_CONSTANT, SS_AMOUNT, SS_COLUMNS, shadow_effects
+from pkpd.solve.shadows import AT_END, AT_START, DURING, NOT_CONSTANT, SS_AMOUNT, SS_COLUMNS, SS_TURNS, shadow_effects
 
 __all__ = [
     "ADDITIONAL", "ADDITIONAL_AFTER", "BAD_SHADOW", "BOLUS", "LAGGED", "LAGGED_AFTER", "MANY", "MANY_SWITCHES", "OFF",
@@ -294,6 +294,7 @@ def _put_cycle(ss, q, effects, period, on, off, running, amount):
     """Write the dosing cycle of a steady state if there is room for it."""
     if q < ss.shape[0]:
         ss[q, 0], ss[q, 1], ss[q, 2], ss[q, 3], ss[q, SS_AMOUNT] = period, on, off, running, amount
+        ss[q, SS_TURNS] = 1.0
         for which in range(3):
             first = SS_COLUMNS + which * effects.shape[1]
             ss[q, first : first + effects.shape[1]] = effects[which]
