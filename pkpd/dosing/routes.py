@@ -74,9 +74,9 @@ def place_of(cmt: Compartment, route: str | None, states: Sequence[str]) -> int:
     >>> place_of(None, "IV", ["depot", "central"]), place_of("central", None, ["depot", "central"])
     (1, 1)
     """
-    places = routes_of_states(states)
     unsaid = cmt is None or cmt == 0
     if unsaid and route is not None:
+        places = routes_of_states(states)
         if route not in places:
             usual = " or ".join(_PLACES.get(route, ("none is known",)))
             raise RegimenError(
@@ -87,11 +87,13 @@ def place_of(cmt: Compartment, route: str | None, states: Sequence[str]) -> int:
     index = compartment_index(cmt, states)
     if index is None:
         raise RegimenError(missing_compartment(cmt, states))
+    if route is None:
+        return index
     name = states[index]
     prefix, last = name[: -len(_last(name))], _last(name)
-    other = ["central"] if route == "IV" else [p for p in _PLACES.get(route or "", ()) if prefix + p in states]
+    other = ["central"] if route == "IV" else [p for p in _PLACES.get(route, ()) if prefix + p in states]
     wrong = last in _ABSORBING if route == "IV" else last == "central" and bool(other)
-    if not unsaid and route is not None and wrong:
+    if not unsaid and wrong:
         raise RegimenError(
             f"it is given {route}, but into '{name}'; drop the route or the compartment ({route} goes into "
             f"'{prefix}{other[0]}')"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -150,7 +151,10 @@ class Covariate:
         """
         low, high, above = self._range()
         bad = (values <= low if above else values < low) | (values > high)
-        return bad if self.bounds else bad | np.isin(values, _CODES)
+        if not self.bounds:
+            for code in _CODES:
+                bad |= values == code
+        return bad
 
     def _range(self) -> tuple[float, float, bool]:
         """Return the smallest and the largest value, and whether it must lie above the smallest."""
@@ -166,6 +170,7 @@ _CODES = (-99.0, -999.0, -9999.0)
 """Numbers that stand for missing values."""
 
 
+@functools.lru_cache(maxsize=512)
 def _kind(unit: str) -> str:
     """Return ``size`` for a mass, length, area, volume or mass by area, ``unit`` for another that cannot be < 0."""
     try:

@@ -8,6 +8,7 @@ the output, as the text attribute ``at_doses``: numbers read off the curve need 
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.graph.nodes import symbols_of
+from pkpd.graph.nodes import Node, symbols_of
 from pkpd.simulation.columns import GRID_OBSERVATION
 from pkpd.simulation.kernels import Quantity
 from pkpd.solve.block import Block
@@ -328,6 +329,12 @@ def read_corners(text: str) -> tuple[list[str] | None, dict[str, tuple[np.ndarra
     return known["subjects"], found
 
 
+@functools.lru_cache(maxsize=512)
+def _states_of(node: Node) -> tuple[str, ...]:
+    """Return the states that an output depends on itself."""
+    return tuple(s.name for s in symbols_of([node]) if s.kind == "state")
+
+
 def corners_from(
     model: Model, chosen: Sequence[Quantity], records: Sequence[np.ndarray], regimens: Sequence[str]
 ) -> Corners | None:
@@ -340,7 +347,7 @@ def corners_from(
     """
     anew = any(bool((each["evid"] >= 3).any() or each["ss"].any()) for each in records)
     index = {name: k for k, name in enumerate(model.states)}
-    direct = [{index[s.name] for s in symbols_of([q.node]) if s.kind == "state"} for q in chosen]
+    direct = [{index[name] for name in _states_of(q.node)} for q in chosen]
     states = set().union(*direct)
     dosed = {int(k) for each in records for k in np.unique(each["cmt"][(each["evid"] == 1) | (each["evid"] == 4)])}
     if not anew and not states & dosed:

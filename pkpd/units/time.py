@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,7 @@ HOURS: dict[str, Fraction] = {
 """Spellings of units of time -> h. A month and a year are those of `pkpd.units`: twelve months of 365.25 days."""
 
 _SHORT = {HOURS[name]: name for name in ("s", "min", "h", "d", "w", "month", "year")}
+_SPELLED = {spelling: _SHORT[hours] for spelling, hours in HOURS.items()}
 
 
 def canonical_time(unit: str, who: str = "time_unit") -> str:
@@ -42,13 +44,14 @@ def canonical_time(unit: str, who: str = "time_unit") -> str:
     >>> canonical_time("hours"), canonical_time("day")
     ('h', 'd')
     """
-    found = HOURS.get(unit.strip()) if isinstance(unit, str) else None
+    found = _SPELLED.get(unit) or _SPELLED.get(unit.strip()) if isinstance(unit, str) else None
     if found is None:
         hint = nearest(unit, HOURS) if isinstance(unit, str) else ""
         raise UnitError(f"{who} must be a unit of time (min, h, d or w), got {unit!r}{hint}")
-    return _SHORT[found]
+    return found
 
 
+@functools.lru_cache(maxsize=256)
 def time_ratio(unit: str, to: str) -> Fraction:
     """Return what a time in one unit is multiplied by to be in another, exactly.
 
