@@ -125,6 +125,7 @@ def plain_study():
     )
 
 
+@pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform_for_a_posterior_that_is_normal():
     found = simulation_based_calibration(plain_study(), 40, method="map", seed=1, ranks=49)
     assert list(found.ranks.columns) == ["CL", "V", "log_likelihood"]
@@ -133,6 +134,7 @@ def test_ranks_of_the_truth_are_uniform_for_a_posterior_that_is_normal():
     assert found.unsolved == 0
 
 
+@pytest.mark.slow
 def test_ranks_show_data_that_scatter_more_than_the_study_says(monkeypatch):
     honest = Replicator.draw
 

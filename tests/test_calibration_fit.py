@@ -232,6 +232,7 @@ def test_progress_is_told_in_lines_without_a_terminal(capsys):
     assert lines[-1].endswith("draws 100, 100 of 100, 0 divergences")
 
 
+@pytest.mark.slow
 def test_both_engines_agree_on_a_small_study():
     by_map = calibrate(small_study(), "map", seed=1)
     settings = {"chains": 2, "tune": 250, "draws": 300, "target_accept": 0.85, "maxdepth": 8}

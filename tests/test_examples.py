@@ -11,8 +11,8 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
-SLOW = {"09_compare_approximations.py", "10_saem_and_bayes.py", "11_below_quantification.py", "12_search_covariates.py"}
-EACH = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SCRIPTS]
+DAILY = {"01_simulate_schedules.py", "02_write_a_model.py", "05_compare_schedules.py", "13_monitor_a_patient.py"}
+EACH = [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in SCRIPTS]
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -91,6 +91,7 @@ def test_result_of_sampling(sampled: Any) -> None:
     assert "NUTS" in str(sampled)
 
 
+@pytest.mark.slow
 def test_sampling_is_reproducible(sampled: Any, tmp_path: Path) -> None:
     again = fit(tools.bolus(), tools.draw(12, 11), method="nuts", seed=4, cores=1, out=tmp_path, **QUICK)
     np.testing.assert_array_equal(again.x, sampled.x)

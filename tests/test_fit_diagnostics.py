@@ -58,6 +58,7 @@ def test_weighted_residuals_of_a_linear_model_are_its_standardised_residuals(str
     np.testing.assert_allclose(found["PRED"], found["CPRED"], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_npde_of_a_linear_model_are_its_decorrelated_residuals(straight):
     """Ranks among many simulated data are the distribution function, and that of a linear model is normal."""
     mean, C, y = exact(straight)

@@ -15,6 +15,7 @@ def blocks(readme: str) -> list[tuple[str, str, str]]:
     return [(language, title, text) for language, title, text in BLOCK.findall(readme)]
 
 
+@pytest.mark.slow
 def test_examples_run(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     found = blocks((checkout / "README.md").read_text(encoding="utf-8"))

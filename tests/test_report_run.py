@@ -196,6 +196,7 @@ def test_words_that_cannot_be_read_are_named(tmp_path: Path):
         run_study(study, tmp_path / "r")
 
 
+@pytest.mark.slow
 def test_checks_that_take_refits(tmp_path: Path):
     """The setting of record leaves out each patient and changes the assumptions; here by the quick engine."""
     study = write_study(tmp_path / "s")
