@@ -166,8 +166,9 @@ def _judge_numbers(model: Model, found: Any, usual: bool) -> tuple[str, str]:
         values = found[name].values
         if not np.isfinite(values[solved]).all():
             return "not_finite", f"{name} with status 0"
-        # what is left of an amount is known to the tolerance of the amount that was given
-        given = max(np.abs(values[solved]).max(initial=0.0), float(np.max(found["AMT"].values)))
+        # what is left of an amount is known to the tolerance of the amount that was given; a signal is 1 or so
+        amount = name in model.states and bool(model.states[name].unit)
+        given = max(np.abs(values[solved]).max(initial=0.0), float(np.max(found["AMT"].values)) if amount else 1.0)
         if usual and name in model.states and (values[solved] < -1e-9 * given).any():
             return "negative", f"{name} {values[solved].min():.4g}"
     return ("failed", f"status {status.tolist()}") if status.any() else ("solved", "")

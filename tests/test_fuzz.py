@@ -24,6 +24,15 @@ def test_random_tables_end_well_or_are_told(name):
     assert sum(outcome == "solved" for outcome, _ in found) > 30
 
 
+def test_the_stored_run_is_whole_and_without_a_bad_table():
+    stored = pd.read_csv(fuzz.STORED).set_index("model")
+    assert list(stored.index) == list(fuzz.MODELS)
+    assert (stored["tables"] == 5000).all()
+    assert (stored[list(fuzz.BAD)] == 0).all(axis=None)
+    assert (stored[list(fuzz.NORMAL)].sum(axis=1) == 5000).all()
+    assert (stored["slowest_s"] < fuzz.SLOW).all()
+
+
 def test_a_table_is_made_from_its_number():
     one, again, other = (fuzz.table_of(model("linear"), number)[0] for number in (3, 3, 4))
     pd.testing.assert_frame_equal(one, again)
