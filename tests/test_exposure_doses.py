@@ -17,7 +17,7 @@ import xarray as xr
 from pkpd.dosing.events import read_events
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen
-from pkpd.errors import PkpdError, RegimenError
+from pkpd.errors import DataError, PkpdError, RegimenError
 from pkpd.exposure import exposure, exposure_summary
 from pkpd.exposure.reading import area_gradient
 from pkpd.exposure.register import FLAGS, NUMBERS, REGISTER
@@ -433,3 +433,37 @@ def test_the_register_is_complete_and_says_its_intervals():
     assert all(found[n].attrs["interval"] and found[n].attrs["long_name"] for n in REGISTER)
     assert all(e.status in FLAGS for e in REGISTER.values() if e.status)
     assert set(NUMBERS) < set(REGISTER)
+
+
+def _amount_and_concentration() -> Model:
+    """Return one compartment, k 0.2 1/h, V 10 L, both of whose outputs are declared."""
+    return Model(
+        "declared",
+        states=[State("central", "mg")],
+        parameters=[Parameter("k", 0.2, "1/h", "loss"), Parameter("V", 10.0, "L", "volume")],
+        dynamics=lambda t, x, p: {"central": -p.k * x.central},
+        outputs=[Output("A", "mg"), Output("Cc", "mg/L"), Output("rest", "mg")],
+        calculate=lambda t, x, p: {"A": x.central, "Cc": x.central / p.V, "rest": x.central / 2},
+    )
+
+
+def test_an_amount_beside_other_outputs_has_its_peaks_or_says_how_to_get_them():
+    model, doses = _amount_and_concentration(), Regimen(amt=100, ii=12, addl=9)
+    peak = 100 * (1 - np.exp(-0.2 * 12 * 10)) / (1 - np.exp(-0.2 * 12))
+    sims = simulate(model, doses, times=hours(0, 120, 12))
+    for name, expected in (("Cc", peak / 10), ("rest", peak / 2)):
+        assert float(exposure(sims[name])["Cmax"]) == pytest.approx(expected, rel=1e-8)
+    with pytest.raises(DataError, match=r"A: doses make it jump.*only where it is asked for by name.*outputs=\['A'\]"):
+        exposure(sims["A"])
+    for names in (["A"], ["A", "Cc"], ["central", "Cc"]):
+        named = simulate(model, doses, times=hours(0, 120, 12), outputs=names)
+        assert float(exposure(named[names[0]])["Cmax"]) == pytest.approx(peak, rel=1e-8)
+
+
+def test_more_doses_than_are_kept_at_first():
+    """Of 3,000 doses all are kept where the times of the last ones are asked for, or many times."""
+    model, doses = _amount_and_concentration(), Regimen(amt=100, ii=2, addl=2999)
+    peak = 100 / 10 / (1 - np.exp(-0.4))
+    for times in (hours(5900, 6000, 2), hours(0, 6000, 2)):
+        found = exposure(simulate(model, doses, times=times)["Cc"])
+        assert float(found["Cmax"]) == pytest.approx(peak, rel=1e-8)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.errors import DataError
 from pkpd.exposure.given import Given
 from pkpd.exposure.metrics import Block
 from pkpd.exposure.schedule import Schedule, plan
-from pkpd.simulation.corners import read_corners
+from pkpd.simulation.corners import LEFT_OUT, read_corners
 
-__all__ = ["Around", "Case", "around_doses", "around_of_rows", "blocks_of"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Around", "Case", "around_doses", "around_of_rows", "at_doses", "blocks_of"]
 
 _LIKE = 1e-6
 
@@ -38,6 +43,24 @@ class Around:
         """Return the times at which a person's curve rises at once."""
         rises = self.after[subject] > self.before[subject] * (1.0 + 1e-9)
         return self.time[subject][rises & np.isfinite(self.time[subject])]
+
+
+def at_doses(concentration: xr.DataArray) -> str | None:
+    """Return the attribute `at_doses` that `simulate` writes.
+
+    Raises
+    ------
+    DataError
+        If doses make the output jump, but nothing was kept of that.
+    """
+    text = concentration.attrs.get("at_doses")
+    if text == LEFT_OUT:
+        name = concentration.name
+        raise DataError(
+            f"{name}: doses make it jump, and its values right before and after doses are kept only where it is asked "
+            f"for by name: simulate(..., outputs=['{name}'])"
+        )
+    return text
 
 
 def around_doses(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import DataError, RegimenError, nearest
-from pkpd.exposure.cases import Around, Case, around_doses, around_of_rows
+from pkpd.exposure.cases import Around, Case, around_doses, around_of_rows, at_doses
 from pkpd.exposure.checks import area_values, curve_values, in_window, is_number, without_noise
 from pkpd.exposure.given import Given, given_doses
 from pkpd.exposure.schedule import Doses
@@ -52,7 +52,7 @@ def grid_cases(
     labels = _labels(concentration)
     kept = in_window(time, asked.window)
     _check_tau(asked.tau, names)
-    cases, text = [], concentration.attrs.get("at_doses")
+    cases, text = [], at_doses(concentration)
     noisy = str(concentration.name or "").endswith("_observed")
     for k, name in enumerate(names):
         around = around_doses(text, name, labels, time, conc[k], noisy)
@@ -136,7 +136,7 @@ def row_cases(concentration: xr.DataArray, asked: Asked, auc: xr.DataArray | Non
         names.append(_label(str(ids[a]), names))
     given = _given(concentration, "", names, asked)
     noisy = str(concentration.name or "").endswith("_observed")
-    around = around_of_rows(concentration.attrs.get("at_doses"), names, noisy)
+    around = around_of_rows(at_doses(concentration), names, noisy)
     cases = []
     for k, (a, b) in enumerate(itertools.pairwise(starts)):
         at, conc = _curve(time[a:b], values[a:b], seen[a:b], around[k])

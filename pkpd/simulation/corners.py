@@ -28,7 +28,10 @@ from pkpd.solve.timeline import MANY
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Corners", "Layout", "corners_from", "read_corners"]
+__all__ = ["LEFT_OUT", "Corners", "Layout", "corners_from", "read_corners"]
+
+LEFT_OUT = "left out"
+"""The attribute ``at_doses`` of an output of which nothing is kept."""
 
 _AFTER = np.inf
 """Rank of an observation that comes after all events of its time."""
@@ -103,12 +106,16 @@ class Corners:
         Of all outputs.
     regimens : sequence of str
         Names, in the order of the simulation.
+    aside : sequence of str
+        Outputs that doses make jump, but of which nothing is kept.
     """
 
     def __init__(
-        self, direct: Sequence[set[int]], kept: np.ndarray, names: Sequence[str], regimens: Sequence[str]
-    ) -> None:
+        self, direct: Sequence[set[int]], kept: np.ndarray, names: Sequence[str], regimens: Sequence[str],
+        aside: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.direct, self.kept, self.names, self.regimens = direct, kept, list(names), list(regimens)
+        self.aside = frozenset(aside)
         self.parts: dict[int, dict[int, tuple[np.ndarray, ...]]] = {}
         self.lock = threading.Lock()
 
@@ -156,7 +163,8 @@ class Corners:
                     }  # fmt: skip
                     found.setdefault(name, {})[self.regimens[regimen]] = {k: _packed(v) for k, v in entry.items()}
         who = None if labels is None else [str(label) for label in labels]
-        return {name: json.dumps({"subjects": who, "regimens": entries}) for name, entries in found.items()}
+        texts = {name: json.dumps({"subjects": who, "regimens": entries}) for name, entries in found.items()}
+        return texts | dict.fromkeys(self.aside, LEFT_OUT)
 
     def _worth_telling(self, k: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Mark the corners at which an output jumps, and all of an output that depends on a dosed state itself."""
@@ -340,6 +348,9 @@ def corners_from(
 ) -> Corners | None:
     """Return a place for corners, or None where no dose makes an output jump or turn.
 
+    Those of amounts that nobody asked for by name cost more than they tell and are left out, which is said beside them,
+    unless a steady state or a reset is among the doses.
+
     Parameters
     ----------
     records : sequence of RECORD array
@@ -347,10 +358,11 @@ def corners_from(
     """
     anew = any(bool((each["evid"] >= 3).any() or each["ss"].any()) for each in records)
     index = {name: k for k, name in enumerate(model.states)}
-    direct = [{index[name] for name in _states_of(q.node)} for q in chosen]
-    states = set().union(*direct)
+    every = [{index[name] for name in _states_of(q.node)} for q in chosen]
     dosed = {int(k) for each in records for k in np.unique(each["cmt"][(each["evid"] == 1) | (each["evid"] == 4)])}
-    if not anew and not states & dosed:
+    if not anew and not set().union(*every) & dosed:
         return None
+    aside = [q.name for q, own in zip(chosen, every, strict=True) if q.aside and not anew and own & dosed]
+    direct = [set() if q.name in aside else own for q, own in zip(chosen, every, strict=True)]
     kept = np.array([k for k in range(len(chosen)) if anew or direct[k]], np.int64)
-    return Corners(direct, kept, [q.name for q in chosen], regimens)
+    return Corners(direct, kept, [q.name for q in chosen], regimens, aside)

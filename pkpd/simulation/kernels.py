@@ -18,12 +18,15 @@ __all__ = ["Quantity", "equations_for", "is_switch", "kernel_for", "quantities",
 
 
 class Quantity:
-    """An output, state or individual parameter that can be asked for: expression, unit and meaning."""
+    """An output, state or individual parameter that can be asked for: expression, unit and meaning.
 
-    __slots__ = ("meaning", "name", "node", "unit")
+    An amount that is there because all declared outputs are, beside others and not by its name, is ``aside``.
+    """
 
-    def __init__(self, name: str, node: Node, unit: str, meaning: str) -> None:
-        self.name, self.node, self.unit, self.meaning = name, node, unit, meaning
+    __slots__ = ("aside", "meaning", "name", "node", "unit")
+
+    def __init__(self, name: str, node: Node, unit: str, meaning: str, aside: bool = False) -> None:
+        self.name, self.node, self.unit, self.meaning, self.aside = name, node, unit, meaning, aside
 
 
 def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
@@ -35,6 +38,7 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
         If a name is none of the model's outputs, states or individual parameters.
     """
     trace = model.trace
+    unasked = names is None and len(trace.outputs) > 1
     if names is None:
         names = list(trace.outputs)
     if isinstance(names, str):
@@ -42,9 +46,10 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
     known = {n: Quantity(n, node, "", "individual parameter") for n, node in trace.individual.items()}
     known |= {n: Quantity(n, known[n].node, q.unit, q.meaning) for n, q in model.parameters.items() if n in known}
     known |= {n: Quantity(n, symbol(n, "state"), q.unit, q.meaning) for n, q in model.states.items()}
-    known |= {
-        n: Quantity(n, node, model.outputs[n].unit, model.outputs[n].meaning) for n, node in trace.outputs.items()
-    }
+    for n, node in trace.outputs.items():
+        own = model.outputs[n]
+        amount = node.op == "symbol" and node.kind == "state" and "/" not in own.unit
+        known[n] = Quantity(n, node, own.unit, own.meaning, unasked and amount)
     missing = [n for n in names if n not in known]
     if missing:
         raise ModelError(
