@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.dosing.amounts import canonical_unit, factor, shortest
 from pkpd.dosing.build import DEFAULTS, make_doses, rows_of, said
 from pkpd.dosing.dose import Dose
+from pkpd.dosing.ended import together, without_ended
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.record import RECORD, Compartment
 from pkpd.dosing.routes import places_of
@@ -180,13 +181,14 @@ class Regimen:
 
     @property
     def times(self) -> np.ndarray:
-        """Times of all doses, additional ones too, in ``time_unit``, ascending; shape (doses,)."""
+        """Times of all doses that are given, additional ones too, in ``time_unit``, ascending; shape (doses,)."""
         return np.array(self.explicit()["time"], dtype=float)
 
     @property
     def total(self) -> float:
         """Sum of all amounts given, in the unit of the regimen."""
-        return float(sum(dose.amt * (dose.addl + 1) for dose in self.doses if dose.gives))
+        kept = without_ended(self.doses, self.time_unit)
+        return float(sum(dose.amt * (dose.addl + 1) for dose in kept if dose.gives))
 
     def explicit(self) -> dict[str, list]:
         """Return all doses one by one as lists ``time``, ``amt``, ``cmt`` and ``ii``, for plots and summaries.
@@ -266,7 +268,8 @@ class Regimen:
             return NotImplemented
         unit = self.unit or other.unit
         second = other if other.unit is None or unit is None else other.to(unit)
-        made = self.with_doses(self.doses + second.in_time(self.time_unit).doses, unit=unit)
+        doses = together(self.doses, second.in_time(self.time_unit).doses)
+        made = self.with_doses(doses, unit=unit)
         bare = any(any(dose.gives for dose in each) and each.unit is None for each in (self, other))
         object.__setattr__(made, "mixed", self.mixed or other.mixed or (bare and unit is not None))
         return made if self.name == other.name else made.named(None)
@@ -347,8 +350,9 @@ class Regimen:
         return self.with_doses((*self.doses, Dose(0.0, time=time, evid=3)))
 
     def expand(self) -> Regimen:
-        """Return the same doses with no ``addl`` left."""
-        return self.with_doses(single for dose in self.doses for single in dose.expand())
+        """Return the same doses with no ``addl`` left; a later dose at steady state (``ss=1``) ends additional ones."""
+        kept = without_ended(self.doses, self.time_unit)
+        return self.with_doses(single for dose in kept for single in dose.expand())
 
     def to(self, unit: str) -> Regimen:
         """Return the same doses in another unit.

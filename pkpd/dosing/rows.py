@@ -11,6 +11,7 @@ import numpy as np
 
 from pkpd.dosing.columns import KEPT, RESERVED
 from pkpd.dosing.dose import Dose
+from pkpd.dosing.ended import without_ended
 from pkpd.dosing.identity import label_texts
 from pkpd.dosing.record import NEAR
 from pkpd.dosing.regimen import Regimen
@@ -161,7 +162,8 @@ def _ascending(values: np.ndarray) -> np.ndarray:
 def _subject_rows(regimen: Regimen, times: np.ndarray) -> dict[str, np.ndarray]:
     """Return the columns of one subject."""
     n = len(times)
-    doses = [part for dose in regimen for part in _parts(dose, times)]
+    kept = without_ended(regimen.doses, regimen.time_unit)
+    doses = [part for dose in kept for part in _parts(dose, times)]
     # a dose that a record implied comes before the records of its time
     doses.sort(key=lambda dose: (dose[0].time, not dose[1]))
     own: dict[str, Sequence[Any]] = {name: [getattr(d, name.lower()) for d, _ in doses] for name in _COLUMNS}

@@ -26,11 +26,13 @@ A route is kept: of ``routes`` it chooses the compartment at once, else that of 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from pkpd.dosing.amounts import UNITS, canonical_unit
 from pkpd.dosing.cursor import Cursor
 from pkpd.dosing.dose import Dose
+from pkpd.dosing.ended import together
 from pkpd.dosing.lexer import Token, misread
 from pkpd.dosing.record import Compartment
 from pkpd.dosing.segments import Segment, chain
@@ -101,7 +103,8 @@ def parse(
     def strength(segment: Segment) -> float:
         return segment.strength(text, weight, unit)
 
-    return [dose for segments in chains for dose in chain(text, segments, strength, HOURS[time_unit])], unit
+    parts = [chain(text, segments, strength, HOURS[time_unit]) for segments in chains]
+    return list(functools.reduce(together, parts)) if len(parts) > 1 else parts[0], unit
 
 
 class _Parser(Cursor):

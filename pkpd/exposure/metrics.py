@@ -262,9 +262,11 @@ def _clearance(block: Block, found: Found) -> Found:
         steady = (np.abs(end - start) <= small) & np.isfinite(found["AUCtau"]) & (plan.lone is None)
         by_interval, by_course = block.dose / found["AUCtau"], block.total / found["AUCinf"]
     ever = plan.doses is not None and bool(plan.doses.steady.any())
-    course = np.isfinite(by_course) & (not ever)
+    anew = plan.begins_anew
+    course = np.isfinite(by_course) & (not ever) & (not anew)
     value = np.where(steady, by_interval, np.where(course, by_course, np.nan))
     unsteady = np.isfinite(found["AUCtau"]) & np.isfinite(block.dose) & (plan.lone is None)
-    status = np.select([steady, course, np.full(len(value), plan.late), unsteady], [1, 0, 4, 2], 3)
+    late, emptied = np.full(len(value), plan.late), np.full(len(value), anew)
+    status = np.select([steady, course, late, emptied, unsteady], [1, 0, 4, 5, 2], 3)
     known = np.isfinite(value)
     return {"CL_F": np.where(known, value, np.nan), "CL_F_status": np.where(known | (status > 1), status, 3)}

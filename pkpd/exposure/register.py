@@ -119,6 +119,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
         "trough_still_changes_by_more_than_5_percent_and_there_is_no_AUCinf",
         "dose_or_area_not_known",
         "first_time_is_after_the_first_dose",
+        "a_reset_takes_away_what_is_left_of_earlier_doses",
     ),
     "AUC_status": ("ok", _MISSING, _UNSAMPLED),
     "AUCinf_status": (

@@ -107,10 +107,16 @@ class Schedule:
     doses: Doses | None = field(default=None, repr=False)
 
     @property
+    def begins_anew(self) -> bool:
+        """Whether a reset takes away what is left of the doses before it."""
+        return self.doses is not None and bool((self.doses.resets > self.doses.time[0]).any())
+
+    @property
     def shape(self) -> tuple[object, ...]:
         """What persons with other amounts, but the same times, have in common."""
         times = b"" if self.doses is None else self.doses.time.tobytes()
-        return self.first, self.last, self.spans, self.lone, self.status, self.steady, self.late, times
+        flags = self.steady, self.late, self.begins_anew
+        return self.first, self.last, self.spans, self.lone, self.status, *flags, times
 
 
 def plan(name: str, observed: np.ndarray, doses: Doses | None, tau: float | None) -> Schedule:

@@ -110,7 +110,7 @@ class Plan:
         # A constant infusion has a rate and no amount.
         given = [d for d in self.regimens[0] if d.gives]
         constant = sum(d.rate for d in given if d.amt in (0.0, np.inf)) * self.day
-        total = sum(d.amt * (d.addl + 1) for d in given if d.amt < np.inf)
+        total = sum(d.amt for d in self.regimens[0].expand() if d.gives and d.amt < np.inf)
         return total / days + constant, len(self.doses) / days
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.calibration.history import with_onset
+from pkpd.dosing.ended import ended_by, ended_within
 from pkpd.dosing.regimen import Regimen
-from pkpd.errors import PkpdError, SolverError, nearest
+from pkpd.errors import PkpdError, RegimenError, SolverError, nearest
 from pkpd.exposure.dataset import exposure
 from pkpd.model.residual import Ordinal
 from pkpd.options import checked
@@ -182,7 +183,8 @@ def compare(
             still[rows] &= unmoved
             solved[a, rows] = fine
     _check_solved(solved, plans, who)
-    notes = (*place.notes, *unasked, *check_ill(still, who, place, span, task.markers & set(outputs)))
+    ended = [f"'{p.name}': {t}" for p in plans if (t := ended_within(p.regimens[0].doses, p.regimens[0].time_unit))]
+    notes = (*place.notes, *unasked, *ended, *check_ill(still, who, place, span, task.markers & set(outputs)))
     return Comparison.of(who, place, wanted, values, span, notes)
 
 
@@ -310,7 +312,7 @@ def _simulated(
 ) -> tuple[dict[str, np.ndarray], Callable[[str], xr.Dataset]]:
     """Return outputs by name, shape (subject, time), NaN where a subject could not be solved; and their exposure."""
     own = plan.regimens if len(plan.regimens) == 1 else plan.regimens[rows]
-    given = [r if task.background is None else task.background + r for r in own]
+    given = [_besides(task, plan, r) for r in own]
     sims = simulate(
         task.model, given[0] if len(given) == 1 else given, people, times, outputs=task.outputs, rtol=task.rtol,
         atol=task.atol, on_failure="ignore", progress=False,
@@ -335,6 +337,20 @@ def _simulated(
         return exposure(curve)
 
     return values, numbers
+
+
+def _besides(task: _Task, plan: Plan, regimen: Regimen) -> Regimen:
+    """Return a regimen with what is given besides."""
+    if task.background is None:
+        return regimen
+    own, others = regimen.in_time(task.model.time_unit), task.background.in_time(task.model.time_unit)
+    lost = ended_by(own.doses, others.doses, own.time_unit) or ended_by(others.doses, own.doses, own.time_unit)
+    if lost:
+        raise RegimenError(
+            f"compare: '{plan.name}' beside what else is given ({task.background}): {lost}; begin it earlier without "
+            "steady state, or leave the rest out with background=False"
+        )
+    return task.background + regimen
 
 
 def _without_noise(values: np.ndarray, atol: float) -> np.ndarray:

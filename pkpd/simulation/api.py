@@ -260,7 +260,8 @@ def _simulate_grid(
         _run(work, tasks, job.threads)
         sink.finish()
         failures.report(sink.status.ravel(), who, job.on_failure)
-        return sink.dataset(_notes(job), {} if corners is None else corners.texts(labels))
+        told = dataset.notes_on_regimens(named)
+        return sink.dataset(_notes(job) | told, {} if corners is None else corners.texts(labels))
     except BaseException as error:
         sink.abandon(error)
         raise

@@ -193,7 +193,9 @@ def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]
             column = int(block.rec_column[k] if block.rec_column.size else block.column[i])
             times += _record_times(rec, k, states, places, P, column, observed)
         at = np.unique(_on_observed(np.asarray(times, float), observed, block.near))
-        at = at[(at >= observed[0]) & (at < observed[-1])]
+        # a row at the very time of its last dose may stand behind it, where a grid ends before it
+        inside = at <= observed[-1] if block.obs_rank.size else at < observed[-1]
+        at = at[(at >= observed[0]) & inside]
         found.append(at[np.append(True, np.diff(at) > 1e-9)] if at.size else at)
     return found
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.dosing.record import RECORD
+from pkpd.dosing.ended import ended_within
+from pkpd.dosing.record import NEAR, RECORD
+from pkpd.dosing.regimen import Regimen
 from pkpd.model.names import TAKEN
 from pkpd.simulation.kernels import Quantity
 from pkpd.solve.status import Status
@@ -73,6 +75,7 @@ def _doses(packed: bytes, states: tuple[str, ...], units: tuple[str, ...], time_
     nth = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
     time = records["time"][which] + nth * records["ii"][which]
     order = np.argsort(time, kind="stable")
+    order = order[~_ended(records, which, time)[order]]
     which, nth, time = which[order], nth[order], time[order]
     into = records["cmt"][which]
     return {
@@ -86,6 +89,27 @@ def _doses(packed: bytes, states: tuple[str, ...], units: tuple[str, ...], time_
         "units": [units[k] for k in into],
         "time_unit": time_unit,
     }
+
+
+def notes_on_regimens(named: Mapping[str, Sequence[Regimen]]) -> dict[str, str]:
+    """Return the attribute ``notes`` where a dose at steady state ends what else a regimen gives."""
+    found = []
+    for name, each in named.items():
+        text = next(filter(None, (ended_within(r.doses, r.time_unit) for r in each)), "")
+        if text:
+            found.append(
+                f"{f'regimen {name!r}: ' if name else ''}{text}; ss=2 adds a steady state to what is there, and doses "
+                "without ss come close to it"
+            )
+    return {"notes": "\n".join(found)} if found else {}
+
+
+def _ended(records: np.ndarray, which: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return which doses a later record at steady state (SS=1) takes back, as it begins all compartments anew."""
+    anew = np.flatnonzero(np.isin(records["evid"], (1, 4)) & (records["ss"] == 1))
+    following = np.searchsorted(anew, which, side="right")
+    end = np.append(records["time"][anew], np.inf)[following]
+    return np.isin(records["evid"][which], (1, 4)) & (time >= end - NEAR)
 
 
 def variable_attributes(name: str, chosen: Sequence[Quantity]) -> dict[str, str]:

@@ -1,0 +1,144 @@
+"""What was found where verbs meet: one schedule said in several ways has one curve, and one set of numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pkpd
+from pkpd.errors import RegimenError
+
+# pk1_iv: 5 L/h and 50 L at 70 kg, so that 100 mg into a vein are 2 exp(-0.1 t) mg/L, every 12 h at steady state
+# from 2 / (1 - exp(-1.2)) down to that times exp(-1.2).
+PEAK = 2 / (1 - np.exp(-1.2))
+TROUGH = PEAK * np.exp(-1.2)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return pkpd.load_model("pk1_iv")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two drugs that know nothing of each other: 0.1 and 0.2 per h, 10 L."""
+    return pkpd.Model(
+        "pair",
+        states=[pkpd.State("A", "mg"), pkpd.State("B", "mg")],
+        parameters=[pkpd.Parameter("ka", 0.1, "1/h"), pkpd.Parameter("kb", 0.2, "1/h"), pkpd.Parameter("V", 10.0, "L")],
+        outputs=[pkpd.Output("Ca", "mg/L"), pkpd.Output("Cc", "mg/L")],
+        dynamics=lambda t, x, p: {"A": -p.ka * x.A, "B": -p.kb * x.B},
+        calculate=lambda t, x, p: {"Ca": x.A / p.V, "Cc": x.B / p.V},
+    )
+
+
+def rows(first: dict, second: dict | None = None, at: float = 36.0, end: int = 48) -> pd.DataFrame:
+    """Return one person's doses, and an observation at every full hour up to the end."""
+    nothing = {"ID": 1, "AMT": 0.0, "EVID": 0, "II": 0.0, "ADDL": 0, "SS": 0}
+    found = [nothing | {"TIME": 0.0, "AMT": 100.0, "EVID": 1} | first]
+    found += [nothing | {"TIME": float(hour)} for hour in range(1, end + 1) if second is None or hour != at]
+    found += [] if second is None else [nothing | {"TIME": at, "AMT": 100.0, "EVID": 1} | second]
+    return pd.DataFrame(found).sort_values("TIME", kind="stable")
+
+
+def numbers(sims, *names):
+    found = pkpd.exposure(sims["Cc"])
+    return [float(found[name].values.ravel()[0]) for name in names]
+
+
+@pytest.mark.parametrize("addl", [2, 5])
+def test_a_row_at_the_time_of_the_last_additional_dose_is_no_trough(model, addl):
+    # NONMEM counts the row at 24 h as after the dose, a peak; the interval ends with the trough before it.
+    table = pkpd.read_events(rows({"II": 12.0, "ADDL": addl, "SS": 1}, end=24))
+    found = numbers(pkpd.simulate(model, table), "Ctrough", "Cmax_tau", "AUCtau", "CL_F", "CL_F_status")
+    np.testing.assert_allclose(found, [TROUGH, PEAK, 20.0, 5.0, 1], rtol=1e-9)
+
+
+TWICE = pkpd.Regimen(100, "central", [0, 36], ii=12, addl=[5, 2], ss=1, unit="mg")
+
+
+def test_a_dose_at_steady_state_ends_additional_doses_for_all_readers(model):
+    assert TWICE.times.tolist() == TWICE.expand().times.tolist() == [0, 12, 24, 36, 48, 60]
+    assert TWICE.total == 600
+    times = pkpd.hours(0, 72, 1)
+    sims = pkpd.simulate(model, TWICE, times=times)
+    table = pkpd.EventTable.from_regimen(TWICE, times)
+    seen = table.frame["EVID"].to_numpy() == 0
+    for again in (
+        pkpd.simulate(model, TWICE.expand(), times=times)["Cc"].values,
+        pkpd.simulate(model, table)["Cc"].values[seen],
+        pkpd.simulate(model, table.regimens()[1], times=times)["Cc"].values,
+    ):
+        np.testing.assert_allclose(again, sims["Cc"].values, atol=1e-12)
+    np.testing.assert_allclose(sims["Cc"].values[66], PEAK * np.exp(-0.6), rtol=1e-9)
+    np.testing.assert_allclose(numbers(sims, "AUCtau", "CL_F"), [20.0, 5.0], rtol=1e-9)
+
+
+def test_compare_counts_the_doses_that_are_given(model):
+    found = pkpd.compare(
+        model, {"x": TWICE}, population=pkpd.Population.typical(model), measures=["CL_F", "Cmax"]
+    ).dataset
+    np.testing.assert_allclose(found["CL_F"].values.item(), 5.0, rtol=1e-6)
+    # six doses in the 72 h from the first one to one interval after the last
+    np.testing.assert_allclose([found["mg_per_day"].item(), found["doses_per_day"].item()], [200.0, 2.0])
+
+
+@pytest.mark.parametrize("evid", [1, 4])
+def test_a_dose_that_a_steady_state_takes_back_at_once_is_not_counted(model, evid):
+    table = pkpd.read_events(
+        rows({"II": 12.0, "ADDL": 5, "SS": 1}, {"EVID": evid, "II": 12.0, "ADDL": 2, "SS": 1}, end=48)
+    )
+    found = numbers(pkpd.simulate(model, table), "AUCtau", "CL_F", "interval_start")
+    np.testing.assert_allclose(found, [20.0, 5.0, 36.0], rtol=1e-9)
+
+
+def test_a_reset_leaves_no_clearance_from_the_whole_course(model):
+    # What was left of the first dose at 24 h, 9 % of it, is in no area.
+    table = pkpd.read_events(rows({}, {"EVID": 4}, at=24.0, end=96))
+    value, status = numbers(pkpd.simulate(model, table), "CL_F", "CL_F_status")
+    assert np.isnan(value)
+    assert status == 5
+    regimen = pkpd.Regimen(100, "central", [0, 24], evid=[1, 4], unit="mg")
+    assert np.isnan(numbers(pkpd.simulate(model, regimen, times=pkpd.hours(0, 96)), "CL_F")[0])
+
+
+def both(pair, regimen):
+    return pkpd.simulate(pair, regimen, times=[1.0, 13.0])
+
+
+A = pkpd.Regimen(100, "A", ii=24, addl=3, unit="mg")
+B = pkpd.Regimen(50, "B", ii=12, addl=5, ss=1, unit="mg")
+STEADY = 5 * np.exp(-0.2) / (1 - np.exp(-2.4))
+
+
+@pytest.mark.parametrize(
+    "regimen",
+    [A + B, B + A, "100 mg into A q24h x4 + 50 mg into B q12h x6 at steady state",
+     "50 mg into B q12h x6 at steady state + 100 mg into A q24h x4"],
+    ids=["a + b", "b + a", "text", "text, other order"],
+)  # fmt: skip
+def test_a_sum_gives_both_in_any_order(pair, regimen):
+    sims = both(pair, regimen)
+    np.testing.assert_allclose(sims["Ca"], 10 * np.exp([-0.1, -1.3]), rtol=1e-9)
+    np.testing.assert_allclose(sims["Cc"], [STEADY, STEADY], rtol=1e-9)
+    assert "notes" not in sims.attrs
+
+
+@pytest.mark.parametrize("other", [A.shift(-24), pkpd.Regimen(100, "A", ii=24, addl=3, ss=1, unit="mg")])
+def test_what_a_steady_state_ends_is_told(pair, other):
+    sims = both(pair, other + B)
+    np.testing.assert_array_equal(sims["Ca"], 0)
+    assert "ends the doses that are given from" in sims.attrs["notes"]
+    added = pkpd.Regimen(50, "B", ii=12, addl=5, ss=2, unit="mg")
+    assert (both(pair, other + added)["Ca"] > 2).all()
+
+
+def test_compare_does_not_end_what_is_given_besides(pair):
+    people = pkpd.Population.typical(pair)
+    settings = {"population": people, "measures": ["Cmax"]}
+    with pytest.raises(RegimenError, match=r"'x' beside what else is given .* begins all compartments anew"):
+        pkpd.compare(pair, {"x": B}, background=A.shift(-24), **settings)
+    level = pkpd.Measure("level", "mg/L", "other drug", ("Ca",), lambda c: c.at("Ca", 1.0))
+    found = pkpd.compare(pair, {"x": B}, population=people, measures=[level], background=A)
+    np.testing.assert_allclose(found.dataset["level"].values.item(), 10 * np.exp(-0.1), rtol=1e-5)
