@@ -402,7 +402,7 @@ class Regimen:
 
     def with_doses(self, doses: Iterable[Dose], **units: str | None) -> Regimen:
         """Return a regimen of other doses, all else the same but for ``unit``, ``time_unit`` or ``name`` if given."""
-        same = {"unit": self.unit, "time_unit": self.time_unit, "name": self.name}
+        same: dict[str, Any] = {"unit": self.unit, "time_unit": self.time_unit, "name": self.name}
         made = Regimen(doses=doses, **(same | units))
         object.__setattr__(made, "mixed", self.mixed)
         return made
