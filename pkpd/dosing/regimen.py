@@ -400,7 +400,7 @@ class Regimen:
         """Return the same regimen under another name."""
         return self.with_doses(self.doses, name=name)
 
-    def with_doses(self, doses: Iterable[Dose], **units: str | None) -> Regimen:
+    def with_doses(self, doses: Iterable[Dose], **units: Any) -> Regimen:
         """Return a regimen of other doses, all else the same but for ``unit``, ``time_unit`` or ``name`` if given."""
         same: dict[str, Any] = {"unit": self.unit, "time_unit": self.time_unit, "name": self.name}
         made = Regimen(doses=doses, **(same | units))
