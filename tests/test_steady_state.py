@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import pytest
 from engine_tools import METHODS, equations, one, solve
 
 import pkpd
-from pkpd import Model, Parameter, Population, Regimen, State, cos, during, mod, simulate, where
+from pkpd import Model, Output, Parameter, Population, Regimen, State, cos, during, mod, simulate, tad, where
 from pkpd.errors import PkpdError
 from pkpd.graph.functions import maximum
 from pkpd.simulation.failures import SolverWarning
@@ -218,3 +220,66 @@ def test_doses_that_are_not_daily_under_a_daily_rhythm(kind, ii, more, method):
     assert (steady["status"] == 0).all()
     for name in ("central", "marker"):
         np.testing.assert_allclose(steady[name], after[name], rtol=2e-6)
+
+
+def _losing(share: Callable[[Any], Any]) -> Model:
+    """Return one vessel with a loss of 0.1 per hour times a share that depends on time."""
+    return Model(
+        "losing", states=[State("vessel", "mg")], parameters=[Parameter("k", 0.1, "1/h")],
+        outputs=[Output("left", "mg")],
+        dynamics=lambda t, x, p: {"vessel": -p.k * share(t) * x.vessel},
+        calculate=lambda t, x, p: {"left": x.vessel},
+    )  # fmt: skip
+
+
+def _lost(t: Any, every: float, part: float) -> np.ndarray:
+    """Return the integral up to t of 0.1 times 1.7 in the first part of a rhythm that is 3 h early, 0.4 in the rest."""
+    whole, rest = np.divmod(np.asarray(t) + 3.0, every)
+    of_all = 1.7 * part + 0.4 * (every - part)
+    return 0.1 * (whole * of_all + 1.7 * np.minimum(rest, part) + 0.4 * np.maximum(rest - part, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("every", "part", "start", "ii"),
+    [(24, 11, 20, 4), (24, 11, 0, 0.5), (24, 11, 1, 0.25), (168, 120, 100, 24), (168, 120, 0, 3), (24, 11, 500, 12)],
+)
+def test_doses_that_see_no_change_for_long(every, part, start, ii):
+    """Nights and weeks hold many doses: the sum of what is left of each dose of eight hundred hours."""
+    model = _losing(lambda t: where(mod(t + 3.0, every) < part, 1.7, 0.4))
+    grid = start + np.arange(0.3, 49.0, 2.5)
+    dose = Regimen(amt=30, ii=ii, ss=1, addl=int(60 / ii)).shift(start)
+    found = simulate(model, dose, times=grid, rtol=1e-9, atol=1e-11)["left"].values.ravel()
+    given = start + ii * np.arange(-int(800 / ii), int(60 / ii) + 1)
+    left = [30 * np.exp(_lost(given[given <= t], every, part) - _lost(t, every, part)).sum() for t in grid]
+    np.testing.assert_allclose(found, left, rtol=1e-7)
+
+
+def test_a_rhythm_that_ends_with_the_steady_state_was_there_before():
+    model = _losing(lambda t: where((t < 0) & (mod(t + 3.0, 24.0) < 11.0), 1.7, 0.4))
+    found = simulate(model, Regimen(amt=30, ii=12, ss=1), times=[1.0, 8.0, 30.0], rtol=1e-9)["left"].values.ravel()
+    given = -12.0 * np.arange(80)
+    at_start = 30 * np.exp(_lost(given, 24.0, 11.0) - _lost(0.0, 24.0, 11.0)).sum()
+    np.testing.assert_allclose(found, at_start * np.exp(-0.04 * np.array([1.0, 8.0, 30.0])), rtol=1e-7)
+
+
+def test_a_rhythm_that_begins_with_a_disease_counts_where_it_has_lasted_for_some_doses():
+    """The rhythm is ten days old: what was given before has left by then."""
+    model = _losing(lambda t: where((t > 0) & (mod(t + 3.0, 24.0) < 11.0), 1.7, 0.4))
+    times = np.array([241.0, 248.0, 251.0])
+    found = simulate(model, Regimen(amt=30, ii=12, ss=1).shift(240), times=times, rtol=1e-9)["left"].values.ravel()
+    given = 240.0 - 12.0 * np.arange(80)
+    left = [30 * np.exp(_lost(given, 24.0, 11.0) - _lost(t, 24.0, 11.0)).sum() for t in times]
+    np.testing.assert_allclose(found, left, rtol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["auto", "dop853", "rodas5p"])
+def test_a_rhythm_that_waits_for_an_hour_after_each_dose(method):
+    """By day the loss is 2 from the second hour after the dose on, else 0.5: over 12 h 22.5 by day and 6 by night."""
+    model = _losing(lambda t: where((tad() > 1) & (mod(t, 24.0) < 12.0), 2.0, 0.5))
+    dose = Regimen(amt=30, ii=12, ss=1, addl=1)
+    found = simulate(model, dose, times=[0.5, 6.0, 13.0], method=method, rtol=1e-9)["left"].values.ravel()
+    day, night = math.exp(-2.25), math.exp(-0.6)
+    morning = 30 * (1 + night) / (1 - day * night)
+    evening = morning * day + 30
+    expected = [morning * math.exp(-0.025), morning * math.exp(-0.05 - 1.0), evening * math.exp(-0.05)]
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
