@@ -95,11 +95,16 @@ def test_gradient_where_covariates_change_in_time() -> None:
     check_gradient(o, moved(o))
 
 
-def test_gradient_with_variability_between_occasions() -> None:
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "block"])
+def test_gradient_with_variability_between_occasions(together: bool) -> None:
     model = Model(
         "iov",
         states=[State("central", "mg")],
-        parameters=[Parameter("CL", 2.0, "L/h", sd=0.3, iov_sd=0.2), Parameter("V", 20.0, "L", sd=0.2)],
+        parameters=[
+            Parameter("CL", 2.0, "L/h", sd=0.3, iov_sd=None if together else 0.2),
+            Parameter("V", 20.0, "L", sd=0.2),
+        ],
+        omega_iov=[Omega(("CL", "V"), [[0.04], [0.015, 0.0225]])] if together else [],
         outputs=[Output("Cc", "mg/L", error=Proportional(0.1))],
         dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
@@ -108,7 +113,7 @@ def test_gradient_with_variability_between_occasions() -> None:
     extra = {"OCC": lambda f: 1 + (f["TIME"] >= 24)}
     frame = simulated(model, 5, (1.0, 6.0, 20.0, 25.0, 30.0, 44.0), extra=extra, regimen=regimen)
     o = objective(model, frame, "focei")
-    assert (o.p, o.layout.w) == (4, 3)
+    assert (o.p, o.layout.w) == ((6, 5) if together else (4, 3))
     check_gradient(o, moved(o))
 
 
@@ -280,10 +285,11 @@ def test_laplace_is_near_the_integral() -> None:
         assert found.ofv_i[i] == pytest.approx(2 * cost.min() - 2 * np.log(integral), abs=0.005)
 
 
-def test_methods_for_normal_data_refuse_others() -> None:
+@pytest.mark.parametrize("method", ["fo", "nlme"])
+def test_methods_for_normal_data_refuse_others(method: str) -> None:
     model = _latent(Poisson())
-    with pytest.raises(DataError, match="method 'fo' is for normal data"):
-        objective(model, simulated(model, 3), "fo")
+    with pytest.raises(DataError, match=f"method '{method}' is for normal data"):
+        objective(model, simulated(model, 3), method)
 
 
 def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:
@@ -307,3 +313,38 @@ def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:
     for method in ("fo", "foce", "focei", "laplace"):
         o = objective(model, frame, method)
         np.testing.assert_allclose(o(o.layout.start).ofv, exact, rtol=1e-9)
+
+
+def test_expected_information_is_that_of_the_normal_distribution() -> None:
+    """Of data linear in thetas and random effects: 2 Z'V^-1 Z, and tr(V^-1 V_a V^-1 V_b); residuals have sd a and b f.
+
+    That of residual parameters is of what the random effects leave, (log R)_a (log R)_b for each datum.
+    """
+    model = Model(
+        "line",
+        states=[State("nothing", "")],
+        parameters=[Parameter("base", 3.0, "", scale="additive"), Parameter("slope", 0.5, "1/h", scale="additive")],
+        omega=[Omega(("base", "slope"), [[0.64], [0.1, 0.09]])],
+        outputs=[Output("Y", "", error=Combined(0.5, 0.2))],
+        dynamics=lambda t, x, p: {"nothing": 0.0 * x.nothing},
+        calculate=lambda t, x, p: {"Y": p.base + p.slope * t + x.nothing},
+    )
+    times = [np.array([0.0, 1.0, 2.0, 5.0]), np.array([1.0, 3.0])]
+    at = np.concatenate(times)
+    frame = pd.DataFrame({"ID": [1, 1, 1, 1, 2, 2], "TIME": at, "DV": [3.0, 4.0, 4.5, 5.0, 3.0, 5.0], "EVID": 0})
+    o = objective(model, frame, "fo")
+    x = moved(o)  # base, slope, log L11, L21, log L22, log a, log b
+    expected = np.zeros((7, 7))
+    (base, slope), (a, b) = x[:2], np.exp(x[5:])
+    L = np.array([[np.exp(x[2]), 0.0], [x[3], np.exp(x[4])]])
+    moves = [np.array([[L[0, 0], 0], [0, 0]]), np.array([[0, 0], [1, 0]]), np.array([[0, 0], [0, L[1, 1]]])]
+    for t in times:
+        Z, f = np.column_stack([np.ones(t.size), t]), base + slope * t
+        R = a**2 + (b * f) ** 2
+        W = np.linalg.inv(Z @ L @ L.T @ Z.T + np.diag(R))
+        expected[:2, :2] += 2.0 * Z.T @ W @ Z
+        parts = [W @ Z @ (m @ L.T + L @ m.T) @ Z.T for m in moves]
+        expected[2:5, 2:5] += [[np.trace(p @ q) for q in parts] for p in parts]
+        by_sigma = np.array([2.0 * a**2 / R, 2.0 * (b * f) ** 2 / R])
+        expected[5:, 5:] += by_sigma @ by_sigma.T
+    np.testing.assert_allclose(o(x).fisher, expected, rtol=1e-8)

@@ -18,6 +18,7 @@ from pkpd.solve.kernel import Kernel
 from pkpd.solve.run import prepare
 from pkpd.solve.timeline import (
     BOLUS,
+    OFF,
     RATE,
     REPLACE,
     RESET,
@@ -162,6 +163,23 @@ def test_infusions_at_steady_state_that_still_run_end_in_their_time(amount, cycl
     assert [t for t, kind, v in found if v == -2.0] == [*ends, amount / 2]
 
 
+def test_infusions_at_steady_state_that_still_run_where_the_compartment_is_switched_off_end_there():
+    """30 h at 2 every 8 h: three run beside the record's own, one of them has ended by 10 h."""
+    row, off = dose(0.0, 60.0, rate=2.0, ss=1, ii=8.0), {"time": 10.0, "evid": OFF}
+    ends = [(t, v) for t, kind, v in events(row, off) if kind == "rate" and v < 0.0]
+    assert ends[0] == (6.0, -2.0)
+    assert {t for t, _ in ends[1:]} == {10.0}
+    assert sum(v for _, v in ends) == -2.0 * 4
+
+
+def test_a_lag_of_whole_intervals_is_one_however_they_round():
+    """0.3 / 0.1 rounds to less than 3: three doses are on their way, and the first of them enters at the record."""
+    row = dose(0.0, 10.0, ss=1, ii=0.1)
+    assert steady(row, lag=0.3)[0, :2].tolist() == [0.1, 0.0]
+    times = [t for t, kind, _ in events(row, lag=0.3) if kind == "bolus"]
+    assert times == pytest.approx([0.0, 0.1, 0.2, 0.3])
+
+
 def test_a_constant_infusion_gives_nothing_more():
     assert events(dose(2.0, 0.0, rate=3.0, ss=1)) == [(2.0, "ss constant", 3.0)]
     assert events(dose(2.0, 0.0, rate=3.0, ss=2)) == [(2.0, "+ss constant", 3.0)]
@@ -186,6 +204,14 @@ def test_order_at_one_time():
 def test_rows_of_one_time_keep_their_order():
     found = events(dose(5.0, 1.0), {"time": 5.0, "evid": 3}, dose(5.0, 2.0), {"time": 5.0, "evid": 8, "amt": 9.0})
     assert [kind for _, kind, _ in found] == ["bolus", "reset", "bolus", "replace"]
+
+
+@pytest.mark.parametrize("before", [3, 100])
+def test_a_reset_comes_before_the_steady_state_of_its_record(before):
+    """Among few events, which are sorted by insertion, and among many, which are merged."""
+    reset = dose(1.5, 7.0, evid=4, ss=2, ii=9.0)
+    found = events(dose(0.0, 1.0, ii=0.9, addl=before), reset)
+    assert [e for e in found if e[0] == 1.5] == [(1.5, "reset", 0.0), (1.5, "+ss bolus", 7.0), (1.5, "bolus", 7.0)]
 
 
 def test_observations_see_what_came_before_them():
