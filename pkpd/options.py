@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pkpd.errors import PkpdError, nearest
 
-__all__ = ["check_known", "checked"]
+__all__ = ["check_known", "checked", "whole_number"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def whole_number(what: str, value: Any, least: int) -> int:
+    """Return a whole number as int.
+
+    Parameters
+    ----------
+    what : str
+        What it is, for the error, such as ``"vpc: n"``.
+    least : int
+        The smallest that is allowed.
+
+    Raises
+    ------
+    PkpdError
+        If it is none, or too small.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise PkpdError(f"{what} must be a whole number of at least {least}, got {value!r}")
+    return number
 
 
 def check_known(verb: str, given: Iterable[str], known: Iterable[str], noun: str = "option") -> None:

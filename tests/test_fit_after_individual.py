@@ -159,7 +159,7 @@ def test_same_seed_same_patient_and_a_source_of_people() -> None:
 def test_patients_that_cannot_be_are_told() -> None:
     with pytest.raises(DataError, match=r"'events' has 16 subjects \(1, 2, 3, 4, 5\), one is estimated at a time"):
         estimate_individual(plain_fit(), plain_fit().events)
-    with pytest.raises(PkpdError, match="draws must be at least 2, got 1"):
+    with pytest.raises(PkpdError, match="draws must be a whole number of at least 2, got 1"):
         estimate_individual(plain_fit(), patient({1.0: 6.0}), draws=1)
     with pytest.raises(PkpdError, match="no covariance of the estimates"):
         estimate_individual(replace(plain_fit(), uncertainty=None), patient({1.0: 6.0}), uncertainty=True)

@@ -169,7 +169,7 @@ def test_interruption_keeps_what_is_done(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n", [1, 0, True])
 def test_bootstrap_needs_replicates(n: int) -> None:
-    with pytest.raises(PkpdError, match="n must be at least 2"):
+    with pytest.raises(PkpdError, match="n must be a whole number of at least 2"):
         bootstrap(plain_fit(), n)
 
 
@@ -308,5 +308,5 @@ def test_people_need_a_covariance() -> None:
     found = replace(plain_fit(), uncertainty=None)
     with pytest.raises(PkpdError, match=r"no covariance of the estimates .*or uncertainty=False"):
         population_of(found, 5)
-    with pytest.raises(PkpdError, match="n must be at least 1, got 0"):
+    with pytest.raises(PkpdError, match="n must be a whole number of at least 1, got 0"):
         population_of(found, 0)

@@ -247,7 +247,7 @@ def test_words_that_are_not_known(straight):
         npde(straight, decorrelation="polar")
     with pytest.raises(PkpdError, match=r"npde: bloq must be impute, omit, got 'omitt' \(did you mean 'omit'\?\)"):
         npde(straight, bloq="omitt")
-    with pytest.raises(PkpdError, match="npde: n must be 100 simulated data sets or more, got 20"):
+    with pytest.raises(PkpdError, match="simulated data sets, must be a whole number of at least 100, got 20"):
         npde(straight, n=20)
     with pytest.raises(PkpdError, match="npde_tests: at least 3 numbers are needed, got 1"):
         npde_tests([1.0, np.nan])

@@ -34,7 +34,7 @@ from pkpd.fit.telling import Line
         ("importance", {"points": 99.5}, r"points must be a whole number >= 0, got 99.5"),
         ("map", {"max_iterations": None}, r"max_iterations must be a whole number >= 0, got None"),
         ("focei", {"covariance": "Q"}, r"covariance must be auto, R, S, RS, linearised or None, got 'Q'"),
-        ("focei", {"rtol": 0.0}, r"rtol and atol must be > 0, got 0.0"),
+        ("focei", {"rtol": 0.0}, r"fit: rtol must be > 0, got 0.0"),
     ],
 )
 def test_a_wrong_option_is_named_before_anything_is_done(method: str, options: dict[str, Any], text: str) -> None:

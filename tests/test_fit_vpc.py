@@ -201,7 +201,7 @@ def test_what_a_check_cannot_take(plain, several):
         vpc(plain, output="CC")
     with pytest.raises(PkpdError, match="vpc: bloq must be below or omit, got 'm3'"):
         vpc(plain, bloq="m3")
-    with pytest.raises(PkpdError, match="vpc: n must be 20 simulated data sets or more, got 3"):
+    with pytest.raises(PkpdError, match="simulated data sets, must be a whole number of at least 20, got 3"):
         vpc(plain, n=3)
     with pytest.raises(PkpdError, match="vpc: level must lie between 0 and 1, got 95"):
         vpc(plain, level=95)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import pkpd
-from pkpd.errors import RegimenError
+from pkpd.errors import DataError, PkpdError, RegimenError
 
 # pk1_iv: 5 L/h and 50 L at 70 kg, so that 100 mg into a vein are 2 exp(-0.1 t) mg/L, every 12 h at steady state
 # from 2 / (1 - exp(-1.2)) down to that times exp(-1.2).
@@ -139,6 +139,105 @@ def test_compare_does_not_end_what_is_given_besides(pair):
     settings = {"population": people, "measures": ["Cmax"]}
     with pytest.raises(RegimenError, match=r"'x' beside what else is given .* begins all compartments anew"):
         pkpd.compare(pair, {"x": B}, background=A.shift(-24), **settings)
+    numbered = pkpd.Regimen(20, 2, [-24, -12], unit="mg")  # the same compartment, and all of it before
+    pkpd.compare(pair, {"x": B}, background=numbered, **settings)
     level = pkpd.Measure("level", "mg/L", "other drug", ("Ca",), lambda c: c.at("Ca", 1.0))
     found = pkpd.compare(pair, {"x": B}, population=people, measures=[level], background=A)
     np.testing.assert_allclose(found.dataset["level"].values.item(), 10 * np.exp(-0.1), rtol=1e-5)
+
+
+def levels(**columns) -> pd.DataFrame:
+    """Return one dose, two levels and one below the limit of 0.1 mg/L."""
+    frame = pd.DataFrame(
+        {"ID": 1, "TIME": [0.0, 1, 5, 30], "AMT": [100.0, 0, 0, 0], "EVID": [1, 0, 0, 0], "DV": [0.0, 1.8, 1.2, 0.0]}
+    )
+    return frame.assign(**columns)
+
+
+@pytest.mark.parametrize("column", ["CENS", "BLQ"])
+@pytest.mark.parametrize("bloq", ["m3", "m4"])
+def test_a_limit_of_zero_is_none(model, column, bloq):
+    # With a proportional error the probability of less than 0 is the same at every prediction.
+    data = pkpd.read_events(levels(**{column: [0, 0, 0, 1]}))
+    with pytest.raises(DataError, match=r"censored below a limit that is not above 0 in 1 row .*; give the limit of"):
+        pkpd.fit(model, data, "naive_pooled", bloq=bloq)
+    known = pkpd.read_events(levels(**{column: [0, 0, 0, 1], "LLOQ": 0.1}))
+    assert pkpd.fit(model, known, "naive_pooled", bloq=bloq, fixed=["V"], covariance=None).n_observations == 3
+
+
+def test_a_limit_of_zero_of_an_additive_error_is_told():
+    own = pkpd.Model(
+        "change",
+        states=[pkpd.State("A", "mg")],
+        parameters=[pkpd.Parameter("k", 0.1, "1/h"), pkpd.Parameter("V", 50.0, "L")],
+        outputs=[pkpd.Output("Cc", "mg/L", error=pkpd.Additive(0.1))],
+        dynamics=lambda t, x, p: {"A": -p.k * x.A},
+        calculate=lambda t, x, p: {"Cc": x.A / p.V},
+    )
+    found = pkpd.fit(own, pkpd.read_events(levels(CENS=[0, 0, 0, 1])), "naive_pooled", fixed=["V"], covariance=None)
+    assert any("censored below a limit that is not above 0" in text for text in found.messages)
+
+
+@pytest.mark.parametrize(
+    ("frame", "note"),
+    [
+        (levels(LOQ=0.1), "there is no column LLOQ; if LOQ is meant, name it"),
+        (levels(BQL=[0, 0, 0, 1]), "there is no column BLQ; if BQL is meant, name it"),
+        (levels(DV=[3.0, 1.8, 1.2, 0.1], MDV=0), "DV on 1 dose row is not an observation"),
+        (levels(DV=[3.0, 1.8, 1.2, 0.1]), "DV on 1 dose row is not an observation"),
+    ],
+)
+def test_columns_that_are_not_used_as_they_may_be_meant(frame, note):
+    assert any(note in text for text in pkpd.read_events(frame).notes)
+
+
+def test_a_flag_for_limits_needs_no_second_one():
+    data = levels(CENS=[0, 0, 0, 1], BLOQ=[0, 0, 0, 1], MDV=[1, 0, 0, 0], DV=[3.0, 1.8, 1.2, 0.1])
+    assert not any("BLOQ is meant" in text or "dose row" in text for text in pkpd.read_events(data).notes)
+
+
+@pytest.fixture(scope="module")
+def fitted(model):
+    table = pkpd.EventTable.from_regimen([pkpd.Regimen(amt=100)] * 6, [1, 4, 12, 24])
+    people = pkpd.Population.draw(model, 6, seed=1)
+    table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
+    return pkpd.fit(model, pkpd.read_events(table.frame.drop(columns="MDV")), "fo", covariance=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "rk4"}, "fit: solver must be one of auto, linear, cascade, .*, got 'rk4'"),
+        ({"start": 5}, "fit: start must be a mapping of name to number, .*, got 5"),
+        ({"start": {"CL": "5"}}, "fit: start of CL must be a number, got '5'"),
+        ({"fixed": "CL"}, r"fit: fixed must be a list of names, got 'CL'; write fixed=\['CL'\]"),
+        ({"rtol": 1e3}, "fit: rtol must be < 1, got 1000"),
+        ({"decrease": -1.0}, "decrease must be > 0, got -1"),
+    ],
+)
+def test_options_of_a_fit_are_checked_in_words(fitted, options, message):
+    with pytest.raises(PkpdError, match=message):
+        pkpd.fit(fitted.model, fitted.events, "fo", **options)
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "message"),
+    [
+        ("vpc", {"n": 50.5}, "vpc: n, the simulated data sets, must be a whole number of at least 20, got 50.5"),
+        ("vpc", {"n": 50, "prediction_corrected": "yes"}, "prediction_corrected must be True or False, got 'yes'"),
+        ("vpc", {"n": 50, "lloq": "0.1"}, "lloq of 'Cc' must be a finite number, got '0.1'"),
+        ("npde", {"n": 200.5}, "npde: n, the simulated data sets, must be a whole number of at least 100, got 200.5"),
+        ("npde", {"n": 200, "lloq": "0.1"}, "lloq of 'Cc' must be a finite number, got '0.1'"),
+        ("bootstrap", {"n": 2.5}, "bootstrap: n must be a whole number of at least 2, got 2.5"),
+        ("population", {"n": 2.5}, "population_of: n must be a whole number of at least 1, got 2.5"),
+    ],
+)
+def test_options_of_what_follows_a_fit_are_checked_in_words(fitted, verb, options, message):
+    with pytest.raises(PkpdError, match=message):
+        getattr(fitted, verb)(**options)
+
+
+def test_a_covariate_that_comes_back_is_quoted_with_its_range(model):
+    frame = levels(WT=[70.0, 80, 75, 70], DV=[np.nan, 1.8, 1.2, 0.1])
+    with pytest.raises(DataError, match=r"covariates change in 'events': WT \(70 to 80\)"):
+        pkpd.individual(model, frame, draws=200)

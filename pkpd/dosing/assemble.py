@@ -238,13 +238,14 @@ def _complete(columns: dict[str, np.ndarray], problems: Problems, notes: list[st
     given = columns.get("MDV", np.full(n, np.nan)).astype(float)
     if "EVID" in columns:
         evid = np.nan_to_num(columns["EVID"], nan=0.0)
+        gives = np.isin(evid, (1, 4))
     else:
         # A row without an amount is a dose only as a constant infusion at steady state.
         gives = (columns["AMT"] != 0) | (columns["SS"] > 0)
         evid = np.where(gives, 1, np.where(given == 1, 2, 0))
         notes.append("EVID is derived: 1 where AMT is not 0, 2 where MDV is 1, 0 elsewhere")
-        if dv is not None and (lost := int((gives & ~np.isnan(dv) & (dv != 0)).sum())):
-            notes.append(f"DV on {lost} dose row{'s' if lost > 1 else ''} is not an observation")
+    if dv is not None and (lost := int((gives & (given != 1) & ~np.isnan(dv) & (dv != 0)).sum())):
+        notes.append(f"DV on {lost} dose row{'s' if lost > 1 else ''} is not an observation")
     columns["EVID"] = whole(evid)
     derived = (evid != 0) | (np.isnan(dv) if dv is not None else False)
     mdv = np.where(np.isnan(given), derived, given)

@@ -16,8 +16,11 @@ _WORDS = {
     "TINF": ("DUR", "DURATION"),
     "CMT": ("ADMID", "ROUTE", "CMPT", "COMPARTMENT"),
     "DVID": ("OBSID", "DVTYPE"),
+    "LLOQ": ("LOQ", "LLQ", "LOD"),
+    "BLQ": ("BQL", "BLOQ", "BDL", "BLD"),
 }
 """Column -> names in upper case that often mean it, but may mean something else."""
+_INSTEAD = {"TINF": "RATE", "BLQ": "CENS"}
 
 
 def other_programs(columns: dict[str, np.ndarray], asked: Set[str], notes: list[str]) -> None:
@@ -51,13 +54,13 @@ def other_programs(columns: dict[str, np.ndarray], asked: Set[str], notes: list[
         notes.append(f"{name} ({known[found]}) is read as {target}, {what}; {keep}")
     for target in _WORDS:
         name = meant(target, [name for name in columns if name not in asked])
-        if name is None or target in columns or (target == "TINF" and "RATE" in columns):
+        if name is None or target in columns or _INSTEAD.get(target) in columns:
             continue
         notes.append(f"there is no column {target}; if {name} is meant, name it: columns={{{name!r}: {target!r}}}")
 
 
 def meant(target: str, columns: Iterable[str]) -> str | None:
-    """Return a column that may be meant by AMT, DV, TINF, CMT or DVID, which is not there.
+    """Return a column that may be meant by AMT, DV, TINF, CMT, DVID, LLOQ or BLQ, which is not there.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pkpd.fit.covariance import KINDS
 from pkpd.fit.options import checked_options
 from pkpd.fit.problem import pose
 from pkpd.fit.telling import SEARCHES, Line, watcher
-from pkpd.simulation.arguments import threads_from
+from pkpd.simulation.arguments import settings_from, threads_from
 from pkpd.simulation.source import model_from
 
 if TYPE_CHECKING:
@@ -145,8 +146,7 @@ def fit(
     run = runner_of(method)
     options = checked_options(method, options, runners())
     step = _covariance_step(method, covariance)
-    if not (rtol > 0 and atol > 0):
-        raise PkpdError(f"fit: rtol and atol must be > 0, got {rtol!r} and {atol!r}")
+    settings_from(solver, rtol, atol, math.inf, None, "fit", "solver")
     problem = pose(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
         threads=threads_for(threads, data),

@@ -9,7 +9,7 @@ import numpy as np
 from pkpd.dosing.columns import CORE, KEPT
 from pkpd.errors import DataError, nearest
 from pkpd.fit.outcomes import NegativeBinomial, Poisson
-from pkpd.model.residual import Exact, LogNormal, Ordinal
+from pkpd.model.residual import Exact, LogNormal, Ordinal, Proportional
 from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of
 
 if TYPE_CHECKING:
@@ -181,6 +181,7 @@ class Binder:
             observed & log & ~(y > 0), "DV is not above 0 but the residual error is log-normal",
             "set MDV=1, mark it as censored (CENS=1 with the limit as DV), or use Combined error", ["DV"],
         )  # fmt: skip
+        self._limits(y, censored, output)
         self._whole(observed, y, output)
         evid, mdv = self.frame["EVID"], self.frame["MDV"]
         self.note((evid == 0) & (mdv == 0) & np.isnan(self.frame["DV"]) & ~observed, "DV is missing: not observed")
@@ -192,6 +193,16 @@ class Binder:
         unused = [str(c) for c in self.frame if c not in used]
         if unused:
             self.messages.append(f"columns not used by the model: {', '.join(unused)}")
+
+    def _limits(self, y: np.ndarray, censored: np.ndarray, output: np.ndarray) -> None:
+        """Refuse limits of quantification that are none: with a proportional error nothing is learned from them."""
+        with np.errstate(invalid="ignore"):
+            none = (censored == 1) & ~(y > 0)
+        relative = [isinstance(error, (Proportional, LogNormal)) for error in self.errors.values()]
+        never = none & np.array([*relative, False])[output]
+        limit = "give the limit of quantification as DV, or in a column LLOQ"
+        self.problems.add(never, "censored below a limit that is not above 0", limit, ["DV", "LLOQ"])
+        self.note(none & ~never, f"censored below a limit that is not above 0; if that is not meant, {limit}", ("DV",))
 
     def _whole(self, observed: np.ndarray, y: np.ndarray, output: np.ndarray) -> None:
         """Refuse grades and counts that are none."""

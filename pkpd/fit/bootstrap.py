@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pkpd.fit.api import runner_of, runners, threads_for
 from pkpd.fit.options import checked_options
 from pkpd.fit.pieces import Record, run_pieces
 from pkpd.fit.sampled import Sampled
+from pkpd.options import whole_number
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ def bootstrap(
     >>> sample.vectors.shape, list(sample.ci(0.9))[:2]
     ((5, 5), ['CL', 'V'])
     """
-    if isinstance(n, bool) or operator.index(n) < FEWEST:
-        raise PkpdError(f"bootstrap: n must be at least {FEWEST}, got {n}")
+    n = whole_number("bootstrap: n", n, FEWEST)
     if fit.method == "nuts":
         raise PkpdError("bootstrap: a fit by nuts has a posterior, which tells how well estimates are known")
     groups = _groups(fit, by)

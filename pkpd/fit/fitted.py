@@ -199,8 +199,8 @@ def row_limits(
     for name, value in given.items():
         if name not in outputs:
             raise DataError(f"lloq names '{name}'; observed outputs are {', '.join(outputs)}{nearest(name, outputs)}")
-        if not np.isfinite(value):
-            raise DataError(f"lloq of '{name}' must be a finite number, got {value}")
+        if isinstance(value, (bool, str)) or not np.isscalar(value) or not np.isfinite(value):
+            raise DataError(f"lloq of '{name}' must be a finite number, got {value!r}")
     column = data.table.frame.get("LLOQ")
     if column is not None:
         own = column.to_numpy(np.float64)[data.row]

@@ -59,6 +59,8 @@ def estimate(
     DataError
         If data are impossible at the start values.
     """
+    if not decrease > 0:
+        raise PkpdError(f"fit, method {method}: decrease must be > 0, got {decrease!r}")
     begun = time.perf_counter()
     layout, messages = problem.layout, list(problem.messages)
     objective = problem.objective(method)

@@ -18,7 +18,7 @@ from pkpd.fit.plausible import contradictions_of
 from pkpd.fit.problem import Problem, pose
 from pkpd.fit.result import Fit
 from pkpd.fit.sampled import Sampled
-from pkpd.options import checked
+from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 from pkpd.simulation.source import History, model_from
 from pkpd.simulation.weighted import WeightedPeople, effective, normalised, weighted_quantiles
@@ -251,8 +251,7 @@ def estimate_individual(
     )  # fmt: skip
     if uncertainty is not False and not isinstance(source, Fit):
         raise PkpdError("estimate_individual: a model's values are taken as known: uncertainty needs a Fit")
-    if isinstance(draws, bool) or draws < 2:
-        raise PkpdError(f"estimate_individual: draws must be at least 2, got {draws}")
+    draws = whole_number("estimate_individual: draws", draws, 2)
     check_seed(seed)
     table = _table_of(patient)
     if table.n_subjects != 1:

@@ -10,6 +10,7 @@ import numpy as np
 from pkpd.errors import PkpdError, nearest
 from pkpd.fit.fitted import Fitted, row_limits
 from pkpd.fit.whiten import whiten
+from pkpd.options import whole_number
 from pkpd.randomness import RESAMPLING, check_seed, uniforms_at
 
 if TYPE_CHECKING:
@@ -95,8 +96,7 @@ def _check(n: int, decorrelation: str, bloq: str) -> None:
     for name, value, known in (("decorrelation", decorrelation, DECORRELATIONS), ("bloq", bloq, BLOQ)):
         if value not in known:
             raise PkpdError(f"npde: {name} must be {', '.join(known)}, got {value!r}{nearest(str(value), known)}")
-    if n < 100:
-        raise PkpdError(f"npde: n must be 100 simulated data sets or more, got {n}")
+    whole_number("npde: n, the simulated data sets,", n, 100)
 
 
 class _Work:

@@ -111,6 +111,17 @@ class Problem:
         problems.raise_if_any()
 
 
+def _check_names(fixed: Any, start: Any) -> None:
+    """Raise DataError if names of parameters, or their values, are given as something else."""
+    if isinstance(fixed, str):
+        raise DataError(f"fit: fixed must be a list of names, got {fixed!r}; write fixed=[{fixed!r}]")
+    if start is not None and not isinstance(start, Mapping):
+        raise DataError(f"fit: start must be a mapping of name to number, such as {{'CL': 5.0}}, got {start!r}")
+    for name, value in (start or {}).items():
+        if isinstance(value, (bool, str)) or not np.isscalar(value):
+            raise DataError(f"fit: start of {name} must be a number, got {value!r}")
+
+
 def pose(
     model: Model, table: EventTable, *, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
     bloq: str = "m3", rtol: float = 1e-9, atol: float = 1e-12, solver: str = "auto", threads: int = 1,
@@ -126,6 +137,7 @@ def pose(
         raise DataError(
             f"fit: data must be an EventTable, from read_events(path or data frame), got {type(table).__name__}"
         )
+    _check_names(fixed, start)
     data = bind(model, table, bloq)
     given = {n: float(v) for n, v in (start or {}).items() if n in model.parameters}
     layout = Layout(model, data, fixed, start)

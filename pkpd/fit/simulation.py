@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.fit.sampled import Sampled
+from pkpd.options import whole_number
 from pkpd.population.people import Population
 from pkpd.randomness import ETAS, KAPPAS, PARAMETERS, check_seed, normals, uniforms_at
 
@@ -108,8 +108,7 @@ def population_of(
     >>> population_of(found, 20, uncertainty=False).n
     20
     """
-    if isinstance(n, bool) or operator.index(n) < 1:
-        raise PkpdError(f"population_of: n must be at least 1, got {n}")
+    n = whole_number("population_of: n", n, 1)
     model = fit.model
     vectors = estimate_draws(fit, n, seed, uncertainty)
     given: dict[str, Any] = {"covariates": covariates}

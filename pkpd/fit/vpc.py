@@ -12,6 +12,7 @@ from pkpd.errors import DataError, PkpdError, nearest
 from pkpd.fit.binning import bin_edges, bins_of, column_of, percentiles, strata_of
 from pkpd.fit.fitted import Fitted, row_limits
 from pkpd.model.residual import Ordinal
+from pkpd.options import whole_number
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ def vpc(
     {'output': 1, 'stratum': 1, 'percentile': 3, 'bin': 4, 'edge': 3}
     """
     check_seed(seed)
-    _check(n, bloq, percentile, level)
+    n = _check(n, bloq, percentile, level)
+    if not isinstance(prediction_corrected, (bool, np.bool_)):
+        raise PkpdError(f"vpc: prediction_corrected must be True or False, got {prediction_corrected!r}")
     fitted = Fitted(fit)
     outputs = _outputs(fitted, output)
     work = _Work(fitted, outputs, n, tuple(percentile), level, bloq)
@@ -117,17 +120,16 @@ def vpc(
                             "prediction_corrected": int(prediction_corrected)})  # fmt: skip
 
 
-def _check(n: int, bloq: str, percentile: Sequence[float], level: float) -> None:
+def _check(n: int, bloq: str, percentile: Sequence[float], level: float) -> int:
     if bloq not in BLOQ:
         raise PkpdError(f"vpc: bloq must be {' or '.join(BLOQ)}, got {bloq!r}{nearest(str(bloq), BLOQ)}")
-    if n < 20:
-        raise PkpdError(f"vpc: n must be 20 simulated data sets or more, got {n}")
     if not 0 < level < 1:
         raise PkpdError(f"vpc: level must lie between 0 and 1, got {level}")
     if not len(percentile) or not all(0 < p < 1 for p in percentile):
         raise PkpdError(
             f"vpc: percentile must be numbers between 0 and 1, such as (0.05, 0.5, 0.95), got {percentile!r}"
         )
+    return whole_number("vpc: n, the simulated data sets,", n, 20)
 
 
 def _outputs(fitted: Fitted, output: str | None) -> list[str]:

@@ -343,8 +343,12 @@ def _besides(task: _Task, plan: Plan, regimen: Regimen) -> Regimen:
     """Return a regimen with what is given besides."""
     if task.background is None:
         return regimen
-    own, others = regimen.in_time(task.model.time_unit), task.background.in_time(task.model.time_unit)
-    lost = ended_by(own.doses, others.doses, own.time_unit) or ended_by(others.doses, own.doses, own.time_unit)
+    unit, states = task.model.time_unit, list(task.model.states)
+    own, others = (
+        [replace(d, cmt=states[k]) for d, k in zip(r.doses, r.records(states)["cmt"], strict=True)]
+        for r in (regimen.in_time(unit), task.background.in_time(unit))
+    )
+    lost = ended_by(own, others, unit) or ended_by(others, own, unit)
     if lost:
         raise RegimenError(
             f"compare: '{plan.name}' beside what else is given ({task.background}): {lost}; begin it earlier without "

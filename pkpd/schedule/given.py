@@ -93,7 +93,7 @@ def _from_table(model: Model, table: EventTable, terms: tuple[Term, ...], known:
         binder.problems.raise_if_any()
         messages = tuple(binder.messages)
     if varying:
-        shown = ", ".join(f"{n} ({frame[n].iloc[0]:g} to {frame[n].iloc[-1]:g})" for n in sorted(varying))
+        shown = ", ".join(f"{n} ({frame[n].min():g} to {frame[n].max():g})" for n in sorted(varying))
         raise DataError(
             f"individual: covariates change in '{table.name}': {shown}; a new patient's are constant here. "
             "estimate_individual(model or fit, table) follows them"

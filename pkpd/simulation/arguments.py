@@ -25,12 +25,18 @@ Regimens = Regimen | str | Mapping[str, Any] | Sequence[Regimen | str] | EventTa
 
 
 def settings_from(
-    method: str, rtol: float, atol: float, h_max: float, max_steps: int | None, verb: str = "simulate"
+    method: str,
+    rtol: float,
+    atol: float,
+    h_max: float,
+    max_steps: int | None,
+    verb: str = "simulate",
+    word: str = "method",
 ) -> Settings:
     """Return how to solve; without ``max_steps`` the limit grows with the number of events."""
     known = ("auto", "linear", "cascade", *METHODS)
     if method not in known:
-        raise PkpdError(f"{verb}: method must be one of {', '.join(known)}, got {method!r}")
+        raise PkpdError(f"{verb}: {word} must be one of {', '.join(known)}, got {method!r}")
     for name, value, most in (("rtol", rtol, 1.0), ("atol", atol, np.inf), ("h_max", h_max, np.nan)):
         if isinstance(value, (str, bool)) or not value > 0:
             raise PkpdError(f"{verb}: {name} must be > 0, got {value!r}")
