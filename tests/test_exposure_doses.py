@@ -467,3 +467,13 @@ def test_more_doses_than_are_kept_at_first():
     for times in (hours(5900, 6000, 2), hours(0, 6000, 2)):
         found = exposure(simulate(model, doses, times=times)["Cc"])
         assert float(found["Cmax"]) == pytest.approx(peak, rel=1e-8)
+
+
+@pytest.mark.parametrize("unit", ["mg", "ug", "ng"])
+def test_of_equal_peaks_the_first_is_the_time_of_the_highest(unit):
+    """In steady state every 8 h all peaks are one; which of them is larger by rounding says nothing."""
+    model = _amount_and_concentration()
+    doses = Regimen(amt=100, ii=8, ss=1, addl=9, tinf=2, unit="mg").to(unit)
+    found = exposure(simulate(model, doses, times=hours(0, 72, 1))["Cc"])
+    assert float(found["Tmax"]) == 2.0
+    assert float(found["Tmax_tau"]) == 2.0

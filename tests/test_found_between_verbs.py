@@ -213,6 +213,8 @@ def fitted(model):
         ({"fixed": "CL"}, r"fit: fixed must be a list of names, got 'CL'; write fixed=\['CL'\]"),
         ({"rtol": 1e3}, "fit: rtol must be < 1, got 1000"),
         ({"decrease": -1.0}, "decrease must be > 0, got -1"),
+        ({"checkpoint": 5}, "checkpoint must be a path, got 5"),
+        ({"progress": "yes"}, "progress must be True, False, None or a function of each step, got 'yes'"),
     ],
 )
 def test_options_of_a_fit_are_checked_in_words(fitted, options, message):

@@ -8,7 +8,10 @@ import numpy as np
 
 from pkpd.exposure.kernels import LINEAR, LOG, LOG_DOWN, cumulative_area
 
-__all__ = ["METHODS", "Curve"]
+__all__ = ["METHODS", "Curve", "highest"]
+
+EQUAL = 1e-8
+"""Relative difference of values that count as equally high: what a solver leaves of peaks in steady state."""
 
 METHODS = {"linear-up log-down": LOG_DOWN, "linear": LINEAR, "log": LOG}
 
@@ -21,6 +24,12 @@ def _logarithmic(conc: np.ndarray, method: str) -> np.ndarray:
     if method == "log":
         return (left > 0) & (right > 0) & (left != right)
     return (right > 0) & (right < left)
+
+
+def highest(conc: np.ndarray) -> np.ndarray:
+    """Return where each row is highest, shape (subject,): the first place of several that only rounding tells apart."""
+    top = conc.max(axis=1, keepdims=True)
+    return (conc >= top - EQUAL * np.abs(top)).argmax(axis=1)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pkpd.exposure.curve import Curve
+from pkpd.exposure.curve import Curve, highest
 from pkpd.exposure.schedule import Schedule, Span
 from pkpd.exposure.terminal import terminal_slope
 
@@ -154,13 +154,13 @@ def _columns(time: np.ndarray, span: Span) -> tuple[int, int]:
 
 def _whole(curve: Curve, area: np.ndarray, lloq: float, sampled: bool) -> Found:
     rows = np.arange(len(curve.conc))
-    peak = curve.conc.argmax(axis=1)
+    peak = highest(curve.conc)
     seen = (curve.conc >= lloq) & (curve.conc > 0)
     last = curve.conc.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)
     known = seen[rows, last]
     total = np.where(known, area[rows, last], 0.0)
     return {
-        "Cmax": curve.conc[rows, peak],
+        "Cmax": curve.conc.max(axis=1),
         "Tmax": np.where(curve.conc[rows, peak] > 0, curve.time[peak], np.nan),
         "Clast": np.where(known, curve.conc[rows, last], np.nan),
         "Tlast": np.where(known, curve.time[last], np.nan),
@@ -223,7 +223,7 @@ def _interval(
     start = end if plan.steady else curve.conc[:, int(np.searchsorted(curve.time, last[0]))]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = (
-            whole, whole * (day / length), mean, end, low, high, curve.time[a + inside.argmax(axis=1)] - last[0],
+            whole, whole * (day / length), mean, end, low, high, curve.time[a + highest(inside)] - last[0],
             (high - low) / mean, (high - low) / low, start,
         )  # fmt: skip
         found |= {name: np.array(value) for name, value in zip(names, values, strict=True)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.exposure.cases import blocks_of
-from pkpd.exposure.curve import Curve
+from pkpd.exposure.curve import Curve, highest
 from pkpd.exposure.metrics import Block
 from pkpd.exposure.sources import Asked, grid_cases
 
@@ -65,7 +65,7 @@ def _number(block: Block, kind: str) -> np.ndarray:
     if kind == "min":
         return curve.conc.min(axis=1)
     if kind == "tmax":
-        return curve.time[curve.conc.argmax(axis=1)]
+        return curve.time[highest(curve.conc)]
     area = curve.area()[:, -1]
     return area if kind == "auc" else area / (curve.time[-1] - curve.time[0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,6 +67,8 @@ def checked_options(method: str, options: Mapping[str, Any], runners: Runners, v
                 faults.append(f"{name} must be a whole number >= 0, got {value!r}")
         elif kind.startswith("float") and not _is_number(value):
             faults.append(f"{name} must be a number, got {value!r}")
+        elif kind.startswith("str | os.PathLike") and not isinstance(value, (str, os.PathLike)):
+            faults.append(f"{name} must be a path, got {value!r}")
     if faults:
         raise PkpdError(f"{verb}, method {method}: {'; '.join(faults)}")
     return out

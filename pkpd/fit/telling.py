@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pkpd.errors import PkpdError
+
 if TYPE_CHECKING:
     from pkpd.fit.optimise import Step
 
@@ -75,5 +77,7 @@ def watcher(method: str, progress: bool | Callable[[Any], Any] | None) -> Callab
     """
     if callable(progress):
         return progress
+    if progress not in (None, True, False):
+        raise PkpdError(f"fit: progress must be True, False, None or a function of each step, got {progress!r}")
     wanted = sys.stderr.isatty() if progress is None else progress
     return Line(method.upper()) if wanted else None
