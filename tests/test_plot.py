@@ -15,6 +15,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 import pkpd.plot as plot
+from pkpd import Model, Output, Parameter, Regimen, State, hours, simulate
 from pkpd.errors import DataError
 from pkpd.exposure import exposure
 
@@ -300,3 +301,25 @@ def test_exposure_of_several_metrics_and_of_one_subject():
 def test_bad_input_names_the_culprit(call, text):
     with pytest.raises(DataError, match=text):
         call(simulation())
+
+
+def test_a_bolus_is_drawn_as_the_jump_that_it_is():
+    """100 mg into 10 L every 12 h, k 0.2 1/h: the peaks lie between the times that were asked for."""
+    model = Model(
+        "bolus",
+        states=[State("central", "mg")],
+        parameters=[Parameter("k", 0.2, "1/h", "loss"), Parameter("V", 10.0, "L", "volume")],
+        dynamics=lambda t, x, p: {"central": -p.k * x.central},
+        outputs=[Output("Cc", "mg/L")],
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+    doses = {"single": Regimen(amt=100, ii=12, addl=2), "steady": Regimen(amt=100, ii=12, ss=1, addl=2)}
+    sims = simulate(model, doses, times=hours(0, 36, 12))
+    left = np.exp(-2.4)
+    for axes, first in zip(plot.compare(sims, "Cc"), (10.0, 10 / (1 - left)), strict=True):
+        line = max(axes.lines, key=lambda one: (one.get_color() != "#B8B8B8", len(np.asarray(one.get_xdata()))))
+        time, shown = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        assert time.tolist()[0] == 0
+        np.testing.assert_allclose(shown[0], first, rtol=1e-8)
+        np.testing.assert_allclose(shown[time == 12][-1], first * left + 10, rtol=1e-8)
+        np.testing.assert_allclose(shown[time == 12][0], first * left, rtol=1e-8)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd.dosing.events import EventTable
 from pkpd.errors import DataError
-from pkpd.plot.data import group_values, observations, pick_dim, pick_output, regimen_doses
+from pkpd.plot.data import curves_of, observations, pick_dim, pick_output, regimen_doses
 from pkpd.plot.frame import Frame, new_frame, place_legend, value_limits
 from pkpd.plot.layers import (
     draw_bands,
@@ -233,19 +233,20 @@ def _draw(plan: _Plan, width: str | float, ax: Axes | None) -> list[Axes]:
 
 def _draw_panel(plan: _Plan, panel: Axes, i: int) -> list[np.ndarray]:
     """Draw the curves and observations of one panel and return what was drawn."""
-    time = np.asarray(plan.values["time"].values, float) * plan.scale
     key = plan.panels[i]
     part = plan.values if plan.facet is None else plan.values.sel({plan.facet: key})
     drawn: list[np.ndarray] = []
     if plan.others and plan.facet is not None:
         for other in plan.panels:
             if other != key:
-                median, _ = quantiles(group_values(plan.values.sel({plan.facet: other})), ())
+                time, curves = curves_of(plan.values.sel({plan.facet: other}))
+                median, _ = quantiles(curves, ())
                 shown = np.where(median > 0, median, np.nan) if plan.log else median
-                panel.plot(time, shown, color="#B8B8B8", linewidth=0.7, label="_other", zorder=1.5)
+                panel.plot(time * plan.scale, shown, color="#B8B8B8", linewidth=0.7, label="_other", zorder=1.5)
     for j, group in enumerate(plan.groups):
         colour = plan.colour(i, j)
-        one = group_values(part if group is None else part.sel({plan.by: group}))
+        time, one = curves_of(part if group is None else part.sel({plan.by: group}))
+        time = time * plan.scale
         bands = plan.bands if len(one) > 1 else ()
         drawn += draw_bands(panel, time, one, bands, colour, plan.log)
         if plan.individual and len(one) > 1:

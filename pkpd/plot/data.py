@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.exposure.cases import around_doses
 from pkpd.kinds import needs
+from pkpd.simulation.corners import LEFT_OUT
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["group_values", "observations", "pick_dim", "pick_output", "regimen_doses"]
+__all__ = ["curves_of", "group_values", "observations", "pick_dim", "pick_output", "regimen_doses"]
 
 
 def pick_output(sims: xr.Dataset | xr.DataArray, output: str) -> xr.DataArray:
@@ -78,6 +80,38 @@ def group_values(values: xr.DataArray) -> np.ndarray:
     if "subject" in values.dims:
         return np.asarray(values.transpose("subject", "time").values, float)
     return np.asarray(values.values, float)[None]
+
+
+def curves_of(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return times and curves to draw, shape (time,) and (subjects, time).
+
+    A dose that makes the curve jump, which the grid does not show, adds its time twice, with the values right before
+    and right after it; at the first time the curve begins behind the dose.
+
+    Parameters
+    ----------
+    values : DataArray
+        As of `pick_output`, of one regimen.
+    """
+    time, curves = np.asarray(values["time"].values, float), group_values(values)
+    text = values.attrs.get("at_doses")
+    if text in (None, LEFT_OUT) or "regimen" in values.dims or set(values.dims) - {"time", "subject"}:
+        return time, curves
+    regimen = str(values["regimen"].values) if "regimen" in values.coords else ""
+    labels = [str(v) for v in np.atleast_1d(values["subject"].values)] if "subject" in values.coords else None
+    noisy = str(values.name or "").endswith("_observed")
+    around = around_doses(text, regimen, labels, time, curves, noisy)
+    if around is None or not around.known or not (around.time == around.time[:1]).all():
+        return time, curves
+    at = around.time[0]
+    inside = (at >= time[0]) & (at <= time[-1])
+    order = np.lexsort(
+        (np.repeat([0, 1, 2], [len(time), inside.sum(), inside.sum()]), [*time, *at[inside], *at[inside]])
+    )
+    times = np.concatenate([time, at[inside], at[inside]])[order]
+    drawn = np.concatenate([curves, around.before[:, inside], around.after[:, inside]], axis=1)[:, order]
+    begin = int(np.searchsorted(times, time[0], side="right")) - 1
+    return times[begin:], drawn[:, begin:]
 
 
 def regimen_doses(values: xr.DataArray, doses: bool | str | Sequence[str]) -> dict[str, np.ndarray]:
