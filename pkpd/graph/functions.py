@@ -237,7 +237,8 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     and conditions within conditions, with numbers, parameters and covariates. Its switch times up to the last
     observation are found before the person is solved, each between two neighbouring floating-point numbers; one that
     switches more than a million times is refused (SolverError). Of a steady state, the cycle that ends at the dose
-    stops at the switch times within it; under a constant infusion to steady state, conditions are those at the record.
+    (as many intervals as it takes until doses and a daily rhythm come round) stops at the switch times within it; under
+    a constant infusion to steady state, conditions are those at the record.
 
     A condition on states (``x.A > p.threshold``) switches where the step control finds it: the error of a step that
     straddles the switch is judged like any other, and the step cut. A state that is beyond a threshold for less than

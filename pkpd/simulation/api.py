@@ -126,8 +126,10 @@ def simulate(
         dose or initial value of the subject where the state begins at zero. So amounts of 1e-10 are solved as well as
         those of 1e3.
     h_max, max_steps
-        Longest step; most steps of one subject, by default 100,000 and 1,000 more for each dose or other event. Who
-        needs more fails with a status, and the others' results are kept.
+        Longest step, for equations with a smooth pulse in time that is much narrower than the times between doses and
+        observations (a dose, ``during`` and other conditions on time need none); most steps of one subject, by default
+        100,000 and 1,000 more for each dose or other event. Who needs more fails with a status, and the others' results
+        are kept.
     threads : int, optional
         All cores by default; results do not depend on it.
     store : path, optional
