@@ -217,7 +217,8 @@ def _simulate_grid(
     model, kernel = job.model, job.kernel
     named, has_names = named_from(model, regimen, population)
     people = Population.typical(model) if population is None else population
-    _check_people(model, people)
+    if population is not None:
+        _check_people(model, people)
     given = [[records_of(model, r) for r in each] for each in named.values()]
     packed = [grid.pack_records(each) for each in given]
     if occasions is not None and people.n_occasions < occasions.size + 1:

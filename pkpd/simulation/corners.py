@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.dosing.record import RECORD
 from pkpd.graph.nodes import Node, symbols_of
 from pkpd.simulation.columns import GRID_OBSERVATION
 from pkpd.simulation.kernels import Quantity
@@ -345,6 +346,14 @@ def _states_of(node: Node) -> tuple[str, ...]:
     return tuple(s.name for s in symbols_of([node]) if s.kind == "state")
 
 
+@functools.lru_cache(maxsize=1024)
+def _begins_anew(packed: bytes) -> tuple[bool, frozenset[int]]:
+    """Return whether some record is a reset or a steady state, and the states that doses go into."""
+    records = np.frombuffer(packed, RECORD)
+    gives = (records["evid"] == 1) | (records["evid"] == 4)
+    return bool((records["evid"] >= 3).any() or records["ss"].any()), frozenset(records["cmt"][gives].tolist())
+
+
 def corners_from(
     model: Model, chosen: Sequence[Quantity], records: Sequence[np.ndarray], regimens: Sequence[str]
 ) -> Corners | None:
@@ -358,10 +367,11 @@ def corners_from(
     records : sequence of RECORD array
         All doses of all regimens.
     """
-    anew = any(bool((each["evid"] >= 3).any() or each["ss"].any()) for each in records)
+    told = [_begins_anew(each.tobytes()) for each in records]
+    anew = any(begins for begins, _ in told)
     index = {name: k for k, name in enumerate(model.states)}
     every = [{index[name] for name in _states_of(q.node)} for q in chosen]
-    dosed = {int(k) for each in records for k in np.unique(each["cmt"][(each["evid"] == 1) | (each["evid"] == 4)])}
+    dosed = set().union(*(places for _, places in told))
     if not anew and not set().union(*every) & dosed:
         return None
     aside = [q.name for q, own in zip(chosen, every, strict=True) if q.aside and not anew and own & dosed]

@@ -162,7 +162,32 @@ def grid_dataset(
     for name, array in values.items():
         data[name] = (dims, array[keep], variable_attributes(name, chosen) | dose_attributes(name, doses, corners))
     data["status"] = (dims[:-1], status[keep[:2]], status_attributes())
-    return xr.Dataset(data, coords, {"model": model.name, "title": model.title} | settings)
+    return xr.Dataset(data, _indexed(coords), {"model": model.name, "title": model.title} | settings)
+
+
+def _indexed(coords: dict[str, Any]) -> Any:
+    """Return coordinates with their indexes, which cost more than all else of a small result, and are kept for the next.
+
+    Datasets share the index, which nothing can change, and not the attributes.
+    """
+    small = sum(data.size for _, data, *_ in coords.values()) <= _FEW
+    if not small or any(data.dtype.kind == "O" for _, data, *_ in coords.values()):
+        return coords
+    return _made(tuple((n, dim, d.tobytes(), d.dtype.str, *map(_pairs, more)) for n, (dim, d, *more) in coords.items()))
+
+
+_FEW = 10_000  # values of coordinates that are kept
+
+
+def _pairs(attributes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(attributes.items())
+
+
+@functools.lru_cache(maxsize=32)
+def _made(coords: tuple[Any, ...]) -> Any:
+    import xarray as xr
+
+    return xr.Coordinates({n: (dim, np.frombuffer(raw, kind), *map(dict, more)) for n, dim, raw, kind, *more in coords})
 
 
 def rows_dataset(

@@ -157,8 +157,10 @@ def _budget(settings: Settings, events: np.ndarray) -> np.ndarray:
 
 def _refuse_addition(kernel: Kernel, records: Records) -> None:
     """Raise RegimenError for SS=2 where the sum of two solutions is no solution."""
+    if kernel.linear:
+        return
     added = np.flatnonzero((records.ss == 2) & ((records.evid == 1) | (records.evid == 4)))
-    if added.size and not kernel.linear:
+    if added.size:
         k = added[0]
         raise RegimenError(
             f"a dose with SS=2 (into '{kernel.states[records.cmt[k]].name}' at time {records.time[k]:g}) adds its "
@@ -205,6 +207,8 @@ def _judge_unmoved(run: _Run, b: Block) -> None:
     """Fail subjects that took no step, but could not have taken one: their rates of change are not finite."""
     status, when, steps = run.fate
     hot = run.P[: run.kernel.n_hot]
+    if np.isfinite(hot).all():
+        return
     still = np.flatnonzero((status == Status.OK) & (steps == 0) & ~np.isfinite(hot[:, b.column]).all(axis=0))
     if still.size:
         bad = ~finite_rates(run.kernel, run.P, b.column[still], b.origin[still])
