@@ -166,7 +166,7 @@ def grid_dataset(
 
 
 def _indexed(coords: dict[str, Any]) -> Any:
-    """Return coordinates with their indexes, which cost more than all else of a small result, and are kept for the next.
+    """Return coordinates with their indexes, which cost more than all else of a small result; kept for the next one.
 
     Datasets share the index, which nothing can change, and not the attributes.
     """
