@@ -274,6 +274,24 @@ def test_laplace_takes_the_second_derivative_by_eta() -> None:
         assert found.ofv_i[i] == pytest.approx(2 * near[2] + np.log(sd**2) + np.log(curvature), abs=1e-6)
 
 
+def test_nlme_takes_variances_where_it_last_fitted() -> None:
+    """The residual sd is 0.15 times the prediction of the typical subject at first, then times that of the last fit."""
+    sd, h = 0.3, 1e-4
+    o = objective(_one_effect(sd), simulated(_one_effect(sd), 6), "nlme")
+
+    def predicted(eta: Any) -> np.ndarray:
+        return 5.0 * np.exp(-2.0 * np.exp(np.asarray(eta))[..., None] / 20 * TIMES)
+
+    held = np.tile(predicted(0.0), (6, 1))
+    for _ in range(3):
+        eta = sd * o(o.layout.start).u[:, 0]
+        for i in range(6):
+            y, at = o.data.y[o.data.starts[i] : o.data.starts[i + 1]], eta[i] + h * np.array([-1.0, 0.0, 1.0])
+            cost = 0.5 * np.sum(((y - predicted(at)) / (0.15 * held[i])) ** 2, axis=1) + 0.5 * (at / sd) ** 2
+            assert (cost[2] - cost[0]) / (2 * h) == pytest.approx(0.0, abs=1e-3)
+        held = predicted(eta)
+
+
 def test_laplace_is_near_the_integral() -> None:
     sd = 0.02
     o = objective(_one_effect(sd), simulated(_one_effect(sd), 6), "laplace")

@@ -77,6 +77,34 @@ def test_each_dose_of_a_steady_state_counts(model, method, lag):
     np.testing.assert_allclose(got["blood"].values.ravel(), [blood(t, doses) for t in TIMES], rtol=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("lag", [0.0, 2.0, 7.0])
+@pytest.mark.parametrize("infusion", [{}, {"tinf": 2.0}, {"tinf": 11.0}])
+def test_what_lasts_as_long_as_the_last_dose_is_large_lasts_so_in_a_steady_state(method, lag, infusion):
+    """Each dose of 100 mg opens an inflow for 100 / 25 h: that of an infusion every 8 h, wherever the lag puts it."""
+    model = Model(
+        "opened",
+        states=[State("depot", "mg"), State("blood", "mg")],
+        parameters=[
+            Parameter("k", K, "1/h"), Parameter("r", RATE, "mg/h"), Parameter("v", 25.0, "mg/h"),
+            Parameter("lag", lag, "h"),
+        ],
+        dosing=lambda p: {"depot": {"tlag": p.lag}},
+        dynamics=lambda t, x, p: {
+            "depot": -p.k * x.depot,
+            "blood": where((last_dose() > 0) & (tad() * p.v < last_dose()), p.r, 0 * p.r) - p.k * x.blood,
+        },
+    )  # fmt: skip
+    times = np.array([0.01, 1.0, 3.5, 6.5, 7.9])
+    regimen = Regimen(amt=100, cmt="depot", ii=8, ss=1, **infusion)
+    got = pkpd.simulate(model, regimen, times=times, outputs=["blood"], method=method, rtol=1e-4)["blood"]
+    begun = lag + 8.0 * np.arange(-60, 1)
+    open_for = np.clip(times[:, None] - begun, 0.0, 4.0)
+    left = np.exp(-K * np.maximum(times[:, None] - begun, 0.0))
+    expected = (RATE / K * left * np.expm1(K * open_for)).sum(axis=1)
+    np.testing.assert_allclose(got.values.ravel(), expected, rtol=1e-6)
+
+
 def test_outputs_see_the_last_dose_as_it_was_given(model):
     data = pd.DataFrame(
         [

@@ -207,6 +207,52 @@ def test_impossible_reports_have_a_finite_likelihood_and_a_slope():
     assert (found.gradient[:, 1] != 0).all()
 
 
+def two_terms(factors: np.ndarray, slope: float, second: float) -> list[np.ndarray]:
+    """Sum two densities for each of two subjects: residuals of sd 0.5 times a factor about predictions 2 and `second`.
+
+    Return loglik, gradient, gradient by factors and status.
+    """
+    one = np.zeros(1)
+    p = kernel.Packed(
+        np.zeros(4, np.int64), np.array([0, 0, 1, 1]), np.arange(4), np.arange(1, 5), np.array([2.5, 3.0, 1.0, 3.5]),
+        np.zeros(4), np.zeros(4), np.zeros(4), np.arange(4), np.zeros(4, np.int64), np.ones(1, np.int64), one + 0.5,
+        one, np.zeros(1, np.int64), np.array([0, 1]), np.zeros(1, np.int64),
+    )  # fmt: skip
+    y = np.array([[2.0, second, 2.0, 3.0], [slope, 1.0, 1.0, 1.0]])
+    found = [np.zeros(2), np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2, np.int64)]
+    kernel.sum_terms(p, y, factors, found[3], True, *found[:3], np.zeros(4))
+    return found
+
+
+def test_each_subject_has_its_own_residual_factor():
+    loglik, gradient, by_factor, _ = two_terms(np.array([[1.0], [2.0]]), 1.0, 3.0)
+    for i, (sd, residuals) in enumerate([(0.5, np.array([0.5, 0.0])), (1.0, np.array([-1.0, 0.5]))]):
+        assert loglik[i] == pytest.approx(stats.norm.logpdf(residuals, scale=sd).sum(), rel=1e-13)
+        assert gradient[i, 0] == pytest.approx(residuals.sum() / sd**2, rel=1e-13, abs=1e-15)
+        assert by_factor[i, 0] == pytest.approx((residuals**2 / sd**2 - 1.0).sum() * 0.5 / sd, rel=1e-13)
+
+
+@pytest.mark.parametrize(("slope", "second"), [(np.inf, 3.0), (1.0, np.inf), (1.0, np.nan)])
+def test_a_subject_with_one_impossible_term_has_no_gradient(slope, second):
+    loglik, gradient, by_factor, status = two_terms(np.ones((1, 1)), slope, second)
+    assert (status.tolist(), loglik[0], gradient[0, 0], by_factor[0, 0]) == ([kernel.OUTSIDE, 0], -np.inf, 0.0, 0.0)
+    assert gradient[1, 0] == pytest.approx(-0.5 / 0.25)
+
+
+@pytest.mark.parametrize("m", [-3.0, 3.0])
+@pytest.mark.parametrize("family", [kernel.LOG, kernel.VARIANCE, kernel.LINEAR])
+def test_residual_sds_have_their_slopes_on_both_sides_of_zero(family, m):
+    sd = {
+        kernel.LOG: lambda m, s: np.hypot(0.5 * s, 0.1),
+        kernel.VARIANCE: lambda m, s: np.sqrt(s**2 * (0.25 + 0.04 * m**2) + (0.1 * m) ** 2),
+        kernel.LINEAR: lambda m, s: np.hypot(s * (0.5 + 0.2 * abs(m)), 0.1 * m),
+    }[family]
+    by_m = (sd(m + 1e-5, 1.3) - sd(m - 1e-5, 1.3)) / 2e-5
+    by_s = (sd(m, 1.3 + 1e-5) - sd(m, 1.3 - 1e-5)) / 2e-5
+    found = kernel._spread.py_func(family, 0.5, 0.2, m, 1.3, 0.1)
+    assert found == pytest.approx((sd(m, 1.3), by_m, by_s), rel=1e-8)
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 def test_failing_subjects_are_minus_infinity_and_leave_the_others_alone():
     like, x = every_kind(), values()
