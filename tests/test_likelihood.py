@@ -253,6 +253,12 @@ def test_residual_sds_have_their_slopes_on_both_sides_of_zero(family, m):
     assert found == pytest.approx((sd(m, 1.3), by_m, by_s), rel=1e-8)
 
 
+def test_nothing_at_all_is_below_any_limit():
+    """A prediction of 0 with an error on the scale of logs: below a limit for certain, neither above nor a value."""
+    cells = [kernel._cell.py_func(kind, kernel.LOG, 0.3, 0.0, 0.0, 1.0, 0.0, 2.0) for kind in range(3)]
+    assert [value for value, _, _ in cells] == [-np.inf, 0.0, -np.inf]
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 def test_failing_subjects_are_minus_infinity_and_leave_the_others_alone():
     like, x = every_kind(), values()

@@ -221,6 +221,15 @@ def test_observations_see_what_came_before_them():
     assert order.tolist() == [1, 2, 3, 3]  # each row's own dose, the additional dose before the rows of its time
 
 
+def test_a_dose_of_long_ago_enters_at_the_very_time_of_a_row():
+    """A lag of 100 million hours and 0.1 from 100 million hours before 0 is known to 1.5e-8 alone."""
+    rows = [dose(-1e8), {"time": 0.1, "evid": 0}]
+    P = prepare(KERNEL, np.array([list((PLAIN | {"lag": 1e8 + 0.1}).values())]).T)
+    ends, ev, *_ = timeline(KERNEL, block_of(rows, observations=True), P)
+    assert (-1e8 + (1e8 + 0.1)) != 0.1
+    assert ev.time[: ends[-1]].tolist() == [0.1]
+
+
 # --- columns and switch times -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("lag", [0.0, 1.0])
 @pytest.mark.parametrize("rank", [-3.0, 0.5])
