@@ -183,6 +183,10 @@ def _daily(kind: str, lag: float = 0.0) -> Model:
         made = p.kin * (1 + 0.8 * cos(2 * np.pi * (t - 8.0) / 24.0))
         return {"central": -p.k * x.central, "marker": made - p.kout * (1 + p.slope * x.central) * x.marker}
 
+    def by_driver(t, x, p):
+        made = p.kin * (1 + 0.8 * cos(2 * np.pi * (t - 8.0) / 24.0)) / (1 + x.central / p.K)
+        return {"central": -p.k * x.central, "marker": made - p.kout * x.marker}
+
     def by_saturation(t, x, p):
         share = where(during(t, 7.0, 19.0, every=24.0), 2.0, 0.5)
         loss = p.k * share * x.central / (1 + x.central / p.K)
@@ -196,14 +200,19 @@ def _daily(kind: str, lag: float = 0.0) -> Model:
             Parameter("kout", 0.05, "1/h", "lost"), Parameter("tlag", lag, "h", "lag"),
             Parameter("slope", 0.1, "1/mg", "effect"), Parameter("K", 50.0, "mg", "saturation"),
         ],
-        dynamics={"day": by_day, "cosine": by_cosine, "saturation": by_saturation}[kind],
+        dynamics={"day": by_day, "cosine": by_cosine, "saturation": by_saturation, "driver": by_driver}[kind],
         initial=lambda p: {"central": 0.0, "marker": p.kin / p.kout},
         dosing=lambda p: {"central": {"tlag": p.tlag}},
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["auto", "dop853", "rodas5p"])
-@pytest.mark.parametrize("kind", ["day", "cosine", "saturation"])
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        *((kind, method) for kind in ("day", "cosine", "saturation") for method in ("auto", "dop853", "rodas5p")),
+        ("driver", "cascade"),
+    ],
+)
 @pytest.mark.parametrize(
     ("ii", "more"), [(12.0, {}), (10.0, {"tinf": 3.0}), (36.0, {"tinf": 40.0}), (8.0, {"lag": 9.5}), (24.0, {})]
 )
