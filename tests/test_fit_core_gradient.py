@@ -330,7 +330,9 @@ def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:
     exact = 7 * np.linalg.slogdet(V)[1] + np.einsum("ia,ab,ib->", r, np.linalg.inv(V), r)
     for method in ("fo", "foce", "focei", "laplace"):
         o = objective(model, frame, method)
-        np.testing.assert_allclose(o(o.layout.start).ofv, exact, rtol=1e-9)
+        found = o(o.layout.start)
+        np.testing.assert_allclose(found.ofv, exact, rtol=1e-9)
+        assert found.converged.all()
 
 
 def test_expected_information_is_that_of_the_normal_distribution() -> None:
