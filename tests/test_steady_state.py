@@ -292,3 +292,19 @@ def test_a_rhythm_that_waits_for_an_hour_after_each_dose(method):
     evening = morning * day + 30
     expected = [morning * math.exp(-0.025), morning * math.exp(-0.05 - 1.0), evening * math.exp(-0.05)]
     np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
+def test_a_short_window_of_the_day_is_seen_between_doses():
+    """All is lost in 12 min a day, 3 h after every second dose: 10 behind the first, 20 behind the other."""
+
+    def dynamics(t, x, p):
+        return {"central": -p.k * where(during(t, 15.0, 15.2, every=24.0), 200.0, 0.0) * x.central}
+
+    model = Model(
+        "short", states=[State("central", "mg")], parameters=[Parameter("k", 1.0, "1/h", "loss")], dynamics=dynamics
+    )
+    for begin, before in ((0.0, 0.0), (12.0, 10.0)):
+        sims = simulate(
+            model, Regimen(amt=10, time=begin, ii=12, ss=1), times=begin + np.array([0.1, 2.9]), outputs=["central"]
+        )
+        np.testing.assert_allclose(sims["central"], [10 + before] * 2, rtol=1e-7)

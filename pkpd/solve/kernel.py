@@ -13,7 +13,7 @@ from llvmlite import ir
 from pkpd.errors import ModelError
 from pkpd.graph.derivative import depends_on, substitute
 from pkpd.graph.fingerprint import fingerprint
-from pkpd.graph.nodes import Node, const, symbol
+from pkpd.graph.nodes import Node, const, symbol, walk
 from pkpd.machine.emitter import F64, Emitter, Frame
 from pkpd.machine.sources import digest
 from pkpd.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
@@ -120,6 +120,8 @@ class Kernel:
         States on which nothing depends, and ``marks``; they never reach a steady state.
     marks : int array, (marks, 3)
         States that keep time or amount of the last dose, see ``pkpd.graph.functions.tad``.
+    rhythmic : bool
+        Whether the equations may repeat in time: a floor, sine or cosine of it is among them.
     linear : bool
         Whether all derivatives are linear in the states with coefficients constant between events.
     structure : Structure or None
@@ -149,8 +151,10 @@ class Kernel:
         self.jacobian, self.drift = rosenbrock_nodes(self.derivatives, self.states)
         slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
         self.n_hot = len(slots.nodes)
-        moves = depends_on(self.derivatives, lambda s: s.kind == "time")
-        self.timed = bool(self.kinks) or any(moves[d] for d in self.derivatives)
+        roots = [*derivatives, *(kink.gap for kink in self.kinks)]
+        moves = depends_on(roots, lambda s: s.kind == "time")
+        self.rhythmic = any(n.op in ("floor", "sin", "cos") and moves[n] for n in walk(roots))
+        self.rhythmic |= any(kink.whole for kink in self.kinks)
         self.initial_places = np.array(
             [slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64
         )

@@ -103,9 +103,10 @@ def rates_at(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarr
     """
     k, n = columns.size, kernel.n
     start, out = np.ascontiguousarray(states), np.empty((n, k))
-    first, ones = np.arange(k), np.arange(k + 1)
+    ends = np.append(np.flatnonzero(np.diff(columns)) + 1, k) if k else np.empty(0, np.int64)  # of runs of one column
+    first = np.append(0, ends)[:-1].astype(np.int64)
     _observe(
         kernel.rates["observe"], kernel.lanes, n, n, times, start.reshape(-1), first, k, P, out.reshape(-1), first, k,
-        ones[:-1], ones[1:], columns, True,
+        first, ends, columns[first], True,
     )  # fmt: skip
     return out

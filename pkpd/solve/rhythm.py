@@ -5,8 +5,6 @@ Doses every 12 h under a rhythm of 24 h repeat after two intervals: the steady s
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from pkpd.solve.kernel import Kernel
@@ -16,6 +14,7 @@ __all__ = ["MOST_TURNS", "turns"]
 
 MOST_TURNS = 168  # the hours of a week
 _POINTS = 509  # of an interval, at which rates are compared
+_FEW = 31  # of an interval, which tell at once that nothing repeats
 _LIKE = 1e-9  # relative difference of rates that are the same
 
 
@@ -42,34 +41,50 @@ def turns(kernel: Kernel, P: np.ndarray, column: int, period: float, end: float)
     int
         From 1 to ``MOST_TURNS``.
     """
-    random = np.random.default_rng(0)
-    back = (np.arange(_POINTS) + 0.5) / _POINTS
-    states = np.exp(random.uniform(np.log(0.1), np.log(100.0), (kernel.n, _POINTS)))
-    clocks = kernel.marks[kernel.marks[:, 2] == 0, 0]  # states that hold times of doses
+    found = _search(kernel, P, column, period, end, _FEW)
+    if found > 1:
+        fine = _rates(kernel, P, column, period, end, _POINTS, 2 * found)
+        if _alike(fine[found:], fine[:found]).all():
+            return found
+    return _search(kernel, P, column, period, end, _POINTS)  # a condition may hold between few points
 
-    @functools.cache
-    def rates(interval: int) -> np.ndarray:
-        times = end - period * (interval + back)
-        moved = states.copy()
-        moved[clocks] = times - states[clocks]
-        return rates_at(kernel, P, np.full(_POINTS, column), times, moved)
 
+def _search(kernel: Kernel, P: np.ndarray, column: int, period: float, end: float, points: int) -> int:
+    rates = _rates(kernel, P, column, period, end, points, 2 * MOST_TURNS)
+    repeats = np.flatnonzero(_alike(rates[1:], rates[:1])) + 1  # after how many the last interval was there before
     best, reach = 1, 0
-    for count in range(1, MOST_TURNS + 1):
-        agree = 0
-        while agree < MOST_TURNS and _same(rates(agree + count), rates(agree)):
-            agree += 1
-        if agree == MOST_TURNS:
+    for count in repeats[repeats <= MOST_TURNS].tolist():
+        agree = _alike(rates[count:], rates[:-count])[:MOST_TURNS]
+        if agree.all():
             return count
-        if agree > count and agree + count > reach:
-            best, reach = count, agree + count
+        until = int(np.argmin(agree))
+        if until > count and until + count > reach:
+            best, reach = count, until + count
     return best
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    scale = np.maximum(np.abs(a), np.abs(b)).max(axis=1, keepdims=True)
+def _rates(
+    kernel: Kernel, P: np.ndarray, column: int, period: float, end: float, points: int, intervals: int
+) -> np.ndarray:
+    """Return the rates of change in intervals before a time, the last one first, (intervals, states, points).
+
+    They are those of states that are random, but the same in each interval; times of doses move with the interval.
+    """
+    random = np.random.default_rng(0)
+    back = np.arange(intervals)[:, None] + (np.arange(points) + 0.5) / points
+    times = (end - period * back).ravel()
+    states = np.tile(np.exp(random.uniform(np.log(0.1), np.log(100.0), (kernel.n, points))), intervals)
+    clocks = kernel.marks[kernel.marks[:, 2] == 0, 0]
+    states[clocks] = times - states[clocks]
+    found = rates_at(kernel, P, np.full(times.size, column), times, states)
+    return found.reshape(kernel.n, intervals, points).transpose(1, 0, 2)
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Tell of which intervals the rates are the same, (intervals,)."""
     known = np.isfinite(a) & np.isfinite(b)
     with np.errstate(invalid="ignore"):
-        away = np.where(known, np.abs(a - b), 0.0) > _LIKE * np.where(np.isfinite(scale), scale, 0.0)
+        size = np.maximum(np.abs(np.where(known, a, 0.0)), np.abs(np.where(known, b, 0.0))).max(axis=2, keepdims=True)
+        away = np.where(known, np.abs(a - b), 0.0) > _LIKE * size
     # a switch right at a point may fall to either side of it
-    return int(away.any(axis=0).sum()) <= 1
+    return np.asarray(away.any(axis=1).sum(axis=1) <= 1)
