@@ -98,7 +98,8 @@ def test_open_profiles_are_said_to_be_open() -> None:
     """With one observation each, variances and error cannot be told apart, and one of them falls to 0."""
     frame = simulated(bolus_model(), 12, times=(2.0,))
     found = fit(bolus_model(), pkpd.read_events(frame), fixed=["omega_CL", "CL"], covariance=None)
-    assert found.estimates["omega_V"] == pytest.approx(1e-8)
+    assert any("omega_V has fallen to 0" in m for m in found.messages)
+    assert found.estimates["omega_V"] < 1e-6
     result = profile(found, ["omega_V", "sigma_prop"], reach=30.0)
     assert np.isnan(result.data["low"].values).all()
     assert set(result.data["flag"].values) == {"practically non-identifiable"}

@@ -336,9 +336,8 @@ def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:
 
 
 def test_expected_information_is_that_of_the_normal_distribution() -> None:
-    """Of data linear in thetas and random effects: 2 Z'V^-1 Z, and tr(V^-1 V_a V^-1 V_b); residuals have sd a and b f.
-
-    That of residual parameters is of what the random effects leave, (log R)_a (log R)_b for each datum.
+    """Of data linear in thetas and random effects: 2 Z'V^-1 Z of the mean, and of all that moves V,
+    tr(V^-1 V_a V^-1 V_b); residuals have sd a and b f.
     """
     model = Model(
         "line",
@@ -364,7 +363,6 @@ def test_expected_information_is_that_of_the_normal_distribution() -> None:
         W = np.linalg.inv(Z @ L @ L.T @ Z.T + np.diag(R))
         expected[:2, :2] += 2.0 * Z.T @ W @ Z
         parts = [W @ Z @ (m @ L.T + L @ m.T) @ Z.T for m in moves]
-        expected[2:5, 2:5] += [[np.trace(p @ q) for q in parts] for p in parts]
-        by_sigma = np.array([2.0 * a**2 / R, 2.0 * (b * f) ** 2 / R])
-        expected[5:, 5:] += by_sigma @ by_sigma.T
+        parts += [W @ np.diag(2.0 * a**2 * np.ones(t.size)), W @ np.diag(2.0 * (b * f) ** 2)]
+        expected[2:, 2:] += [[np.trace(p @ q) for q in parts] for p in parts]
     np.testing.assert_allclose(o(x).fisher, expected, rtol=1e-8)

@@ -153,8 +153,10 @@ def test_texts(given, text):
     model = asked.pop("model")
     if model is ishigami:
         asked["of"] = None
+    plain = callable(model)
+    dose, asked["times"] = (None, None) if plain else (DOSE, asked["times"])
     with pytest.raises(PkpdError, match=text):
-        sensitivity(model, DOSE, **asked)
+        sensitivity(model, dose, **asked)
 
 
 def test_more_texts():

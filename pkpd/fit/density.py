@@ -18,7 +18,7 @@ __all__ = ["Density", "Rows", "SigmaSpec"]
 
 FIRST = ("l", "l_f", "i")
 SECOND = ("l", "l_f", "l_ff", "b", "b_f", "c", "c_f", "l_g", "l_fg", "b_g", "i")
-BY_SIGMA = ("l", "l_f", "b", "c", "w")
+BY_SIGMA = ("l", "l_f", "b", "c", "w", "r")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Rows:
         Log-density l, its derivatives by the prediction l_f and l_ff; b, c and their derivatives; derivatives by the
         prediction that the variance is taken at where that is another one: l_g, l_fg, b_g;
         expected information.
-    sigma : float array, (5, s, N)
-        Derivatives of l, l_f, b and c by the residual parameters on their scale, and the root of their information.
+    sigma : float array, (6, s, N)
+        Derivatives of l, l_f, b and c by the residual parameters on their scale, the root of their information, and
+        the same again where they are variances of normal data, 0 elsewhere.
     """
 
     values: np.ndarray
@@ -157,5 +158,5 @@ class _Channel:
             moved = derivative([self.l, self.l_f, self.b, self.c], z)
             # the information of a normal datum on its sd is 2 (d log sd)^2
             root = moved[0] if self.root is None else math.sqrt(2.0) * derivative([self.root], z)[0]
-            second += [*moved, root]
+            second += [*moved, root, const(0) if self.root is None else root]
         return tape(inputs, [self.l, self.l_f, self.info]), tape(inputs, second), self.curved

@@ -72,7 +72,11 @@ class SearchState:
         free, g = self.free(), self.outcome.gradient
         step = np.zeros_like(self.x)
         if free.any():
-            step[free] = -np.linalg.solve(self.B[np.ix_(free, free)], g[free])
+            B = self.B[np.ix_(free, free)]
+            try:
+                step[free] = -np.linalg.solve(B, g[free])
+            except np.linalg.LinAlgError:  # at a ridge the curvature falls below what numbers can hold
+                step[free] = -np.linalg.solve(regular(B), g[free])
         return step, -0.5 * float(g @ step)
 
     def within_reach(self, step: np.ndarray) -> list[np.ndarray]:

@@ -20,13 +20,14 @@ import numpy as np
 
 from pkpd.fit.bends import add_bends, sum_bends
 from pkpd.fit.dense import cholesky, curvature, inverse, slopes, solve
+from pkpd.fit.information import add_information, sum_variances
 from pkpd.machine.jit import compiled, entry
 
 __all__ = ["outer_terms"]
 
 
 @compiled
-def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e, w_e):  # noqa: C901
+def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e):  # noqa: C901
     """Sum the data of a subject; see :func:`outer_terms`. Return the log-density."""
     d, s, k0 = l_phi.size, sigma.shape[1], G0.shape[0]
     l = 0.0
@@ -51,8 +52,6 @@ def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, 
                     T[a, b, k] += t
         for z in range(s):
             l_e[z] += sigma[0, z, j]
-            for y in range(z + 1):
-                w_e[z, y] += sigma[4, z, j] * sigma[4, y, j]
             for a in range(d):
                 l_fe[z, a] += sigma[1, z, j] * F[1 + a, j]
                 for b in range(a + 1):
@@ -137,61 +136,6 @@ def _exact_curvature(A, Auu, L2, g, J):
 
 
 @compiled
-def _add_fisher(e, i, A, X, M, factor, at, size, q, w_e, Q, fisher):  # noqa: C901
-    """Add the expected information of a subject, of data linear in the random effects around where they are."""
-    d, p = A.shape
-    w, s = at.shape[0], w_e.shape[0]
-    H, P, B = np.zeros((p, p)), np.zeros((d, d)), np.zeros((d, p))
-    curvature(A, M, H)
-    if math.isnan(cholesky(H, H)):
-        return
-    inverse(H, Q)
-    for k in range(d):
-        for a in range(p):
-            for c in range(d):
-                B[k, a] += M[k, c] * A[c, a]
-    for k in range(d):  # P = M - M A H^-1 A^T M = F^T V^-1 F of the linear model
-        for c in range(d):
-            P[k, c] = M[k, c]
-            for a in range(p):
-                for b in range(p):
-                    P[k, c] -= B[k, a] * Q[a, b] * B[c, b]
-    for t in range(q):
-        for r in range(q):
-            for k in range(d):
-                for c in range(d):
-                    fisher[t, r] += X[k, t] * P[k, c] * X[c, r]
-    We = np.zeros((p, p))
-    for a in range(p):
-        for b in range(p):
-            for k in range(d):
-                for c in range(d):
-                    We[a, b] += e[k, a, i] * P[k, c] * e[c, b, i]
-    K = np.zeros((w, p, p))
-    for t in range(w):
-        for o in range(at.shape[1]):
-            r, c = at[t, o, 0], at[t, o, 1]
-            if r < 0:
-                break
-            for a in range(p):
-                for b in range(p):
-                    K[t, a, b] += size[t] * We[a, r] * factor[b, c]
-                    for f in range(p):
-                        if b == r:
-                            K[t, a, b] += size[t] * We[a, f] * factor[f, c]
-    for t in range(w):
-        for r in range(w):
-            for a in range(p):
-                for b in range(p):
-                    fisher[q + t, q + r] += 0.5 * K[t, a, b] * K[r, b, a]
-    for z in range(s):
-        for y in range(z + 1):
-            fisher[q + w + z, q + w + y] += w_e[z, y]
-            if y < z:
-                fisher[q + w + y, q + w + z] += w_e[z, y]
-
-
-@compiled
 def _weights(A, M, T, Psi, V, W, tau):
     """Write V = M A Psi, W = A Psi A^T and tau_k = sum_ab T_abk W_ab."""
     d, p = A.shape
@@ -234,7 +178,7 @@ def outer_terms(  # noqa: C901, PLR0915
     pair : int array, (d, d)
         Row of S of each pair of directions, -1 where neither is random.
     third : float array, (d, pairs, N) or empty
-    v, sigma : float array, (11, N), (5, s, N)
+    v, sigma : float array, (11, N), (6, s, N)
         See :class:`pkpd.fit.density.Rows`.
     G0 : float array, (d, N) or (0, N)
         Without interaction, derivatives of the predictions that variances are taken at.
@@ -259,6 +203,7 @@ def outer_terms(  # noqa: C901, PLR0915
     X, Ux = np.zeros((d, q + w)), np.zeros((d, p, q + w))
     l_phi, L2, M, I, T = np.zeros(d), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d, d))
     l_e, l_fe, M_e, w_e = np.zeros(ne), np.zeros((ne, d)), np.zeros((ne, d, d)), np.zeros((s, s))
+    once, twice = np.zeros((s, d, d)), np.zeros((s, s, d, d))
     H, C, J, Psi = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
     V, W, tau = np.zeros((d, p)), np.zeros((d, d)), np.zeros(d)
     b, vec, lam, by_e, shift = np.zeros(p), np.zeros(p), np.zeros(p), np.zeros(ne), np.zeros(d)
@@ -271,13 +216,12 @@ def outer_terms(  # noqa: C901, PLR0915
         if starts[i + 1] == starts[i]:
             continue
         l_phi[:], l_e[:] = 0.0, 0.0
-        L2[:], M[:], I[:], w_e[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0, 0.0
+        L2[:], M[:], I[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0
         T[:], M_e[:] = 0.0, 0.0
-        l = _sum_data(
-            starts[i], starts[i + 1], F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e, w_e
-        )
+        l = _sum_data(starts[i], starts[i + 1], F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e)
+        sum_variances(starts[i], starts[i + 1], F, v, sigma, w_e, once, twice)
         _effects(e, x, ee, ex, factor, at, size, u[i], i, A, Auu, X, Ux)
-        _add_fisher(e, i, A, X, I, factor, at, size, q, w_e, Psi, fisher)
+        add_information(e, i, A, X, I, factor, at, size, q, w_e, once, twice, Psi, fisher)
         for a in range(p):
             b[a] = 0.0
             for k in range(d):

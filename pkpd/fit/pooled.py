@@ -188,7 +188,7 @@ def estimate_map(
     penalty = -2.0 * believed(search.x)[0]
     # what the data tell, without the priors
     alone = search.outcome.fisher - 2.0 * believed.curvature
-    search.outcome = replace(search.outcome, ofv=search.outcome.ofv - penalty, fisher=alone)
+    search.outcome = replace(search.outcome, ofv=float(search.outcome.ofv - penalty), fisher=alone)
     fit = finished(problem, base, method, search, list(problem.messages), begun, believed=True)
     fit.extra |= {"penalty": penalty, "priors": believed.describe(), "objective": objective}
     fit.messages.append(f"-2 log prior is {penalty:.3f}, without constants; it is not in the OFV")

@@ -138,6 +138,7 @@ def sensitivity(
     options: dict[str, Any] = {"rtol": rtol, "atol": atol, "threads": threads}
     seed, level = check_seed(seed), check_level(level)
     if callable(model) and not isinstance(model, Source):
+        _check_function(regimen, population, times)
         return _of_function(model, of, parameters, method, n, seed, second_order, levels, level, on_failure)
     model = _model_of(model, population)
     grid = times_from(model, times)
@@ -150,12 +151,12 @@ def sensitivity(
     several = method == "variance" and population is not None and population.n > 1
     target = ModelRuns(model, regimen, None if several else population, grid, quantities, options)
     if method == "variance":
-        return variance(target, population, parameters, draws, n or 1024, seed, spread, level, on_failure)
+        return variance(target, population, parameters, draws, _given(n, 1024), seed, spread, level, on_failure)
     factors = factors_from(model, parameters, spread)
     if method == "morris":
-        return morris(target, factors, n or 64, seed, levels or 4, level, on_failure)
+        return morris(target, factors, _given(n, 64), seed, _given(levels, 4), level, on_failure)
     check_independent(model, factors)
-    return sobol(target, factors, n or 1024, seed, bool(second_order), level, on_failure)
+    return sobol(target, factors, _given(n, 1024), seed, bool(second_order), level, on_failure)
 
 
 def _model_of(model: Any, population: Population | None) -> Model:
@@ -163,6 +164,21 @@ def _model_of(model: Any, population: Population | None) -> Model:
     if not kind_of(model):
         model_from("sensitivity", model, ("function", "Model", "Fit"))
     return one_person("sensitivity", model, population)
+
+
+def _given(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _check_function(regimen: Any, population: Any, times: Any) -> None:
+    """Raise PkpdError if something is given that a plain function does not get."""
+    beside = {"regimen": regimen, "population": population, "times": times}
+    wrong = [name for name, value in beside.items() if value is not None]
+    if wrong:
+        raise PkpdError(
+            f"sensitivity: a plain function has no use for {', '.join(wrong)}, it gets the varied inputs only; leave "
+            "that out, or give a Model"
+        )
 
 
 def _of_function(
@@ -176,8 +192,8 @@ def _of_function(
         )
     target, factors = FunctionRuns(function, of), function_factors(parameters)
     if method == "morris":
-        return morris(target, factors, n or 64, seed, levels or 4, level, on_failure)
-    return sobol(target, factors, n or 1024, seed, bool(second_order), level, on_failure)
+        return morris(target, factors, _given(n, 64), seed, _given(levels, 4), level, on_failure)
+    return sobol(target, factors, _given(n, 1024), seed, bool(second_order), level, on_failure)
 
 
 def _check_options(method: str, given: dict[str, Any]) -> None:

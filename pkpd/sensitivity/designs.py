@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 
-__all__ = ["MorrisDesign", "SobolDesign", "check_level", "check_power", "half_width"]
+__all__ = ["MorrisDesign", "SobolDesign", "check_level", "check_power", "check_whole", "half_width"]
 
 Floats = np.ndarray
 
@@ -36,12 +36,26 @@ def check_power(n: Any) -> int:
     PkpdError
         Unless it is a power of two.
     """
-    if not isinstance(n, (int, np.integer)) or n < 2 or n & (n - 1):
-        near = 1 << max(round(float(np.log2(max(n, 2)))), 1) if isinstance(n, (int, float, np.number)) else 1024
+    n = check_whole("n", n)
+    if n < 2 or n & (n - 1):
+        near = 1 << max(round(float(np.log2(max(n, 2)))), 1)
         raise PkpdError(
             f"sensitivity: n must be a power of two, as Sobol sequences are balanced there; got {n}, try {near}"
         )
-    return int(n)
+    return n
+
+
+def check_whole(name: str, value: Any) -> int:
+    """Return an option that counts something.
+
+    Raises
+    ------
+    PkpdError
+        Unless it is a whole number.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise PkpdError(f"sensitivity: {name} must be a whole number, got {value!r}")
+    return int(value)
 
 
 def half_width(replicates: Floats, level: float) -> Floats:
@@ -126,6 +140,9 @@ class SobolDesign:
         from SALib.analyze.sobol import first_order, second_order, total_order
 
         y = values.reshape(self.blocks, self.n, -1)[:, kept]
+        size = np.abs(y).max(axis=(0, 1))
+        size = np.where(size > 0, size, 1.0)
+        y = y / size  # squares of very large or small numbers are no numbers
         mean, sd = y[:2].mean(axis=(0, 1)), y[:2].std(axis=(0, 1))
         constant = ~(sd > 1e-12 * np.abs(y[:2]).max(axis=(0, 1)))
         # all runs, as SALib takes them, so that the numbers are the same
@@ -147,7 +164,8 @@ class SobolDesign:
         out |= {f"{name}_conf": half_width(r, self.level) for name, r in self._replicates(z, counts).items()}
         for array in out.values():
             array[..., constant] = np.nan
-        return out | {"variance": np.where(constant, 0.0, sd**2), "mean": mean}
+        with np.errstate(over="ignore"):  # a variance can be larger than any number
+            return out | {"variance": np.where(constant, 0.0, (sd * size) ** 2), "mean": mean * size}
 
     def _counts(self, rows: int) -> Floats:
         """Return how often each base row is in each bootstrap sample, (resamples, rows), as shares of a mean."""
@@ -202,6 +220,8 @@ class MorrisDesign:
 
     def __post_init__(self) -> None:
         check_level(self.level)
+        check_whole("n", self.n)
+        check_whole("levels", self.levels)
         if self.n < 2:
             raise PkpdError(f"sensitivity: Morris needs at least 2 trajectories, got n={self.n}")
         if self.levels < 2 or self.levels % 2:
@@ -236,11 +256,13 @@ class MorrisDesign:
         grid = self.grid().reshape(self.n, -1, len(self.names))[kept]
         columns = values.reshape(self.n, grid.shape[1], -1)[kept]
         found: dict[str, list[Floats]] = {"mu_star": [], "mu_star_conf": [], "mu": [], "sigma": []}
+        size = np.abs(columns).max(axis=(0, 1), initial=0.0)
+        size = np.where(size > 0, size, 1.0)  # squares of very large or small numbers are no numbers
         for c in range(columns.shape[2]):
             said = analyze(
                 self._problem,
                 grid.reshape(-1, len(self.names)),
-                np.ascontiguousarray(columns[..., c]).ravel(),
+                np.ascontiguousarray(columns[..., c] / size[c]).ravel(),
                 num_resamples=self.resamples,
                 conf_level=self.level,
                 num_levels=self.levels,
@@ -248,4 +270,4 @@ class MorrisDesign:
             )
             for name, rows in found.items():
                 rows.append(np.ma.filled(np.ma.asarray(said[name], dtype=float), np.nan))
-        return {n: np.array(rows, float).T for n, rows in found.items()}
+        return {n: np.array(rows, float).T * size for n, rows in found.items()}

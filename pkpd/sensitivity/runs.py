@@ -64,7 +64,10 @@ class FunctionRuns:
     def __call__(self, values: np.ndarray, factors: Sequence[Factor]) -> Runs:
         """Return the runs for values, shape (runs, factors)."""
         try:
-            found = np.asarray(self.function(np.ascontiguousarray(values.T)), float)
+            found = np.asarray(self.function(np.ascontiguousarray(values.T)))
+            if np.iscomplexobj(found):
+                raise TypeError("they are complex")
+            found = found.astype(float)
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"sensitivity: the function does not take an array of shape {values.T.shape} (inputs, runs), or "

@@ -1,0 +1,133 @@
+"""What fits, and what follows them, once got wrong: standard errors, files, options and sizes of numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pkpd
+from pkpd import Additive, Model, Omega, Output, Parameter, PkpdError, Proportional, State
+
+TIMES = np.array([0.0, 1.0, 2.0, 4.0, 7.0])
+
+
+def line() -> Model:
+    """A straight line for each subject, whose likelihood and information have closed forms."""
+    return Model(
+        "line",
+        states=[State("z", "mg")],
+        parameters=[
+            Parameter("a", 10.0, "mg", scale="additive"),
+            Parameter("b", 1.0, "mg/h", scale="additive"),
+            Parameter("k", 0.1, "1/h", fixed=True),
+        ],
+        omega=[Omega(("a", "b"), [[4.0], [0.3, 0.16]])],
+        outputs=[Output("y", "mg", error=Additive(0.5))],
+        dynamics=lambda t, x, p: {"z": -p.k * x.z},
+        calculate=lambda t, x, p: {"y": p.a + p.b * t},
+    )
+
+
+def bolus(F: float = 1.0) -> Model:
+    return Model(
+        "bolus",
+        states=[State("c", "mg")],
+        parameters=[Parameter("k", 0.1, "1/h", sd=0.3), Parameter("V", 10.0, "L"), Parameter("F", F, "", fixed=True)],
+        outputs=[Output("y", "mg/L", error=Proportional(0.15))],
+        dynamics=lambda t, x, p: {"c": -p.k * x.c},
+        calculate=lambda t, x, p: {"y": p.F * x.c / p.V},
+    )
+
+
+def doses_and_levels(amount: float = 100.0, factor: float = 1.0) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for subject, k in enumerate((0.07, 0.1, 0.14)):
+        rows.append({"ID": subject, "TIME": 0.0, "AMT": amount, "EVID": 1, "CMT": "c"})
+        for j, t in enumerate((1.0, 6.0, 15.0)):
+            y = factor * 10.0 * math.exp(-k * t) * (1.0 + 0.1 * (-1) ** (j + subject))
+            rows.append({"ID": subject, "TIME": t, "AMT": 0.0, "EVID": 0, "CMT": "c", "DV": y})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("method", ["focei", "saem"])
+def test_the_linearised_standard_error_of_the_residual_knows_what_random_effects_take_up(method: str) -> None:
+    """Five data of a line with two random effects tell of sigma what three would: about sigma / sqrt(2 n 3)."""
+    rng = np.random.default_rng(1)
+    n, Z = 15, np.column_stack([np.ones(5), TIMES])
+    eta = rng.multivariate_normal([0, 0], [[4, 0.3], [0.3, 0.16]], n)
+    y = (np.array([10.0, 1.0]) + eta) @ Z.T + 0.5 * rng.standard_normal((n, 5))
+    frame = pd.DataFrame({"ID": np.repeat(np.arange(n), 5), "TIME": np.tile(TIMES, n), "EVID": 0, "DV": y.ravel()})
+    fit = pkpd.fit(line(), pkpd.read_events(frame), method, covariance="linearised")
+    omega, sigma = fit.omega, fit.sigma["sigma_add"]
+    W = np.linalg.inv(Z @ omega @ Z.T + sigma**2 * np.eye(5))
+    a, b = Z[:, 0], Z[:, 1]
+    moves = [np.outer(a, a), np.outer(a, b) + np.outer(b, a), np.outer(b, b), 2 * sigma * np.eye(5)]
+    information = n / 2 * np.array([[np.trace(W @ p @ W @ q) for q in moves] for p in moves])
+    expected = np.sqrt(np.diag(np.linalg.inv(information)))
+    found = [fit.se[name] for name in ("omega_a", "omega_b,a", "omega_b", "sigma_add")]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert fit.se["sigma_add"] == pytest.approx(sigma / math.sqrt(2 * n * 3), rel=0.02)
+
+
+def test_a_fit_is_read_with_its_own_data_and_fixed_values_only(tmp_path: Any) -> None:
+    data, path = pkpd.read_events(doses_and_levels()), tmp_path / "fit.json"
+    fit = pkpd.fit(bolus(), data, "fo", covariance=None)
+    fit.save(path)
+    doses_and_levels().to_csv(tmp_path / "data.csv", index=False, na_rep=".")
+    for same in (data, pkpd.read_events(tmp_path / "data.csv")):
+        assert pkpd.load_fit(path, bolus(), same).estimates == fit.estimates
+    with pytest.raises(PkpdError, match="made with other observations than"):
+        pkpd.load_fit(path, bolus(), pkpd.read_events(doses_and_levels(factor=1.1)))
+    with pytest.raises(PkpdError, match="made with other doses, covariates or occasions than"):
+        pkpd.load_fit(path, bolus(), pkpd.read_events(doses_and_levels(200.0)))
+    with pytest.raises(PkpdError, match=r"other fixed values: F 1.0 in the file, 0.5 in the model"):
+        pkpd.load_fit(path, bolus(0.5), data)
+
+
+def test_one_datum_of_one_subject_ends_in_words() -> None:
+    fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels().iloc[:2]), "laplace")
+    assert not fit.converged
+    assert any("do not tell" in m for m in fit.messages)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+@pytest.mark.parametrize(("method", "n"), [("sobol", 256), ("morris", 8)])
+def test_shares_do_not_depend_on_the_size_of_the_output(size: float, method: str, n: int) -> None:
+    """Of a + 2 b with equal variances a has a share of 1/5, whatever the unit."""
+    ranges = {"a": (0, 1), "b": (0, 1)}
+    one, other = (
+        pkpd.sensitivity(lambda x, s=s: s * (x[0] + 2 * x[1]), parameters=ranges, method=method, n=n).data
+        for s in (1.0, size)
+    )
+    for name in ("S1", "ST") if method == "sobol" else ("mu_star", "mu"):
+        expected = one[name] * (1.0 if method == "sobol" else size)
+        np.testing.assert_allclose(other[name], expected, rtol=1e-9)
+    if method == "sobol":
+        np.testing.assert_allclose(other["ST"].values.ravel(), [0.2, 0.8], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n": 0}, "n must be a power of two"),
+        ({"n": 64.0}, r"n must be a whole number, got 64\.0"),
+        ({"n": True}, "n must be a whole number, got True"),
+        ({"method": "morris", "n": 0}, "at least 2 trajectories, got n=0"),
+        ({"method": "morris", "levels": 0}, "levels must be even, at least 2, got 0"),
+        ({"method": "morris", "levels": 4.0}, r"levels must be a whole number, got 4\.0"),
+        ({"times": [1.0, 2.0]}, "a plain function has no use for times"),
+        ({"regimen": "100 mg once"}, "a plain function has no use for regimen"),
+    ],
+)
+def test_options_of_sensitivity_that_are_not_meant_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(PkpdError, match=words):
+        pkpd.sensitivity(lambda x: x[0], parameters={"a": (0, 1)}, **options)
+
+
+def test_a_function_that_returns_complex_numbers_is_refused() -> None:
+    with pytest.raises(PkpdError, match="complex"):
+        pkpd.sensitivity(lambda x: 1j * x[0], parameters={"a": (0, 1)}, n=64)
