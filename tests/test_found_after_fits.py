@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,18 @@ import pandas as pd
 import pytest
 
 import pkpd
-from pkpd import Additive, Model, Omega, Output, Parameter, PkpdError, Proportional, State
+from pkpd import Additive, LogNormal, Model, Omega, Output, Parameter, PkpdError, Proportional, State
 
+HEAD = {
+    "source.toml": 'name = "toy"\ncitation = "me"\ndoi = ""\nkind = "one"\nreadable = ["all"]\nday_zero = "x"\n'
+    'start_day = 0\ncohorts = ["A"]\ndrugs = ["drug"]\n[markers]\nCc = "mg/L"\ntox = ""\n',
+    "patients.csv": "patient,cohort,quantity,printed,printed_unit,value,unit,known,where,reason\n"
+    "p,A,age,80,y,80,year,read,here,\n",
+    "doses.csv": "patient,drug,printed,amt,unit,route,start,interval,number,duration,known,where,reason\n"
+    "p,drug,100 mg,100,mg,IV,0,,1,,read,here,\n",
+    "facts.csv": "fact,patient,marker,kind,time,time_to,at,op,printed,printed_unit,value,value_to,unit,reading_sd,use,"
+    "known,where,reason\n",
+}
 TIMES = np.array([0.0, 1.0, 2.0, 4.0, 7.0])
 
 
@@ -131,3 +142,52 @@ def test_options_of_sensitivity_that_are_not_meant_are_refused(options: dict[str
 def test_a_function_that_returns_complex_numbers_is_refused() -> None:
     with pytest.raises(PkpdError, match="complex"):
         pkpd.sensitivity(lambda x: 1j * x[0], parameters={"a": (0, 1)}, n=64)
+
+
+def report(folder: Path, *facts: str) -> str:
+    """Write a report of one patient who gets 100 mg into the vein on day 0, with facts ``name, marker, kind, ...``."""
+    folder = folder / "toy"
+    folder.mkdir()
+    for name, text in HEAD.items():
+        (folder / name).write_text(text + ("".join(f"{f},read,here,\n" for f in facts) if name == "facts.csv" else ""))
+    return str(folder)
+
+
+def study(folder: Path, *facts: str) -> pkpd.Study:
+    model = Model(
+        "toy",
+        states=[State("central", "mg")],
+        parameters=[Parameter("CL", 1.0, "L/h"), Parameter("V", 10.0, "L")],
+        outputs=[Output("Cc", "mg/L", error=LogNormal(0.2))],
+        dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+    )
+    free = [pkpd.Free("CL", (1.0, 0.4), source="invented")]
+    return pkpd.Study("toy", model=model, evidence=[report(folder, *facts)], drugs=["drug"], free=free)
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        ("a,p,Cc,value,0.25,,,,x,mg/L,4,6,mg/L,,fit", "value_to: a value to fit has no value_to, the end of a range"),
+        ("a,p,Cc,value,0.25,,,<,x,mg/L,4,,mg/L,,fit", "op: a value to fit has no op, of a change"),
+        ("a,p,Cc,value,0.25,0.5,,,x,mg/L,4,,mg/L,,fit", "time_to: a value to fit has no time_to, the end of a window"),
+        ("a,p,Cc,below,0.25,,,>,x,mg/L,4,,mg/L,,fit", "op: a below to fit has no op"),
+        ("a,p,tox,grade,0.25,,,,x,,1,,,0.1,fit", "reading_sd: a grade to fit has no reading_sd"),
+    ],
+)
+def test_a_fact_that_says_more_than_its_kind_knows_is_not_fitted_without_it(
+    tmp_path: Path, fact: str, words: str
+) -> None:
+    with pytest.raises(PkpdError, match=words):
+        pkpd.load_seed(report(tmp_path, fact))
+    kept = fact.removesuffix("fit") + "no,read,here,because\n"
+    (tmp_path / "toy" / "facts.csv").write_text(HEAD["facts.csv"] + kept)
+    assert len(pkpd.load_seed(str(tmp_path / "toy")).facts) == 1
+
+
+def test_an_impossible_fact_is_named_where_there_is_no_starting_point(tmp_path: Path) -> None:
+    """At the time of the dose there is nothing yet, which is not above 4."""
+    facts = ("good,p,Cc,value,0.25,,,,x,mg/L,4,,mg/L,,fit", "bad,p,Cc,above,0,0.25,,,x,mg/L,4,,mg/L,,fit")
+    with pytest.raises(PkpdError, match=r"no starting point.*impossible under the model .*: toy/bad\. Check"):
+        pkpd.calibrate(study(tmp_path, *facts), "map")

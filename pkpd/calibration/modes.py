@@ -48,14 +48,24 @@ def first_finite(posterior: Posterior, rng: np.random.Generator, spread: float =
     PkpdError
         If there is none among the first `tries`.
     """
+    q = np.zeros(posterior.dim)
     for attempt in range(tries):
         # closer to the centre of the prior the longer nothing is found
         q = posterior.layout.draw(1, rng)[0] * spread * (1.0 - attempt / tries)
         if np.isfinite(posterior.logp(q)):
             return q
-    raise PkpdError(
-        f"no starting point: the density is 0 at {tries} draws of the prior; the equations cannot be solved there, "
-        "or a fact is impossible under the model"
+    raise PkpdError(f"no starting point: the density is 0 at {tries} draws of the prior; {_why(posterior, q)}")
+
+
+def _why(posterior: Posterior, q: Floats) -> str:
+    """Return what makes the density 0 at a draw from near the centre of the prior."""
+    off = posterior.impossible(q)
+    if not off:
+        return "the equations cannot be solved there, or a fact is impossible under the model"
+    rest = f" and {len(off) - 3} more" if len(off) > 3 else ""
+    return (
+        f"impossible under the model near the centre of the prior: {', '.join(off[:3])}{rest}. Check times, values and "
+        "doses (at the time of the first dose there is nothing yet)"
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pkpd.likelihood.kernel import OUTSIDE
+
 if TYPE_CHECKING:
     from pkpd.calibration.layout import Layout
     from pkpd.calibration.problem import Problem
@@ -83,6 +85,18 @@ class Posterior:
         found = self.likelihood.evaluate(values[self.rows], errors, gradient=False)
         logp = float(found.loglik.sum()) + float(self.layout.log_prior(q))
         return logp if np.isfinite(logp) else -np.inf
+
+    def impossible(self, q: Floats) -> list[str]:
+        """Return of each patient the first term that has no density at q, where the equations can be solved."""
+        values, errors = self.layout.values(q)
+        found = self.likelihood.evaluate(values[self.rows], errors, gradient=False)
+        if not (found.status == OUTSIDE).any():
+            return []
+        names: dict[int, str] = {}
+        for term, who, value in zip(self.likelihood.terms, self.likelihood.subject_of, found.terms, strict=True):
+            if found.status[who] == OUTSIDE and not np.isfinite(value):
+                names.setdefault(int(who), term.name)
+        return list(names.values())
 
     def transform(self, q: Floats) -> dict[str, Floats]:
         """Return every named variable in its natural unit for q of shape (..., dim)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pkpd.errors import nearest
 from pkpd.evidence.reading import Row, to_number
 from pkpd.evidence.values import Fact
-from pkpd.evidence.words import KINDS, NEEDS, OPERATORS, USES, WORDLESS
+from pkpd.evidence.words import ALSO, KINDS, MEANS, NEEDS, OPERATORS, USES, WORDLESS
 
 __all__ = ["Scope", "facts"]
 
@@ -130,7 +130,7 @@ def _values(row: Row, kind: str) -> tuple[float | None, float | None, str]:
 
 
 def _check_fit(row: Row, kind: str, use: str) -> None:
-    """Note what a fact that is to be fitted lacks."""
+    """Note what a fact that is to be fitted lacks, and what it says that no likelihood would know of."""
     if use != "fit":
         return
     if kind in WORDLESS:
@@ -141,6 +141,11 @@ def _check_fit(row: Row, kind: str, use: str) -> None:
     for column in NEEDS.get(kind, ()):
         if not row[column]:
             row.fault(column, f"a {kind} to fit needs {column}", "give it, or let use be check or no", show=False)
+    for column, what in MEANS.items():
+        if row[column] and kind and column not in (*NEEDS[kind], *ALSO.get(kind, ())):
+            row.fault(column, f"a {kind} to fit has no {column}, {what}", "leave it empty, or let use be check or no")
+    if kind == "grade" and row["reading_sd"]:
+        row.fault("reading_sd", "a grade to fit has no reading_sd, which is relative", "leave it empty")
 
 
 def _check_unit(row: Row, kind: str, markers: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pkpd.transport import frozen
 
 __all__ = [
+    "ALSO",
     "CARD",
     "CARD_OPTIONAL",
     "COLUMNS",
@@ -14,6 +15,7 @@ __all__ = [
     "KINDS",
     "KNOWN",
     "MARKERS",
+    "MEANS",
     "NEEDS",
     "OPERATORS",
     "USES",
@@ -84,6 +86,12 @@ NEEDS = frozen(
     }
 )
 """What a fact of a kind must give before a model can be fitted to it."""
+
+ALSO = frozen({"below": ("time_to",), "above": ("time_to",), "grade": ("value_to",)})
+"""What a fact of a kind may say beside what it needs."""
+
+MEANS = frozen({"time_to": "the end of a window", "op": "of a change", "value_to": "the end of a range of grades"})
+"""Columns that facts of some kinds only have a use for, and what they are."""
 
 KINDS = tuple(NEEDS)
 

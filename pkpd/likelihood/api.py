@@ -97,6 +97,8 @@ class Likelihood:
     ----------
     terms : list of Term
         Of all subjects, in order.
+    subject_of : int array, (terms,)
+        Position of the subject of each.
     cells : Cells
         Single measurements that the terms are made of.
     start : float array, (subjects, free)
@@ -143,7 +145,7 @@ class Likelihood:
         if not (np.isfinite(self.every) and self.every > 0):
             raise DataError(f"likelihood: every must be a time > 0, got {every}")
         self._layout = lay_out(model, self.subjects, self.every)
-        self.terms, self.cells = self._layout.terms, self._layout.cells
+        self.terms, self.cells, self.subject_of = self._layout.terms, self._layout.cells, self._layout.subject
         self._wrt = [_symbol(n) for n in self.free]
         sizes = [model.parameters[n].value if n in model.parameters else 1.0 for n in self.free]
         chosen = quantities(model, self._layout.outputs) if self._layout.outputs else []
