@@ -132,11 +132,33 @@ def test_shares_do_not_depend_on_the_size_of_the_output(size: float, method: str
         ({"method": "morris", "levels": 4.0}, r"levels must be a whole number, got 4\.0"),
         ({"times": [1.0, 2.0]}, "a plain function has no use for times"),
         ({"regimen": "100 mg once"}, "a plain function has no use for regimen"),
+        ({"method": "local", "model": "pk1_iv"}, r"no use for ranges; give names, parameters=\['a'\]"),
     ],
 )
 def test_options_of_sensitivity_that_are_not_meant_are_refused(options: dict[str, Any], words: str) -> None:
+    name = options.pop("model", "")
+    model = pkpd.load_model(name) if name else lambda x: x[0]
     with pytest.raises(PkpdError, match=words):
-        pkpd.sensitivity(lambda x: x[0], parameters={"a": (0, 1)}, **options)
+        pkpd.sensitivity(
+            model, parameters={"a": (0, 1)}, **({"times": [0.0, 1.0], "of": "Cc"} if name else {}), **options
+        )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sensitivity", "pk1_iv", "--of", "Cc.auc", "--vary", "CL=4:6", "--vary", "CL=4:8"],
+        ["simulate", "pk1_iv", "-d", "100 mg IV once", "--set", "CL=4", "--set", "CL=5"],
+    ],
+)
+def test_a_name_given_twice_on_the_command_line_is_refused(words: list[str]) -> None:
+    from typer.testing import CliRunner
+
+    from pkpd.cli.app import app
+
+    found = CliRunner().invoke(app, words)
+    assert found.exit_code == 2
+    assert "given twice" in found.output
 
 
 def test_a_function_that_returns_complex_numbers_is_refused() -> None:

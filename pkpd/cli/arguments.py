@@ -82,6 +82,8 @@ def assignments(texts: Sequence[str] | None, option: str, known: Sequence[str]) 
         if name not in known:
             listed = ", ".join(known) or "none"
             raise typer.BadParameter(f"{option}: there is no '{name}'{nearest(name, known)}; there is {listed}")
+        if name in found:
+            raise typer.BadParameter(f"{option}: '{name}' is given twice")
         try:
             found[name] = float(value)
         except ValueError:

@@ -117,10 +117,14 @@ def _ranges(texts: list[str] | None, model: Model, method: str) -> Any:
             low, high = (float(end) for end in ends.split(":")) if sign else (0.0, 1.0)
         except ValueError:
             raise typer.BadParameter(f"--vary '{text}': write NAME=LOW:HIGH") from None
+        if name.strip() in found:
+            raise typer.BadParameter(f"--vary: '{name.strip()}' is given twice")
         found[name.strip()] = (low, high) if sign else None
     named = [name for name, ends in found.items() if ends is None]
-    if len(named) == len(found) or method == "local":
+    if len(named) == len(found):
         return list(found)
+    if method == "local":
+        raise typer.BadParameter("--vary: local takes derivatives at the model's values; give names without a range")
     if named:
         raise typer.BadParameter(
             f"--vary: {', '.join(named)} without a range beside others with one; give LOW:HIGH to all"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,6 +146,11 @@ def sensitivity(
         return profile_model(model, regimen, population, grid, data, error, parameters, level, options)
     quantities = quantities_from(model, of, grid)
     if method == "local":
+        if isinstance(parameters, Mapping):
+            raise PkpdError(
+                "sensitivity: method='local' takes derivatives at the model's values and has no use for ranges; give "
+                f"names, parameters={list(parameters)!r}"
+            )
         names = parameters if parameters is None else [parameters] if isinstance(parameters, str) else list(parameters)
         return local(model, regimen, population, grid, quantities, names, on_failure, options)
     several = method == "variance" and population is not None and population.n > 1
