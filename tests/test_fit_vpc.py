@@ -285,5 +285,5 @@ def test_curves_of_several_outputs(several):
         DataError, match=r"curves: 'm' \(did you mean 'M'\?\) is not observed; observed outputs are Cc, M, G"
     ):
         curves(several, 30, ["m"])
-    with pytest.raises(DataError, match="curves: points must be 2 or more, got 1"):
+    with pytest.raises(DataError, match="curves: points must be 2 or more, a whole number, got 1"):
         curves(several, 1)

@@ -213,3 +213,20 @@ def test_an_impossible_fact_is_named_where_there_is_no_starting_point(tmp_path: 
     facts = ("good,p,Cc,value,0.25,,,,x,mg/L,4,,mg/L,,fit", "bad,p,Cc,above,0,0.25,,,x,mg/L,4,,mg/L,,fit")
     with pytest.raises(PkpdError, match=r"no starting point.*impossible under the model .*: toy/bad\. Check"):
         pkpd.calibrate(study(tmp_path, *facts), "map")
+
+
+def test_what_follows_a_fit_refuses_what_it_cannot_use() -> None:
+    fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels()), "fo")
+    assert fit.curves(5, end=20.0)["time"].max() == 20.0
+    assert fit.curves(5, outputs="y").sizes["output"] == 1
+    for options, words in (
+        ({"end": -1.0}, "end must be a time after every subject's first row.* at 0 h, got -1"),
+        ({"end": "20"}, "end must be a time .* got '20'"),
+        ({"end": math.nan}, "end must be a time .* got nan"),
+        ({"points": 5.5}, r"points must be 2 or more, a whole number, got 5\.5"),
+    ):
+        with pytest.raises(PkpdError, match=words):
+            fit.curves(**options)
+    for uncertainty in ("yes", np.full((2, fit.x.size), np.nan), {"CL": 1.0}):
+        with pytest.raises(PkpdError, match="uncertainty must be True, False, a Bootstrap"):
+            fit.population(3, uncertainty=uncertainty)

@@ -56,12 +56,11 @@ def curves(
     import xarray as xr
 
     known = [o for o in fit.model.outputs if o in fit.problem.outputs]
-    chosen = list(known) if outputs is None else list(outputs)
+    chosen = list(known) if outputs is None else [outputs] if isinstance(outputs, str) else list(outputs)
     if strange := [o for o in chosen if o not in known]:
         hints = ", ".join(f"'{o}'{nearest(o, known)}" for o in strange)
         raise DataError(f"curves: {hints} is not observed; observed outputs are {', '.join(known)}")
-    if points < 2:
-        raise DataError(f"curves: points must be 2 or more, got {points}")
+    _check(fit, points, end)
     data = dense(fit, points, end)
     sizes = np.diff(data.starts)
     shape = (len(chosen), fit.data.n_subjects, int(sizes.max(initial=1)))
@@ -95,6 +94,20 @@ def _observing(fit: Fit, data: FitData, output: str) -> FitData:
     like = next(c for c in fit.data.channels if c.output == output)
     own = Channel(output, like.observed, like.family, np.arange(data.y.size), False)
     return replace(data, channels=(own,))
+
+
+def _check(fit: Fit, points: Any, end: Any) -> None:
+    if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 2:
+        raise DataError(f"curves: points must be 2 or more, a whole number, got {points!r}")
+    if end is None:
+        return
+    table = fit.events
+    begin = float(np.asarray(table.clock, np.float64)[table.starts[:-1]].max())
+    if isinstance(end, bool) or not isinstance(end, (int, float, np.number)) or not begin < float(end) < np.inf:
+        raise DataError(
+            f"curves: end must be a time after every subject's first row, the last of which is at {begin:g} "
+            f"{table.time_unit}, got {end!r}"
+        )
 
 
 def dense(fit: Fit, points: int, end: float | None = None) -> FitData:

@@ -44,7 +44,7 @@ def estimate_draws(fit: Fit, n: int, seed: int = 0, uncertainty: bool | Sampled 
     if uncertainty is False:
         return np.tile(fit.x, (n, 1))
     if uncertainty is not True:
-        given = uncertainty.vectors if isinstance(uncertainty, Sampled) else np.asarray(uncertainty, np.float64)
+        given = uncertainty.vectors if isinstance(uncertainty, Sampled) else _samples(uncertainty)
         if given.ndim != 2 or not len(given) or given.shape[1] != size:
             raise PkpdError(
                 f"population_of: samples of the estimates must have {size} columns ({', '.join(fit.layout.labels)}), "
@@ -61,6 +61,19 @@ def estimate_draws(fit: Fit, n: int, seed: int = 0, uncertainty: bool | Sampled 
     factor = np.zeros((size, size))
     factor[np.ix_(free, free)] = np.linalg.cholesky(fit.uncertainty.scaled[np.ix_(free, free)])
     return np.clip(fit.x + normals(seed, index, factor, PARAMETERS), fit.layout.low, fit.layout.high)
+
+
+def _samples(given: Any) -> np.ndarray:
+    try:
+        samples = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        samples = np.full(1, np.nan)
+    if not np.isfinite(samples).all():
+        raise PkpdError(
+            "population_of: uncertainty must be True, False, a Bootstrap, a Sir, or samples of the estimates, finite "
+            f"numbers, got {given!r}"
+        )
+    return samples
 
 
 def population_of(
