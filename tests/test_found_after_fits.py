@@ -230,3 +230,24 @@ def test_what_follows_a_fit_refuses_what_it_cannot_use() -> None:
     for uncertainty in ("yes", np.full((2, fit.x.size), np.nan), {"CL": 1.0}):
         with pytest.raises(PkpdError, match="uncertainty must be True, False, a Bootstrap"):
             fit.population(3, uncertainty=uncertainty)
+
+
+def test_messages_about_one_patient_name_the_verb_and_its_option() -> None:
+    level = [("y", 6.0, 5.0)]
+    with pytest.raises(PkpdError, match="individual: a model knows no cohort"):
+        pkpd.individual(bolus(), pkpd.Regimen(amt=100, cmt="c"), level, cohort="A")
+    with pytest.raises(PkpdError, match=r"individual: draws must be a whole number .* got 1\.5"):
+        pkpd.individual(bolus(), pkpd.Regimen(amt=100, cmt="c"), level, draws=1.5)  # pyright: ignore[reportArgumentType]
+    one = pkpd.individual(bolus(), pkpd.Regimen(amt=100, cmt="c"), level, draws=1000)
+    again = {"again": pkpd.Regimen(amt=100, cmt="c")}
+    with pytest.raises(PkpdError, match="recommend: now must be a finite time, got nan"):
+        pkpd.recommend(one, again, "y > 1 on average", n=20, now=math.nan)
+
+
+def test_a_result_of_another_study_says_whose_it_is(tmp_path: Path) -> None:
+    fact = "a,p,Cc,value,0.25,,,,x,mg/L,4,,mg/L,,fit"
+    own = study(tmp_path, fact)
+    pkpd.calibrate(own, "map").save(tmp_path / "fit.nc")
+    other = pkpd.Study("other", model=own.model, evidence=own.evidence, drugs=["drug"], free=own.free)
+    with pytest.raises(PkpdError, match=r"fit\.nc is a result of study 'toy', not of 'other'"):
+        pkpd.load_calibration(tmp_path / "fit.nc", study=other)

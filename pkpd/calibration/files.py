@@ -87,6 +87,10 @@ def load_calibration(
     fitted = as_study(study if study is not None else path.parent.resolve() / "study.py")
     found = _read(path)
     attrs = found["posterior"].attrs
+    if (of := attrs.get("study", fitted.name)) != fitted.name:
+        raise PkpdError(
+            f"{path.name} is a result of study '{of}', not of '{fitted.name}'; give the right one: study=..."
+        )
     if attrs.get("fingerprint") != fitted.fingerprint:
         was, now = str(attrs.get("fingerprint", ""))[:12], fitted.fingerprint[:12]
         raise PkpdError(

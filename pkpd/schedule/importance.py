@@ -126,7 +126,7 @@ def weighted_draws(source: Any, question: Question) -> Draws:
     question : Question
     """
     q = question
-    who = subjects_of(source, q.draws, None, None, q.cohort, dict(q.covariates), q.seed)
+    who = subjects_of(source, q.draws, None, None, q.cohort, dict(q.covariates), q.seed, verb="individual")
     kernel = Kernel(who, q)
     parts, loglik = [who.people], [kernel.evaluate(who.people)]
     adapted = _adaptable(who)

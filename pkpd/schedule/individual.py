@@ -13,7 +13,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.fit.result import Fit
 from pkpd.likelihood.term import Term
-from pkpd.options import checked
+from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 from pkpd.schedule.given import given_of
 from pkpd.schedule.importance import Draws, Question, weighted_draws
@@ -160,6 +160,7 @@ def individual(
     >>> bool(ann.table().loc["eta_CL", "posterior"] < 0)
     True
     """
+    draws, most = whole_number("individual: draws", draws, 0), whole_number("individual: most", most, 1)
     if not 1 <= draws <= most:
         raise PkpdError(f"individual: draws must be from 1 to most={most}, got {draws}")
     check_seed(seed)

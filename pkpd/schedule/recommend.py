@@ -130,6 +130,8 @@ def recommend(
     check_known("recommend", settings, ["now", "also", "wanted", "n", "seed", *sorted(known)])
     history = patient.history()
     start = history.now if now is None else float(on_clock(patient.model, now, "recommend: now"))
+    if not np.isfinite(start):
+        raise PkpdError(f"recommend: now must be a finite time, got {now}")
     people = patient.population(n, seed=seed)
     plans = read_arms(regimens, patient.model, people)
     arms = {p.name: Arm(p.regimens[0].shift(start), p.arm.covariates, p.arm.parameters) for p in plans}
