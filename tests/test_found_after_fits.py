@@ -251,3 +251,15 @@ def test_a_result_of_another_study_says_whose_it_is(tmp_path: Path) -> None:
     other = pkpd.Study("other", model=own.model, evidence=own.evidence, drugs=["drug"], free=own.free)
     with pytest.raises(PkpdError, match=r"fit\.nc is a result of study 'toy', not of 'other'"):
         pkpd.load_calibration(tmp_path / "fit.nc", study=other)
+
+
+def test_a_profile_takes_data_and_a_log_likelihood_that_are_numbers() -> None:
+    given: dict[str, Any] = {"times": [1.0, 5.0], "method": "profile", "parameters": ["k"]}
+    dose, data = pkpd.Regimen(amt=100, cmt="c"), {"y": [9.0, 6.0]}
+    with pytest.raises(PkpdError, match="data: y has values that are infinite; NaN is missing"):
+        pkpd.sensitivity(bolus(), dose, data={"y": [9.0, math.inf]}, **given)
+    with pytest.raises(PkpdError, match="method='profile' has no use for of"):
+        pkpd.sensitivity(bolus(), dose, data=data, of="y.max", **given)
+    for odd in ("a", None):
+        with pytest.raises(PkpdError, match="the objective must return a number, the log-likelihood, got"):
+            pkpd.profile_likelihood(lambda v, odd=odd: odd, {"x": 1.0})

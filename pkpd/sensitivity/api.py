@@ -37,6 +37,7 @@ _OWN: dict[str, tuple[str, ...]] = {
     "draws": ("variance",),
     "data": ("profile",),
     "error": ("profile",),
+    "of": ("local", "morris", "sobol", "variance"),
 }
 
 

@@ -94,6 +94,8 @@ class ModelObjective:
         odd = [f"{n}: {v.shape}" for n, v in out.items() if v.ndim == 0 or v.shape[-1] != self.times.size]
         if odd:
             raise DataError(f"sensitivity: data must have {self.times.size} values, one per time; got {'; '.join(odd)}")
+        if endless := [n for n, v in out.items() if np.isinf(v).any()]:
+            raise DataError(f"sensitivity: data: {', '.join(endless)} has values that are infinite; NaN is missing")
         empty = [n for n, v in out.items() if not np.isfinite(v).any()]
         if empty:
             raise DataError(f"sensitivity: data: {', '.join(empty)} has no value that is finite")

@@ -131,7 +131,13 @@ class Problem:
     def loglik(self, places: Floats) -> float:
         """Return the log-likelihood, -inf where it is not a number."""
         self.evaluations += 1
-        found = float(self.objective(self.values(places)))
+        given = self.objective(self.values(places))
+        try:
+            found = float(given)
+        except (TypeError, ValueError):
+            raise PkpdError(
+                f"profile likelihood: the objective must return a number, the log-likelihood, got {given!r}"
+            ) from None
         return found if not math.isnan(found) else -math.inf
 
     def slope(self, places: Floats) -> Floats:
