@@ -260,6 +260,13 @@ def test_a_profile_takes_data_and_a_log_likelihood_that_are_numbers() -> None:
         pkpd.sensitivity(bolus(), dose, data={"y": [9.0, math.inf]}, **given)
     with pytest.raises(PkpdError, match="method='profile' has no use for of"):
         pkpd.sensitivity(bolus(), dose, data=data, of="y.max", **given)
+    odd: Any
     for odd in ("a", None):
         with pytest.raises(PkpdError, match="the objective must return a number, the log-likelihood, got"):
             pkpd.profile_likelihood(lambda v, odd=odd: odd, {"x": 1.0})
+
+
+def test_two_stage_says_why_it_has_not_converged() -> None:
+    fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels()), "two_stage", max_iterations=1)
+    assert not fit.converged
+    assert any("in the last of 1 rounds; raise max_iterations" in m for m in fit.messages)

@@ -325,6 +325,11 @@ def estimate_two_stage(problem: Problem, method: str = "two_stage", *, max_itera
     if lost.any():
         who = ", ".join(str(v) for v in problem.data.labels[lost][:5])
         messages.append(f"the estimates of {int(lost.sum())} subjects have not converged: ID {who}")
+    if not moved < 1e-5:
+        messages.append(
+            f"what subjects have in common still moved by {moved:.1g} in the last of {max_iterations} rounds; raise "
+            "max_iterations"
+        )
     x = run.populations()
     focei = problem.objective("focei")
     outcome = focei(x)
