@@ -171,7 +171,11 @@ def test_statement_says_when_the_prior_answers(model):
     arms = {"a": Regimen(amt=100, cmt="central", ii=24, addl=4)}
     assert "mostly reflects" in recommend(patient, arms, "Cc > 0.01 at trough", n=200).statement
     moved = individual(model, DOSE, observed(0.8, [1.0, 2.0, 3.0]), draws=3000)
-    assert "The observations moved a probability by" in recommend(moved, arms, "Cc > 4 at trough", n=500).statement
+    now = recommend(moved, arms, "Cc > 4 at trough", n=500).statement
+    assert "The observations moved a probability by" in now
+    assert "before the last level" not in now
+    early = recommend(moved, arms, "Cc > 4 at trough", now=1.5, n=500).statement
+    assert early.startswith("The schedules begin at 1.5 h, before the last level, at 3 h, which is known nevertheless.")
 
 
 def test_past_doses_count_and_planned_ones_are_dropped(model):

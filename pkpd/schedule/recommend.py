@@ -89,8 +89,8 @@ def recommend(
         Such as ``"blockade > 0.9 at trough"`` or ``{"CRP": ("<", 10, "by day 5")}``; of several, all must be met. Days
         count from now, when the schedules begin.
     now : float, optional
-        When the schedules begin, in the model's time unit; after the last observation by default. What the patient's
-        regimen plans of the same drugs from then on is dropped; other drugs go on as planned.
+        When the schedules begin, in the model's time unit; after the last observation by default (that it is earlier is
+        said). What the patient's regimen plans of the same drugs from then on is dropped; other drugs go on as planned.
     also : Regimen or str, optional
         Other drugs that go on whatever is chosen, on the patient's clock.
     wanted : float
@@ -152,6 +152,12 @@ def recommend(
     if patient.contradictions:
         first, *rest = patient.contradictions
         statement = f"{first[0].upper()}{first[1:]} first: {'; '.join(rest)}. {statement}"
+    if start < history.now:
+        unit = patient.model.time_unit
+        statement = (
+            f"The schedules begin at {start:g} {unit}, before the last level, at {history.now:g} {unit}, which is known "
+            f"nevertheless. {statement}"
+        )
     return Recommendation(text, table, statement, found)
 
 
