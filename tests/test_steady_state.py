@@ -13,8 +13,8 @@ import pytest
 from engine_tools import METHODS, equations, one, solve
 
 import pkpd
-from pkpd import Model, Output, Parameter, Population, Regimen, State, cos, during, mod, simulate, tad, where
-from pkpd.errors import PkpdError
+from pkpd import Model, Output, Parameter, Population, Regimen, State, cos, during, exp, mod, simulate, tad, where
+from pkpd.errors import PkpdError, RegimenError
 from pkpd.graph.functions import maximum
 from pkpd.simulation.failures import SolverWarning
 from pkpd.solve.kernel import Kernel
@@ -308,3 +308,47 @@ def test_a_short_window_of_the_day_is_seen_between_doses():
             model, Regimen(amt=10, time=begin, ii=12, ss=1), times=begin + np.array([0.1, 2.9]), outputs=["central"]
         )
         np.testing.assert_allclose(sims["central"], [10 + before] * 2, rtol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["day", "cosine", "saturation"])
+def test_doses_that_hardly_ever_meet_the_rhythm_again_are_refused(kind):
+    with pytest.raises(RegimenError, match=r"every 1\.1 under equations that repeat every 24 come round only"):
+        simulate(_daily(kind), Regimen(amt=1, ii=1.1, ss=1), times=[0.0, 10.0], outputs=["marker"])
+
+
+def test_a_disease_with_a_rhythm_has_the_steady_state_of_its_last_interval():
+    """What never comes round is not refused: 1 mg every 1.1 h, its loss without rhythm."""
+
+    def dynamics(t, x, p):
+        made = p.kin * exp(-t / p.last) * (1 + 0.5 * cos(2 * np.pi * t / 24.0))
+        return {"central": -p.k * x.central, "marker": made - p.k * x.marker}
+
+    rows = [("k", 0.5, "1/h"), ("kin", 1.0, "1/h"), ("last", 100.0, "h")]
+    model = Model(
+        "ends",
+        states=[State("central", "mg"), State("marker", "1")],
+        parameters=[Parameter(name, value, unit, name) for name, value, unit in rows],
+        dynamics=dynamics,
+    )
+    sims = simulate(model, Regimen(amt=1, ii=1.1, ss=1), times=[0.0, 1e-6], outputs=["central"])
+    np.testing.assert_allclose(sims["central"][-1], 1 / (1 - np.exp(-0.55)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("day", [24.0, 30.0, 36.0])
+def test_a_rhythm_whose_length_is_a_parameter(day):
+    """Loss by day only, doses every 12 h: what one dose after the other leads to."""
+
+    def dynamics(t, x, p):
+        return {"central": -p.k * where(mod(t, p.day) < 11.0, 1.7, 0.4) * x.central}
+
+    model = Model(
+        "own day",
+        states=[State("central", "mg")],
+        parameters=[Parameter("k", 0.15, "1/h", "loss"), Parameter("day", 24.0, "h", "length of a day")],
+        dynamics=dynamics,
+    ).with_values(day=day)
+    grid = np.arange(0.5, 121.0, 2.5)
+    steady = simulate(model, Regimen(amt=30, ii=12, ss=1, addl=10), times=grid, outputs=["central"])
+    past = 10 * float(np.lcm(12, int(day)))
+    each = simulate(model, Regimen(amt=30, ii=12, addl=int((past + 130) // 12)), times=past + grid, outputs=["central"])
+    np.testing.assert_allclose(steady["central"], each["central"], rtol=2e-6)

@@ -155,8 +155,8 @@ def recommend(
     if start < history.now:
         unit = patient.model.time_unit
         statement = (
-            f"The schedules begin at {start:g} {unit}, before the last level, at {history.now:g} {unit}, which is known "
-            f"nevertheless. {statement}"
+            f"The schedules begin at {start:g} {unit}, before the last level, at {history.now:g} {unit}, which is "
+            f"known nevertheless. {statement}"
         )
     return Recommendation(text, table, statement, found)
 

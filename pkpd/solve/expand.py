@@ -333,7 +333,7 @@ def timeline(
     """
     b, k = block, kernel
     ends, ev, ss = _made(kernel, block, P)
-    if k.rhythmic and ss.size:
+    if k.periods and ss.size:
         _set_turns(k, b, P, ends, ev, ss)
     cycle_stops = np.empty(0)
     if k.marks.size:

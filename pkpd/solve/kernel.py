@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 
 from pkpd.errors import ModelError
-from pkpd.graph.derivative import depends_on, substitute
+from pkpd.graph.derivative import depends_on, derivative, substitute
 from pkpd.graph.fingerprint import fingerprint
 from pkpd.graph.nodes import Node, const, symbol, walk
 from pkpd.machine.emitter import F64, Emitter, Frame
@@ -120,8 +121,8 @@ class Kernel:
         States on which nothing depends, and ``marks``; they never reach a steady state.
     marks : int array, (marks, 3)
         States that keep time or amount of the last dose, see ``pkpd.graph.functions.tad``.
-    rhythmic : bool
-        Whether the equations may repeat in time: a floor, sine or cosine of it is among them.
+    periods : tuple of float
+        After which floors, sines and cosines of time in the equations repeat; NaN where that depends on the person.
     linear : bool
         Whether all derivatives are linear in the states with coefficients constant between events.
     structure : Structure or None
@@ -151,10 +152,7 @@ class Kernel:
         self.jacobian, self.drift = rosenbrock_nodes(self.derivatives, self.states)
         slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
         self.n_hot = len(slots.nodes)
-        roots = [*derivatives, *(kink.gap for kink in self.kinks)]
-        moves = depends_on(roots, lambda s: s.kind == "time")
-        self.rhythmic = any(n.op in ("floor", "sin", "cos") and moves[n] for n in walk(roots))
-        self.rhythmic |= any(kink.whole for kink in self.kinks)
+        self.periods = _periods(moving[: self.n])
         self.initial_places = np.array(
             [slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64
         )
@@ -384,3 +382,15 @@ def _below(roots: Sequence[Node]) -> list[Node]:
     from pkpd.graph.nodes import walk
 
     return list(walk(roots))
+
+
+def _periods(roots: Sequence[Node]) -> tuple[float, ...]:
+    """Return after what time floors, sines and cosines of time repeat, NaN where that is no number."""
+    moves = depends_on(roots, lambda s: s.kind == "time")
+    found = []
+    for n in walk(roots):
+        if n.op in ("floor", "sin", "cos") and moves[n]:
+            slope = derivative([n.args[0]], TIME)[0]
+            whole = 1.0 if n.op == "floor" else 2.0 * math.pi
+            found.append(whole / abs(slope.value) if slope.op == "const" and slope.value else math.nan)
+    return tuple(dict.fromkeys(found))

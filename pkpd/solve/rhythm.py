@@ -5,8 +5,11 @@ Doses every 12 h under a rhythm of 24 h repeat after two intervals: the steady s
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from pkpd.errors import RegimenError
 from pkpd.solve.kernel import Kernel
 from pkpd.solve.observe import rates_at
 
@@ -14,18 +17,18 @@ __all__ = ["MOST_TURNS", "turns"]
 
 MOST_TURNS = 168  # the hours of a week
 _POINTS = 509  # of an interval, at which rates are compared
-_FEW = 31  # of an interval, which tell at once that nothing repeats
 _LIKE = 1e-9  # relative difference of rates that are the same
 
 
 def turns(kernel: Kernel, P: np.ndarray, column: int, period: float, end: float) -> int:
-    """Return the smallest number of dosing intervals before a time after which the rates of change repeat.
+    """Return the smallest number of dosing intervals before a time after which the equations repeat.
 
-    A night longer than two intervals looks as if nothing changed: what repeats is to repeat over as many intervals as a
-    rhythm may have, or as far back as any number of intervals does, where the rhythm has a beginning.
+    The periods of floors, sines and cosines of time tell it. Where one depends on the person, rates of change are
+    compared: a night longer than two intervals looks as if nothing changed, so that what repeats is to repeat over as
+    many intervals as a rhythm may have, or as far back as any number of intervals does, where the rhythm has a
+    beginning.
 
-    Equations that follow no rhythm, as a disease that ends, repeat after none: their steady state is that of the last
-    interval, 1.
+    Equations that do not repeat, as a disease that ends, have the steady state of the last interval, 1.
 
     Parameters
     ----------
@@ -40,19 +43,35 @@ def turns(kernel: Kernel, P: np.ndarray, column: int, period: float, end: float)
     -------
     int
         From 1 to ``MOST_TURNS``.
+
+    Raises
+    ------
+    RegimenError
+        If the equations follow a rhythm with which these doses come round only after more of them.
     """
-    found = _search(kernel, P, column, period, end, _FEW)
-    if found > 1:
-        fine = _rates(kernel, P, column, period, end, _POINTS, 2 * found)
-        if _alike(fine[found:], fine[:found]).all():
-            return found
-    return _search(kernel, P, column, period, end, _POINTS)  # a condition may hold between few points
+    if not all(map(math.isfinite, kernel.periods)):
+        return _search(kernel, P, column, period, end) or 1
+    counts = np.arange(1, MOST_TURNS + 1)
+    whole = counts[:, None] * period / np.array(kernel.periods)
+    common = np.flatnonzero((np.abs(whole - np.rint(whole)) <= 1e-9 * counts[:, None]).all(axis=1))
+    if common.size:
+        return int(counts[common[0]])
+    own = max(kernel.periods)
+    rates = _rates(kernel, P, column, own, end, 8)
+    if _alike(rates[1:], rates[:-1]).all():
+        raise RegimenError(
+            f"doses at steady state every {period:g} under equations that repeat every {own:g} come round only after "
+            f"more than {MOST_TURNS} doses; give them one by one from some time before (ADDL and II without SS), or at "
+            "another interval"
+        )
+    return 1
 
 
-def _search(kernel: Kernel, P: np.ndarray, column: int, period: float, end: float, points: int) -> int:
-    rates = _rates(kernel, P, column, period, end, points, 2 * MOST_TURNS)
+def _search(kernel: Kernel, P: np.ndarray, column: int, period: float, end: float) -> int:
+    """Return after how many intervals the rates repeat, 0 if they do not."""
+    rates = _rates(kernel, P, column, period, end, 2 * MOST_TURNS)
     repeats = np.flatnonzero(_alike(rates[1:], rates[:1])) + 1  # after how many the last interval was there before
-    best, reach = 1, 0
+    best, reach = 0, 0
     for count in repeats[repeats <= MOST_TURNS].tolist():
         agree = _alike(rates[count:], rates[:-count])[:MOST_TURNS]
         if agree.all():
@@ -63,21 +82,19 @@ def _search(kernel: Kernel, P: np.ndarray, column: int, period: float, end: floa
     return best
 
 
-def _rates(
-    kernel: Kernel, P: np.ndarray, column: int, period: float, end: float, points: int, intervals: int
-) -> np.ndarray:
+def _rates(kernel: Kernel, P: np.ndarray, column: int, period: float, end: float, intervals: int) -> np.ndarray:
     """Return the rates of change in intervals before a time, the last one first, (intervals, states, points).
 
     They are those of states that are random, but the same in each interval; times of doses move with the interval.
     """
     random = np.random.default_rng(0)
-    back = np.arange(intervals)[:, None] + (np.arange(points) + 0.5) / points
+    back = np.arange(intervals)[:, None] + (np.arange(_POINTS) + 0.5) / _POINTS
     times = (end - period * back).ravel()
-    states = np.tile(np.exp(random.uniform(np.log(0.1), np.log(100.0), (kernel.n, points))), intervals)
+    states = np.tile(np.exp(random.uniform(np.log(0.1), np.log(100.0), (kernel.n, _POINTS))), intervals)
     clocks = kernel.marks[kernel.marks[:, 2] == 0, 0]
     states[clocks] = times - states[clocks]
     found = rates_at(kernel, P, np.full(times.size, column), times, states)
-    return found.reshape(kernel.n, intervals, points).transpose(1, 0, 2)
+    return found.reshape(kernel.n, intervals, _POINTS).transpose(1, 0, 2)
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
