@@ -84,7 +84,7 @@ def command(
     loaded = load_model(model)
     values = given.assignments(settings, "--set", list(loaded.parameters))
     covariates = given.assignments(covariate, "--covariate", list(loaded.covariates))
-    kept: dict[str, Any] = {"outputs": output or list(loaded.outputs) or None, "residual": residual, "seed": seed}
+    kept: dict[str, Any] = {"outputs": output, "residual": residual, "seed": seed, "around_doses": True}
     if events:
         from pkpd.dosing.events import read_events
 

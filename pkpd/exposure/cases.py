@@ -57,8 +57,8 @@ def at_doses(concentration: xr.DataArray) -> str | None:
     if text == LEFT_OUT:
         name = concentration.name
         raise DataError(
-            f"{name}: doses make it jump, and its values right before and after doses are kept only where it is asked "
-            f"for by name: simulate(..., outputs=['{name}'])"
+            f"{name}: doses make it jump, and the values right before and after them are not kept of amounts beside "
+            f"other outputs; simulate(..., around_doses=True) keeps them, and so does outputs=['{name}']"
         )
     return text
 

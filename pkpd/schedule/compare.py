@@ -315,7 +315,7 @@ def _simulated(
     given = [_besides(task, plan, r) for r in own]
     sims = simulate(
         task.model, given[0] if len(given) == 1 else given, people, times, outputs=task.outputs, rtol=task.rtol,
-        atol=task.atol, on_failure="ignore", progress=False,
+        atol=task.atol, around_doses=True, on_failure="ignore", progress=False,
     )  # fmt: skip
     values = {name: np.asarray(sims[name].values, float).reshape(people.n, len(times)) for name in task.outputs}
     failed = np.asarray(sims["status"].values).reshape(people.n) != 0

@@ -165,7 +165,7 @@ class ModelRuns:
         people, runs = self.people.n, len(values)
         sims = simulate(
             self.model, _repeated(self.regimen, runs), self.population(values, factors), self.times,
-            outputs=self.outputs, on_failure="ignore", progress=False, **self.options,
+            outputs=self.outputs, around_doses=True, on_failure="ignore", progress=False, **self.options,
         )  # fmt: skip
         status = sims["status"].transpose("subject", ...).values.reshape(runs, -1)
         out = Runs({}, np.asarray(status.any(axis=1)))

@@ -59,7 +59,7 @@ class Job:
     settings: Settings
     threads: int
     on_failure: str
-    corners: bool = True
+    around_doses: bool | None = None
 
 
 @checked
@@ -84,6 +84,7 @@ def simulate(
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
     on_failure: str = "warn",
+    around_doses: bool | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
     """Solve a model for doses and people.
@@ -134,6 +135,10 @@ def simulate(
         All cores by default; results do not depend on it.
     store : path, optional
         Write to this Zarr folder block by block, and return the data set opened from there.
+    around_doses : bool, optional
+        Whether outputs keep their values right before and after doses that make them jump or turn, which a grid does
+        not show and `exposure` and plots read: of all, of none, or, by default, of all but amounts beside other
+        outputs, where it costs more than it tells.
     on_failure : {"warn", "raise", "ignore"}
         What to do if a subject cannot be solved, or one of the outputs is not a finite number; ``status`` tells which,
         and the others' results are kept.
@@ -162,12 +167,14 @@ def simulate(
     settings = settings_from(method, rtol, atol, h_max, max_steps)
     if on_failure not in ("warn", "raise", "ignore"):
         raise PkpdError(f"simulate: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
+    if around_doses not in (None, True, False):
+        raise PkpdError(f"simulate: around_doses must be True, False or None, got {around_doses!r}")
     model, population, given = _who(model, population, n, patient, cohort, seed)
     regimen = given if regimen is None else regimen
     chosen = quantities(model, outputs)
     kernel = kernel_for(model, chosen)
     check_method("simulate", model, kernel, method)
-    job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure)
+    job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure, around_doses)
     return run_job(job, regimen, population, times, occasions, residual, seed, store, progress)
 
 
@@ -227,7 +234,7 @@ def _simulate_grid(
     labels = None if population is None else people.labels
     coords = dataset.coordinates(times, model.time_unit, list(named) if has_names else None, labels)
     doses = dataset.doses_text(model, dict(zip(named, given, strict=True)), labels)
-    corners = corners_from(model, job.chosen, [r for each in given for r in each], list(named)) if job.corners else None
+    corners = corners_from(model, job.chosen, [r for each in given for r in each], list(named), job.around_doses)
     sink = _sink(job, len(packed), people.n, times, store, coords, doses)
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
     tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
@@ -302,7 +309,7 @@ def _simulate_table(
     job = _with_switches(job, table)
     status = np.zeros(table.n_subjects, np.int64)
     records, tasks = rows.table_blocks(model, job.kernel, table, people, size)
-    corners = corners_from(model, job.chosen, [records], [""])
+    corners = corners_from(model, job.chosen, [records], [""], job.around_doses)
     notes += table_notes(model, table, None if population is None else people) + rows.clock_notes(model, table)
     failures = Failures(model, job.kernel)
 

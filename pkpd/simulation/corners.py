@@ -71,13 +71,15 @@ class Layout:
     asked: tuple[np.ndarray, ...]
     size: int = 0
 
-    def split(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what was asked for, (outputs, rows), and the values before and after, (outputs, subjects, corners)."""
+    def split(self, outputs: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what was asked for, (outputs, rows), and the values of kept outputs before and after, (kept, subjects,
+        corners).
+        """  # noqa: D205
         if not self.size:
-            return outputs[:, self.rows], outputs[:, self.before], outputs[:, self.after]
+            return outputs[:, self.rows], outputs[kept][:, self.before], outputs[kept][:, self.after]
         each = outputs.reshape(len(outputs), -1, self.size)
-        asked = np.ascontiguousarray(each[:, :, self.rows]).reshape(len(outputs), -1)
-        return asked, each[:, :, self.before], each[:, :, self.after]
+        asked = np.take(each, self.rows, axis=2).reshape(len(outputs), -1)
+        return asked, np.take(each[kept], self.before, axis=2), np.take(each[kept], self.after, axis=2)
 
     def highest(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return when each output of each subject was highest, and how high, (outputs, subjects, 1)."""
@@ -100,7 +102,7 @@ class Corners:
     Parameters
     ----------
     direct : sequence of set of int
-        Of each output, the states that it depends on itself.
+        Of each output, the dosed states that it depends on itself.
     kept : int array
         Outputs that may have corners.
     names : sequence of str
@@ -137,8 +139,7 @@ class Corners:
 
     def keep(self, regimen: int, subjects: slice, layout: Layout, outputs: np.ndarray) -> np.ndarray:
         """Keep the values of some subjects, of shape (outputs, observations), and return those that were asked for."""
-        asked, before, after = layout.split(outputs)
-        before, after = before[self.kept], after[self.kept]
+        asked, before, after = layout.split(outputs, self.kept)
         missing = np.isnan(layout.time)
         if missing.any():
             before[:, missing] = np.nan
@@ -355,18 +356,23 @@ def _begins_anew(packed: bytes) -> tuple[bool, frozenset[int]]:
 
 
 def corners_from(
-    model: Model, chosen: Sequence[Quantity], records: Sequence[np.ndarray], regimens: Sequence[str]
-) -> Corners | None:
+    model: Model, chosen: Sequence[Quantity], records: Sequence[np.ndarray], regimens: Sequence[str],
+    around: bool | None = None,
+) -> Corners | None:  # fmt: skip
     """Return a place for corners, or None where no dose makes an output jump or turn.
 
-    Those of amounts that nobody asked for by name cost more than they tell and are left out, which is said beside them,
-    unless a steady state or a reset is among the doses.
+    Those of amounts beside other outputs cost more than they tell and are left out, which is said beside them, unless a
+    steady state or a reset is among the doses.
 
     Parameters
     ----------
     records : sequence of RECORD array
         All doses of all regimens.
+    around : bool, optional
+        True for all outputs, amounts beside others too; False for none.
     """
+    if around is False:
+        return None
     told = [_begins_anew(each.tobytes()) for each in records]
     anew = any(begins for begins, _ in told)
     index = {name: k for k, name in enumerate(model.states)}
@@ -374,7 +380,8 @@ def corners_from(
     dosed = set().union(*(places for _, places in told))
     if not anew and not set().union(*every) & dosed:
         return None
-    aside = [q.name for q, own in zip(chosen, every, strict=True) if q.aside and not anew and own & dosed]
+    every = every if anew else [own & dosed for own in every]
+    aside = [q.name for q, own in zip(chosen, every, strict=True) if q.aside and not (anew or around) and own]
     direct = [set() if q.name in aside else own for q, own in zip(chosen, every, strict=True)]
     kept = np.array([k for k in range(len(chosen)) if anew or direct[k]], np.int64)
     return Corners(direct, kept, [q.name for q in chosen], regimens, aside)

@@ -20,7 +20,7 @@ __all__ = ["Quantity", "equations_for", "is_switch", "kernel_for", "quantities",
 class Quantity:
     """An output, state or individual parameter that can be asked for: expression, unit and meaning.
 
-    An amount that is there because all declared outputs are, beside others and not by its name, is ``aside``.
+    An amount, an output that is a state itself and no concentration, is ``aside`` where it is one of several.
     """
 
     __slots__ = ("aside", "meaning", "name", "node", "unit")
@@ -38,18 +38,19 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
         If a name is none of the model's outputs, states or individual parameters.
     """
     trace = model.trace
-    unasked = names is None and len(trace.outputs) > 1
     if names is None:
         names = list(trace.outputs)
     if isinstance(names, str):
         names = [names]
     known = {n: Quantity(n, node, "", "individual parameter") for n, node in trace.individual.items()}
     known |= {n: Quantity(n, known[n].node, q.unit, q.meaning) for n, q in model.parameters.items() if n in known}
-    known |= {n: Quantity(n, symbol(n, "state"), q.unit, q.meaning) for n, q in model.states.items()}
+    several = len(set(names)) > 1
+    for n, q in model.states.items():
+        known[n] = Quantity(n, symbol(n, "state"), q.unit, q.meaning, several and "/" not in q.unit)
     for n, node in trace.outputs.items():
         own = model.outputs[n]
         amount = node.op == "symbol" and node.kind == "state" and "/" not in own.unit
-        known[n] = Quantity(n, node, own.unit, own.meaning, unasked and amount)
+        known[n] = Quantity(n, node, own.unit, own.meaning, several and amount)
     missing = [n for n in names if n not in known]
     if missing:
         raise ModelError(

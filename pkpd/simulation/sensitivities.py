@@ -107,7 +107,7 @@ def sensitivities(
         kernel = _kernel(model, chosen, group)
         check_method("sensitivities", model, kernel, method)
         columns = [*chosen, *(Quantity(_label(q.name, n), const(0), "", "") for n in group for q in chosen)]
-        job = Job(model, columns, kernel, settings, threads_from(threads), on_failure, corners=False)
+        job = Job(model, columns, kernel, settings, threads_from(threads), on_failure, around_doses=False)
         parts.append(run_job(job, regimen, population, times, occasions, progress=progress))
     return _gather(model, chosen, names, parts)
 
