@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,9 +32,10 @@ def without_ended(doses: Sequence[Dose], time_unit: str) -> tuple[Dose, ...]:
     anew = [k for k, dose in enumerate(doses) if _anew(dose)]
     out = []
     for k, dose in enumerate(doses):
-        end = next((doses[j].time for j in anew if j > k), None) if dose.addl else None
-        if end is not None:
-            dose = replace(dose, addl=max(count_before(end - near, dose.time, dose.ii, dose.addl + 1) - 1, 0))
+        later = bisect_right(anew, k)
+        if dose.addl and later < len(anew):
+            end = doses[anew[later]].time - near
+            dose = replace(dose, addl=max(count_before(end, dose.time, dose.ii, dose.addl + 1) - 1, 0))
         out.append(dose)
     return tuple(out)
 

@@ -34,13 +34,7 @@ def _times(A, B):
 @compiled
 def _around(A, M):
     """Return A^T M A."""
-    B = _times(M, A)
-    C = np.zeros((A.shape[1], A.shape[1]))
-    for a in range(A.shape[1]):
-        for b in range(A.shape[1]):
-            for k in range(A.shape[0]):
-                C[a, b] += A[k, a] * B[k, b]
-    return C
+    return _times(A.T, _times(M, A))
 
 
 @compiled

@@ -43,6 +43,9 @@ _MOST = 2_000
 _EACH = 4
 """Most of them for each time that is asked for: more would cost more than all else."""
 
+_KNOWN = 100
+"""Most records of a regimen whose kinds are remembered: not those of data sets."""
+
 _TAILS = 100
 """Most infusions of a steady state that are still running at its record."""
 
@@ -348,9 +351,12 @@ def _states_of(node: Node) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _begins_anew(packed: bytes) -> tuple[bool, frozenset[int]]:
+def _kinds_of_few(packed: bytes) -> tuple[bool, frozenset[int]]:
+    return _kinds(np.frombuffer(packed, RECORD))
+
+
+def _kinds(records: np.ndarray) -> tuple[bool, frozenset[int]]:
     """Return whether some record is a reset or a steady state, and the states that doses go into."""
-    records = np.frombuffer(packed, RECORD)
     gives = (records["evid"] == 1) | (records["evid"] == 4)
     return bool((records["evid"] >= 3).any() or records["ss"].any()), frozenset(records["cmt"][gives].tolist())
 
@@ -373,7 +379,7 @@ def corners_from(
     """
     if around is False:
         return None
-    told = [_begins_anew(each.tobytes()) for each in records]
+    told = [_kinds_of_few(each.tobytes()) if each.size <= _KNOWN else _kinds(each) for each in records]
     anew = any(begins for begins, _ in told)
     index = {name: k for k, name in enumerate(model.states)}
     every = [{index[name] for name in _states_of(q.node)} for q in chosen]

@@ -15,6 +15,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.model.names import TAKEN
 from pkpd.simulation.kernels import Quantity
 from pkpd.solve.status import Status
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,7 +76,7 @@ def _doses(packed: bytes, states: tuple[str, ...], units: tuple[str, ...], time_
     nth = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
     time = records["time"][which] + nth * records["ii"][which]
     order = np.argsort(time, kind="stable")
-    order = order[~_ended(records, which, time)[order]]
+    order = order[~_ended(records, which, time, convert_time(NEAR, "h", time_unit))[order]]
     which, nth, time = which[order], nth[order], time[order]
     into = records["cmt"][which]
     return {
@@ -104,12 +105,12 @@ def notes_on_regimens(named: Mapping[str, Sequence[Regimen]]) -> dict[str, str]:
     return {"notes": "\n".join(found)} if found else {}
 
 
-def _ended(records: np.ndarray, which: np.ndarray, time: np.ndarray) -> np.ndarray:
+def _ended(records: np.ndarray, which: np.ndarray, time: np.ndarray, near: float) -> np.ndarray:
     """Return which doses a later record at steady state (SS=1) takes back, as it begins all compartments anew."""
     anew = np.flatnonzero(np.isin(records["evid"], (1, 4)) & (records["ss"] == 1))
     following = np.searchsorted(anew, which, side="right")
     end = np.append(records["time"][anew], np.inf)[following]
-    return np.isin(records["evid"][which], (1, 4)) & (time >= end - NEAR)
+    return np.isin(records["evid"][which], (1, 4)) & (time >= end - near)
 
 
 def variable_attributes(name: str, chosen: Sequence[Quantity]) -> dict[str, str]:
