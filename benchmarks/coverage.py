@@ -78,7 +78,7 @@ def stored(method: str = "focei", design: str = "lean") -> Path:
 
 def one_trial(number: int, method: str = "focei", design: str = "lean") -> list[dict[str, Any]]:
     """Return a row for each quantity and kind of covariance of one trial; the search starts off the truth."""
-    from pkpd.fit.api import fit
+    from pkpd.estimation.api import fit
 
     start = {"CL": 3.0, "V": 50.0, "ka": 1.5, "sigma_prop": 0.3}
     options: dict[str, Any] = {"points": 0} if method == "saem" else {}

@@ -18,7 +18,7 @@ from benchmarks.startup import Line
 
 if TYPE_CHECKING:
     from pkpd import EventTable, Model
-    from pkpd.fit.result import Fit
+    from pkpd.estimation.result import Fit
 
 __all__ = ["TIMES", "acop_file", "estimation_lines", "focei", "gradient", "saem", "theophylline", "theophylline_model"]
 
@@ -114,7 +114,7 @@ def _timed(run: Callable[[], Any], repeats: int, warm: bool = True) -> tuple[flo
 
 
 def _own(what: str, limit: float | None, repeats: int, *arguments: Any, **options: Any) -> tuple[Line, Fit]:
-    from pkpd.fit.api import fit
+    from pkpd.estimation.api import fit
 
     value, note, found = _timed(lambda: fit(*arguments, covariance=None, **options), repeats)
     state = "" if found.converged else "; NOT CONVERGED"
@@ -171,7 +171,7 @@ def gradient(repeats: int = 5) -> list[Line]:
     Both find the most probable random effects from 0 at the same vector. The objective alone then needs the determinant
     of the curvature there, which the last round has left; the gradient needs second derivatives as well.
     """
-    from pkpd.fit.problem import pose
+    from pkpd.estimation.problem import pose
 
     lines = []
     table, _ = theophylline()

@@ -111,7 +111,7 @@ def against_nlme(folder: Path) -> list[dict[str, Any]]:
     """
     import pandas as pd
 
-    from pkpd.fit.api import fit
+    from pkpd.estimation.api import fit
 
     table = pd.read_csv(folder / "nlme_fits.csv")
     rows = []
@@ -138,7 +138,7 @@ def against_nlme(folder: Path) -> list[dict[str, Any]]:
 
 def against_truth() -> list[dict[str, Any]]:
     """Return what FOCEI, Laplace and SAEM find in the oral set of ACoP 2016: estimate, interval and truth of each."""
-    from pkpd.fit.api import fit
+    from pkpd.estimation.api import fit
 
     data, rows = acop_file(), []
     if data is None:

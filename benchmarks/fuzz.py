@@ -136,7 +136,7 @@ def judge(model: Model, number: int, seed: int = 0) -> tuple[str, str]:
     """Return what becomes of a table, and what was said or found."""
     from pkpd import read_events, simulate
     from pkpd.errors import PkpdError
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
     frame, unit, usual = table_of(model, number, seed)
     outputs = [*model.states, *model.outputs]

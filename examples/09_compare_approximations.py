@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 import pkpd
-from pkpd.fit.importance import importance
+from pkpd.estimation.methods.importance import importance
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)

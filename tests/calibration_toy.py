@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.calibration.layout import build_layout
-from pkpd.calibration.priors import ErrorScale, Free, HalfNormal
-from pkpd.calibration.study import Study
+from pkpd.engine.graph.functions import log
+from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal
+from pkpd.estimation.study.study import Study
+from pkpd.estimation.study.vector import build_layout
 from pkpd.evidence.evidence import Evidence
-from pkpd.evidence.values import Fact, Given, Quantity, Source
-from pkpd.graph.functions import log
+from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import LogNormal, Ordinal
@@ -111,10 +111,10 @@ def facts_of(p: str) -> list[Fact]:
 
 def evidence(name: str = "toy", people: tuple[str, ...] = ("p1", "p2", "p3")) -> Evidence:
     """Patients who get 100 mg into the vein on day 0 and 1; the third is of another cohort."""
-    source = Source(name, "nobody", "", "invented", (), "first dose", 0.0, {"A": "", "B": ""})
+    source = ReportSource(name, "nobody", "", "invented", (), "first dose", 0.0, {"A": "", "B": ""})
     empty = ("", "", "", "read", "here", "")
-    quantities = [Quantity(p, "B" if p == "p3" else "A", "WT", "80", "kg", 80.0, "kg", *empty[3:]) for p in people]
-    doses = [Given(p, "anakinra", "", 100.0, "mg", "IV", 0.0, 24.0, 2, None, "read", "here", "") for p in people]
+    quantities = [PatientFact(p, "B" if p == "p3" else "A", "WT", "80", "kg", 80.0, "kg", *empty[3:]) for p in people]
+    doses = [ReportedDose(p, "anakinra", "", 100.0, "mg", "IV", 0.0, 24.0, 2, None, "read", "here", "") for p in people]
     return Evidence(source, tuple(quantities), tuple(doses), tuple(f for p in people for f in facts_of(p)), Path())
 
 

@@ -11,7 +11,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Combined
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 
 TIMES = [0.0, 1.0, 6.0, 24.0, 48.0]
 DAILY = Regimen(amt=100, cmt="depot", ii=24, addl=1)

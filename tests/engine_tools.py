@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.graph.nodes import Node, as_node, symbol
+from pkpd.engine.graph.nodes import Node, as_node, symbol
+from pkpd.engine.solve.block import Block, Result, Settings
+from pkpd.engine.solve.kernel import Equations, Kernel
+from pkpd.engine.solve.run import solve_block
+from pkpd.engine.solve.timeline import Records
 from pkpd.library import load_model
 from pkpd.model.model import Model
-from pkpd.solve.block import Block, Result, Settings
-from pkpd.solve.kernel import Equations, Kernel
-from pkpd.solve.run import solve_block
-from pkpd.solve.timeline import Records
 
 TIME = symbol("t", "time")
 METHODS = ("tsit5", "dop853", "rodas5p")

@@ -9,8 +9,8 @@ import pandas as pd
 from fit_data import bolus_model, simulated_table
 
 import pkpd
-from pkpd.fit.api import fit
-from pkpd.fit.result import Fit
+from pkpd.estimation.api import fit
+from pkpd.estimation.result import Fit
 
 
 @functools.cache

@@ -8,12 +8,12 @@ import numpy as np
 
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
-from pkpd.fit.api import fit
-from pkpd.fit.result import Fit
+from pkpd.estimation.api import fit
+from pkpd.estimation.result import Fit
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Additive, Combined, LogNormal, Ordinal, ResidualError
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pkpd.dosing.events import EventTable, read_events
-from pkpd.graph.functions import exp
+from pkpd.engine.graph.functions import exp
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Proportional, ResidualError

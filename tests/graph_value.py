@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pkpd.graph.nodes import Node, walk
+from pkpd.engine.graph.nodes import Node, walk
 
 OPS: dict[str, Any] = {
     "add": lambda a, b: a + b,

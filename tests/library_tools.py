@@ -9,10 +9,10 @@ import xarray as xr
 
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
-from pkpd.graph.nodes import Node, walk
+from pkpd.engine.graph.nodes import Node, walk
 from pkpd.library import load_model
 from pkpd.model.model import Model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 from pkpd.simulation.kernels import kernel_for, quantities
 from pkpd.units import factors

@@ -21,7 +21,7 @@ from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.rules import NAMED, RecordRules
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 
 STATES = ("depot", "central", "peripheral")

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pkpd.calibration.files import load_calibration
-from pkpd.calibration.loading import load_study
-from pkpd.calibration.result import Calibration
+from pkpd.estimation.study.files import load_calibration
+from pkpd.estimation.study.loading import load_study
+from pkpd.estimation.study.result import Calibration
 from pkpd.library import content_root
 
 FOLDER: Path = content_root() / "calibration" / "anakinra_reports"

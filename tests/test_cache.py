@@ -20,7 +20,7 @@ import pytest
 import pkpd
 from pkpd import cache
 from pkpd.cache import CacheWarning, cache_directory, keep, kept
-from pkpd.machine import jit, sources
+from pkpd.engine.machine import jit, sources
 from pkpd.simulation import progress
 
 PACKAGE = Path(pkpd.__file__).parent
@@ -127,7 +127,7 @@ def test_a_home_that_is_no_folder_costs_time_only(tmp_path: Path, monkeypatch: p
 def test_a_full_disk_costs_time_only(tmp_path: Path) -> None:
     code = """
         from pkpd.cache import keep, kept
-        from pkpd.exposure.kernels import cumulative_area
+        from pkpd.metrics.kernels import cumulative_area
         import numpy as np
         area = np.zeros((1, 3))
         cumulative_area(np.array([0.0, 1.0, 2.0]), np.ones((1, 3)), 0, area)
@@ -168,7 +168,7 @@ def test_a_damaged_loop_is_compiled_anew(own: Path, damage: str) -> None:
 
 def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
     code = (
-        "import numpy as np; from pkpd.exposure.kernels import cumulative_area; a = np.zeros((1, 2));"
+        "import numpy as np; from pkpd.metrics.kernels import cumulative_area; a = np.zeros((1, 2));"
         "cumulative_area(np.array([0.0, 1.0]), np.ones((1, 2)), 0, a); print(a.tolist())"
     )
     env = os.environ | {"PKPD_CACHE_DIR": str(tmp_path)}
@@ -188,24 +188,37 @@ def modules() -> dict[str, str]:
 
 def test_every_compiled_function_is_part_of_a_loop_that_knows_its_file() -> None:
     texts = modules()
-    compiled = {n for n, t in texts.items() if "from pkpd.machine.jit import" in t and "watchers" not in t}
+    compiled = {n for n, t in texts.items() if "from pkpd.engine.machine.jit import" in t and "watchers" not in t}
     entries = {n for n in compiled if "@entry" in texts[n]}
-    assert {"pkpd.solve.linear", "pkpd.fit.inner_terms", "pkpd.likelihood.kernel", "pkpd.exposure.kernels"} <= entries
+    assert {
+        "pkpd.engine.solve.linear",
+        "pkpd.estimation.methods.inner_terms",
+        "pkpd.observation.kernel",
+        "pkpd.metrics.kernels",
+    } <= entries
     assert compiled == {n for e in entries for n in sources.made_of(e)} & compiled
 
 
 def test_no_loop_is_compiled_past_the_cache() -> None:
-    wild = [n for n, t in modules().items() if ("import njit" in t or "import jit\n" in t) and n != "pkpd.machine.jit"]
+    wild = [
+        n
+        for n, t in modules().items()
+        if ("import njit" in t or "import jit\n" in t) and n != "pkpd.engine.machine.jit"
+    ]
     assert wild == []
 
 
-@pytest.mark.parametrize("edited", ["fit/dense.py", "solve/timeline.py", "solve/walk.py", "exposure/kernels.py"])
+@pytest.mark.parametrize(
+    "edited",
+    ["estimation/methods/dense.py", "engine/solve/timeline.py", "engine/solve/walk.py", "metrics/kernels.py"],
+)
 def test_an_edit_changes_the_hash_of_what_is_made_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edited: str
 ) -> None:
     shutil.copytree(PACKAGE, tmp_path / "pkpd", ignore=shutil.ignore_patterns("__pycache__"))
     name = "pkpd." + edited.removesuffix(".py").replace("/", ".")
-    users = [n for n in ("pkpd.fit.outer_terms", "pkpd.solve.expand", "pkpd.solve.linear", "pkpd.exposure.kernels")
+    loops = ("estimation.methods.outer_terms", "engine.solve.expand", "engine.solve.linear", "metrics.kernels")
+    users = [n for n in (f"pkpd.{name}" for name in loops)
              if name in sources.made_of(n)]  # fmt: skip
     assert users
 
@@ -226,9 +239,9 @@ def test_an_edit_changes_the_hash_of_what_is_made_of_it(
 
 def test_an_edited_loop_gives_its_new_numbers_at_once(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "pkpd", ignore=shutil.ignore_patterns("__pycache__"))
-    loop = tmp_path / "pkpd" / "exposure" / "kernels.py"
+    loop = tmp_path / "pkpd" / "metrics" / "kernels.py"
     code = (
-        "import numpy as np; from pkpd.exposure.kernels import cumulative_area; a = np.zeros((1, 2));"
+        "import numpy as np; from pkpd.metrics.kernels import cumulative_area; a = np.zeros((1, 2));"
         "cumulative_area(np.array([0.0, 1.0]), np.array([[1.0, 3.0]]), 0, a); print(a[0, 1])"
     )
     env = os.environ | {"PKPD_CACHE_DIR": str(tmp_path / "c"), "PYTHONPATH": str(tmp_path)}

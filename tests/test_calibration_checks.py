@@ -11,14 +11,14 @@ import pytest
 from calibration_toy import evidence, fact, small_study
 from scipy import stats
 
-from pkpd.calibration import heldout
-from pkpd.calibration.api import calibrate
-from pkpd.calibration.assumptions import BASE, assumptions
-from pkpd.calibration.heldout import Response, leave_one_patient_out, response_probability
-from pkpd.calibration.priors import Free
-from pkpd.calibration.replicas import Replicator
-from pkpd.calibration.sbc import RankTest, simulation_based_calibration
 from pkpd.errors import PkpdError
+from pkpd.estimation.checks import held_out as heldout
+from pkpd.estimation.checks.held_out import Response, leave_one_patient_out, response_probability
+from pkpd.estimation.checks.sbc import RankTest, simulation_based_calibration
+from pkpd.estimation.study.api import calibrate
+from pkpd.estimation.study.assumptions import BASE, assumptions
+from pkpd.estimation.study.priors import Free
+from pkpd.estimation.study.replicas import Replicator
 
 VALUES = np.tile([1.1, 9.0], (3, 1))
 ERRORS = np.array([1.2])

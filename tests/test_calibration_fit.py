@@ -9,16 +9,16 @@ import pytest
 from calibration_toy import Gaussian, small_study
 from scipy import stats
 
-from pkpd.calibration.api import calibrate, fit_nuts
-from pkpd.calibration.groups import arviz
-from pkpd.calibration.laplace import laplace, pareto_k
-from pkpd.calibration.layout import build_layout
-from pkpd.calibration.modes import find_mode, first_finite
-from pkpd.calibration.nuts import sample
-from pkpd.calibration.posterior import Posterior
-from pkpd.calibration.priors import Free
-from pkpd.calibration.store import ChainStore, Journal
 from pkpd.errors import PkpdError
+from pkpd.estimation.methods.chain_store import ChainStore, Journal
+from pkpd.estimation.methods.chains import sample
+from pkpd.estimation.methods.modes import find_mode, first_finite
+from pkpd.estimation.methods.normal_approximation import laplace, pareto_k
+from pkpd.estimation.study.api import calibrate, fit_nuts
+from pkpd.estimation.study.groups import arviz
+from pkpd.estimation.study.posterior import StudyPosterior
+from pkpd.estimation.study.priors import Free
+from pkpd.estimation.study.vector import build_layout
 
 PATIENTS = ("s/a", "s/b", "s/c")
 Y = np.array([[0.3, 2.5], [0.6, 2.2], [-0.2, 2.4]])
@@ -29,7 +29,7 @@ SETTINGS = {"chains": 2, "tune": 200, "draws": 300, "target_accept": 0.85, "maxd
 def conjugate():
     """A shared and an unpooled parameter: the posterior on the scaled axis is normal and known."""
     free = [Free("k", (1.0, 0.5), level="patient"), Free("V", (10.0, 0.4))]
-    return Posterior(build_layout(free, {}, PATIENTS, ("A",) * 3), Gaussian(Y, SD))
+    return StudyPosterior(build_layout(free, {}, PATIENTS, ("A",) * 3), Gaussian(Y, SD))
 
 
 def answer():
@@ -76,7 +76,7 @@ class Valley:
 
 
 def test_negative_curvature_is_raised_and_reported():
-    posterior = Posterior(conjugate().layout, Valley())
+    posterior = StudyPosterior(conjugate().layout, Valley())
     saddle = find_mode(posterior, starts=1, seed=0)  # the start is the saddle itself: its gradient is 0
     found = laplace(posterior, saddle, draws=100, seed=0)
     assert set(found.repaired) == {"k[s/a]", "k[s/b]", "k[s/c]"}
@@ -99,7 +99,7 @@ class Nowhere:
 
 
 def test_a_density_of_zero_everywhere_is_said():
-    posterior = Posterior(conjugate().layout, Nowhere())
+    posterior = StudyPosterior(conjugate().layout, Nowhere())
     with pytest.raises(PkpdError, match=r"no starting point: the density is 0 at 5 draws of the prior"):
         first_finite(posterior, np.random.default_rng(0), tries=5)
 
@@ -204,7 +204,7 @@ def test_a_journal_replays_and_drops_what_does_not_belong(tmp_path):
 
 
 def test_an_interrupt_keeps_what_is_finished(tmp_path, monkeypatch):
-    from pkpd.calibration import nuts
+    from pkpd.estimation.methods import chains as nuts
 
     def interrupt(self, k, diverged):
         raise KeyboardInterrupt

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from calibration_toy import evidence, fact, other_facts, small_study
 
-from pkpd.calibration.api import calibrate, fit_nuts
-from pkpd.calibration.sbc import RankTest
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.checks.sbc import RankTest
+from pkpd.estimation.study.api import calibrate, fit_nuts
 from pkpd.plot.calibration import densities, forest
 from pkpd.plot.courses import course
 from pkpd.plot.diagnosis import predicted, ranks, traces

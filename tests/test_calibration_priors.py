@@ -7,9 +7,9 @@ import pytest
 from calibration_toy import PATIENTS, Gaussian, rich_layout
 from scipy import stats
 
-from pkpd.calibration.posterior import Posterior
-from pkpd.calibration.priors import ErrorScale, Free, HalfNormal, to_natural, to_scaled
 from pkpd.errors import PkpdError
+from pkpd.estimation.study.posterior import StudyPosterior
+from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal, to_natural, to_scaled
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_axes_are_inverse_to_each_other(scale, bounds):
 def toy_posterior(seed=1):
     layout = rich_layout()
     y = np.random.default_rng(seed).normal(1.0, 0.3, (len(PATIENTS), len(layout.free)))
-    return Posterior(layout, Gaussian(y, 0.2))
+    return StudyPosterior(layout, Gaussian(y, 0.2))
 
 
 def test_gradient_is_that_of_the_density():

@@ -10,11 +10,11 @@ import xarray as xr
 from calibration_toy import small_study
 from scipy import stats
 
-from pkpd.calibration.api import calibrate, fit_nuts
-from pkpd.calibration.files import load_calibration
-from pkpd.calibration.priors import Free, HalfNormal
-from pkpd.calibration.result import Calibration
 from pkpd.errors import LibraryError, PkpdError
+from pkpd.estimation.study.api import calibrate, fit_nuts
+from pkpd.estimation.study.files import load_calibration
+from pkpd.estimation.study.priors import Free, HalfNormal
+from pkpd.estimation.study.result import Calibration
 from pkpd.simulation.api import simulate
 
 STUDY_FILE = '''"""A study."""
@@ -109,7 +109,7 @@ def test_what_no_fact_touches_is_not_taught():
 
 
 def test_overlap_is_the_area_below_both_densities():
-    from pkpd.calibration.tables import _overlap
+    from pkpd.estimation.study.tables import _overlap
 
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, 4000), rng.normal(1.5, 1, 4000)

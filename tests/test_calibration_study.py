@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from calibration_toy import drug_model, evidence, fact, other_facts, small_study
 
-from pkpd.calibration.loading import list_studies, load_study
-from pkpd.calibration.priors import ErrorScale, Free
-from pkpd.calibration.study import Study
 from pkpd.errors import LibraryError, PkpdError
+from pkpd.estimation.study.loading import list_studies, load_study
+from pkpd.estimation.study.priors import ErrorScale, Free
+from pkpd.estimation.study.study import Study
 
 CL = Free("CL", (1.0, 0.3))
 
@@ -168,8 +168,8 @@ def test_patients_are_found_with_and_without_their_seed():
 
 
 STUDY = '''"""A study on file."""
-from pkpd.calibration.priors import Free
-from pkpd.calibration.study import Study
+from pkpd.estimation.study.priors import Free
+from pkpd.estimation.study.study import Study
 study = Study("mine", "pk1_oral", ["seed"], [Free("CL", (1.0, 0.3))])
 '''
 

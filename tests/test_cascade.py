@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+from pkpd.engine.graph.functions import cos, exp, floor, maximum, sqrt, where
+from pkpd.engine.solve.block import Settings
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.panel import NODES, lobatto
+from pkpd.engine.solve.run import solve_block
 from pkpd.errors import ModelError, RegimenError
-from pkpd.graph.functions import cos, exp, floor, maximum, sqrt, where
-from pkpd.solve.block import Settings
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.panel import NODES, lobatto
-from pkpd.solve.run import solve_block
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-14}
 TIMES = np.array([0.0, 0.5, 2.0, 3.0, 7.5, 12.0, 13.0, 24.0, 30.0, 36.0, 60.0])

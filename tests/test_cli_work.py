@@ -14,7 +14,7 @@ from test_cli import run
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.library import load_model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 from pkpd.timegrid import hours
 

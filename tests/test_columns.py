@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pkpd.model.declare import Covariate, Parameter, State
 from pkpd.model.model import Model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.columns import (
     AFTER_KNOT,
     AT_KNOT,

@@ -35,8 +35,8 @@ from pkpd import (
     sqrt,
     where,
 )
+from pkpd.engine.solve.kernel import Kernel
 from pkpd.errors import SolverError
-from pkpd.solve.kernel import Kernel
 
 METHODS = ("auto", "cascade", "dop853", "tsit5", "rodas5p")
 
@@ -281,7 +281,7 @@ def test_a_fit_of_a_loss_by_day_finds_it(shift):
 
 
 def test_the_method_of_fits_hits_conditions_as_well():
-    """Chains of states, see ``pkpd.solve.chain``: a loss by day of what a first state feeds, each with its own rate."""
+    """Chains of states: a loss by day of what a first state feeds, each with its own rate."""
     kernel = Kernel(
         equations(
             lambda t, y, k, on: [

@@ -8,10 +8,23 @@ from typing import Any
 
 import pytest
 
+from pkpd.engine.graph.dimension import check
+from pkpd.engine.graph.functions import (
+    cos,
+    erf,
+    exp,
+    expit,
+    floor,
+    interpolate,
+    log,
+    logit,
+    maximum,
+    minimum,
+    sqrt,
+    where,
+)
+from pkpd.engine.graph.nodes import as_node, symbol
 from pkpd.errors import UnitError
-from pkpd.graph.dimension import check
-from pkpd.graph.functions import cos, erf, exp, expit, floor, interpolate, log, logit, maximum, minimum, sqrt, where
-from pkpd.graph.nodes import as_node, symbol
 from pkpd.model.declare import Parameter
 from pkpd.model.variability import individual_value
 

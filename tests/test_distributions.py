@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from pkpd.errors import PopulationError
-from pkpd.population import categorical, lognormal, normal, uniform
+from pkpd.people import categorical, lognormal, normal, uniform
 
 
 @pytest.mark.parametrize(

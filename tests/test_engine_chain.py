@@ -9,12 +9,12 @@ import pytest
 from engine_tools import equations, one, solve
 from scipy.integrate import quad
 
+from pkpd.engine.graph.functions import expit, maximum, where
+from pkpd.engine.solve.kernel import Equations, Kernel
+from pkpd.engine.solve.panel import lobatto
+from pkpd.engine.solve.tangent import tangent
+from pkpd.engine.solve.weights import LAST, TERMS, weight_table, weights
 from pkpd.errors import ModelError
-from pkpd.graph.functions import expit, maximum, where
-from pkpd.solve.kernel import Equations, Kernel
-from pkpd.solve.panel import lobatto
-from pkpd.solve.tangent import tangent
-from pkpd.solve.weights import LAST, TERMS, weight_table, weights
 
 TIGHT: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-13}
 TIMES = np.array([0.0, 0.5, 2.0, 7.5, 12.0, 13.0, 24.0, 30.0, 36.0, 60.0, 200.0])

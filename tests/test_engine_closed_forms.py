@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.solve.kernel import Kernel
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.simulation.api import simulate
-from pkpd.solve.kernel import Kernel
 
 TIGHT: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-13}
 CL, V, KA = 5.0, 40.0, 0.9

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from pkpd.graph.functions import cos, interpolate, sin, where
+from pkpd.engine.graph.functions import cos, interpolate, sin, where
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.tableaus import DOP853, RODAS5P, TSIT5
 from pkpd.simulation.kernels import kernel_for, quantities
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5
 
 TABLEAUS = {"tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
 #: how much more error a tolerance leaves open: rodas5p controls an estimate of order 4 for a solution of order 5
@@ -356,7 +356,7 @@ def test_forcing_known_at_times_is_followed_from_knot_to_knot(method, kind):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_maximum_of_times_is_a_kink_that_is_hit(method):
-    from pkpd.graph.functions import maximum, minimum
+    from pkpd.engine.graph.functions import maximum, minimum
 
     kernel = Kernel(equations(lambda t, y: [maximum(t - 2.0, 0.0) * minimum(5.0 - t, 1.0) - y[0] * y[0]], [0.3]))
     found = one(kernel, [0.0, 6.0], method=method, **_tight(method))

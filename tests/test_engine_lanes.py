@@ -15,18 +15,18 @@ from engine_tools import METHODS, equations, grid, reference_model, solve
 
 from pkpd.cache import cache_directory
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.graph.functions import exp, where
+from pkpd.engine.machine.target import lanes
+from pkpd.engine.solve.block import Settings
+from pkpd.engine.solve.kernel import Equations, Kernel
+from pkpd.engine.solve.run import solve_block
 from pkpd.errors import PkpdError, SolverError
-from pkpd.graph.functions import exp, where
-from pkpd.machine.target import lanes
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation import grid as grids
 from pkpd.simulation.api import simulate
 from pkpd.simulation.failures import SolverWarning
-from pkpd.solve.block import Settings
-from pkpd.solve.kernel import Equations, Kernel
-from pkpd.solve.run import solve_block
 
 TIMES = np.array([0.0, 0.7, 3.0, 8.0, 8.5, 20.0, 24.0])
 DOSES = ({"time": 0.0, "amt": 80.0, "ii": 8.0, "addl": 2}, {"time": 1.0, "amt": 40.0, "cmt": 1, "rate": 20.0})
@@ -311,7 +311,7 @@ def test_a_damaged_file_is_compiled_anew(monkeypatch, tmp_path, damage):
 
 def test_a_second_process_reads_what_the_first_one_compiled(tmp_path):
     code = (
-        "from test_engine_lanes import _equations\nfrom pkpd.solve.kernel import Kernel\n"
+        "from test_engine_lanes import _equations\nfrom pkpd.engine.solve.kernel import Kernel\n"
         "k = Kernel(_equations())\nprint(k.base.cached, k.method('dop853').code.cached)"
     )
     here = Path(__file__).parent

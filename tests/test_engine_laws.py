@@ -16,9 +16,9 @@ from twin import records
 from twin import simulate as slow
 
 from pkpd.dosing.rules import NAMED
-from pkpd.solve.block import Settings
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import solve_block
+from pkpd.engine.solve.block import Settings
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.run import solve_block
 
 TIGHT: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-13}
 TIMES = np.array([0.0, 0.4, 2.0, 3.0, 5.5, 8.0, 11.0, 16.0, 24.0, 25.0, 40.0])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pkpd import Covariate, Model, ModelError, Parameter, State, interpolate, where
-from pkpd.graph.printing import latex, text
+from pkpd.engine.graph.printing import latex, text
 
 
 def made(dynamics: Callable[..., Any], **more: Any) -> Model:

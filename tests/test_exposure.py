@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pkpd.exposure import exposure
+from pkpd.metrics import exposure
 
 DOSE, CL, V, KA = 100.0, 5.0, 20.0, 1.2
 K = CL / V

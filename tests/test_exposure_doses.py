@@ -14,23 +14,23 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from pkpd.comparison import compare
 from pkpd.dosing.events import read_events
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError, RegimenError
-from pkpd.exposure import exposure, exposure_summary
-from pkpd.exposure.reading import area_gradient
-from pkpd.exposure.register import FLAGS, NUMBERS, REGISTER
+from pkpd.metrics import exposure, exposure_summary
+from pkpd.metrics.reading import area_gradient
+from pkpd.metrics.register import FLAGS, NUMBERS, REGISTER
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Proportional
-from pkpd.population.people import Population
-from pkpd.schedule import compare
-from pkpd.sensitivity import sensitivity
+from pkpd.people.population import Population
+from pkpd.sensitivity_analysis import sensitivity
 from pkpd.simulation.api import simulate
 from pkpd.timegrid import hours
 from pkpd.units.time import convert_time
-from pkpd.validation.measures import Course
+from pkpd.validation.measures import SettingCourse
 from pkpd.validation.records import Setting
 
 CL, V, KA = 3.0, 30.0, 1.0
@@ -141,7 +141,7 @@ def test_one_regimen_has_the_same_numbers_under_the_same_names_for_every_verb():
     driven = sensitivity(drug(), load(), times=times, of=asked, parameters=same, n=4, rtol=1e-9, atol=1e-12).data[
         "mean"
     ]
-    validated = Course(Setting("", 300, ii=24, addl=4), sims, np.array([300.0]), np.array([70.0])).found
+    validated = SettingCourse(Setting("", 300, ii=24, addl=4), sims, np.array([300.0]), np.array([70.0])).found
     for name in names:
         value = float(found[name])
         assert name == "AUC" or compared[name].item() == pytest.approx(value, rel=1e-4), name

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from pkpd.errors import DataError, RegimenError, UnitError
-from pkpd.exposure import exposure, exposure_summary
+from pkpd.metrics import exposure, exposure_summary
 
 TIME = np.arange(0.0, 25.0)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pkpd.exposure.kernels import cumulative_area, terminal_fit
+from pkpd.metrics.kernels import cumulative_area, terminal_fit
 
 VALUES = arrays.arrays(float, st.integers(2, 12), elements=st.one_of(st.just(0.0), st.floats(1e-3, 1e3)))
 

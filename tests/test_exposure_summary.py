@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pkpd.exposure import exposure, exposure_summary
+from pkpd.metrics import exposure, exposure_summary
 
 TIME = np.arange(0.0, 25.0)
 

@@ -17,8 +17,8 @@ import pytest
 import xarray as xr
 
 import pkpd
-from pkpd.calibration.store import ChainStore
 from pkpd.errors import PkpdError
+from pkpd.estimation.methods.chain_store import ChainStore
 from pkpd.files import begin_folder, netcdf_bytes, set_aside, write_whole
 from pkpd.report.folder import results_folder
 

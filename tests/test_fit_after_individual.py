@@ -14,9 +14,9 @@ from fit_data import bolus_model, simulated
 
 import pkpd
 from pkpd.errors import DataError, PkpdError
-from pkpd.fit.api import fit
-from pkpd.fit.individual import estimate_individual
-from pkpd.fit.result import Fit
+from pkpd.estimation.api import fit
+from pkpd.estimation.individual.of_fit import estimate_individual
+from pkpd.estimation.result import Fit
 
 SD, SIGMA, K = 0.4, 0.3, 0.05
 

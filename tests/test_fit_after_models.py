@@ -15,13 +15,13 @@ from fit_data import bolus_model, simulated, simulated_table
 
 import pkpd
 from pkpd.errors import DataError, PkpdError
-from pkpd.fit import scm as search_module
-from pkpd.fit.api import fit
-from pkpd.fit.compare import chi2_tail, compare_fits, likelihood_ratio
-from pkpd.fit.profile import Held, profile
-from pkpd.fit.relations import Relation, relations_for, with_relations
-from pkpd.fit.result import Fit
-from pkpd.fit.scm import covariate_search
+from pkpd.estimation.api import fit
+from pkpd.estimation.result import Fit
+from pkpd.estimation.search import covariate_search as search_module
+from pkpd.estimation.search.compare_fits import chi2_tail, compare_fits, likelihood_ratio
+from pkpd.estimation.search.covariate_search import covariate_search
+from pkpd.estimation.search.relations import Relation, relations_for, with_relations
+from pkpd.estimation.uncertainty.profile import Held, profile
 
 # -- profiles
 

@@ -15,14 +15,14 @@ from fit_data import bolus_model, simulated, simulated_table
 
 import pkpd
 from pkpd.errors import PkpdError
-from pkpd.fit import bootstrap as module
-from pkpd.fit.again import chosen_subjects, objective_again, problem_again, smooth_method
-from pkpd.fit.api import fit
-from pkpd.fit.bootstrap import bootstrap, draw_subjects
-from pkpd.fit.pieces import run_pieces
-from pkpd.fit.problem import pose
-from pkpd.fit.simulation import estimate_draws, population_of
-from pkpd.fit.sir import sir
+from pkpd.estimation.again import chosen_subjects, objective_again, problem_again, smooth_method
+from pkpd.estimation.api import fit
+from pkpd.estimation.pieces import run_pieces
+from pkpd.estimation.problem import pose
+from pkpd.estimation.simulation import estimate_draws, population_of
+from pkpd.estimation.uncertainty import bootstrap as module
+from pkpd.estimation.uncertainty.bootstrap import bootstrap, draw_subjects
+from pkpd.estimation.uncertainty.sir import sir
 
 # -- subjects drawn again
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pkpd.errors import DataError
-from pkpd.fit.api import fit
-from pkpd.fit.bayes import Posterior, _begin
-from pkpd.fit.priors import Priors
-from pkpd.fit.problem import pose
+from pkpd.estimation.api import fit
+from pkpd.estimation.methods.nuts import PopulationPosterior, _begin
+from pkpd.estimation.priors import Priors
+from pkpd.estimation.problem import pose
 from pkpd.model.residual import Combined
 
 QUICK: dict[str, Any] = {"chains": 2, "tune": 120, "draws": 150, "progress": False}
@@ -24,7 +24,7 @@ def test_posterior_gradient_is_a_derivative(centred: bool) -> None:
     model = tools.bolus(Combined(0.2, 0.1), block=True, weight=True)
     problem = pose(model, tools.draw(4, 5, limit=1.5))
     priors = Priors(problem.layout, {"omega_k": 0.4})
-    posterior = Posterior(problem, priors, centred, _begin(problem, priors)[0])
+    posterior = PopulationPosterior(problem, priors, centred, _begin(problem, priors)[0])
     q = 0.5 * np.random.default_rng(0).standard_normal(posterior.dim)
     assert posterior.dim == problem.layout.size + 8 == len(posterior.names)
     wide = [
@@ -42,10 +42,10 @@ def test_both_forms_are_one_density() -> None:
     for _ in range(3):
         values = []
         q = 0.5 * rng.standard_normal(problem.layout.size + 8)
-        centred = Posterior(problem, priors, True, frame)
+        centred = PopulationPosterior(problem, priors, True, frame)
         x, v = centred.split(q)
         _, u, factor = centred.effects(x, v)
-        other = Posterior(problem, priors, False, frame)
+        other = PopulationPosterior(problem, priors, False, frame)
         own = np.linalg.solve(other.v_root, (u - other.v0)[:, :, None])[:, :, 0]
         q_other = np.concatenate([q[: problem.layout.size], own.ravel()])
         values = [p.logp_grad(at)[0] for p, at in ((centred, q), (other, q_other))]

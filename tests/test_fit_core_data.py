@@ -13,10 +13,10 @@ from fit_data import bolus_model, simulated
 import pkpd
 from pkpd import Additive, Combined, Covariate, LogNormal, Model, Ordinal, Output, Parameter, Proportional, State
 from pkpd.errors import DataError, PkpdError
-from pkpd.fit.api import fit
-from pkpd.fit.data import bind
-from pkpd.fit.families import Below, Positive, PositiveBelow
-from pkpd.fit.problem import pose
+from pkpd.estimation.api import fit
+from pkpd.estimation.problem import pose
+from pkpd.observation.data import bind
+from pkpd.observation.families import Below, Positive, PositiveBelow
 
 
 def frame_of(*subjects: list[tuple[float, float | None]], dose_at: float = 0.0) -> pd.DataFrame:

@@ -14,12 +14,12 @@ from fit_data import bolus_model, simulated, simulated_table
 import pkpd
 from pkpd import Additive, Model, Omega, Output, Parameter, Proportional, State
 from pkpd.errors import PkpdError
-from pkpd.fit.api import fit, register
-from pkpd.fit.covariance import covariance_of
-from pkpd.fit.optimise import minimise
-from pkpd.fit.problem import pose
-from pkpd.fit.result import Fit
-from pkpd.fit.store import load_fit
+from pkpd.estimation.api import fit, register
+from pkpd.estimation.methods.optimise import minimise
+from pkpd.estimation.problem import pose
+from pkpd.estimation.result import Fit
+from pkpd.estimation.store import load_fit
+from pkpd.estimation.uncertainty.covariance import covariance_of
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from fit_data import bolus_model, simulated
 import pkpd
 from pkpd import Additive, Combined, Covariate, LogNormal, Model, Omega, Ordinal, Output, Parameter, Proportional, State
 from pkpd.errors import DataError
-from pkpd.fit.objective import Objective
-from pkpd.fit.outcomes import NegativeBinomial, Poisson, TimeToEvent
-from pkpd.fit.problem import pose
+from pkpd.estimation.methods.objective import Objective
+from pkpd.estimation.problem import pose
+from pkpd.observation.outcomes import NegativeBinomial, Poisson, TimeToEvent
 
 
 def objective(model: Model, frame: pd.DataFrame, method: str, **more: Any) -> Objective:

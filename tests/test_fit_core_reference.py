@@ -22,10 +22,10 @@ from fit_data import (
 
 import pkpd
 from pkpd import Combined, Model, Omega, Output, Parameter, Proportional, State
-from pkpd.fit.api import fit
-from pkpd.fit.layout import Natural
-from pkpd.fit.problem import pose
-from pkpd.fit.result import Fit
+from pkpd.estimation.api import fit
+from pkpd.estimation.problem import pose
+from pkpd.estimation.result import Fit
+from pkpd.estimation.vector import Natural
 
 
 def close_to(found: Fit, known: dict[str, dict[str, float]], names: dict[str, str], fixed: float = 0.01) -> None:

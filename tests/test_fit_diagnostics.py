@@ -8,12 +8,12 @@ from fit_cases import as_array, at_start, bolus, censored, drawn, drug_and_marke
 
 from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
-from pkpd.fit import fitted as fitted_module
-from pkpd.fit import npde as npde_module
-from pkpd.fit.diagnostics import diagnostics
-from pkpd.fit.fitted import Fitted, row_limits
-from pkpd.fit.npde import npde, npde_tests
-from pkpd.fit.whiten import whiten
+from pkpd.estimation.checks import fitted as fitted_module
+from pkpd.estimation.checks import npde as npde_module
+from pkpd.estimation.checks.diagnostics import diagnostics
+from pkpd.estimation.checks.fitted import Fitted, row_limits
+from pkpd.estimation.checks.npde import npde, npde_tests
+from pkpd.estimation.whiten import whiten
 from pkpd.model.residual import Additive, Combined, LogNormal, Proportional
 
 TIMES = [0.0, 1.0, 2.0, 5.0, 8.0]
@@ -230,7 +230,7 @@ def test_effects_between_occasions():
 
 def test_naive_pooled_has_no_variability_between_subjects():
     model = bolus(Proportional(0.3))
-    from pkpd.fit.api import fit
+    from pkpd.estimation.api import fit
 
     found = fit(model, drawn(model, 6, [0.5, 2, 8]), method="naive_pooled")
     d = diagnostics(found, n=100)

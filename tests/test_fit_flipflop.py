@@ -10,7 +10,7 @@ import pytest
 
 import pkpd
 from pkpd import Combined, EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State
-from pkpd.fit.flipflop import absorptions
+from pkpd.estimation.methods.flipflop import absorptions
 
 
 @functools.cache

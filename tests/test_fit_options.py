@@ -11,9 +11,9 @@ from fit_data import bolus_model, simulated_table
 
 import pkpd
 from pkpd.errors import PkpdError
-from pkpd.fit import telling
-from pkpd.fit.options import call
-from pkpd.fit.telling import Line
+from pkpd.estimation import search_progress as telling
+from pkpd.estimation.options import call
+from pkpd.estimation.search_progress import Line
 
 
 @pytest.mark.parametrize(

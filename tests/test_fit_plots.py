@@ -9,7 +9,7 @@ import pytest
 from fit_cases import at_start, bolus, censored, drawn, drug_and_marker
 
 from pkpd.errors import DataError
-from pkpd.fit.api import fit
+from pkpd.estimation.api import fit
 from pkpd.model.residual import Combined
 from pkpd.plot.etas import etas
 from pkpd.plot.fit import convergence, goodness_of_fit, smooth

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pkpd.errors import DataError
-from pkpd.fit.api import fit
-from pkpd.fit.pooled import _Pooled, _without_omegas
-from pkpd.fit.priors import Priors
-from pkpd.fit.problem import pose
+from pkpd.estimation.api import fit
+from pkpd.estimation.methods.pooled import _Pooled, _without_omegas
+from pkpd.estimation.priors import Priors
+from pkpd.estimation.problem import pose
 from pkpd.model.residual import Additive, Combined, Proportional
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
-from pkpd.fit import telling
-from pkpd.fit.api import fit
+from pkpd.estimation import search_progress as telling
+from pkpd.estimation.api import fit
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Proportional
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 
 

@@ -12,9 +12,9 @@ from fit_data import LOG_2PI, acop, acop_model, phenobarbital, published, theoph
 
 import pkpd
 from pkpd import Additive, Covariate, Model, Omega, Output, Parameter, State
-from pkpd.fit.api import fit
-from pkpd.fit.layout import Natural
-from pkpd.fit.problem import pose
+from pkpd.estimation.api import fit
+from pkpd.estimation.problem import pose
+from pkpd.estimation.vector import Natural
 
 TRUTH = {"CL": 4.0, "V": 70.0, "KA": 1.0, "omega_CL": 0.09, "omega_V": 0.09, "omega_KA": 0.09, "sigma_prop": 0.2}
 

@@ -15,17 +15,17 @@ import pytest
 
 from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
-from pkpd.fit.api import fit
-from pkpd.fit.complete import Complete, repeated
-from pkpd.fit.importance import importance
-from pkpd.fit.problem import pose
-from pkpd.fit.saem import Saem, trace_dataset
-from pkpd.fit.saem_ascent import ascend
-from pkpd.fit.saem_chains import Approximation, Chains, Point, approximation, occasions_of
-from pkpd.fit.saem_mean import Means
-from pkpd.fit.saem_settings import SaemSettings
-from pkpd.fit.saem_updates import Covariance
-from pkpd.fit.score import score_of
+from pkpd.estimation.api import fit
+from pkpd.estimation.methods.complete import Complete, repeated
+from pkpd.estimation.methods.importance import importance
+from pkpd.estimation.methods.saem import Saem, trace_dataset
+from pkpd.estimation.methods.saem_ascent import ascend
+from pkpd.estimation.methods.saem_chains import Approximation, ChainPoint, Chains, approximation, occasions_of
+from pkpd.estimation.methods.saem_mean import Means
+from pkpd.estimation.methods.saem_settings import SaemSettings
+from pkpd.estimation.methods.saem_updates import OmegaUpdate
+from pkpd.estimation.methods.score import score_of
+from pkpd.estimation.problem import pose
 from pkpd.model.declare import Omega, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Combined, LogNormal, Proportional
@@ -148,7 +148,7 @@ def test_kernel_draws_from_the_conditional_distribution(kernel: str) -> None:
     copies, lay = 400, problem.layout
     complete = Complete(problem, copies)
     x = lay.start
-    point = Point(x[: lay.q], np.array([[0.3]]), x[lay.q + lay.w :], np.zeros((copies, 1)))
+    point = ChainPoint(x[: lay.q], np.array([[0.3]]), x[lay.q + lay.w :], np.zeros((copies, 1)))
     chains = Chains(complete, point, np.random.default_rng(1))
     chains.psi[:] = 0.3 * np.random.default_rng(2).standard_normal((copies, 1))
     chains.move(point, solve=True)
@@ -173,7 +173,7 @@ def test_kernel_draws_from_the_conditional_distribution(kernel: str) -> None:
 
 def test_variances_fall_slowly_while_annealing() -> None:
     layout = pose(tools.bolus(block=True), tools.draw(4, 5)).layout
-    update = Covariance(layout, "omega").update
+    update = OmegaUpdate(layout, "omega").update
     now = np.array([[0.4, 0.1], [0.1, 0.3]])
     second = np.array([[0.01, 0.005], [0.005, 0.35]])
     np.testing.assert_allclose(update(second, now, 0.0), second)
@@ -185,7 +185,7 @@ def test_variances_fall_slowly_while_annealing() -> None:
 
 def test_diagonal_covariance_stays_diagonal_and_fixed_ones_stay() -> None:
     layout = pose(tools.bolus(), tools.draw(4, 5), fixed=["omega_V"]).layout
-    out = Covariance(layout, "omega").update(np.array([[0.5, 0.3], [0.3, 0.6]]), np.eye(2), 0.0)
+    out = OmegaUpdate(layout, "omega").update(np.array([[0.5, 0.3], [0.3, 0.6]]), np.eye(2), 0.0)
     np.testing.assert_allclose(out, [[0.5, 0.0], [0.0, 0.04]])
 
 
@@ -279,7 +279,7 @@ def test_saem_that_stopped_short_goes_on_to_the_maximum(monkeypatch: pytest.Monk
     assert (np.abs(found.x - other.x) < 0.8 * np.sqrt(np.diag(other.uncertainty.scaled))).all()
     there = importance(problem, other.x, points=1024)
     assert importance(problem, found.x, points=1024).ofv < there.ofv + 0.5
-    monkeypatch.setattr(sys.modules["pkpd.fit.saem_ascent"], "STEPS", 0)
+    monkeypatch.setattr(sys.modules["pkpd.estimation.methods.saem_ascent"], "STEPS", 0)
     stopped = ascend(problem, problem.objective("focei"), means, far, 1)
     assert not stopped.converged
     # what is promised is what there is to gain

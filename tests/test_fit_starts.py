@@ -11,8 +11,8 @@ import pytest
 
 import pkpd
 from pkpd import Additive, Combined, EventTable, Model, Output, Parameter, Population, Regimen, State
-from pkpd.fit.objective import Outcome
-from pkpd.fit.optimise import minimise
+from pkpd.estimation.methods.objective import Outcome
+from pkpd.estimation.methods.optimise import minimise
 
 NAMES = ("ktr", "ka", "CL", "V", "Imax", "IC50", "kout", "R0")
 UNITS = ("1/h", "1/h", "L/h", "L", "", "mg/L", "1/h", "%")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
-from pkpd.fit import fitted as fitted_module
-from pkpd.fit.binning import bin_edges, bins_of, percentiles, time_after_dose
-from pkpd.fit.curves import curves
-from pkpd.fit.diagnostics import diagnostics
-from pkpd.fit.vpc import vpc
+from pkpd.estimation.checks import fitted as fitted_module
+from pkpd.estimation.checks.binning import bin_edges, bins_of, percentiles, time_after_dose
+from pkpd.estimation.checks.curves import curves
+from pkpd.estimation.checks.diagnostics import diagnostics
+from pkpd.estimation.checks.vpc import vpc
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Combined, Proportional

@@ -8,13 +8,13 @@ import pytest
 
 from pkpd.dosing.events import read_events
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.graph.functions import interpolate, where
 from pkpd.errors import DataError, PkpdError
-from pkpd.exposure.dataset import exposure
-from pkpd.fit.data import bind
-from pkpd.graph.functions import interpolate, where
+from pkpd.metrics.dataset import exposure
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Additive
+from pkpd.observation.data import bind
 from pkpd.simulation.api import simulate
 from pkpd.timegrid import days, hours
 

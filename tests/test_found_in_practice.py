@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import pkpd
 from pkpd.cli.app import app
+from pkpd.comparison.statistics import summary
 from pkpd.errors import DataError, PkpdError, RegimenError
-from pkpd.schedule.statistics import summary
 
 # pk1_iv: 5 L/h and 50 L at 70 kg, so that 100 mg into a vein are 2 exp(-0.1 t) mg/L.
 

@@ -10,9 +10,9 @@ from graph_value import value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkpd.graph import functions as f
-from pkpd.graph.derivative import depends_on, derivative, jacobian, substitute
-from pkpd.graph.nodes import Node, const, symbol
+from pkpd.engine.graph import functions as f
+from pkpd.engine.graph.derivative import depends_on, derivative, jacobian, substitute
+from pkpd.engine.graph.nodes import Node, const, symbol
 
 x, y = symbol("x", "state"), symbol("y", "theta")
 EXPRESSIONS = [

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-from pkpd.graph.fingerprint import fingerprint
-from pkpd.graph.nodes import symbol
+from pkpd.engine.graph.fingerprint import fingerprint
+from pkpd.engine.graph.nodes import symbol
 
 CODE = """
-from pkpd.graph.fingerprint import fingerprint
-from pkpd.graph.nodes import symbol
+from pkpd.engine.graph.fingerprint import fingerprint
+from pkpd.engine.graph.nodes import symbol
 x, k = symbol("x", "state"), symbol("k", "theta")
 print(fingerprint([x * k + 1.5, k]))
 """

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from graph_value import value
 
+from pkpd.engine.graph import functions as f
+from pkpd.engine.graph.nodes import symbol
 from pkpd.errors import ModelError
-from pkpd.graph import functions as f
-from pkpd.graph.nodes import symbol
 
 x, y, t = symbol("x", "state"), symbol("y", "state"), symbol("t", "time")
 UNARY: list[tuple[Callable[[Any], Any], Callable[[float], float]]] = [

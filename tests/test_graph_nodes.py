@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from graph_value import value
 
+from pkpd.engine.graph.nodes import as_node, const, make, symbol, symbols_of, walk
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import as_node, const, make, symbol, symbols_of, walk
 
 x, y = symbol("x", "state"), symbol("y", "state")
 
@@ -131,7 +131,7 @@ def test_deep_expressions_need_no_recursion():
 
 
 def test_unused_nodes_are_freed():
-    from pkpd.graph.nodes import _TABLE
+    from pkpd.engine.graph.nodes import _TABLE
 
     before = len(_TABLE)
     total = symbol("gone", "state")

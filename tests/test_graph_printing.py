@@ -9,9 +9,9 @@ from graph_value import value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkpd.graph import functions as f
-from pkpd.graph.nodes import Node, const, symbol
-from pkpd.graph.printing import latex, latex_name, text
+from pkpd.engine.graph import functions as f
+from pkpd.engine.graph.nodes import Node, const, symbol
+from pkpd.engine.graph.printing import latex, latex_name, text
 
 a, b, c = (symbol(n, "theta") for n in "abc")
 

@@ -16,7 +16,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PopulationError
 from pkpd.model.declare import Parameter, State
 from pkpd.model.model import Model
-from pkpd.population import Population
+from pkpd.people import Population
 
 PAIRS = [
     ("8210000000000000001", "8210000000000000002"),

@@ -14,11 +14,11 @@ from scipy import special, stats
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
-from pkpd.likelihood import kernel
-from pkpd.likelihood.api import IMPOSSIBLE_DOSE, NOT_A_NUMBER, Likelihood
-from pkpd.likelihood.term import Subject, Term
 from pkpd.model.declare import Output
-from pkpd.population.people import Population
+from pkpd.observation import kernel
+from pkpd.observation.api import IMPOSSIBLE_DOSE, NOT_A_NUMBER, Likelihood
+from pkpd.observation.term import Subject, Term
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 
 TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-13}

@@ -9,8 +9,8 @@ import pytest
 from likelihood_model import DOSES, MODEL, SUBJECTS, TERMS
 from scipy import stats
 
-from pkpd.likelihood.api import Likelihood
-from pkpd.likelihood.term import Subject
+from pkpd.observation.api import Likelihood
+from pkpd.observation.term import Subject
 
 LIKE = Likelihood(MODEL, SUBJECTS, ["phi"], scaled=["marker", "grade"])
 AT = np.array([0.75])

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pkpd.engine.graph.functions import where
 from pkpd.errors import ModelError, UnitError
-from pkpd.graph.functions import where
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
 from pkpd.model.model import Model
 

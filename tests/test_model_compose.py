@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pkpd.engine.graph.functions import exp
+from pkpd.engine.graph.nodes import symbol
 from pkpd.errors import ModelError
-from pkpd.graph.functions import exp
-from pkpd.graph.nodes import symbol
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
 from pkpd.model.model import Model
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.graph.nodes import symbol
 from pkpd.errors import ModelError, UnitError
-from pkpd.graph.nodes import symbol
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.simulation.api import simulate

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pkpd.graph.functions import where
+from pkpd.engine.graph.functions import where
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.describe import WIDTH
 from pkpd.model.model import Model

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from graph_value import value
 
+from pkpd.engine.graph.functions import exp, interpolate, maximum, where
+from pkpd.engine.graph.nodes import symbol
 from pkpd.errors import ModelError
-from pkpd.graph.functions import exp, interpolate, maximum, where
-from pkpd.graph.nodes import symbol
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 

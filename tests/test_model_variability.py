@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from graph_value import value
 
+from pkpd.engine.graph.nodes import symbol
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import symbol
 from pkpd.model.declare import Omega, Parameter
 from pkpd.model.variability import covariance, individual_value, spread
 

@@ -27,7 +27,7 @@ from library_tools import (
 from scipy.linalg import expm
 
 from pkpd.dosing.dose import Dose
-from pkpd.graph.dimension import check
+from pkpd.engine.graph.dimension import check
 from pkpd.library import find_content, list_models
 
 NAMES = list_models().names

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 import pkpd.plot as plot
 from pkpd import Model, Output, Parameter, Regimen, State, hours, simulate
 from pkpd.errors import DataError
-from pkpd.exposure import exposure
+from pkpd.metrics import exposure
 
 TIME = np.arange(0.0, 49.0)
 

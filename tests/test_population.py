@@ -12,7 +12,7 @@ from scipy import stats
 from pkpd.errors import PopulationError
 from pkpd.model.declare import Covariate, Parameter, State
 from pkpd.model.model import Model
-from pkpd.population import Population, categorical, lognormal, normal, uniform
+from pkpd.people import Population, categorical, lognormal, normal, uniform
 
 LAWS = {"WT": lognormal(70, 0.2), "CRCL": normal(90, 20, low=15), "SEX": categorical({0: 0.4, 1: 0.6})}
 

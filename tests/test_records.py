@@ -11,7 +11,7 @@ from record_fuzz import CASES, by_library, by_twin, differences, model_of, perso
 
 import pkpd
 from pkpd import Covariate, EventTable, Model, Parameter, Population, Regimen, State
-from pkpd.fit.binning import time_after_dose
+from pkpd.estimation.checks.binning import time_after_dose
 
 K = 0.1
 POT = Model(

@@ -34,7 +34,7 @@ def test_percentages_never_claim_certainty():
 
 
 def test_every_verdict_of_a_contraction_has_words():
-    from pkpd.calibration.tables import _verdict
+    from pkpd.estimation.study.tables import _verdict
 
     verdicts = {_verdict(gained, shift) for gained in (0.9, 0.2, 0.0) for shift in (0.0, 2.0)}
     assert len(verdicts) == 4
@@ -95,7 +95,7 @@ def test_diagram_draws_every_box_and_refuses_unknown_ones():
 def test_words_of_the_library_fit_its_studies():
     import tomllib
 
-    from pkpd.calibration.loading import load_study
+    from pkpd.estimation.study.loading import load_study
     from pkpd.library import content_names, find_content
 
     for name in content_names("calibration"):
@@ -111,7 +111,7 @@ def test_words_of_the_library_fit_its_studies():
 
 
 def test_variant_with_an_unknown_word_is_refused(tmp_path: Path):
-    from pkpd.calibration.loading import load_study
+    from pkpd.estimation.study.loading import load_study
 
     study = load_study(write_study(tmp_path / "s"))
     with pytest.raises(PkpdError, match=r"variant 'v': there is no 'fixd' \(did you mean 'fixed'\?\)"):

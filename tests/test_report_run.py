@@ -14,8 +14,8 @@ import pytest
 from report_toy import write_study
 from test_cli import run
 
-from pkpd.calibration.files import load_calibration
 from pkpd.errors import PkpdError
+from pkpd.estimation.study.files import load_calibration
 from pkpd.report.folder import MANIFEST, check_place, results_folder
 from pkpd.report.run import run_study
 from pkpd.report.stages import STAGES, Stage

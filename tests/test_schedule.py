@@ -7,16 +7,16 @@ import json
 import numpy as np
 import pytest
 
+from pkpd.comparison import ANAKINRA, ANAKINRA_SOURCES, Arm, Measure, Target, by_covariate, compare, day_below, starts
+from pkpd.comparison import compare as compare_function
+from pkpd.comparison.statistics import contrast, summary
 from pkpd.dosing.regimen import Regimen
-from pkpd.exposure import exposure
 from pkpd.library import load_model
+from pkpd.metrics import exposure
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import LogNormal, Ordinal
-from pkpd.population.people import Population
-from pkpd.schedule import ANAKINRA, ANAKINRA_SOURCES, Arm, Measure, Target, by_covariate, compare, day_below, starts
-from pkpd.schedule import compare as compare_function
-from pkpd.schedule.statistics import contrast, summary
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 from pkpd.timegrid import hours
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pkpd.comparison import Arm, Measure, Target, by_covariate, compare, questions, starts
+from pkpd.comparison.anakinra import routes_of
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError, SolverError
 from pkpd.library import load_model
-from pkpd.population.people import Population
-from pkpd.schedule import Arm, Measure, Target, by_covariate, compare, questions, starts
-from pkpd.schedule.anakinra import routes_of
+from pkpd.people.population import Population
 
 
 @pytest.fixture(scope="module")

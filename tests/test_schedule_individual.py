@@ -7,15 +7,16 @@ import math
 import numpy as np
 import pytest
 
+from pkpd.comparison import compare, recommend
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
-from pkpd.likelihood.term import Term
+from pkpd.estimation.individual.api import individual
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import LogNormal
-from pkpd.population.distributions import lognormal
-from pkpd.population.people import Population
-from pkpd.schedule import compare, individual, recommend
+from pkpd.observation.term import Term
+from pkpd.people.distributions import lognormal
+from pkpd.people.population import Population
 from pkpd.simulation.source import History, Source, Subjects
 
 SD, SIGMA, K = 0.4, 0.3, 0.05

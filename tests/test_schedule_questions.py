@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pkpd import plot
+from pkpd.comparison import compare, questions
 from pkpd.errors import DataError
 from pkpd.library import load_model
+from pkpd.people.distributions import normal
+from pkpd.people.population import Population
 from pkpd.plot.schedule import comparison
-from pkpd.population.distributions import normal
-from pkpd.population.people import Population
-from pkpd.schedule import compare, questions
 from pkpd.simulation.source import History, Source, Subjects
 
 
@@ -92,7 +93,7 @@ def test_csf_needs_a_compartment():
     answer = questions(load_model("pk1_oral"), ["csf"], n=5)[0]
     assert not answer.answered
     assert answer.answer == "Not answered: model 'pk1_oral' has no cerebrospinal fluid."
-    assert answer.figures() == {}
+    assert plot.answer(answer) == {}
 
 
 def test_calibrated_ic50_reaches_the_kinetic_answers():
@@ -142,7 +143,7 @@ def test_missing_patients_are_said():
 
 def test_figures_of_answers(kinetics):
     for answer in kinetics.values():
-        for axes in answer.figures().values():
+        for axes in plot.answer(answer).values():
             assert len(axes) >= 4
             axes[0].figure.canvas.draw()
 

@@ -12,17 +12,17 @@ from engine_tools import equations, one, reference_model
 
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.graph.functions import maximum, where
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.tangent import tangent
 from pkpd.errors import ModelError, PkpdError, RegimenError
-from pkpd.graph.functions import maximum, where
 from pkpd.library import load_model
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation import sensitivities as module
 from pkpd.simulation.api import simulate
 from pkpd.simulation.sensitivities import sensitivities
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.tangent import tangent
 
 TIMES = np.array([0.3, 1.1, 2.7, 4.3, 6.1, 8.7, 11.3, 14.9, 19.7, 25.3, 33.1, 47.9])
 TIGHT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-14}

@@ -12,9 +12,9 @@ from sensitivity_models import area_model
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
+from pkpd.people import Population
 from pkpd.plot import indices, profiles, screening, tornado
-from pkpd.population import Population
-from pkpd.sensitivity import profile_likelihood, sensitivity
+from pkpd.sensitivity_analysis import profile_likelihood, sensitivity
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")
 TIMES = np.arange(0.0, 25.0, 1.0)

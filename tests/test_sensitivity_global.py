@@ -19,11 +19,11 @@ from sensitivity_models import (
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, SolverError
-from pkpd.population import Population, lognormal, normal, uniform
-from pkpd.sensitivity import runs as module
-from pkpd.sensitivity import sensitivity
-from pkpd.sensitivity.designs import MorrisDesign, SobolDesign
-from pkpd.sensitivity.variance import single_shares
+from pkpd.people import Population, lognormal, normal, uniform
+from pkpd.sensitivity_analysis import runs as module
+from pkpd.sensitivity_analysis import sensitivity
+from pkpd.sensitivity_analysis.designs import MorrisDesign, SobolDesign
+from pkpd.sensitivity_analysis.variance import single_shares
 from pkpd.simulation.api import simulate
 from pkpd.simulation.failures import SolverWarning
 

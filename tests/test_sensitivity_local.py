@@ -14,8 +14,8 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.model.declare import Omega, Output, Parameter, State
 from pkpd.model.model import Model
-from pkpd.population import Population
-from pkpd.sensitivity import identifiability, sensitivity
+from pkpd.people import Population
+from pkpd.sensitivity_analysis import identifiability, sensitivity
 from pkpd.simulation.api import simulate
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")

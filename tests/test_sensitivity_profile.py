@@ -12,9 +12,9 @@ from sensitivity_models import area_model
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.model.residual import Additive, Combined, LogNormal, Proportional
-from pkpd.population import Population
-from pkpd.sensitivity import profile_likelihood, sensitivity
-from pkpd.sensitivity.objective import ModelObjective
+from pkpd.people import Population
+from pkpd.sensitivity_analysis import profile_likelihood, sensitivity
+from pkpd.sensitivity_analysis.objective import ModelObjective
 from pkpd.simulation.api import simulate
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")

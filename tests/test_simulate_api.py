@@ -14,7 +14,7 @@ from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.library import load_model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation import progress
 from pkpd.simulation.api import simulate
 

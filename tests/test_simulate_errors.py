@@ -14,7 +14,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import ModelError, PkpdError, PopulationError, RegimenError
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 
 HAS = "it has outputs Cc, amount and states depot, central"
@@ -161,6 +161,6 @@ def test_what_a_dose_does_may_not_depend_on_time_or_states(word):
 
 
 def _hidden_state() -> Any:
-    from pkpd.graph.nodes import symbol
+    from pkpd.engine.graph.nodes import symbol
 
     return symbol("x", "state")

@@ -11,11 +11,11 @@ from engine_tools import METHODS, equations, solve
 
 import pkpd
 from pkpd import Covariate, Model, Output, Parameter, Population, Regimen, State, where
+from pkpd.engine.graph.functions import log, sqrt
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.status import Status
 from pkpd.errors import PkpdError, RegimenError
-from pkpd.graph.functions import log, sqrt
 from pkpd.simulation.failures import SolverWarning
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.status import Status
 
 EVERY = ("auto", "cascade", *METHODS)
 

@@ -9,9 +9,9 @@ from graph_value import value
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pkpd.graph.functions import absolute, exp, floor, log, maximum, minimum, sin, where
-from pkpd.graph.nodes import MASKS, Node, const, make, symbol, walk
-from pkpd.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
+from pkpd.engine.graph.functions import absolute, exp, floor, log, maximum, minimum, sin, where
+from pkpd.engine.graph.nodes import MASKS, Node, const, make, symbol, walk
+from pkpd.engine.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
 
 X, Y = symbol("x", "state"), symbol("y", "state")
 A, B, C = (symbol(n, "theta") for n in "abc")

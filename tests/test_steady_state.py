@@ -14,10 +14,10 @@ from engine_tools import METHODS, equations, one, solve
 
 import pkpd
 from pkpd import Model, Output, Parameter, Population, Regimen, State, cos, during, exp, mod, simulate, tad, where
+from pkpd.engine.graph.functions import maximum
+from pkpd.engine.solve.kernel import Kernel
 from pkpd.errors import PkpdError, RegimenError
-from pkpd.graph.functions import maximum
 from pkpd.simulation.failures import SolverWarning
-from pkpd.solve.kernel import Kernel
 
 EVERY = ("linear", *METHODS)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from pkpd.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
+from pkpd.engine.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 
 EXPLICIT = pytest.mark.parametrize("method", [TSIT5, DOP853], ids=lambda m: m.name)
 EVERY = pytest.mark.parametrize("method", [TSIT5, DOP853, RODAS5P], ids=lambda m: m.name)

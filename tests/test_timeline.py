@@ -11,12 +11,12 @@ from engine_tools import equations, grid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkpd.graph.functions import where
-from pkpd.solve.block import Block, Fault
-from pkpd.solve.expand import timeline
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import prepare
-from pkpd.solve.timeline import (
+from pkpd.engine.graph.functions import where
+from pkpd.engine.solve.block import Block, DoseFault
+from pkpd.engine.solve.expand import timeline
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.run import prepare
+from pkpd.engine.solve.timeline import (
     BOLUS,
     OFF,
     RATE,
@@ -263,7 +263,7 @@ def test_switch_times_are_stops_while_their_column_is_in_force_and_none_comes_af
     ],
 )  # fmt: skip
 def test_a_dose_that_cannot_be_given_is_a_fault_of_its_record(row, values, code):
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(DoseFault) as caught:
         events(dose(-5.0, cmt=1), row, **values)
     assert caught.value.args[:3] == (code, 0, 1)
 

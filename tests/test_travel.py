@@ -17,7 +17,7 @@ import pytest
 
 import pkpd
 from pkpd import EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State
-from pkpd.graph.nodes import symbol
+from pkpd.engine.graph.nodes import symbol
 
 DOSES = Regimen(amt=100, cmt="depot", ii=24, addl=2)
 TIMES = [0.0, 1.5, 6.0, 30.0, 71.0]
@@ -178,4 +178,3 @@ def test_dask_gives_the_same_bits(library: Model) -> None:
 
 def test_the_package_itself_travels() -> None:
     assert pickle.loads(cloudpickle.dumps(pkpd)) is pkpd
-    assert pickle.loads(pickle.dumps(pkpd)) is pkpd

@@ -11,15 +11,15 @@ import pytest
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
 from pkpd.library import content_names, load_model
+from pkpd.people.population import Population
 from pkpd.plot.validation import effect_curves, published_ratios
-from pkpd.population.people import Population
 from pkpd.simulation.api import simulate
 from pkpd.validation.api import has_published, validate_model
 from pkpd.validation.effects import PHI, READINGS, invert, run_effects
 from pkpd.validation.measures import MEASURES
 from pkpd.validation.published import PUBLISHED, SETTINGS, rows_for
 from pkpd.validation.records import Effect
-from pkpd.validation.report import Comparison, ValidationReport
+from pkpd.validation.report import Agreement, ValidationReport
 from pkpd.validation.trials import EFFECTS
 
 COMPOSED = "anakinra_inflammation"
@@ -31,7 +31,7 @@ def report() -> ValidationReport:
     return validate_model(COMPOSED, n=60)
 
 
-def row(report: ValidationReport, key: str) -> Comparison:
+def row(report: ValidationReport, key: str) -> Agreement:
     return next(c for c in report.rows if c.row.key == key)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from pkpd.errors import DataError
 from pkpd.library import load_model
+from pkpd.report.blocks import Equations, Figure, Heading, Listing, Text, mathml, to_html_page, to_markdown_text
+from pkpd.report.document import document, document_blocks, write_document
 from pkpd.validation.api import validate_model
-from pkpd.validation.blocks import Equations, Figure, Heading, Listing, Text, mathml, to_html_page, to_markdown_text
-from pkpd.validation.document import document, document_blocks, write_document
 
 COMPOSED = "anakinra_inflammation"
 NUMBER = re.compile(r"\d+(?:\.\d+)?")

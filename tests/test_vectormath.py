@@ -14,10 +14,10 @@ import pytest
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from pkpd.machine.target import MachineCode, compile_ir
-from pkpd.machine.vectorexp import ATANH, ATANH_LONG, EXPM1
-from pkpd.machine.vectormath import VectorMath
-from pkpd.machine.vectorspecial import COS, ERF, SIN
+from pkpd.engine.machine.target import MachineCode, compile_ir
+from pkpd.engine.machine.vectorexp import ATANH, ATANH_LONG, EXPM1
+from pkpd.engine.machine.vectormath import VectorMath
+from pkpd.engine.machine.vectorspecial import COS, ERF, SIN
 
 Array = NDArray[np.float64]
 Function = Callable[..., Array]

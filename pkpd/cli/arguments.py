@@ -14,7 +14,7 @@ from pkpd.errors import nearest
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = [
     "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "looks_like_path", "one_of",
@@ -175,7 +175,7 @@ def people_of(
     labels: Sequence[Any] = ("typical",),
 ) -> Population:
     """Return n persons, or typical ones of the given labels for n = 0, with the parameters and covariates given."""
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
     if n == 0:
         columns = {k: [v] * len(labels) for k, v in {**settings, **given}.items()}

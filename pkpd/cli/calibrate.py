@@ -12,7 +12,7 @@ from pkpd.cli.console import Debug, console, guarded, print_table, wrote
 from pkpd.cli.files import check_suffix
 
 if TYPE_CHECKING:
-    from pkpd.calibration.result import Calibration
+    from pkpd.estimation.study.result import Calibration
 
 __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
@@ -56,12 +56,12 @@ def command(
     if engine == "map" and (chains or tune or keep):
         raise typer.BadParameter("--chains, --tune and --keep are for --engine nuts")
     if study is None:
-        from pkpd.calibration.loading import list_studies
+        from pkpd.estimation.study.loading import list_studies
 
         print_table("Studies of the library", ["name", "title"], ([e.name, e.title] for e in list_studies()))
         return
 
-    from pkpd.calibration.api import calibrate
+    from pkpd.estimation.study.api import calibrate
 
     fit = calibrate(study, engine, seed=seed, quick=quick, chains=chains, draws=draws, tune=tune, out=keep)
     _show(fit)

@@ -96,7 +96,7 @@ def command(
         check_suffix(out, (".csv", ".nc"))
     if figure:
         check_suffix(figure, (".png", ".svg", ".pdf"), "--figure")
-    from pkpd.schedule.compare import compare
+    from pkpd.comparison.compare import compare
     from pkpd.units.time import convert_time
 
     given_source, model = _source(source, study)
@@ -143,7 +143,7 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
     if beside.is_file():
         source = str(beside)
     if source.endswith(".nc") or source in content_names("calibration"):
-        from pkpd.calibration.files import load_calibration
+        from pkpd.estimation.study.files import load_calibration
 
         fit = load_calibration(source, study=study)
         return fit, fit.study.problem.model
@@ -158,8 +158,8 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
 
 
 def _arms(dose: Any, schedule: Any, model: Any, covariates: Any) -> dict[str, Any]:
-    from pkpd.schedule.anakinra import ANAKINRA
-    from pkpd.schedule.arms import Arm
+    from pkpd.comparison.anakinra import ANAKINRA
+    from pkpd.comparison.arms import Arm
 
     parsed = given.regimens_of(dose, model, None, covariates)
     # What is written in words begins where the treatment does.

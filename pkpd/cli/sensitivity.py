@@ -14,7 +14,7 @@ from pkpd.files import write_whole
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
-    from pkpd.sensitivity.result import SensitivityResult
+    from pkpd.sensitivity_analysis.result import SensitivityResult
 
 __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
@@ -75,7 +75,7 @@ def command(
         check_suffix(figure, (".png", ".svg", ".pdf"), "--figure")
 
     from pkpd.library import load_model
-    from pkpd.sensitivity import sensitivity
+    from pkpd.sensitivity_analysis import sensitivity
 
     loaded = load_model(model)
     values = given.assignments(settings, "--set", list(loaded.parameters))
@@ -133,7 +133,7 @@ def _ranges(texts: list[str] | None, model: Model, method: str) -> Any:
 
 
 def _show(found: SensitivityResult, title: str) -> None:
-    from pkpd.sensitivity.result import SensitivityResult
+    from pkpd.sensitivity_analysis.result import SensitivityResult
 
     table = SensitivityResult(found.method, found.over_time()).table().reset_index()
     print_table(title, [str(c) for c in table.columns], table.itertuples(index=False, name=None))

@@ -89,8 +89,8 @@ def _check_seed(target: str) -> bool:
 
 def _check_study(target: str) -> bool:
     """Load a study and put it together with its model and reports; say what is wrong with it."""
-    from pkpd.calibration.loading import load_study
     from pkpd.errors import PkpdError
+    from pkpd.estimation.study.loading import load_study
 
     try:
         study = load_study(Path(target) if _is_path(target) or target.endswith(".py") else target)

@@ -15,7 +15,7 @@ from pkpd.dosing.foreign import other_programs
 from pkpd.dosing.given import switches_off
 from pkpd.dosing.identity import identifiers, rounded
 from pkpd.dosing.notices import comma_hint, noticed, odd_times, text_note, text_remedy
-from pkpd.dosing.source import Source
+from pkpd.dosing.source import TableSource
 from pkpd.dosing.words import HOURS
 from pkpd.errors import DataError
 
@@ -37,12 +37,12 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def assemble(source: Source, rename: Mapping[str, str] | None, time_unit: str, decimal: str = ".") -> Parts:
+def assemble(source: TableSource, rename: Mapping[str, str] | None, time_unit: str, decimal: str = ".") -> Parts:
     """Return typed, complete and checked columns.
 
     Parameters
     ----------
-    source : Source
+    source : TableSource
     rename : mapping, optional
         Names to change.
     time_unit : str

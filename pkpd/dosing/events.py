@@ -16,7 +16,7 @@ from pkpd.dosing.assemble import Parts, assemble
 from pkpd.dosing.checks import Problems
 from pkpd.dosing.columns import CORE
 from pkpd.dosing.engine_rows import doses_by_subject, engine_records
-from pkpd.dosing.given import Given, at_additional, given_doses, kept_additional, notes_on_rules, restarts
+from pkpd.dosing.given import TableDoses, at_additional, given_doses, kept_additional, notes_on_rules, restarts
 from pkpd.dosing.record import NEAR
 from pkpd.dosing.regimen import Regimen
 from pkpd.dosing.rows import amount_units, event_rows
@@ -246,7 +246,7 @@ class EventTable:
         doses = self.given()
         return np.bincount(doses.row[doses.number > 0], minlength=len(self))
 
-    def given(self) -> Given:
+    def given(self) -> TableDoses:
         """Return all doses that are given up to each subject's last row, one by one, without lag; see `rules`."""
         return given_doses(self._columns(), self.clock, self.starts, self.rules, self.near)
 

@@ -12,13 +12,21 @@ from pkpd.dosing.record import NEAR
 from pkpd.dosing.rules import RecordRules
 from pkpd.errors import DataError
 
-__all__ = ["Given", "additional_doses", "at_additional", "given_doses", "kept_additional", "notes_on_rules", "restarts"]
+__all__ = [
+    "TableDoses",
+    "additional_doses",
+    "at_additional",
+    "given_doses",
+    "kept_additional",
+    "notes_on_rules",
+    "restarts",
+]
 
 MOST = 10_000_000  # doses of a table, one by one
 
 
 @dataclass(frozen=True)
-class Given:
+class TableDoses:
     """Doses of a table, one an entry, in the order of their records; times are those of the clock, without lag.
 
     Attributes
@@ -104,7 +112,7 @@ def _positive(cmt: object) -> str:
 
 def given_doses(
     columns: Mapping[str, np.ndarray], clock: np.ndarray, starts: np.ndarray, rules: RecordRules, near: float = NEAR
-) -> Given:
+) -> TableDoses:
     """Return the doses that a table gives, additional ones up to the last row of their subject.
 
     Raises
@@ -124,7 +132,7 @@ def given_doses(
         )
     row = np.repeat(rows, many)
     number = np.arange(row.size) - np.repeat(np.cumsum(many) - many, many)
-    return Given(row, clock[row] + number * np.where(number, columns["II"][row], 0.0), number)
+    return TableDoses(row, clock[row] + number * np.where(number, columns["II"][row], 0.0), number)
 
 
 def notes_on_rules(

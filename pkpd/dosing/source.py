@@ -20,7 +20,7 @@ from pkpd.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Source", "from_file", "from_frame", "needs_quotes"]
+__all__ = ["TableSource", "from_file", "from_frame", "needs_quotes"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMENT = re.compile(r"[Cc](\s|\d|$)")
@@ -30,7 +30,7 @@ _COUNTED = re.compile(r"Unnamed: \d+")
 
 
 @dataclass
-class Source:
+class TableSource:
     """Columns as they were read: texts (None where missing), or numbers if a data frame held numbers.
 
     ``row`` numbers the rows from 1 as they stand in the source, comment rows included; ``line`` is the line in the
@@ -54,7 +54,7 @@ def from_file(
     *,
     names: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
-) -> Source:
+) -> TableSource:
     """Read a text table; the separator is a comma, semicolon, tab or blanks.
 
     Parameters
@@ -107,13 +107,13 @@ def from_file(
         if cells
         else [np.empty(0, object) for _ in header]
     )
-    source = Source(path.name, header, columns, row, line, notes, nonmem=bool(tables))
+    source = TableSource(path.name, header, columns, row, line, notes, nonmem=bool(tables))
     return _tidy(source, [text for text, out in zip(first, comment, strict=True) if out])
 
 
 def from_frame(
     frame: pd.DataFrame, missing: Sequence[str], *, rename: Mapping[str, str] | None = None, comments: bool = True
-) -> Source:
+) -> TableSource:
     """Take the columns of a data frame; its index is not used.
 
     Parameters
@@ -147,7 +147,7 @@ def from_frame(
         first = ["" if value is None else value for value in columns[0]]
         # A person of a data frame may be called C1; a row that is commented out so stands in files only.
         comment = _comments(["" if text[1:2].isdigit() else text for text in first], missing)
-    source = Source("events", names, [column[~comment] for column in columns], row[~comment], hours=hours)
+    source = TableSource("events", names, [column[~comment] for column in columns], row[~comment], hours=hours)
     return _tidy(source, [text for text, out in zip(first, comment, strict=True) if out])
 
 
@@ -315,7 +315,7 @@ def _identity(series: Any, marks: set[str]) -> np.ndarray:
     return _texts(texts.tolist(), marks | {""}, identity=True)
 
 
-def _tidy(source: Source, comments: Sequence[str]) -> Source:
+def _tidy(source: TableSource, comments: Sequence[str]) -> TableSource:
     """Drop columns without a name that are empty or count rows, and that of comment marks; note what was left out."""
     if comments:
         note = f"{len(comments)} comment row{'s' if len(comments) > 1 else ''} left out"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pkpd.evidence.evidence import Evidence
-from pkpd.evidence.faults import Fault, Report
+from pkpd.evidence.faults import Report, SeedFault
 from pkpd.evidence.seeds import list_seeds, load_seed, validate_seed
-from pkpd.evidence.values import Fact, Given, Quantity, Source
+from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
 
 __all__ = [
     "Evidence",
     "Fact",
-    "Fault",
-    "Given",
-    "Quantity",
+    "PatientFact",
     "Report",
-    "Source",
+    "ReportSource",
+    "ReportedDose",
+    "SeedFault",
     "list_seeds",
     "load_seed",
     "validate_seed",

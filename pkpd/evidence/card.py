@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import UnitError, nearest
-from pkpd.evidence.faults import Fault
+from pkpd.evidence.faults import SeedFault
 from pkpd.evidence.reading import Sink, read_toml
-from pkpd.evidence.values import Source
+from pkpd.evidence.values import ReportSource
 from pkpd.evidence.words import CARD, CARD_OPTIONAL, DRUGS, MARKERS
 from pkpd.transport import frozen
 from pkpd.units import parse
@@ -26,7 +26,7 @@ class Card:
 
     Attributes
     ----------
-    source : Source or None
+    source : ReportSource or None
         None if anything is wrong.
     cohorts : mapping or None
     start_day : float or None
@@ -52,9 +52,9 @@ class Card:
         readable = content.get("readable", [])
         if not isinstance(readable, list) or not all(isinstance(line, str) for line in readable):
             sink.add("readable", "no list of texts", repr(readable), "say what could be read and what not")
-        self.source: Source | None = None
+        self.source: ReportSource | None = None
         if len(sink.faults) == before:
-            self.source = Source(
+            self.source = ReportSource(
                 **texts,
                 doi=doi,
                 readable=tuple(readable),
@@ -76,7 +76,7 @@ class KeySink:
                 self.lines.setdefault(found[1] or found[2], number)
 
     @property
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[SeedFault]:
         """All faults so far."""
         return self.sink.faults
 

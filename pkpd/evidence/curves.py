@@ -12,14 +12,14 @@ from pkpd.evidence.reading import to_number
 from pkpd.evidence.values import Fact
 from pkpd.units import conversion
 
-__all__ = ["Curve", "curve_facts"]
+__all__ = ["ReportedCurve", "curve_facts"]
 
 _DAYS = {"day": 1.0, "h": 1 / 24, "min": 1 / 1440, "week": 7.0}
 _SIGNED = ("temperature", "activity")
 
 
 @dataclass(frozen=True)
-class Curve:
+class ReportedCurve:
     """What a user says of a digitised curve; see `Evidence.with_curve`.
 
     ``target`` is the unit of the model's output.
@@ -58,12 +58,12 @@ class Curve:
             raise DataError(f"curve '{self.path}': {'; '.join(wrong)}")
 
 
-def curve_facts(curve: Curve, start_day: float, taken: Collection[str]) -> tuple[Fact, ...]:
+def curve_facts(curve: ReportedCurve, start_day: float, taken: Collection[str]) -> tuple[Fact, ...]:
     """Return the points of a curve as facts, in the order of time.
 
     Parameters
     ----------
-    curve : Curve
+    curve : ReportedCurve
     start_day : float
         Day before which there is nothing.
     taken : collection of str
@@ -124,7 +124,7 @@ def _pointed(cell: str) -> str:
     return cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
 
 
-def _point(cells: list[str], curve: Curve, start_day: float) -> tuple[tuple[float, float] | None, str]:
+def _point(cells: list[str], curve: ReportedCurve, start_day: float) -> tuple[tuple[float, float] | None, str]:
     """Return day and value of a row, or what is wrong with it."""
     while len(cells) > 2 and not cells[-1]:
         cells = cells[:-1]
@@ -142,7 +142,7 @@ def _point(cells: list[str], curve: Curve, start_day: float) -> tuple[tuple[floa
     return (day, value), ""
 
 
-def _fact(curve: Curve, number: int, day: float, value: float) -> Fact:
+def _fact(curve: ReportedCurve, number: int, day: float, value: float) -> Fact:
     censored = curve.below is not None and value <= curve.below
     stem = "".join(letter if letter.isalnum() else "_" for letter in curve.path.stem)
     figure = f"{curve.where}, " if curve.where else ""

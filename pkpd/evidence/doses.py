@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
 from pkpd.evidence.reading import Row
-from pkpd.evidence.values import Given
+from pkpd.evidence.values import ReportedDose
 from pkpd.evidence.words import INTO
 from pkpd.units import conversion
 from pkpd.units.time import convert_time
@@ -17,7 +17,7 @@ __all__ = ["doses", "regimen_of"]
 
 def doses(
     rows: Sequence[Row], patients: Collection[str] | None, drugs: Collection[str], start_day: float | None
-) -> list[Given]:
+) -> list[ReportedDose]:
     """Return the rows as values, noting all that is wrong.
 
     Parameters
@@ -31,7 +31,7 @@ def doses(
         Day before which nothing may be given, if it is known.
     """
     lines: dict[tuple[str, ...], int] = {}
-    made: list[Given] = []
+    made: list[ReportedDose] = []
     for row in rows:
         first = lines.setdefault(tuple(row[name] for name in row.cells), row.line)
         if first != row.line:
@@ -40,7 +40,7 @@ def doses(
     return made
 
 
-def _given(row: Row, patients: Collection[str] | None, drugs: Collection[str], start_day: float | None) -> Given:
+def _given(row: Row, patients: Collection[str] | None, drugs: Collection[str], start_day: float | None) -> ReportedDose:
     if patients is not None and row.text("patient", "say who got it") and row["patient"] not in patients:
         row.word("patient", list(patients))
     drug = row.word("drug", list(drugs)) or row["drug"]
@@ -59,7 +59,7 @@ def _given(row: Row, patients: Collection[str] | None, drugs: Collection[str], s
     if duration is not None and route in INTO and route != "IV":
         row.fault("duration", f"a dose given {route} is no infusion", "leave it empty, or say IV")
     known, where, reason = row.origin()
-    return Given(
+    return ReportedDose(
         patient=row["patient"],
         drug=drug,
         printed=row["printed"],
@@ -88,12 +88,12 @@ def _needed(row: Row, column: str, rule: str, *, above: float | None = None, who
     return row.number(column, rule, holds)
 
 
-def regimen_of(given: Iterable[Given], start_day: float, prefix: bool, name: str) -> Regimen:
+def regimen_of(given: Iterable[ReportedDose], start_day: float, prefix: bool, name: str) -> Regimen:
     """Return doses as a regimen in mg, on a clock of hours since ``start_day``.
 
     Parameters
     ----------
-    given : iterable of Given
+    given : iterable of ReportedDose
     start_day : float
         Day that is time 0.
     prefix : bool

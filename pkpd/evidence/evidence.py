@@ -12,12 +12,12 @@ import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, nearest
-from pkpd.evidence.curves import Curve, curve_facts
+from pkpd.evidence.curves import ReportedCurve, curve_facts
 from pkpd.evidence.doses import regimen_of
-from pkpd.evidence.values import Fact, Given, Quantity, Source
+from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
 from pkpd.evidence.words import COLUMNS, COVARIATES, DRUGS, MARKERS
 from pkpd.kinds import Kind, needs
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.timegrid import TimeGrid
 from pkpd.units import conversion
 from pkpd.units.time import convert_time
@@ -38,10 +38,10 @@ class Evidence(Kind):
 
     Attributes
     ----------
-    source : Source
-    quantities : tuple of Quantity
+    source : ReportSource
+    quantities : tuple of PatientFact
         Rows of ``patients.csv``.
-    doses : tuple of Given
+    doses : tuple of ReportedDose
         Rows of ``doses.csv``.
     facts : tuple of Fact
         Rows of ``facts.csv``, and points of digitised curves.
@@ -60,9 +60,9 @@ class Evidence(Kind):
 
     kind: ClassVar[str] = "Evidence"
 
-    source: Source
-    quantities: tuple[Quantity, ...]
-    doses: tuple[Given, ...]
+    source: ReportSource
+    quantities: tuple[PatientFact, ...]
+    doses: tuple[ReportedDose, ...]
     facts: tuple[Fact, ...]
     path: Path
 
@@ -246,7 +246,9 @@ class Evidence(Kind):
         file = Path(path)
         if not file.is_file() and (self.path / "curves" / file).is_file():
             file = self.path / "curves" / file
-        curve = Curve(file, patient, marker, unit, self.markers[marker], reading_sd, time_unit, below, use, where)
+        curve = ReportedCurve(
+            file, patient, marker, unit, self.markers[marker], reading_sd, time_unit, below, use, where
+        )
         added = curve_facts(curve, self.start_day, {fact.fact for fact in self.facts})
         return replace(self, facts=(*self.facts, *added))
 

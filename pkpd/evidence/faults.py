@@ -13,11 +13,11 @@ from pkpd.evidence.words import USES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Fault", "Report"]
+__all__ = ["Report", "SeedFault"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SeedFault:
     """One thing that is wrong in a seed folder.
 
     Attributes
@@ -37,7 +37,7 @@ class Fault:
 
     Examples
     --------
-    >>> print(Fault("facts.csv", 7, "use", "unknown word", "fti", "allowed: fit, check, no (did you mean 'fit'?)"))
+    >>> print(SeedFault("facts.csv", 7, "use", "unknown word", "fti", "allowed: fit, check, no (did you mean 'fit'?)"))
     facts.csv, line 7, use: unknown word, got 'fti'; allowed: fit, check, no (did you mean 'fit'?)
     """
 
@@ -66,7 +66,7 @@ class Report:
         Name of the folder.
     path : Path
         The folder.
-    faults : tuple of Fault
+    faults : tuple of SeedFault
         All that is wrong, by file and line.
     counts : mapping of str to int
         Patients, rows of each table, facts by use.
@@ -74,7 +74,7 @@ class Report:
 
     name: str
     path: Path
-    faults: tuple[Fault, ...]
+    faults: tuple[SeedFault, ...]
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -87,7 +87,7 @@ class Report:
         """The faults as a table: file, line, column, problem, got, remedy."""
         import pandas as pd
 
-        names = list(Fault.__dataclass_fields__)
+        names = list(SeedFault.__dataclass_fields__)
         rows = [[getattr(fault, name) for name in names] for fault in self.faults]
         return pd.DataFrame(rows, columns=names).astype({"line": "Int64"})
 

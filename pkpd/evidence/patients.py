@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pkpd.evidence.reading import Row, to_number
-from pkpd.evidence.values import Quantity
+from pkpd.evidence.values import PatientFact
 from pkpd.evidence.words import COVARIATES
 
 __all__ = ["quantities"]
@@ -21,7 +21,7 @@ _ALIASES = {
 }
 
 
-def quantities(rows: Sequence[Row], cohorts: Collection[str] | None) -> list[Quantity]:
+def quantities(rows: Sequence[Row], cohorts: Collection[str] | None) -> list[PatientFact]:
     """Return the rows as values, noting all that is wrong.
 
     Parameters
@@ -30,7 +30,7 @@ def quantities(rows: Sequence[Row], cohorts: Collection[str] | None) -> list[Qua
     cohorts : collection of str or None
         Cohorts of the source card; None if it could not be read.
     """
-    made: list[Quantity] = []
+    made: list[PatientFact] = []
     lines: dict[tuple[str, str], int] = {}
     cohort_of: dict[str, tuple[str, int]] = {}
     for row in rows:
@@ -44,7 +44,7 @@ def quantities(rows: Sequence[Row], cohorts: Collection[str] | None) -> list[Qua
     return made
 
 
-def _quantity(row: Row, patient: str, name: str) -> Quantity:
+def _quantity(row: Row, patient: str, name: str) -> PatientFact:
     value: float | str | None = row["value"] or None
     unit = COVARIATES.get(name)
     if unit is not None:
@@ -60,7 +60,7 @@ def _quantity(row: Row, patient: str, name: str) -> Quantity:
     if not row["value"] and not row["printed"]:
         row.fault("value", "neither printed nor value is given", "quote the print, or leave the row out", show=False)
     known, where, reason = row.origin()
-    return Quantity(
+    return PatientFact(
         patient=patient,
         cohort=row["cohort"],
         quantity=name,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pkpd.errors import UnitError, nearest
-from pkpd.evidence.faults import Fault
+from pkpd.evidence.faults import SeedFault
 from pkpd.evidence.words import KNOWN
 from pkpd.units import conversion, parse
 
@@ -30,11 +30,11 @@ class Sink:
     """Collects the faults of one file."""
 
     file: str
-    faults: list[Fault]
+    faults: list[SeedFault]
 
     def add(self, line: int | None, column: str, problem: str, got: str | None = None, remedy: str = "") -> None:
         """Note a fault."""
-        self.faults.append(Fault(self.file, line, column, problem, got, remedy))
+        self.faults.append(SeedFault(self.file, line, column, problem, got, remedy))
 
 
 @dataclass

@@ -13,10 +13,10 @@ from pkpd.evidence.card import Card, read_card
 from pkpd.evidence.doses import doses
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.facts import Scope, facts
-from pkpd.evidence.faults import Fault, Report
+from pkpd.evidence.faults import Report, SeedFault
 from pkpd.evidence.patients import quantities
 from pkpd.evidence.reading import Row, Sink, read_rows
-from pkpd.evidence.values import Fact, Given, Quantity
+from pkpd.evidence.values import Fact, PatientFact, ReportedDose
 from pkpd.evidence.words import COLUMNS, DRUGS, MARKERS, USES
 from pkpd.library import Catalogue, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
 
@@ -96,19 +96,19 @@ class _Seed:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.faults: list[Fault] = []
+        self.faults: list[SeedFault] = []
         self.card = read_card(folder, Sink("source.toml", self.faults))
         card = self.card
         start_day = card.start_day if card else None
         rows = {file: read_rows(folder / file, names, Sink(file, self.faults)) for file, names in COLUMNS.items()}
         who = rows["patients.csv"]
-        self.quantities: list[Quantity] = quantities(who or [], card.cohorts if card else None)
+        self.quantities: list[PatientFact] = quantities(who or [], card.cohorts if card else None)
         # A table of patients with lost rows must not make all that speaks of them a fault as well.
         whole = who is not None and not any(fault.file == "patients.csv" and not fault.column for fault in self.faults)
         patients = list(dict.fromkeys(row["patient"] for row in who)) if who and whole else None
         drugs = card.drugs if card else DRUGS
         scope = Scope(patients, card.markers if card else MARKERS, start_day)
-        self.doses: list[Given] = doses(rows["doses.csv"] or [], patients, drugs, start_day)
+        self.doses: list[ReportedDose] = doses(rows["doses.csv"] or [], patients, drugs, start_day)
         self.facts: list[Fact] = facts(rows["facts.csv"] or [], scope)
         self._check_not_empty(who)
         self.report = Report(folder.resolve().name, folder, tuple(_sorted(self.faults)), self._counts())
@@ -135,7 +135,7 @@ class _Seed:
         }
 
 
-def _sorted(faults: Sequence[Fault]) -> list[Fault]:
+def _sorted(faults: Sequence[SeedFault]) -> list[SeedFault]:
     order = {name: k for k, name in enumerate(("source.toml", *COLUMNS))}
     return sorted(faults, key=lambda fault: (order.get(fault.file, 9), fault.line or 0))
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from pkpd.units import conversion
 
-__all__ = ["Fact", "Given", "Quantity", "Source"]
+__all__ = ["Fact", "PatientFact", "ReportSource", "ReportedDose"]
 
 
 @dataclass(frozen=True)
-class Source:
+class ReportSource:
     """The report that a seed folder was transcribed from.
 
     Attributes
@@ -48,7 +48,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class PatientFact:
     """One row of ``patients.csv``: something known about a patient.
 
     Attributes
@@ -77,7 +77,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ReportedDose:
     """One row of ``doses.csv``: the same dose once, or several times at an interval.
 
     Attributes
@@ -96,7 +96,7 @@ class Given:
     duration : float or None
         Duration of an infusion, h; None for a bolus.
     known, where, reason : str
-        As in `Quantity`.
+        As in `PatientFact`.
     """
 
     patient: str
@@ -153,7 +153,7 @@ class Fact:
         Relative standard deviation of reading and rounding, added to the residual error.
     use : {'fit', 'check', 'no'}
     known, where, reason : str
-        As in `Quantity`.
+        As in `PatientFact`.
     """
 
     fact: str

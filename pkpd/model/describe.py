@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pkpd.graph.nodes import Node
-from pkpd.graph.printing import text
-from pkpd.model.tables import Equations, Table, correlations, equations, tables
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.printing import text
+from pkpd.model.tables import ModelEquations, ModelTable, correlations, equations, tables
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -49,7 +49,7 @@ def _heading(model: Model) -> str:
     return "\n".join(lines)
 
 
-def _layout(table: Table) -> list[str]:
+def _layout(table: ModelTable) -> list[str]:
     """Return aligned lines, numbers to the right, long prose cut with dots."""
     header = tuple("" if c == "name" else c for c in table.columns)
     rows = [header, *table.rows]
@@ -101,7 +101,7 @@ def _equations(model: Model) -> Iterator[tuple[str, list[str]]]:
     yield "Outputs calculated", [f"{n} = {e}" for n, e in calculated if e != n]
 
 
-def _name(n: Node, eq: Equations) -> str:
+def _name(n: Node, eq: ModelEquations) -> str:
     """Return a symbol's name: typical values as theta_CL, logit parameters by their formula."""
     if n in eq.logit:
         parameter = eq.logit[n]

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from pkpd.engine.graph.nodes import symbol
 from pkpd.errors import ModelError, nearest
-from pkpd.graph.nodes import symbol
 from pkpd.kinds import Kind
 from pkpd.model import run
 from pkpd.model.compose import Declared, check_parts, declared, flat, merge_covariates, part_omegas
@@ -181,7 +181,7 @@ class Model(Kind):
         self._set_covariances(list(omega), list(omega_iov), correlations or {})
         _ = self.trace  # mistakes in the functions show when the model is built
         if check_units:
-            from pkpd.graph.dimension import check
+            from pkpd.engine.graph.dimension import check
 
             check(self)
 

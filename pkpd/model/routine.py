@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pkpd.engine.graph.nodes import MASKS, Node
+from pkpd.engine.graph.running import running
 from pkpd.errors import ModelError
-from pkpd.graph.nodes import MASKS, Node
-from pkpd.graph.running import running
 from pkpd.model.names import listed, unknown
 from pkpd.model.namespace import MissingName
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from pkpd.graph.derivative import substitute
-from pkpd.graph.nodes import Node, make, symbol
+from pkpd.engine.graph.derivative import substitute
+from pkpd.engine.graph.nodes import Node, make, symbol
 from pkpd.model.declare import Bounds, Parameter
 from pkpd.model.residual import ResidualError
 from pkpd.model.trace import Trace, base_value, trace_names
@@ -16,11 +16,11 @@ from pkpd.model.variability import spread
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Equations", "Table", "correlations", "equations", "error_text", "tables"]
+__all__ = ["ModelEquations", "ModelTable", "correlations", "equations", "error_text", "tables"]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ModelTable:
     """Rows of text under a title.
 
     Attributes
@@ -34,14 +34,16 @@ class Table:
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
-    def without_empty_columns(self) -> Table:
+    def without_empty_columns(self) -> ModelTable:
         """Return the table without columns that are empty in all rows."""
         keep = [i for i in range(len(self.columns)) if any(row[i] for row in self.rows)]
-        return Table(self.title, tuple(self.columns[i] for i in keep), [tuple(r[i] for i in keep) for r in self.rows])
+        return ModelTable(
+            self.title, tuple(self.columns[i] for i in keep), [tuple(r[i] for i in keep) for r in self.rows]
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Equations:
+class ModelEquations:
     """Equations with individual parameters as plain symbols; relations of the individual parameters apart.
 
     Attributes
@@ -63,7 +65,7 @@ class Equations:
         return [k for k, names in (("eta", self.named.etas), ("kappa", self.named.kappas)) if name in names]
 
 
-def equations(model: Model) -> Equations:
+def equations(model: Model) -> ModelEquations:
     """Return a model's equations for printing."""
     trace = model.trace
     varying = {*model.etas, *model.iov_etas}
@@ -83,7 +85,7 @@ def equations(model: Model) -> Equations:
         elif node is not symbol(name, "theta"):
             relations[name] = make(node.op, *substitute(node.args, known)) if node.args else node
     logit = {mark: model.parameters[mark.name] for mark in marks.values()}
-    return Equations(relations, _with_outputs_named(trace_names(model, dict(trace.individual))), logit)
+    return ModelEquations(relations, _with_outputs_named(trace_names(model, dict(trace.individual))), logit)
 
 
 def _with_outputs_named(trace: Trace) -> Trace:
@@ -96,7 +98,7 @@ def _with_outputs_named(trace: Trace) -> Trace:
     return replace(trace, derivatives=tuple(substitute(trace.derivatives, names)), outputs=outputs)
 
 
-def tables(model: Model) -> list[Table]:
+def tables(model: Model) -> list[ModelTable]:
     """Return the tables of states, parameters, covariates and outputs."""
     states = [(s.name, s.unit, s.meaning) for s in model.states.values()]
     covariates = [
@@ -105,10 +107,10 @@ def tables(model: Model) -> list[Table]:
     ]
     outputs = [(o.name, o.unit, o.meaning, error_text(o.error)) for o in model.outputs.values()]
     out = [
-        Table("States", ("name", "unit", "meaning"), states),
-        Table("Parameters", PARAMETER_COLUMNS, [_parameter_row(model, q) for q in model.parameters.values()]),
-        Table("Covariates", ("name", "reference", "unit", "meaning", "range", "between records"), covariates),
-        Table("Outputs", ("name", "unit", "meaning", "residual error"), outputs),
+        ModelTable("States", ("name", "unit", "meaning"), states),
+        ModelTable("Parameters", PARAMETER_COLUMNS, [_parameter_row(model, q) for q in model.parameters.values()]),
+        ModelTable("Covariates", ("name", "reference", "unit", "meaning", "range", "between records"), covariates),
+        ModelTable("Outputs", ("name", "unit", "meaning", "residual error"), outputs),
     ]
     return [t.without_empty_columns() for t in out if t.rows]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pkpd.engine.graph.fingerprint import fingerprint
+from pkpd.engine.graph.nodes import Node, as_node, symbol
 from pkpd.errors import ModelError
-from pkpd.graph.fingerprint import fingerprint
-from pkpd.graph.nodes import Node, as_node, symbol
 from pkpd.model import run
 from pkpd.model.variability import individual_value
 

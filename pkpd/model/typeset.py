@@ -6,9 +6,9 @@ import html
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pkpd.graph.nodes import Node
-from pkpd.graph.printing import latex, latex_name
-from pkpd.model.tables import Equations, Table, correlations, equations, tables
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.printing import latex, latex_name
+from pkpd.model.tables import ModelEquations, ModelTable, correlations, equations, tables
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -67,7 +67,7 @@ def to_html(model: Model) -> str:
     return "\n".join([*parts, "</div>"])
 
 
-def _html_table(table: Table) -> str:
+def _html_table(table: ModelTable) -> str:
     def row(cells: tuple[str, ...], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
 
@@ -102,7 +102,7 @@ def _groups(model: Model) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield from ((title, group) for title, group in groups if group)
 
 
-def _name(n: Node, eq: Equations) -> str:
+def _name(n: Node, eq: ModelEquations) -> str:
     """Return a symbol typeset: typical values as theta with an index, logit parameters by their formula."""
     if n in eq.logit:
         low, high = eq.logit[n].bounds or (0.0, 1.0)

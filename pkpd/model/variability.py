@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pkpd.engine.graph.functions import exp
 from pkpd.errors import ModelError, nearest
-from pkpd.graph.functions import exp
 from pkpd.model.declare import Omega, Parameter
 from pkpd.model.names import listed, quoted, unknown
 

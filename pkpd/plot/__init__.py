@@ -7,7 +7,7 @@ from pkpd.plot.exposure import exposure
 from pkpd.plot.fit import convergence, goodness_of_fit
 from pkpd.plot.individuals import individuals
 from pkpd.plot.profile import profiles
-from pkpd.plot.schedule import comparison
+from pkpd.plot.schedule import answer, comparison
 from pkpd.plot.sensitivity import indices, screening, tornado
 from pkpd.plot.style import COLOURS, WIDTHS, house_style
 from pkpd.plot.validation import effect_curves, published_ratios
@@ -16,6 +16,7 @@ from pkpd.plot.vpc import vpc
 __all__ = [
     "COLOURS",
     "WIDTHS",
+    "answer",
     "compare",
     "comparison",
     "concentration",

@@ -16,7 +16,7 @@ from pkpd.plot.style import GREY, MM, colour_of, house_style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.calibration.result import Calibration
+    from pkpd.estimation.study.result import Calibration
 
 __all__ = ["chosen_names", "densities", "forest"]
 

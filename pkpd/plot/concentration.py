@@ -11,7 +11,7 @@ import numpy as np
 from pkpd.dosing.events import EventTable
 from pkpd.errors import DataError
 from pkpd.plot.data import curves_of, observations, pick_dim, pick_output, regimen_doses
-from pkpd.plot.frame import Frame, new_frame, place_legend, value_limits
+from pkpd.plot.frame import FigureFrame, new_frame, place_legend, value_limits
 from pkpd.plot.layers import (
     draw_bands,
     draw_doses,
@@ -285,7 +285,7 @@ def _dose_rows(plan: _Plan, i: int) -> list[tuple[np.ndarray, str]]:
     return [] if times is None else [(times, plan.colour(i, 0) if len(plan.groups) == 1 else GREY)]
 
 
-def _finish(plan: _Plan, frame: Frame, i: int, low: float, high: float) -> None:
+def _finish(plan: _Plan, frame: FigureFrame, i: int, low: float, high: float) -> None:
     """Set limits, ticks and labels of one panel."""
     panel = frame.axes[i]
     time = np.asarray(plan.values["time"].values, float)[[0, -1]] * plan.scale

@@ -19,7 +19,7 @@ from pkpd.simulation.api import simulate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.calibration.result import Calibration
+    from pkpd.estimation.study.result import Calibration
 
 __all__ = ["course"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
-from pkpd.exposure.cases import around_doses
 from pkpd.kinds import needs
+from pkpd.metrics.cases import around_doses
 from pkpd.simulation.corners import LEFT_OUT
 from pkpd.units.time import convert_time
 

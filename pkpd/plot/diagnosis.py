@@ -16,8 +16,8 @@ from pkpd.plot.style import COLOURS, GREY, MM, colour_of, house_style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.calibration.result import Calibration
-    from pkpd.calibration.sbc import RankTest
+    from pkpd.estimation.checks.sbc import RankTest
+    from pkpd.estimation.study.result import Calibration
 
 __all__ = ["predicted", "ranks", "traces"]
 

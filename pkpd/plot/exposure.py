@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.kinds import needs
-from pkpd.plot.frame import Frame, new_frame, value_limits
+from pkpd.plot.frame import FigureFrame, new_frame, value_limits
 from pkpd.plot.layers import draw_thresholds, log_axis
 from pkpd.plot.style import axis_label, colour_of, house_style
 
@@ -50,7 +50,7 @@ def exposure(
     Parameters
     ----------
     data : Dataset
-        Result of `pkpd.exposure`; values that are missing are left out.
+        Result of `pkpd.metrics`; values that are missing are left out.
     metric : str or sequence of str
         Variables to draw, one panel each.
     by : str
@@ -122,7 +122,7 @@ def _samples(data: xr.Dataset, name: str, by: str, log: bool) -> list[np.ndarray
 
 
 def _panel(
-    frame: Frame,
+    frame: FigureFrame,
     i: int,
     values: xr.DataArray,
     samples: list[np.ndarray],

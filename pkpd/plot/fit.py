@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from pkpd.fit.result import Fit
+    from pkpd.estimation.result import Fit
 
 __all__ = ["convergence", "diagnosed", "goodness_of_fit", "is_wide", "smooth", "spaced"]
 

@@ -15,14 +15,14 @@ from pkpd.plot.style import GREY, MM, WIDTHS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Frame", "figure_width", "new_frame", "place_legend", "value_limits"]
+__all__ = ["FigureFrame", "figure_width", "new_frame", "place_legend", "value_limits"]
 
 _MARGIN = 13.0
 _LETTER = 1.45
 
 
 @dataclass(frozen=True)
-class Frame:
+class FigureFrame:
     """Axes of one figure and their sizes.
 
     Attributes
@@ -73,7 +73,7 @@ def figure_width(width: str | float) -> float:
     return float(width)
 
 
-def new_frame(count: int, width: str | float, ax: Axes | None, rows_of_doses: int, share_x: bool = True) -> Frame:
+def new_frame(count: int, width: str | float, ax: Axes | None, rows_of_doses: int, share_x: bool = True) -> FigureFrame:
     """Make a figure with `count` panels, or take the caller's Axes.
 
     Raises
@@ -88,7 +88,7 @@ def new_frame(count: int, width: str | float, ax: Axes | None, rows_of_doses: in
         figure = ax.get_figure(root=True)
         scale = 25.4 / figure.dpi if figure is not None else 1.0
         extent = ax.get_window_extent()
-        return Frame([ax], 1, extent.width * scale, extent.height * scale, given=True)
+        return FigureFrame([ax], 1, extent.width * scale, extent.height * scale, given=True)
     import matplotlib.pyplot as plt
 
     most = max(int(total // 40), 1)
@@ -111,7 +111,7 @@ def new_frame(count: int, width: str | float, ax: Axes | None, rows_of_doses: in
     for i, extra in enumerate(axes[count:]):
         extra.set_visible(False)
         axes[count - columns + i].tick_params(labelbottom=True)
-    return Frame(axes[:count], columns, panel, height, given=False)
+    return FigureFrame(axes[:count], columns, panel, height, given=False)
 
 
 def value_limits(
@@ -144,7 +144,7 @@ def value_limits(
     return (low - pad if low < 0 else 0.0), high + pad
 
 
-def place_legend(frame: Frame, names: Sequence[str], colours: Sequence[str], key: Sequence[str]) -> None:
+def place_legend(frame: FigureFrame, names: Sequence[str], colours: Sequence[str], key: Sequence[str]) -> None:
     """Put the names of the groups and a key to the marks above the panels, in as many rows as they need."""
     from matplotlib.lines import Line2D
 

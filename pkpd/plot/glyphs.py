@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.evidence.values import Fact, Given
+    from pkpd.evidence.values import Fact, ReportedDose
 
 __all__ = [
     "GRADES",
@@ -46,7 +46,7 @@ def ink_of(fact: Fact) -> str:
     return UNUSED if fact.use == "no" else INK
 
 
-def draw_span(ax: Axes, y: float, *, row: Given, colour: str, height: float) -> None:
+def draw_span(ax: Axes, y: float, *, row: ReportedDose, colour: str, height: float) -> None:
     """Draw a long infusion as a bar of days."""
     from matplotlib.patches import Rectangle
 
@@ -56,7 +56,7 @@ def draw_span(ax: Axes, y: float, *, row: Given, colour: str, height: float) -> 
     )
 
 
-def draw_ticks(ax: Axes, y: float, *, row: Given, colour: str, wide: float) -> None:
+def draw_ticks(ax: Axes, y: float, *, row: ReportedDose, colour: str, wide: float) -> None:
     """Draw each dose as a bar at its day."""
     from matplotlib.patches import Rectangle
 

@@ -17,7 +17,7 @@ from pkpd.plot.style import COLOURS, GREY, axis_label, house_style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.fit.result import Fit
+    from pkpd.estimation.result import Fit
 
 __all__ = ["individuals"]
 

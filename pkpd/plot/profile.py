@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from pkpd.sensitivity.result import SensitivityResult
+    from pkpd.sensitivity_analysis.result import SensitivityResult
 
 __all__ = ["profiles"]
 

@@ -17,9 +17,10 @@ from pkpd.plot.style import GREY, MM, colour_of, house_style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.schedule.comparison import Comparison
+    from pkpd.comparison.answer import Answer
+    from pkpd.comparison.result import Comparison
 
-__all__ = ["comparison"]
+__all__ = ["answer", "comparison"]
 
 _ROW = 5.2
 _NAMES = {
@@ -98,6 +99,25 @@ def comparison(
             _panel(axes[i], result, name, shown, ratios_to, name in logs, room, mark)
         _key(axes[0], ratios_to)
     return np.array(axes, object)
+
+
+def answer(found: Answer) -> dict[str, Any]:
+    """Draw the comparisons behind an answer; return the axes by name, none where it has no comparison.
+
+    Examples
+    --------
+    >>> from pkpd.comparison.answer import Answer
+    >>> answer(Answer("why", "Why?", "There is nothing to draw."))
+    {}
+    """
+    needs("plot.answer", found, ("Answer",), "pkpd.questions gives some")
+    axes = {}
+    for name, result in found.comparisons.items():
+        shown = [m for m in found.shown if m in result.measures] or None
+        axes[name] = comparison(
+            result, shown, ratios_to=found.ratios_to, log=list(found.log), thresholds=found.thresholds
+        )
+    return axes
 
 
 def _key(ax: Axes, base: str | None) -> None:

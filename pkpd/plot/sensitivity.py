@@ -9,14 +9,14 @@ import numpy as np
 
 from pkpd.errors import DataError
 from pkpd.kinds import needs
-from pkpd.plot.frame import Frame, new_frame, place_legend
+from pkpd.plot.frame import FigureFrame, new_frame, place_legend
 from pkpd.plot.style import COLOURS, GREY, axis_label, colour_of, house_style, time_scale, time_ticks
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from pkpd.sensitivity.result import SensitivityResult
+    from pkpd.sensitivity_analysis.result import SensitivityResult
 
 __all__ = ["indices", "screening", "tornado"]
 
@@ -270,7 +270,7 @@ def _shown(name: Any) -> str:
     return f"η {text[4:]}" if text.startswith("eta_") else text
 
 
-def _rows_frame(count: int, width: str | float, ax: Axes | None) -> Frame:
+def _rows_frame(count: int, width: str | float, ax: Axes | None) -> FigureFrame:
     """Return a frame that is as tall as its bars need."""
     frame = new_frame(1, width, ax, 0)
     figure = frame.axes[0].get_figure(root=True)
@@ -312,7 +312,7 @@ def _line(panel: Axes, time: np.ndarray, data: xr.Dataset, index: str, colour: s
         panel.fill_between(time, value - half, value + half, color=colour, alpha=0.22, linewidth=0, label="_band")
 
 
-def _names_above(panel: Axes, x: np.ndarray, y: np.ndarray, names: list[str], frame: Frame) -> None:
+def _names_above(panel: Axes, x: np.ndarray, y: np.ndarray, names: list[str], frame: FigureFrame) -> None:
     """Write names above points, moved up where they would lie on each other or on another point."""
     (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
     line, letter = 3.0 / frame.height * (high - low), 1.45 / frame.width * (right - left)

@@ -30,7 +30,7 @@ from pkpd.plot.style import COLOURS
 
 if TYPE_CHECKING:
     from pkpd.evidence.evidence import Evidence
-    from pkpd.evidence.values import Fact, Given
+    from pkpd.evidence.values import Fact, ReportedDose
 
 __all__ = [
     "WORDS",
@@ -133,20 +133,20 @@ def _drug_lane(evidence: Evidence, patient: str, drug: str, facts: Sequence[Fact
     return lane
 
 
-def _start(row: Given) -> float:
+def _start(row: ReportedDose) -> float:
     return row.start
 
 
-def is_span(row: Given) -> bool:
+def is_span(row: ReportedDose) -> bool:
     """Tell an infusion long enough to be seen as a span of days."""
     return row.duration is not None and row.number == 1 and row.duration >= 12
 
 
-def _daily(row: Given) -> float:
+def _daily(row: ReportedDose) -> float:
     return row.amt / (row.duration or 24.0) * 24.0
 
 
-def _amount(row: Given) -> str:
+def _amount(row: ReportedDose) -> str:
     """Write ``100 q24h ×7``, or the total of a long infusion."""
     if row.number == 1:
         return _number(row.amt)

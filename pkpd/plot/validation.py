@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pkpd.validation.report import Comparison, EffectResult, ValidationReport
+    from pkpd.validation.report import Agreement, EffectResult, ValidationReport
 
 __all__ = ["effect_curves", "published_ratios"]
 
@@ -69,13 +69,13 @@ def published_ratios(report: ValidationReport, *, width: str | float = "double")
     return figure
 
 
-def _limits(rows: Sequence[Comparison]) -> tuple[float, float]:
+def _limits(rows: Sequence[Agreement]) -> tuple[float, float]:
     seen = [v for c in rows for v in (c.ratio, c.p5 / c.row.centre, c.p95 / c.row.centre)]
     seen += [v / c.row.centre for c in rows for v in c.variants.values()]
     return 0.85 * min(*seen, 0.5), 1.15 * max(*seen, 2.0)
 
 
-def _ratio_panel(ax: Axes, rows: Sequence[Comparison], title: str) -> None:
+def _ratio_panel(ax: Axes, rows: Sequence[Agreement], title: str) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
     markers = {"anakinra_urien2013": "^", "anakinra_jung2023": "s"}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from pkpd.fit.result import Fit
+    from pkpd.estimation.result import Fit
 
 __all__ = ["vpc"]
 

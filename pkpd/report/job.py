@@ -12,10 +12,10 @@ from pkpd.report.page import Page, Picture, Section, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkpd.calibration.result import Calibration
-    from pkpd.calibration.study import Study
+    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.study import Study
 
-__all__ = ["SECTIONS", "Job"]
+__all__ = ["SECTIONS", "ReportJob"]
 
 SECTIONS = {
     "asked": "What was asked",
@@ -37,7 +37,7 @@ SECTIONS = {
 
 
 @dataclass
-class Job:
+class ReportJob:
     """The state of a run, handed from stage to stage.
 
     Attributes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pkpd.report.blocks import mathml
+from pkpd.report.document import equation_groups
 from pkpd.report.page import Equations
-from pkpd.validation.blocks import mathml
-from pkpd.validation.document import equation_groups
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.report.folder import check_place, results_folder
-from pkpd.report.job import Job
+from pkpd.report.job import ReportJob
 
 if TYPE_CHECKING:
-    from pkpd.calibration.study import Study
+    from pkpd.estimation.study.study import Study
     from pkpd.report.stages import Stage
 
 __all__ = ["ENGINES", "Listener", "run_study"]
@@ -75,7 +75,7 @@ def run_study(
     PkpdError
         If the study does not fit its evidence or model, or the folder is somebody else's.
     """
-    from pkpd.calibration.loading import as_study
+    from pkpd.estimation.study.loading import as_study
     from pkpd.report.stages import STAGES
 
     if engine not in ENGINES:
@@ -87,7 +87,7 @@ def run_study(
     chains = place.resolve().parent / f".{place.resolve().name}-chains"
     begin = time.perf_counter()
     with results_folder(place, about) as folder:
-        job = Job(loaded, _words(study), folder, study, engine, full, seed, chains, progress)
+        job = ReportJob(loaded, _words(study), folder, study, engine, full, seed, chains, progress)
         job.found |= {"about": about, "command": command or f"run_study('{loaded.name}', full={full}, seed={seed})"}
         for stage in STAGES if stages is None else stages:
             if stage.full and not full:
@@ -101,7 +101,7 @@ def run_study(
 
 def _name_study(folder: Path, given: Study | str | os.PathLike[str], loaded: Study) -> None:
     """Write beside the results which study they are of, so that they are found without being told."""
-    from pkpd.calibration.loading import study_folder
+    from pkpd.estimation.study.loading import study_folder
     from pkpd.library import content_names
 
     if not isinstance(given, (str, os.PathLike)):
@@ -116,7 +116,7 @@ def _file_of(given: str | os.PathLike[str], folder: Path) -> Path:
     return (path if path.suffix == ".py" else folder / "study.py").resolve()
 
 
-def _do(stage: Stage, job: Job, listener: Listener | None) -> None:
+def _do(stage: Stage, job: ReportJob, listener: Listener | None) -> None:
     begin = time.perf_counter()
     if listener:
         listener(stage.title, None)
@@ -128,7 +128,7 @@ def _do(stage: Stage, job: Job, listener: Listener | None) -> None:
 
 def _words(study: Study | str | os.PathLike[str]) -> dict[str, Any]:
     """Return the words of a study's folder, if it has some."""
-    from pkpd.calibration.loading import study_folder
+    from pkpd.estimation.study.loading import study_folder
 
     if not isinstance(study, (str, os.PathLike)):
         return {}

@@ -13,11 +13,15 @@ import numpy as np
 
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.solve.block import DoseFault, Result, Settings, Target
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.run import solve_block
+from pkpd.engine.solve.timeline import MANY_SWITCHES
 from pkpd.errors import DataError, PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.options import checked
-from pkpd.population.columns import check_people
-from pkpd.population.people import Population
+from pkpd.people.columns import check_people
+from pkpd.people.population import Population
 from pkpd.randomness import check_seed
 from pkpd.simulation import dataset, grid, rows
 from pkpd.simulation.arguments import (
@@ -33,15 +37,11 @@ from pkpd.simulation.corners import corners_from
 from pkpd.simulation.covariates import in_order, occasions_of, problems_of, table_notes
 from pkpd.simulation.doses import records_of, table_records
 from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
-from pkpd.simulation.kernels import Quantity, kernel_for, quantities
+from pkpd.simulation.kernels import OutputQuantity, kernel_for, quantities
 from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
 from pkpd.simulation.progress import Progress
 from pkpd.simulation.source import Source, model_from
-from pkpd.solve.block import Fault, Result, Settings, Target
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import solve_block
-from pkpd.solve.timeline import MANY_SWITCHES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +54,7 @@ class Job:
     """One call of ``simulate``, checked and ready to run."""
 
     model: Model
-    chosen: list[Quantity]
+    chosen: list[OutputQuantity]
     kernel: Kernel
     settings: Settings
     threads: int
@@ -373,7 +373,7 @@ def _check_people(model: Model, people: Population) -> None:
 def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | None = None) -> Result:
     try:
         result = solve_block(job.kernel, block, inputs, job.settings, target)
-    except Fault as fault:
+    except DoseFault as fault:
         told = condition_fault if fault.args[0] == MANY_SWITCHES else dose_fault
         raise told(job.model, job.kernel, fault, block, inputs, who(fault.args[1])) from None
     judge_outputs(block, result)

@@ -10,11 +10,11 @@ import numpy as np
 
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.solve.block import Settings
+from pkpd.engine.solve.kernel import METHODS, Kernel
 from pkpd.errors import PkpdError, RegimenError
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.doses import bound, from_text, on_clock
-from pkpd.solve.block import Settings
-from pkpd.solve.kernel import METHODS, Kernel
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model

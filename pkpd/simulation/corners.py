@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.record import RECORD
-from pkpd.graph.nodes import Node, symbols_of
+from pkpd.engine.graph.nodes import Node, symbols_of
+from pkpd.engine.solve.block import Block
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.run import prepare
+from pkpd.engine.solve.timeline import MANY
 from pkpd.simulation.columns import GRID_OBSERVATION
-from pkpd.simulation.kernels import Quantity
-from pkpd.solve.block import Block
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import prepare
-from pkpd.solve.timeline import MANY
+from pkpd.simulation.kernels import OutputQuantity
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["LEFT_OUT", "Corners", "Layout", "corners_from", "read_corners"]
+__all__ = ["LEFT_OUT", "CornerLayout", "Corners", "corners_from", "read_corners"]
 
 LEFT_OUT = "left out"
 """The attribute ``at_doses`` of an output of which nothing is kept."""
@@ -51,7 +51,7 @@ _TAILS = 100
 
 
 @dataclass(frozen=True)
-class Layout:
+class CornerLayout:
     """Where the observations asked for, and those at corners, stand among those that are solved.
 
     Attributes
@@ -125,7 +125,7 @@ class Corners:
         self.parts: dict[int, dict[int, tuple[np.ndarray, ...]]] = {}
         self.lock = threading.Lock()
 
-    def extended(self, kernel: Kernel, block: Block, inputs: np.ndarray) -> tuple[Block, Layout | None]:
+    def extended(self, kernel: Kernel, block: Block, inputs: np.ndarray) -> tuple[Block, CornerLayout | None]:
         """Return the block with observations at its corners, and where they are; None where it has none."""
         each = _times_of(kernel, block, inputs, set().union(*self.direct))
         width = max((len(t) for t in each), default=0)
@@ -140,7 +140,7 @@ class Corners:
         alike = block.shared and not np.isnan(time).any() and bool((time == time[0]).all())
         return _merged_alike(block, time) if alike else _merged(block, time)
 
-    def keep(self, regimen: int, subjects: slice, layout: Layout, outputs: np.ndarray) -> np.ndarray:
+    def keep(self, regimen: int, subjects: slice, layout: CornerLayout, outputs: np.ndarray) -> np.ndarray:
         """Keep the values of some subjects, of shape (outputs, observations), and return those that were asked for."""
         asked, before, after = layout.split(outputs, self.kept)
         missing = np.isnan(layout.time)
@@ -245,7 +245,7 @@ def _record_times(
     return times + turns.tolist()
 
 
-def _merged(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
+def _merged(block: Block, time: np.ndarray) -> tuple[Block, CornerLayout]:
     """Return a block that also observes before and after each of its corners."""
     m, width = time.shape
     rows: list[np.ndarray] = []
@@ -279,10 +279,10 @@ def _merged(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
         obs_last=first[1:], shared=False,
         obs_column=np.concatenate(obs_column) if obs_column else block.obs_column,
     )  # fmt: skip
-    return new, Layout(time, np.concatenate(rows), before, after, tuple(asked))
+    return new, CornerLayout(time, np.concatenate(rows), before, after, tuple(asked))
 
 
-def _merged_alike(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
+def _merged_alike(block: Block, time: np.ndarray) -> tuple[Block, CornerLayout]:
     """Return the same as `_merged` for subjects with one grid of times and the same corners."""
     m, own = len(time), time[0]
     n = block.obs_time.size
@@ -297,7 +297,7 @@ def _merged_alike(block: Block, time: np.ndarray) -> tuple[Block, Layout]:
         obs_last=first[1:], shared=False,
     )  # fmt: skip
     before, after = place[n : n + own.size], place[n + own.size :]
-    return new, Layout(time, place[:n], before, after, (block.obs_time,), order.size)
+    return new, CornerLayout(time, place[:n], before, after, (block.obs_time,), order.size)
 
 
 def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -362,7 +362,7 @@ def _kinds(records: np.ndarray) -> tuple[bool, frozenset[int]]:
 
 
 def corners_from(
-    model: Model, chosen: Sequence[Quantity], records: Sequence[np.ndarray], regimens: Sequence[str],
+    model: Model, chosen: Sequence[OutputQuantity], records: Sequence[np.ndarray], regimens: Sequence[str],
     around: bool | None = None,
 ) -> Corners | None:  # fmt: skip
     """Return a place for corners, or None where no dose makes an output jump or turn.

@@ -12,13 +12,13 @@ from pkpd.dosing.checks import Problems
 from pkpd.dosing.columns import RESERVED, numbers
 from pkpd.dosing.notices import comma_hint
 from pkpd.errors import DataWarning, PopulationError
-from pkpd.population.columns import near_column
+from pkpd.people.columns import near_column
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
     from pkpd.model.declare import Covariate
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = ["Absent", "in_order", "match_covariates", "problems_of", "table_notes"]
 

@@ -12,9 +12,9 @@ import numpy as np
 from pkpd.dosing.ended import ended_within
 from pkpd.dosing.record import NEAR, RECORD
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.solve.status import Status
 from pkpd.model.names import TAKEN
-from pkpd.simulation.kernels import Quantity
-from pkpd.solve.status import Status
+from pkpd.simulation.kernels import OutputQuantity
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _ended(records: np.ndarray, which: np.ndarray, time: np.ndarray, near: float
     return np.isin(records["evid"][which], (1, 4)) & (time >= end - near)
 
 
-def variable_attributes(name: str, chosen: Sequence[Quantity]) -> dict[str, str]:
+def variable_attributes(name: str, chosen: Sequence[OutputQuantity]) -> dict[str, str]:
     """Return the attributes of an output, or of ``<output>_observed``."""
     known = {q.name: q for q in chosen}
     q = known.get(name) or known[name.removesuffix("_observed")]
@@ -151,7 +151,7 @@ def coordinates(
 
 
 def grid_dataset(
-    model: Model, chosen: Sequence[Quantity], values: Mapping[str, np.ndarray], status: np.ndarray,
+    model: Model, chosen: Sequence[OutputQuantity], values: Mapping[str, np.ndarray], status: np.ndarray,
     coords: dict[str, Any], doses: str, corners: Mapping[str, str], settings: dict[str, Any],
 ) -> xr.Dataset:  # fmt: skip
     """Return outputs over regimen, subject and time; arrays come with all three dimensions."""
@@ -193,7 +193,7 @@ def _made(coords: tuple[Any, ...]) -> Any:
 
 def rows_dataset(
     model: Model,
-    chosen: Sequence[Quantity],
+    chosen: Sequence[OutputQuantity],
     values: Mapping[str, np.ndarray],
     status: np.ndarray,
     table: EventTable,

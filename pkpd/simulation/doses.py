@@ -20,7 +20,7 @@ from pkpd.units.time import canonical_time, convert_time
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = ["bound", "from_text", "on_clock", "records_of", "regimen_from", "table_records"]
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.engine.graph.derivative import substitute
+from pkpd.engine.graph.nodes import Node, const, symbols_of, walk
+from pkpd.engine.solve.block import Block, DoseFault, Result
+from pkpd.engine.solve.status import Status
+from pkpd.engine.solve.switches import MOST_SWITCHES
+from pkpd.engine.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW, MANY, TOO_MANY
 from pkpd.errors import RegimenError, SolverError
-from pkpd.graph.derivative import substitute
-from pkpd.graph.nodes import Node, const, symbols_of, walk
 from pkpd.model import run
 from pkpd.model.numeric import individual_value
-from pkpd.solve.block import Block, Fault, Result
-from pkpd.solve.status import Status
-from pkpd.solve.switches import MOST_SWITCHES
-from pkpd.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW, MANY, TOO_MANY
 
 if TYPE_CHECKING:
+    from pkpd.engine.solve.kernel import Kernel
     from pkpd.model.model import Model
-    from pkpd.solve.kernel import Kernel
 
 __all__ = ["Failures", "SolverWarning", "condition_fault", "dose_fault", "judge_outputs"]
 
@@ -194,7 +194,7 @@ def describe(values: Mapping[str, float]) -> str:
 
 
 def condition_fault(
-    model: Model, kernel: Kernel, fault: Fault, block: Block, inputs: np.ndarray, who: str
+    model: Model, kernel: Kernel, fault: DoseFault, block: Block, inputs: np.ndarray, who: str
 ) -> SolverError:
     """Return the error for a condition on time that switches too often to be followed."""
     _, i, k = fault.args
@@ -207,7 +207,9 @@ def condition_fault(
     )
 
 
-def dose_fault(model: Model, kernel: Kernel, fault: Fault, block: Block, inputs: np.ndarray, who: str) -> RegimenError:
+def dose_fault(
+    model: Model, kernel: Kernel, fault: DoseFault, block: Block, inputs: np.ndarray, who: str
+) -> RegimenError:
     """Return the error for a dose that cannot be given, with what the model made of it."""
     code, i, k = fault.args
     word, rule = _FAULTS[code]

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.dosing.record import NEAR
+from pkpd.engine.solve.block import Block
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.timeline import Records
 from pkpd.simulation.columns import GRID_OBSERVATION, constant_columns
 from pkpd.simulation.people import Courses, fill_inputs
-from pkpd.solve.block import Block
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.timeline import Records
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = ["block_size", "grid_block", "pack_records"]
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pkpd.engine.graph.functions import NEVER
+from pkpd.engine.graph.nodes import Node, const, symbol, symbols_of
+from pkpd.engine.solve.kernel import Equations, Kernel
 from pkpd.errors import ModelError, nearest
-from pkpd.graph.functions import NEVER
-from pkpd.graph.nodes import Node, const, symbol, symbols_of
 from pkpd.model.names import TAKEN
-from pkpd.solve.kernel import Equations, Kernel
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Quantity", "equations_for", "is_switch", "kernel_for", "quantities", "switch_of"]
+__all__ = ["OutputQuantity", "equations_for", "is_switch", "kernel_for", "quantities", "switch_of"]
 
 
-class Quantity:
+class OutputQuantity:
     """An output, state or individual parameter that can be asked for: expression, unit and meaning.
 
     An amount, an output that is a state itself and no concentration, is ``aside`` where it is one of several.
@@ -29,7 +29,7 @@ class Quantity:
         self.name, self.node, self.unit, self.meaning, self.aside = name, node, unit, meaning, aside
 
 
-def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
+def quantities(model: Model, names: Sequence[str] | None) -> list[OutputQuantity]:
     """Return the quantities of the given names, all declared outputs by default.
 
     Raises
@@ -42,15 +42,15 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[Quantity]:
         names = list(trace.outputs)
     if isinstance(names, str):
         names = [names]
-    known = {n: Quantity(n, node, "", "individual parameter") for n, node in trace.individual.items()}
-    known |= {n: Quantity(n, known[n].node, q.unit, q.meaning) for n, q in model.parameters.items() if n in known}
+    known = {n: OutputQuantity(n, node, "", "individual parameter") for n, node in trace.individual.items()}
+    known |= {n: OutputQuantity(n, known[n].node, q.unit, q.meaning) for n, q in model.parameters.items() if n in known}
     several = len(set(names)) > 1
     for n, q in model.states.items():
-        known[n] = Quantity(n, symbol(n, "state"), q.unit, q.meaning, several and "/" not in q.unit)
+        known[n] = OutputQuantity(n, symbol(n, "state"), q.unit, q.meaning, several and "/" not in q.unit)
     for n, node in trace.outputs.items():
         own = model.outputs[n]
         amount = node.op == "symbol" and node.kind == "state" and "/" not in own.unit
-        known[n] = Quantity(n, node, own.unit, own.meaning, several and amount)
+        known[n] = OutputQuantity(n, node, own.unit, own.meaning, several and amount)
     missing = [n for n in names if n not in known]
     if missing:
         raise ModelError(
@@ -79,7 +79,7 @@ def is_switch(node: Node) -> bool:
     return node.kind == "covariate" and node.name.endswith(":on")
 
 
-def equations_for(model: Model, chosen: Sequence[Quantity], switched: Sequence[str] = ()) -> Equations:
+def equations_for(model: Model, chosen: Sequence[OutputQuantity], switched: Sequence[str] = ()) -> Equations:
     """Return the equations of a model with some outputs, as the solver takes them.
 
     Parameters
@@ -111,7 +111,7 @@ def equations_for(model: Model, chosen: Sequence[Quantity], switched: Sequence[s
     )
 
 
-def kernel_for(model: Model, chosen: Sequence[Quantity], switched: Sequence[str] = ()) -> Kernel:
+def kernel_for(model: Model, chosen: Sequence[OutputQuantity], switched: Sequence[str] = ()) -> Kernel:
     """Return the machine code of a model for some outputs, built once for a model and its copies with other values."""
     cache: dict[tuple[Any, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
     key = (model.etas, model.iov_etas, *(q.name for q in chosen), *(f"{n}:on" for n in switched))

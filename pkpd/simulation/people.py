@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.graph.nodes import Node
+from pkpd.engine.graph.nodes import Node
 from pkpd.simulation.columns import Columns, varying_columns
 from pkpd.simulation.kernels import is_switch
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = ["Courses", "fill_inputs", "population_courses"]
 

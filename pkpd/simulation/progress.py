@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from pkpd.cache import cache_directory
-from pkpd.machine.jit import watchers
+from pkpd.engine.machine.jit import watchers
 
 __all__ = ["Progress"]
 

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.record import NEAR, OFF, ON
-from pkpd.graph.derivative import depends_on
+from pkpd.engine.graph.derivative import depends_on
+from pkpd.engine.solve.block import Block
+from pkpd.engine.solve.expand import timeline
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.run import prepare
+from pkpd.engine.solve.timeline import ADDITIONAL, ADDITIONAL_AFTER, LAGGED, LAGGED_AFTER, Records
 from pkpd.model.trace import TIME
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of
 from pkpd.simulation.doses import table_records
 from pkpd.simulation.kernels import switch_of
 from pkpd.simulation.people import Courses, fill_inputs
-from pkpd.solve.block import Block
-from pkpd.solve.expand import timeline
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.run import prepare
-from pkpd.solve.timeline import ADDITIONAL, ADDITIONAL_AFTER, LAGGED, LAGGED_AFTER, Records
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = ["begins_anew", "lagged_on_rows", "ordering", "switched_states", "table_blocks", "table_courses", "ties_note"]
 

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.engine.graph.nodes import Node, const, symbol
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.tangent import tangent
 from pkpd.errors import ModelError, PkpdError, nearest
-from pkpd.graph.nodes import Node, const, symbol
 from pkpd.options import checked
 from pkpd.simulation.api import Job, run_job
 from pkpd.simulation.arguments import Regimens, check_method, settings_from, threads_from
-from pkpd.simulation.kernels import Quantity, equations_for, quantities
+from pkpd.simulation.kernels import OutputQuantity, equations_for, quantities
 from pkpd.simulation.source import Source, one_person
-from pkpd.solve.kernel import Kernel
-from pkpd.solve.tangent import tangent
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = ["sensitivities"]
 
@@ -106,7 +106,7 @@ def sensitivities(
         group = names[first : first + size]
         kernel = _kernel(model, chosen, group)
         check_method("sensitivities", model, kernel, method)
-        columns = [*chosen, *(Quantity(_label(q.name, n), const(0), "", "") for n in group for q in chosen)]
+        columns = [*chosen, *(OutputQuantity(_label(q.name, n), const(0), "", "") for n in group for q in chosen)]
         job = Job(model, columns, kernel, settings, threads_from(threads), on_failure, around_doses=False)
         parts.append(run_job(job, regimen, population, times, occasions, progress=progress))
     return _gather(model, chosen, names, parts)
@@ -141,7 +141,7 @@ def _label(output: str, name: str) -> str:
     return f"{output}|{name}"
 
 
-def _kernel(model: Model, chosen: Sequence[Quantity], names: Sequence[str]) -> Kernel:
+def _kernel(model: Model, chosen: Sequence[OutputQuantity], names: Sequence[str]) -> Kernel:
     """Return the machine code of outputs and their derivatives, built once for a model and copies with other values."""
     cache: dict[tuple[Any, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
     key = (model.etas, model.iov_etas, *(q.name for q in chosen), "|", *names)
@@ -152,7 +152,9 @@ def _kernel(model: Model, chosen: Sequence[Quantity], names: Sequence[str]) -> K
     return cache[key]
 
 
-def _gather(model: Model, chosen: Sequence[Quantity], names: list[str], parts: Sequence[xr.Dataset]) -> xr.Dataset:
+def _gather(
+    model: Model, chosen: Sequence[OutputQuantity], names: list[str], parts: Sequence[xr.Dataset]
+) -> xr.Dataset:
     """Return the outputs of the first part with the derivatives of all."""
     import xarray as xr
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pkpd.engine.solve.block import Target
 from pkpd.errors import PkpdError
 from pkpd.files import begin_folder
 from pkpd.simulation.dataset import grid_dataset, status_attributes, variable_attributes
-from pkpd.simulation.kernels import Quantity
-from pkpd.solve.block import Target
+from pkpd.simulation.kernels import OutputQuantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +42,7 @@ class MemorySink:
     """Keep results in arrays of shape (regimens, subjects, times)."""
 
     def __init__(
-        self, model: Model, chosen: Sequence[Quantity], shape: Shape, coords: dict[str, Any], doses: str
+        self, model: Model, chosen: Sequence[OutputQuantity], shape: Shape, coords: dict[str, Any], doses: str
     ) -> None:
         need = 8 * len(chosen) * int(np.prod(shape))
         free = _available_bytes() if need > SMALL else None
@@ -94,7 +94,7 @@ class ZarrSink:
     def __init__(
         self,
         model: Model,
-        chosen: Sequence[Quantity],
+        chosen: Sequence[OutputQuantity],
         shape: Shape,
         coords: dict[str, Any],
         doses: str,

@@ -16,7 +16,7 @@ from pkpd.model.model import Model
 from pkpd.simulation.doses import bound
 
 if TYPE_CHECKING:
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = [
     "KINDS", "History", "Source", "Subjects", "drugs_of", "first_dose", "model_from", "one_person",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pkpd.population.columns import count
+from pkpd.people.columns import count
 from pkpd.simulation.source import History, Source, Subjects
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pkpd.model.model import Model
-    from pkpd.population.people import Population
+    from pkpd.people.population import Population
 
 __all__ = ["WeightedPeople", "effective", "normalised", "varying", "weighted_quantiles", "weighted_variance"]
 

@@ -11,9 +11,9 @@ from pkpd.kinds import needs
 from pkpd.library import load_model
 from pkpd.model.model import Model
 from pkpd.validation.effects import EFFECT_MODEL, run_effects
-from pkpd.validation.measures import MEASURES, Course, run_setting
+from pkpd.validation.measures import MEASURES, SettingCourse, run_setting
 from pkpd.validation.published import PUBLISHED, SETTINGS, rows_for
-from pkpd.validation.report import Comparison, ValidationReport
+from pkpd.validation.report import Agreement, ValidationReport
 
 if TYPE_CHECKING:
     from pkpd.validation.records import Published
@@ -92,20 +92,20 @@ class _Runs:
 
     def __init__(self, n: int, seed: int) -> None:
         self.n, self.seed = n, seed
-        self.made: dict[tuple[str, str], tuple[Course, Course]] = {}
+        self.made: dict[tuple[str, str], tuple[SettingCourse, SettingCourse]] = {}
 
-    def of(self, model: Model, setting: str) -> tuple[Course, Course]:
+    def of(self, model: Model, setting: str) -> tuple[SettingCourse, SettingCourse]:
         if (model.name, setting) not in self.made:
             self.made[model.name, setting] = run_setting(model, SETTINGS[setting], self.n, self.seed)
         return self.made[model.name, setting]
 
 
-def _compare(row: Published, model: Model, runs: _Runs) -> Comparison:
+def _compare(row: Published, model: Model, runs: _Runs) -> Agreement:
     one, many = _measured(row, model, runs)
     p5, p95 = np.quantile(many, [0.05, 0.95])
     variants = {name: float(_measured(row, load_model(name), runs)[0][0]) for name in row.variants}
     setting = SETTINGS[row.setting]
-    return Comparison(row, setting.text, setting.assumed, float(one[0]), float(p5), float(p95), variants)
+    return Agreement(row, setting.text, setting.assumed, float(one[0]), float(p5), float(p95), variants)
 
 
 def _measured(row: Published, model: Model, runs: _Runs) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
-from pkpd.population.people import Population
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 from pkpd.validation.records import Effect
 from pkpd.validation.report import EffectResult, Inversion

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
-from pkpd.exposure.dataset import exposure
-from pkpd.population.distributions import lognormal, uniform
-from pkpd.population.people import Population
+from pkpd.metrics.dataset import exposure
+from pkpd.people.distributions import lognormal, uniform
+from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 from pkpd.validation.records import Setting
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pkpd.model.model import Model
 
-__all__ = ["MEASURES", "Course", "run_setting"]
+__all__ = ["MEASURES", "SettingCourse", "run_setting"]
 
 Floats = NDArray[np.float64]
 WEIGHT_CV = 0.2
@@ -32,7 +32,7 @@ L_PER_H = 0.06
 
 
 @dataclass(frozen=True)
-class Course:
+class SettingCourse:
     """Simulated concentrations of a setting, one row per subject.
 
     Attributes
@@ -68,22 +68,22 @@ class Course:
         return np.asarray(part.integrate("time").values, float) / span
 
 
-def _of(name: str) -> Callable[[Course], Floats]:
+def _of(name: str) -> Callable[[SettingCourse], Floats]:
     return lambda course: np.asarray(course.found[name].values, float)
 
 
-def _clearance(course: Course) -> Floats:
+def _clearance(course: SettingCourse) -> Floats:
     return _of("CL_F")(course) / L_PER_H
 
 
-def _apparent_volume(course: Course) -> Floats:
+def _apparent_volume(course: SettingCourse) -> Floats:
     """Return what the model has for V/F; no curve under the skin shows it by itself."""
     volume = course.data["V"] / course.data["F"] if "F" in course.data else course.data["V"]
     # where V differs between occasions it has a time axis
     return np.asarray((volume.isel(time=0) if "time" in volume.dims else volume).values, float)
 
 
-MEASURES: dict[str, Callable[[Course], Floats]] = {
+MEASURES: dict[str, Callable[[SettingCourse], Floats]] = {
     **{name: _of(name) for name in ("Cmax", "Tmax", "half_life", "AUCinf", "Cavg", "accumulation")},
     "AUCinf_days": lambda c: _of("AUCinf")(c) / 24,
     "days_over_1": lambda c: c.time_over(1.0) / 24,
@@ -100,7 +100,7 @@ MEASURES: dict[str, Callable[[Course], Floats]] = {
 """Measures by name, each of a course to an array of shape (subject,)."""
 
 
-def run_setting(model: Model, setting: Setting, n: int, seed: int) -> tuple[Course, Course]:
+def run_setting(model: Model, setting: Setting, n: int, seed: int) -> tuple[SettingCourse, SettingCourse]:
     """Simulate the typical person and `n` subjects with the declared variability.
 
     Weights are log-normal about the typical one with a CV of 20%, creatinine clearances uniform in the setting's range;
@@ -124,13 +124,13 @@ def run_setting(model: Model, setting: Setting, n: int, seed: int) -> tuple[Cour
     return _course(model, setting, one, np.array([setting.weight])), _course(model, setting, many, drawn)
 
 
-def _course(model: Model, setting: Setting, people: Population, weight: Floats) -> Course:
+def _course(model: Model, setting: Setting, people: Population, weight: Floats) -> SettingCourse:
     amount = setting.amt * weight if setting.per_kg else np.full(len(weight), float(setting.amt))
     times = np.arange(round(setting.end / setting.step) + 1) * setting.step
     kept = [n for n in ("Cc", "Ccsf", "V", "F") if n in model.outputs or n in model.parameters]
     regimens = [_regimen(setting, float(a)) for a in amount]
     data = simulate(model, regimens, people, times, outputs=kept, on_failure="raise", progress=False)
-    return Course(setting, data, amount, weight)
+    return SettingCourse(setting, data, amount, weight)
 
 
 def _regimen(setting: Setting, amount: float) -> Regimen:

@@ -12,7 +12,7 @@ from pkpd.validation.records import Effect, Published
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "EffectResult", "Inversion", "ValidationReport", "number"]
+__all__ = ["Agreement", "EffectResult", "Inversion", "ValidationReport", "number"]
 
 
 def number(value: float | None) -> str:
@@ -31,7 +31,7 @@ def number(value: float | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Agreement:
     """One published number and the simulated one.
 
     Attributes
@@ -144,7 +144,7 @@ class ValidationReport(Kind):
     Attributes
     ----------
     model : str
-    rows : tuple of Comparison
+    rows : tuple of Agreement
         Pharmacokinetics.
     effects : tuple of EffectResult
         Effects on CRP; none for a model without CRP.
@@ -155,18 +155,18 @@ class ValidationReport(Kind):
     kind: ClassVar[str] = "ValidationReport"
 
     model: str
-    rows: tuple[Comparison, ...]
+    rows: tuple[Agreement, ...]
     effects: tuple[EffectResult, ...]
     n: int
     seed: int
 
     @property
-    def outside(self) -> tuple[Comparison, ...]:
+    def outside(self) -> tuple[Agreement, ...]:
         """Rows on which the model disagrees with what was published."""
         return tuple(row for row in self.rows if not row.within)
 
     @property
-    def unexplained(self) -> tuple[Comparison, ...]:
+    def unexplained(self) -> tuple[Agreement, ...]:
         """Rows on which it disagrees and no explanation is stored."""
         return tuple(row for row in self.rows if not row.explained)
 

@@ -17,7 +17,7 @@ from pkpd.report.stages.schedules import answered, exposures, other_courses
 from pkpd.report.stages.validation import published
 
 if TYPE_CHECKING:
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["STAGES", "Stage"]
 
@@ -30,13 +30,13 @@ class Stage:
     ----------
     title : str
         What it does, as progress shows it.
-    work : tuple of functions of Job
+    work : tuple of functions of ReportJob
     full : bool
         Whether it is for the setting of record only.
     """
 
     title: str
-    work: tuple[Callable[[Job], None], ...]
+    work: tuple[Callable[[ReportJob], None], ...]
     full: bool = False
 
 

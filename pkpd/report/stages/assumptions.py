@@ -11,22 +11,22 @@ from pkpd.report.page import Table, Text
 from pkpd.report.words import number, percent, plural, records
 
 if TYPE_CHECKING:
-    from pkpd.calibration.study import Study
-    from pkpd.report.job import Job
+    from pkpd.estimation.study.study import Study
+    from pkpd.report.job import ReportJob
 
 __all__ = ["held_out", "other_assumptions", "read_variant"]
 
 _KEYS = ("fixed", "reinterpret", "exclude", "free")
 
 
-def _refits(job: Job) -> dict[str, Any]:
+def _refits(job: ReportJob) -> dict[str, Any]:
     """Return how a study is fitted many times: by short chains, or by the mode where that was asked for."""
     return {"method": "map"} if job.engine == "map" else {"method": "nuts", "quick": True, "progress": False}
 
 
-def held_out(job: Job) -> None:
+def held_out(job: ReportJob) -> None:
     """Predict who responded from the other patients alone, and compare with how often anybody responds."""
-    from pkpd.calibration.heldout import leave_one_patient_out
+    from pkpd.estimation.checks.held_out import leave_one_patient_out
 
     try:
         found = leave_one_patient_out(job.study, seed=job.seed, **_refits(job))
@@ -67,9 +67,9 @@ def held_out(job: Job) -> None:
     )
 
 
-def other_assumptions(job: Job) -> None:
+def other_assumptions(job: ReportJob) -> None:
     """Refit under the study's other assumptions and tabulate what becomes of the focus parameter."""
-    from pkpd.calibration.assumptions import BASE, assumptions
+    from pkpd.estimation.study.assumptions import BASE, assumptions
 
     given = job.words.get("variants", {})
     if not given:

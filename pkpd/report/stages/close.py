@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pkpd.report.page import Items, Table, Text, render
 
 if TYPE_CHECKING:
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["limits", "reproduce", "write"]
 
@@ -19,12 +19,12 @@ _ALWAYS = (
 )
 
 
-def limits(job: Job) -> None:
+def limits(job: ReportJob) -> None:
     """Write what the report cannot claim."""
     job.section("limits").add(Items([*job.words.get("limitations", []), *_ALWAYS]))
 
 
-def reproduce(job: Job) -> None:
+def reproduce(job: ReportJob) -> None:
     """Write the command, versions, seeds and fingerprints."""
     from importlib.metadata import version
 
@@ -60,7 +60,7 @@ def reproduce(job: Job) -> None:
     }
 
 
-def write(job: Job) -> None:
+def write(job: ReportJob) -> None:
     """Write ``report.html``."""
     job.page.title = str(job.words.get("title", job.study.title or f"Study {job.study.name}"))
     job.page.subtitle = str(job.words.get("subtitle", job.study.title))

@@ -10,18 +10,18 @@ from pkpd.report.page import Table, Text
 from pkpd.report.words import listing, percent
 
 if TYPE_CHECKING:
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["drivers"]
 
 _MOST = 8
 
 
-def drivers(job: Job) -> None:
+def drivers(job: ReportJob) -> None:
     """Find which uncertain quantities decide how far the drug lowers the activity, by Sobol's shares of variance."""
     from pkpd.plot.sensitivity import tornado
     from pkpd.report.stages.schedules import _arms, _drug
-    from pkpd.sensitivity import sensitivity
+    from pkpd.sensitivity_analysis import sensitivity
 
     model, drug = job.study.problem.model, _drug(job)
     patient = str(job.words.get("drivers_patient", job.fit.patients[-1]))
@@ -74,7 +74,7 @@ def drivers(job: Job) -> None:
     )  # fmt: skip
 
 
-def _ranges(job: Job, patient: str) -> dict[str, tuple[float, float]]:
+def _ranges(job: ReportJob, patient: str) -> dict[str, tuple[float, float]]:
     """Return the central 95% of each estimated parameter of a patient that has a spread."""
     i = job.fit.patients.index(patient)
     found = {}
@@ -87,7 +87,7 @@ def _ranges(job: Job, patient: str) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _median(job: Job, patient: str) -> Any:
+def _median(job: ReportJob, patient: str) -> Any:
     """Return the patient with the middle of each parameter."""
     from dataclasses import replace
 

@@ -11,18 +11,18 @@ from pkpd.report.words import listing, plural
 
 if TYPE_CHECKING:
     from pkpd.evidence.evidence import Evidence
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["asked", "reported"]
 
 
-def asked(job: Job) -> None:
+def asked(job: ReportJob) -> None:
     """Write what was asked, in the words of the study."""
     paragraphs = job.words.get("asked") or (job.study.description or job.study.title).strip().split("\n\n")
     job.section("asked").add(*(Text(" ".join(p.split())) for p in paragraphs if p.strip()))
 
 
-def reported(job: Job) -> None:
+def reported(job: ReportJob) -> None:
     """Check every report, draw it, and say what it holds.
 
     Raises
@@ -66,7 +66,7 @@ def _counts(evidence: Any) -> Table:
     return Table("The reports and what was taken from them", columns, rows)
 
 
-def _one(job: Job, evidence: Evidence) -> None:
+def _one(job: ReportJob, evidence: Evidence) -> None:
     from pkpd.plot.evidence import evidence as draw
 
     source = evidence.source

@@ -10,7 +10,7 @@ from pkpd.report.words import learned, number, percent, plural, records
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["calibrate", "predicted_facts", "taught"]
 
@@ -22,10 +22,10 @@ _KIND = {
 }  # fmt: skip
 
 
-def calibrate(job: Job) -> None:
+def calibrate(job: ReportJob) -> None:
     """Calibrate the study and write the result as NetCDF and CSV."""
-    from pkpd.calibration.api import calibrate as run
-    from pkpd.calibration.files import load_calibration
+    from pkpd.estimation.study.api import calibrate as run
+    from pkpd.estimation.study.files import load_calibration
 
     if job.engine == "shipped":
         fit = load_calibration(job.given, study=job.study)
@@ -41,7 +41,7 @@ def calibrate(job: Job) -> None:
     _quality(job, summary)
 
 
-def _quality(job: Job, summary: pd.DataFrame) -> None:
+def _quality(job: ReportJob, summary: pd.DataFrame) -> None:
     """Say whether the computation itself can be relied upon."""
     section = job.section("checks")
     if job.fit.method == "nuts":
@@ -87,7 +87,7 @@ def _quality(job: Job, summary: pd.DataFrame) -> None:
         )
 
 
-def predicted_facts(job: Job) -> None:
+def predicted_facts(job: ReportJob) -> None:
     """Compare every fact with what the calibrated model predicts, and name those outside."""
     from pkpd.plot.diagnosis import predicted as draw
 
@@ -127,7 +127,7 @@ def predicted_facts(job: Job) -> None:
     _appendix(job, facts)
 
 
-def _appendix(job: Job, facts: pd.DataFrame) -> None:
+def _appendix(job: ReportJob, facts: pd.DataFrame) -> None:
     rows = []
     for row in records(facts):
         reported = row["text"] or f"{_KIND.get(row['kind'], row['kind'])} {number(row['observed'])}"
@@ -156,7 +156,7 @@ def _appendix(job: Job, facts: pd.DataFrame) -> None:
     )
 
 
-def taught(job: Job) -> None:
+def taught(job: ReportJob) -> None:
     """Say in words what the reports narrowed, and what they left as it was."""
     from pkpd.plot.calibration import densities
 
@@ -210,7 +210,7 @@ def taught(job: Job) -> None:
     )
 
 
-def _meaning(job: Job, name: str) -> str:
+def _meaning(job: ReportJob, name: str) -> str:
     base, _, group = name.removesuffix("]").partition("[")
     of = f" of {group}" if group else ""
     for suffix, text in (("_location", f"middle of the patients{of}: "), ("_spread", "spread between patients: ")):
@@ -219,7 +219,7 @@ def _meaning(job: Job, name: str) -> str:
     return _declared(job, base)
 
 
-def _declared(job: Job, name: str) -> str:
+def _declared(job: ReportJob, name: str) -> str:
     model = job.study.problem.model
     if name in model.parameters:
         return model.parameters[name].meaning

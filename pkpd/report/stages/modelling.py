@@ -9,13 +9,13 @@ from pkpd.report.page import Table, Text
 from pkpd.report.words import number
 
 if TYPE_CHECKING:
-    from pkpd.calibration.priors import Free
-    from pkpd.report.job import Job
+    from pkpd.estimation.study.priors import Free
+    from pkpd.report.job import ReportJob
 
 __all__ = ["assumed", "model"]
 
 
-def model(job: Job) -> None:
+def model(job: ReportJob) -> None:
     """Describe the model, draw it where the study says how, and typeset its equations."""
     from pkpd.report.diagram import diagram
     from pkpd.report.mathml import equations_of
@@ -49,7 +49,7 @@ def model(job: Job) -> None:
     )
 
 
-def assumed(job: Job) -> None:
+def assumed(job: ReportJob) -> None:
     """Tabulate the priors with their sources, and what else the study fixes."""
     section = job.section("assumed")
     parameters = job.study.problem.model.parameters
@@ -96,7 +96,7 @@ def _prior(free: Free) -> str:
 
 
 def _range(free: Free, middle: float, sd: float) -> str:
-    from pkpd.calibration.priors import to_natural, to_scaled
+    from pkpd.estimation.study.priors import to_natural, to_scaled
 
     centre = to_scaled(middle, free.scale, free.limits)
     low, high = (to_natural(centre + sign * 1.96 * sd, free.scale, free.limits) for sign in (-1, 1))

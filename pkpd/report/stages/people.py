@@ -10,12 +10,12 @@ from pkpd.report.page import Table, Text
 from pkpd.report.words import chance, interval, learned, number, percent, plural, quantiles
 
 if TYPE_CHECKING:
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["patients", "share"]
 
 
-def share(job: Job) -> None:
+def share(job: ReportJob) -> None:
     """Tabulate and draw the focus parameter of every patient and group, beside its prior."""
     fit, name = job.fit, job.focus
     after, before = fit.draws(name), fit.draws(name, group="prior")
@@ -60,16 +60,16 @@ def share(job: Job) -> None:
     _groups(job, section)
 
 
-def _what(job: Job) -> str:
+def _what(job: ReportJob) -> str:
     return str(job.words.get("focus_words", job.focus))
 
 
-def _is_share(job: Job) -> bool:
+def _is_share(job: ReportJob) -> bool:
     free = next(f for f in job.study.free if f.name == job.focus)
     return free.scale == "logit" and free.limits == (0.0, 1.0)
 
 
-def _draw_share(job: Job, section: Any) -> None:
+def _draw_share(job: ReportJob, section: Any) -> None:
     from pkpd.plot.calibration import forest
 
     outcomes = {
@@ -92,7 +92,7 @@ def _draw_share(job: Job, section: Any) -> None:
     )
 
 
-def _groups(job: Job, section: Any) -> None:
+def _groups(job: ReportJob, section: Any) -> None:
     """Say what a further patient of each group would be like."""
     location, spread = f"{job.focus}_location", f"{job.focus}_spread"
     posterior = job.fit.posterior
@@ -112,7 +112,7 @@ def _groups(job: Job, section: Any) -> None:
         )
 
 
-def _summary(job: Job, after: np.ndarray) -> None:
+def _summary(job: ReportJob, after: np.ndarray) -> None:
     cohorts = job.fit.cohorts
     for cohort in dict.fromkeys(cohorts.values()):
         columns = [i for i, p in enumerate(job.fit.patients) if cohorts[p] == cohort and np.ptp(after[:, i]) > 0]
@@ -131,7 +131,7 @@ def _summary(job: Job, after: np.ndarray) -> None:
         )
 
 
-def patients(job: Job) -> None:
+def patients(job: ReportJob) -> None:
     """Show each patient: reported facts over the curves of the posterior, and a sentence made of numbers."""
     job.section("patients").add(
         Text(
@@ -149,7 +149,7 @@ def patients(job: Job) -> None:
             _draw_patient(job, part, patient)
 
 
-def _title(job: Job, patient: str) -> str:
+def _title(job: ReportJob, patient: str) -> str:
     seed, _, who = patient.partition("/")
     for evidence in job.study.problem.evidence:
         if evidence.name == seed:
@@ -163,7 +163,7 @@ def _title(job: Job, patient: str) -> str:
     return patient
 
 
-def _sentence(job: Job, i: int, patient: str, facts: Any) -> str:
+def _sentence(job: ReportJob, i: int, patient: str, facts: Any) -> str:
     fit, name = job.fit, job.focus
     after, before = fit.draws(name), fit.draws(name, group="prior")
     own = facts[facts["patient"] == patient]
@@ -181,7 +181,7 @@ def _sentence(job: Job, i: int, patient: str, facts: Any) -> str:
     return f"{text} {said}"
 
 
-def _draw_patient(job: Job, part: Any, patient: str) -> None:
+def _draw_patient(job: ReportJob, part: Any, patient: str) -> None:
     from pkpd.plot.courses import course
 
     part.add(

@@ -12,7 +12,7 @@ from pkpd.report.words import percent
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["answered", "exposures", "other_courses"]
 
@@ -25,23 +25,23 @@ _NAMES = {
 _NONE = "none"
 
 
-def _draws(job: Job) -> int:
+def _draws(job: ReportJob) -> int:
     return 1000 if job.full else 200
 
 
-def _drug(job: Job) -> str | None:
+def _drug(job: ReportJob) -> str | None:
     """Return the drug whose schedules are compared: the study's choice, or anakinra where the model has it."""
     drug = job.words.get("drug", "anakinra")
     states = job.study.problem.model.states
     return str(drug) if any(name in states for name in (f"{drug}.depot", f"{drug}.central")) else None
 
 
-def exposures(job: Job) -> None:
+def exposures(job: ReportJob) -> None:
     """Compare the known schedules by exposure and blockade in new patients, at normal and at poor kidney function."""
+    from pkpd.comparison.anakinra import ANAKINRA
+    from pkpd.comparison.arms import Arm
+    from pkpd.comparison.compare import compare
     from pkpd.plot.schedule import comparison as draw
-    from pkpd.schedule.anakinra import ANAKINRA
-    from pkpd.schedule.arms import Arm
-    from pkpd.schedule.compare import compare
 
     model = job.study.problem.model
     if _drug(job) != "anakinra" or "blockade" not in model.outputs:
@@ -96,11 +96,11 @@ def _flat(frame: Any) -> Any:
     return frame
 
 
-def other_courses(job: Job) -> None:
+def other_courses(job: ReportJob) -> None:
     """Ask of each patient what no doses, twice the doses, or an earlier start would have changed."""
     import pandas as pd
 
-    from pkpd.schedule.compare import compare
+    from pkpd.comparison.compare import compare
 
     model, drug = job.study.problem.model, _drug(job)
     if drug is None or "activity_area" not in _measures(model):
@@ -136,13 +136,13 @@ def other_courses(job: Job) -> None:
 
 
 def _measures(model: Any) -> list[str]:
-    from pkpd.schedule.measure import built_in
+    from pkpd.comparison.measure import built_in
 
     known = built_in(model)
     return [n for n in ("activity_area", "CRP_area", "ferritin_peak", "ICANS_grade_days") if n in known]
 
 
-def _arms(job: Job, patient: str, drug: str) -> tuple[dict[str, Regimen], Regimen | None, tuple[float, float]]:
+def _arms(job: ReportJob, patient: str, drug: str) -> tuple[dict[str, Regimen], Regimen | None, tuple[float, float]]:
     """Return regimens of the drug by name, the other drugs, and two weeks around the start, h."""
     from pkpd.dosing.regimen import Regimen
 
@@ -169,9 +169,10 @@ def _change(found: Any, name: str, base: str) -> str:
     return f"{100 * middle:.0f}% ({100 * low:.0f}% to {100 * high:.0f}%)".replace("-0%", "0%").replace("-", "−")
 
 
-def answered(job: Job) -> None:
+def answered(job: ReportJob) -> None:
     """Answer the questions that the reports' authors raise, where the study has these patients."""
-    from pkpd.schedule.questions import questions
+    from pkpd.comparison.questions import questions
+    from pkpd.plot.schedule import answer as draw
 
     if _drug(job) != "anakinra" or not {"naviglio2021", "strati2020"} <= {e.name for e in job.study.problem.evidence}:
         return
@@ -182,5 +183,5 @@ def answered(job: Job) -> None:
         if answer.answered:
             if answer.table is not None:
                 job.keep_table(f"question_{answer.name}", _flat(answer.table.reset_index()))
-            for name, axes in answer.figures().items():
+            for name, axes in draw(answer).items():
                 job.picture(f"question_{answer.name}_{name}".replace("/", "_").replace(" ", "_"), axes, "", "")

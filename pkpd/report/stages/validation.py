@@ -8,12 +8,12 @@ from pkpd.report.page import Table, Text
 from pkpd.report.words import plural
 
 if TYPE_CHECKING:
-    from pkpd.report.job import Job
+    from pkpd.report.job import ReportJob
 
 __all__ = ["published"]
 
 
-def published(job: Job) -> None:
+def published(job: ReportJob) -> None:
     """Compare the model's drugs with published numbers, where some are stored for it."""
     from pkpd.errors import DataError
     from pkpd.validation.api import validate_model

@@ -1,0 +1,1 @@
+"""Numbers only: expressions, machine code and solvers; all that is compiled is below this folder."""

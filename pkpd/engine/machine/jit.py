@@ -1,0 +1,96 @@
+"""Compile loops with numba and keep them on disk under a hash of everything that they are made of.
+
+numba asks only whether the file of the outermost function has changed; here a change in any file that a loop is made of
+counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pickle
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba import njit
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+from numba.extending import intrinsic
+
+from pkpd import cache
+from pkpd.engine.machine.sources import digest
+
+__all__ = ["compiled", "entry", "inlined", "leaf", "spliced", "watchers"]
+
+#: called with a loop's name when its compilation begins, as opposed to being read from disk, and when it ends
+watchers: list[tuple[Callable[[str], None], Callable[[str], None]]] = []
+
+
+class _Kept(NullCache):
+    """The machine code of one loop on disk, one file a signature."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def _name(self, signature: Any, codegen: Any) -> str:
+        where = f"{self.function.__module__}.{self.function.__qualname__}"
+        parts = (digest(self.function.__module__), where, signature, codegen.magic_tuple(), numba.__version__)
+        text = "\n".join(map(str, (*parts, sys.version_info[:2])))
+        return f"{self.function.__qualname__}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.loop"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the loop for a signature, or None."""
+        target_context.refresh()
+        name = self._name(sig, target_context.codegen())
+        data = cache.kept(name)
+        if data is not None:
+            try:
+                return CompileResult._rebuild(target_context, *pickle.loads(data))
+            except Exception:  # noqa: BLE001  # whole, yet unreadable here: whatever the reason, it is made anew
+                cache.drop(name)
+        for begins, _ in watchers:
+            begins(self.function.__qualname__)
+        return None
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        """Keep the loop for a signature; one that holds an address of this process cannot be kept."""
+        for _, ends in watchers:
+            ends(self.function.__qualname__)
+        if not cres.library.has_dynamic_globals:
+            cache.keep(self._name(sig, cres.codegen), dumps(cres._reduce()))
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """Decorate a loop that Python calls: no interpreter inside, no lock held, kept on disk."""
+    dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+    dispatcher._cache = _Kept(function)
+    return dispatcher
+
+
+def compiled(function: Callable[..., Any], inline: Any = "never", counted: bool = True) -> Any:
+    """Decorate a part of loops, which Python cannot call; it is kept with the loops that use it."""
+    wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    if not counted:
+        wrappers["_nrt"] = False
+    return njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
+
+
+def leaf(function: Callable[..., Any]) -> Any:
+    """Decorate a part of loops that makes no arrays and returns none, however often it is called.
+
+    numba counts the references to every array that is handed over, by atomic additions which cost more than a short
+    function; where nothing is made or returned, there is nothing to count.
+    """
+    return compiled(function, counted=False)
+
+
+#: the same for small functions that are to be written into their callers
+inlined = functools.partial(compiled, inline="always")
+
+
+def spliced(function: Callable[..., Any]) -> Any:
+    """Decorate a function that writes LLVM code into the loops that call it."""
+    return intrinsic(function)

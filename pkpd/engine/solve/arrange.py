@@ -1,0 +1,124 @@
+"""The events of a subject in their order, times that should be one made one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine.machine.jit import compiled, leaf
+
+__all__ = ["arrange", "observation_order"]
+
+FEW = 64  # events up to which they are sorted by insertion
+
+
+@compiled
+def arrange(ev, first, last, obs_time, obs_first, obs_last, near):
+    """Sort events by time, then rank, keeping the order of equals.
+
+    The time of an event within ``near`` of an observation becomes that of the observation, else that of an event
+    shortly before it: sums of intervals, lags and durations round in other ways than times that are written down.
+    """
+    _sort(ev, first, last)
+    moved, latest = False, -np.inf
+    for e in range(first, last):
+        time = ev.time[e]
+        if time - latest > near:
+            latest = _nearest(obs_time, obs_first, obs_last, time, near)
+        if latest != time:
+            ev.time[e], moved = latest, True
+    if moved:
+        _sort(ev, first, last)
+
+
+@leaf
+def _first_from(times, first, last, time):
+    """Return the first place from which sorted times are not below a time."""
+    low, high = first, last
+    while low < high:
+        middle = (low + high) // 2
+        if times[middle] < time:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@leaf
+def _nearest(times, first, last, time, near):
+    """Return the nearest of sorted times within ``near`` of a time, else the time itself."""
+    k = _first_from(times, first, last, time)
+    above = times[k] - time if k < last else np.inf
+    below = time - times[k - 1] if k > first else np.inf
+    if min(above, below) > near:
+        return time
+    return times[k] if above <= below else times[k - 1]
+
+
+@leaf
+def _is_before(ev, i, j):
+    """Tell whether event i must come before event j, by time and rank."""
+    return ev.time[i] < ev.time[j] or (ev.time[i] == ev.time[j] and ev.rank[i] < ev.rank[j])
+
+
+@compiled
+def _sort(ev, first, last):
+    """Sort by time, then rank, keeping the order of equals."""
+    in_order = first + 1
+    while in_order < last and not _is_before(ev, in_order, in_order - 1):
+        in_order += 1
+    if in_order >= last:
+        return
+    if last - first <= FEW:
+        _insert(ev, first, last)
+        return
+    order = _merged(ev, first, last)
+    for column in (ev.time, ev.rank, ev.value):
+        column[first:last] = column[order]
+    for numbers in (ev.kind, ev.state, ev.row):
+        numbers[first:last] = numbers[order]
+
+
+@leaf
+def _insert(ev, first, last):
+    for i in range(first + 1, last):
+        t, r = ev.time[i], ev.rank[i]
+        kind, state, value, row = ev.kind[i], ev.state[i], ev.value[i], ev.row[i]
+        j = i - 1
+        while j >= first and (ev.time[j] > t or (ev.time[j] == t and ev.rank[j] > r)):
+            ev.time[j + 1], ev.rank[j + 1], ev.kind[j + 1] = ev.time[j], ev.rank[j], ev.kind[j]
+            ev.state[j + 1], ev.value[j + 1], ev.row[j + 1] = ev.state[j], ev.value[j], ev.row[j]
+            j -= 1
+        ev.time[j + 1], ev.rank[j + 1], ev.kind[j + 1] = t, r, kind
+        ev.state[j + 1], ev.value[j + 1], ev.row[j + 1] = state, value, row
+
+
+@compiled
+def _merged(ev, first, last):
+    """Return the numbers of the events in order, by merging sorted parts of 1, 2, 4, ... events."""
+    n = last - first
+    order, other = np.arange(first, last), np.empty(n, np.int64)
+    width = 1
+    while width < n:
+        for start in range(0, n, 2 * width):
+            middle, end = min(start + width, n), min(start + 2 * width, n)
+            i, j = start, middle
+            for k in range(start, end):
+                if j >= end or (i < middle and not _is_before(ev, order[j], order[i])):
+                    other[k] = order[i]
+                    i += 1
+                else:
+                    other[k] = order[j]
+                    j += 1
+        order, other = other, order
+        width *= 2
+    return order
+
+
+@leaf
+def observation_order(ev_time, ev_rank, first, last, obs_time, obs_rank, obs_first, obs_last, order):
+    """Write for each observation how many events of its subject come before it."""
+    e = first
+    for i in range(obs_first, obs_last):
+        while e < last and (ev_time[e] < obs_time[i] or (ev_time[e] == obs_time[i] and ev_rank[e] < obs_rank[i])):
+            e += 1
+        order[i] = e - first

@@ -1,0 +1,128 @@
+"""A block of subjects as arrays: who, which doses, which observations, and what becomes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pkpd.engine.solve.timeline import ADDITIONAL, LAGGED_AFTER, Records
+
+__all__ = ["CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "DoseFault", "Result", "Settings", "Target"]
+
+#: observations between two events up to which panels that end at each of them cost less than long steps
+CASCADE_ROWS = 16
+#: default limit of work, see :class:`Settings`
+MAX_STEPS, STEPS_PER_EVENT = 100_000, 1_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to solve: method, tolerances and bounds.
+
+    Attributes
+    ----------
+    method : {"auto", "linear", "cascade", "tsit5", "dop853", "rodas5p"}
+        ``auto`` is exact for linear models. Of cascades (linear equations driven by others, see
+        ``pkpd.engine.solve.cascade``) it gives ``cascade`` the subjects with no more than ``CASCADE_ROWS`` observations
+        for each interval between events, since each ends a panel. All else goes to ``explicit`` and, where stiff, to
+        ``rodas5p``.
+    rtol, atol : float
+        Bounds of the local error of each state, relative and in the state's unit; where the amounts in play are below
+        1, atol is multiplied by them, see ``pkpd.engine.solve.sizes``.
+    max_steps : int or None
+        Most steps of one subject; None: ``MAX_STEPS``, and ``STEPS_PER_EVENT`` more for each dose or other event.
+    h_max : float
+        Longest step, in the model's time unit.
+    """
+
+    method: str = "auto"
+    rtol: float = 1e-8
+    atol: float = 1e-11
+    max_steps: int | None = None
+    h_max: float = np.inf
+    explicit: str = "dop853"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Subjects with their doses and observations; per-subject arrays have m entries.
+
+    Attributes
+    ----------
+    column : int array, (m,)
+        Column of P in force at the start.
+    origin : float array, (m,)
+        Time at which the initial state holds.
+    records : Records
+        Dose records, those of one subject side by side and sorted by time.
+    rec_first, rec_last : int array, (m,)
+    rec_column : int array, (records,) or (0,)
+        Column of P that a record's dose uses; empty: the one in force.
+    seg_first : int array, (m + 1,)
+    seg_time, seg_rank, seg_column : arrays, (segments,)
+        When other columns of P come into force; the rank orders events of one time.
+    obs_time : float array
+    obs_first, obs_last : int array, (m,)
+        Ranges in obs_time; the same for all on a common grid.
+    obs_rank : float array, as obs_time or (0,)
+        Place of an observation among events of its time; empty: before all doses.
+    obs_column : int array, as obs_time or (0,)
+        Column of P for the outputs of a row; empty: the one in force.
+    shared : bool
+        Whether all subjects share one observation grid.
+    anew : bool array, (records,) or (0,)
+        Resets that also end doses of earlier records that are still to come; empty: none.
+    near : float
+        Times no further apart are one time.
+    lag_rank, add_rank : float
+        Place of lagged and of other additional doses among the records of their time.
+    """
+
+    column: np.ndarray
+    origin: np.ndarray
+    records: Records
+    rec_first: np.ndarray
+    rec_last: np.ndarray
+    rec_column: np.ndarray
+    seg_first: np.ndarray
+    seg_time: np.ndarray
+    seg_rank: np.ndarray
+    seg_column: np.ndarray
+    obs_time: np.ndarray
+    obs_first: np.ndarray
+    obs_last: np.ndarray
+    obs_rank: np.ndarray
+    obs_column: np.ndarray
+    shared: bool
+    anew: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    near: float = 1e-9
+    lag_rank: float = LAGGED_AFTER
+    add_rank: float = ADDITIONAL
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outputs and fates of a block.
+
+    Attributes
+    ----------
+    outputs : float array, (outputs, m, times) on a common grid, else (outputs, rows)
+    status : int array, (m,)
+    when : float array, (m,)
+        Time reached.
+    steps : int array, (m,)
+    """
+
+    outputs: np.ndarray
+    status: np.ndarray
+    when: np.ndarray
+    steps: np.ndarray
+
+
+#: flat array, position of the first number, distance between outputs
+Target = tuple[np.ndarray, int, int]
+
+
+class DoseFault(Exception):
+    """A dose that cannot be given: (code, subject, record) as in ``pkpd.engine.solve.timeline``."""

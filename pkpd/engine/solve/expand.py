@@ -1,0 +1,353 @@
+"""The events of a block of subjects: what their records become, and the times at which conditions on time switch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine.graph.functions import NEVER
+from pkpd.engine.machine.jit import compiled, entry, leaf
+from pkpd.engine.solve.arrange import arrange, observation_order
+from pkpd.engine.solve.block import Block, DoseFault
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.rhythm import turns
+from pkpd.engine.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD, SS_TURNS
+from pkpd.engine.solve.switches import switch_times
+from pkpd.engine.solve.timeline import (
+    ADDITIONAL,
+    BOLUS,
+    MANY_SWITCHES,
+    RATE,
+    REPLACE,
+    RESET,
+    ROW,
+    SS_ADD,
+    SS_CONSTANT,
+    SS_FIRST,
+    STOP,
+    Events,
+    Who,
+    expand_boluses,
+    expand_events,
+    room_for,
+)
+
+__all__ = ["timeline"]
+
+ROUNDING = 4e-15  # of sums of times, relative to the largest
+
+
+@leaf
+def _horizon(i, obs_time, obs_first, obs_last):
+    """Return the last time of interest of a subject: that of its last observation."""
+    return obs_time[obs_last[i] - 1] if obs_last[i] > obs_first[i] else -np.inf
+
+
+@leaf
+def _close(near, rec, first, last, horizon):
+    """Return the distance of times that are one, no less than what sums of such times round by."""
+    span = abs(horizon) if last == first else max(abs(horizon), abs(rec.time[first]))
+    return max(near, ROUNDING * span) if np.isfinite(span) else near
+
+
+@compiled
+def _person(i, at):
+    """Return the i-th subject of a block."""
+    (
+        column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, shadows,
+        obs_time, obs_first, obs_last, anew, near, lag_rank, add_rank,
+    ) = at  # fmt: skip
+    first, last = rec_first[i], rec_last[i]
+    horizon = _horizon(i, obs_time, obs_first, obs_last)
+    ends = False
+    for k in range(first, last):
+        ends |= rec.evid[k] >= 3 or rec.ss[k] == 1
+    return Who(
+        rec, first, last, rec_column, column[i], seg_first[i], seg_first[i + 1], seg_time, seg_rank, seg_column, P,
+        places, shadows, horizon, _close(near, rec, first, last, horizon), lag_rank, add_rank, ends, anew,
+    )  # fmt: skip
+
+
+@entry
+def _estimate(at):
+    """Return about how many events and steady states there are."""
+    rec, rec_first, rec_last, inputs = at[1], at[2], at[3], at[11].partials.shape[0]
+    events, steady = at[6].size, 0
+    for i in range(at[0].size):
+        more = room_for(rec, rec_first[i], rec_last[i], _horizon(i, at[12], at[13], at[14]), inputs)
+        events += more[0]
+        steady += more[1]
+    return events, steady
+
+
+@entry
+def _expand(ev, ss, at, ends):
+    """Write the events, as many as there is room for; return how many steady states there are, and a fault."""
+    column, rec, rec_first, rec_last, P, places = at[0], at[1], at[2], at[3], at[9], at[10]
+    obs_time, obs_first, obs_last, near, lag_rank, add_rank = at[12], at[13], at[14], at[16], at[17], at[18]
+    plain = at[6].size == 0 and at[11].partials.size == 0
+    q = 0
+    for i in range(column.size):
+        first, last = rec_first[i], rec_last[i]
+        horizon = _horizon(i, obs_time, obs_first, obs_last)
+        close = _close(near, rec, first, last, horizon)
+        end = -1
+        if plain:
+            end = expand_boluses(
+                ev, ends[i], rec, first, last, column[i], P, places, horizon, close, lag_rank, add_rank
+            )
+        if end < 0:
+            end, q, fault, k = expand_events(ev, ends[i], ss, q, _person(i, at))
+            if fault:
+                return q, fault, i, k
+        ends[i + 1] = end
+        if end <= ev.time.size:
+            arrange(ev, ends[i], end, obs_time, obs_first[i], obs_last[i], close)
+    return q, 0, -1, -1
+
+
+@entry
+def _order(ev_time, ev_rank, ends, obs_time, obs_rank, obs_first, obs_last, order):
+    for i in range(ends.size - 1):
+        observation_order(ev_time, ev_rank, ends[i], ends[i + 1], obs_time, obs_rank, obs_first[i], obs_last[i], order)
+
+
+@compiled
+def _append(times, m, more):
+    """Write more numbers behind the first m of an array; return it, longer where need be, and the new m."""
+    if m + more.size > times.size:
+        longer = np.empty(2 * (m + more.size))
+        longer[:m] = times[:m]
+        times = longer
+    times[m : m + more.size] = more
+    return times, m + more.size
+
+
+@compiled
+def _between(switches, P, column, doses, common, known, start, end):
+    """Return the switch times strictly between start and end, out of those that all subjects share where possible."""
+    if known[0] <= start and end <= known[1]:
+        first = np.searchsorted(common, start, side="right")
+        return common[first : max(first, np.searchsorted(common, end))], -1
+    return switch_times(switches, P, column, doses, start, end)
+
+
+@entry
+def _mark(ev, ends, ss, amounts, marks, out):
+    """Write the events and, behind each dose, what it sets; return the ends."""
+    m = ends.size - 1
+    out_ends, n = np.zeros(m + 1, np.int64), 0
+    for i in range(m):
+        for e in range(ends[i], ends[i + 1]):
+            kind, row, time = ev.kind[e], ev.row[e], ev.time[e]
+            n = _copy(ev, e, out, n)
+            amount = -1.0
+            if kind in (BOLUS, RATE) and row >= 0:
+                amount = amounts[row]
+            elif _cyclic(kind):
+                time += ss[row, SS_ON] - ss[row, SS_PERIOD]
+                amount = ss[row, SS_AMOUNT]
+            for h in range(marks.shape[0]):
+                if amount >= 0.0 and (marks[h, 1] < 0 or marks[h, 1] == ev.state[e]):
+                    out.time[n], out.rank[n], out.kind[n], out.row[n] = ev.time[e], ev.rank[e], REPLACE, -1
+                    out.state[n], out.value[n] = marks[h, 0], amount if marks[h, 2] else time
+                    n += 1
+        out_ends[i + 1] = n
+    return out_ends
+
+
+@leaf
+def _copy(ev, e, out, n):
+    out.time[n], out.rank[n], out.kind[n] = ev.time[e], ev.rank[e], ev.kind[e]
+    out.state[n], out.value[n], out.row[n] = ev.state[e], ev.value[e], ev.row[e]
+    return n + 1
+
+
+@leaf
+def _cyclic(kind):
+    """Tell whether an event is a steady state with dosing cycles."""
+    return kind >= SS_FIRST and (kind - SS_CONSTANT) % SS_ADD != 0
+
+
+@leaf
+def _forget(marks, doses):
+    """Set what doses set to what holds before the first one."""
+    for h in range(marks.shape[0]):
+        doses[h] = 0.0 if marks[h, 2] else NEVER
+
+
+@leaf
+def _sets(marks, state):
+    """Return which of the values that doses set is kept in a state, -1 if none."""
+    for h in range(marks.shape[0]):
+        if marks[h, 0] == state:
+            return h
+    return -1
+
+
+@compiled
+def _in_cycle(switches, P, column, marks, common, known, ss, row, state, time):
+    """Return the switch times within the cycle of a steady state, of one interval or several, that ends at a time."""
+    period, intervals = ss[row, SS_PERIOD], int(ss[row, SS_TURNS])
+    doses = np.empty(marks.shape[0])
+    if not switches.dosed:
+        return _between(switches, P, column, doses, common, known, time - intervals * period, time)
+    _forget(marks, doses)
+    found, n = np.empty(16), 0
+    for half in range(2 * intervals):
+        end = time - (intervals - 1 - half // 2) * period
+        begin = end - period
+        given, after = begin + ss[row, SS_ON], half % 2 == 1
+        for h in range(marks.shape[0]):
+            if marks[h, 1] < 0 or marks[h, 1] == state:
+                doses[h] = ss[row, SS_AMOUNT] if marks[h, 2] else given if after else given - period
+        part, fault = _between(
+            switches, P, column, doses, common, known, given if after else begin, end if after else given
+        )
+        if fault >= 0:
+            return part, fault
+        found, n = _append(found, n, part)
+    return found[:n], -1
+
+
+@entry
+def _switch(switches, P, column, origin, ends, ev, ss, marks, obs_first, obs_last, obs_time):
+    """Return the switch times of all subjects and the ends of each one's, those within the cycles of steady states,
+    and the subject and condition at fault.
+    """  # noqa: D205
+    m = column.size
+    stops, cycles = np.empty(16), np.empty(16)
+    stop_ends, q = np.zeros(m + 1, np.int64), 0
+    doses = np.empty(marks.shape[0])
+    known, common = np.array([np.inf, -np.inf]), np.empty(0)
+    if m and not switches.personal:
+        known[0] = np.min(origin)
+        for i in range(m):
+            if obs_last[i] > obs_first[i]:
+                known[1] = max(known[1], obs_time[obs_last[i] - 1])
+        common, fault = switch_times(switches, P, 0, doses, known[0], known[1])
+        if fault >= 0:
+            return stops, stop_ends, cycles, 0, fault
+    for i in range(m):
+        n, at, start = stop_ends[i], column[i], origin[i]
+        last = obs_time[obs_last[i] - 1] if obs_last[i] > obs_first[i] else start
+        _forget(marks, doses)
+        for e in range(ends[i], ends[i + 1] + 1):
+            ending = e == ends[i + 1]
+            time = last if ending else min(ev.time[e], last)
+            kind = STOP if ending else ev.kind[e]
+            mark = _sets(marks, ev.state[e]) if kind == REPLACE else -1
+            if ending or kind == ROW or (switches.dosed and (kind == RESET or mark >= 0)):
+                found, fault = _between(switches, P, at, doses, common, known, start, time)
+                if fault >= 0:
+                    return stops, stop_ends, cycles, i, fault
+                stops, n = _append(stops, n, found)
+                start = max(start, time)
+                if kind == ROW:
+                    at = ev.row[e]
+                elif kind == RESET:
+                    _forget(marks, doses)
+                elif mark >= 0:
+                    doses[mark] = ev.value[e]
+            elif _cyclic(kind) and ev.time[e] <= last:
+                row = ev.row[e]
+                found, fault = _in_cycle(switches, P, at, marks, common, known, ss, row, ev.state[e], ev.time[e])
+                if fault >= 0:
+                    return stops, stop_ends, cycles, i, fault
+                ss[row, SS_FIRST_STOP] = q
+                cycles, q = _append(cycles, q, found)
+                ss[row, SS_LAST_STOP] = q
+        stop_ends[i + 1] = n
+    return stops[: stop_ends[m]], stop_ends, cycles[:q], -1, -1
+
+
+@entry
+def _merge(ev, ends, stops, stop_ends, out):
+    """Write events and stops in order of time, without stops at times that have an event; return the ends."""
+    m = ends.size - 1
+    out_ends, n = np.zeros(m + 1, np.int64), 0
+    for i in range(m):
+        s = stop_ends[i]
+        for e in range(ends[i], ends[i + 1] + 1):
+            time = ev.time[e] if e < ends[i + 1] else np.inf
+            while s < stop_ends[i + 1] and stops[s] <= time:
+                if stops[s] < time:
+                    out.time[n], out.rank[n], out.kind[n] = stops[s], ADDITIONAL, STOP
+                    out.state[n], out.value[n], out.row[n] = -1, 0.0, -1
+                    n += 1
+                s += 1
+            if e < ends[i + 1]:
+                n = _copy(ev, e, out, n)
+        out_ends[i + 1] = n
+    return out_ends
+
+
+def _room(size: int) -> Events:
+    return Events(*(np.empty(size, np.int64 if f in ("kind", "state", "row") else np.float64) for f in Events._fields))
+
+
+def _made(kernel: Kernel, block: Block, P: np.ndarray) -> tuple[np.ndarray, Events, np.ndarray]:
+    """Return the ends of each subject's events, the events and the steady states, conditions on time left aside."""
+    b, k = block, kernel
+    at = (
+        b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_rank, b.seg_column,
+        P, k.dosing_places, k.shadow_places, b.obs_time, b.obs_first, b.obs_last, b.anew, b.near, b.lag_rank,
+        b.add_rank,
+    )  # fmt: skip
+    total, steady = _estimate(at)
+    width = SS_COLUMNS + (3 * k.n if k.shadow_places.partials.size else 0)
+    ends = np.zeros(b.column.size + 1, np.int64)
+    while True:
+        ev, ss = _room(total), np.zeros((steady, width))
+        q, fault, subject, record = _expand(ev, ss, at, ends)
+        if fault:
+            raise DoseFault(fault, subject, record)
+        if ends[-1] <= total and q <= steady:
+            return ends, ev, ss[:q]
+        total, steady = int(ends[-1]), max(int(q), steady)
+
+
+def _set_turns(kernel: Kernel, block: Block, P: np.ndarray, ends: np.ndarray, ev: Events, ss: np.ndarray) -> None:
+    """Write to steady states after how many of their intervals the equations repeat, found for one subject of each."""
+    known: dict[float, int] = {}
+    for e in np.flatnonzero(ev.kind[: ends[-1]] >= SS_FIRST).tolist():
+        row = int(ev.row[e])
+        period = float(ss[row, SS_PERIOD])
+        if (ev.kind[e] - SS_CONSTANT) % SS_ADD == 0:  # has no cycle
+            continue
+        if period not in known:
+            subject = int(np.searchsorted(ends, e, side="right")) - 1
+            known[period] = turns(kernel, P, int(block.column[subject]), period, float(ev.time[e]))
+        ss[row, SS_TURNS] = known[period]
+
+
+def timeline(
+    kernel: Kernel, block: Block, P: np.ndarray
+) -> tuple[np.ndarray, Events, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the ends of each subject's events, the events, the steady states, their stops, the order of observations.
+
+    Raises
+    ------
+    DoseFault
+        If a dose has an impossible bioavailability, lag, rate or duration, or is repeated too often, or a condition on
+        time switches too often.
+    """
+    b, k = block, kernel
+    ends, ev, ss = _made(kernel, block, P)
+    if k.periods and ss.size:
+        _set_turns(k, b, P, ends, ev, ss)
+    cycle_stops = np.empty(0)
+    if k.marks.size:
+        marked = _room(int(ends[-1]) * (1 + len(k.marks)))
+        ev, ends = marked, _mark(ev, ends, ss, b.records.amt, k.marks, marked)
+    if k.kinks:
+        stops, stop_ends, cycle_stops, subject, kink = _switch(
+            k.switches, P, b.column, b.origin, ends, ev, ss, k.marks, b.obs_first, b.obs_last, b.obs_time
+        )
+        if subject >= 0:
+            raise DoseFault(MANY_SWITCHES, subject, kink)
+        merged = _room(int(ends[-1]) + stops.size)
+        ev, ends = merged, _merge(ev, ends, stops, stop_ends, merged)
+    order = np.zeros(b.obs_time.size if b.obs_rank.size else 0, np.int64)
+    if order.size:
+        _order(ev.time, ev.rank, ends, b.obs_time, b.obs_rank, b.obs_first, b.obs_last, order)
+    return ends, ev, ss, cycle_stops, order

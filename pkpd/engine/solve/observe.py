@@ -1,0 +1,112 @@
+"""From states to outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine.machine.jit import entry
+from pkpd.engine.solve.block import Block, Target
+from pkpd.engine.solve.call import call_observe
+from pkpd.engine.solve.kernel import Kernel
+
+__all__ = ["finite_rates", "outputs_of"]
+
+
+@entry
+def _observe(
+    address, lanes, n, n_out, t, y, y_first, y_stride, P, out, out_first, out_stride, obs_first, obs_last, columns,
+    single,
+):  # fmt: skip
+    """Turn states into outputs, run by run of observations with one column of P."""
+    flat = P.reshape(-1)
+    width = P.shape[1]
+    ts, ys, os = np.zeros(lanes), np.zeros(n * lanes), np.zeros(n_out * lanes)
+    for i in range(obs_first.size):
+        count = obs_last[i] - obs_first[i]
+        a = 0
+        while a < count:
+            column = columns[i] if single else columns[obs_first[i] + a]
+            b = count
+            if not single:
+                b = a + 1
+                while b < count and columns[obs_first[i] + b] == column:
+                    b += 1
+            if b - a >= lanes:
+                when, states, there = t[obs_first[i] + a :], y[y_first[i] + a :], out[out_first[i] + a :]
+                call_observe(address, b - a, when, states, y_stride, flat[column:], width, there, out_stride)
+            else:  # too few to fill a vector: repeat the last
+                for k in range(lanes):
+                    row = min(a + k, b - 1)
+                    ts[k] = t[obs_first[i] + row]
+                    for s in range(n):
+                        ys[s * lanes + k] = y[y_first[i] + s * y_stride + row]
+                call_observe(address, lanes, ts, ys, lanes, flat[column:], width, os, lanes)
+                for k in range(b - a):
+                    for s in range(n_out):
+                        out[out_first[i] + s * out_stride + a + k] = os[s * lanes + k]
+            a = b
+
+
+def outputs_of(
+    kernel: Kernel, b: Block, P: np.ndarray, states: np.ndarray, first: np.ndarray, stride: int, columns: np.ndarray,
+    target: Target | None,
+) -> np.ndarray:  # fmt: skip
+    """Return the outputs, (outputs, subjects, times) on a common grid, else (outputs, rows).
+
+    Parameters
+    ----------
+    states, first, stride
+        State s of a subject's j-th observation stands at ``states[first[i] + s * stride + j]``.
+    columns : int array
+        Column of P of each observation; empty: the subject's own.
+    target
+        Where to write on a common grid, see ``pkpd.engine.solve.block.Target``.
+    """
+    n_out, times, m = len(kernel.outputs), b.obs_time.size, b.column.size
+    shape = (n_out, m, times) if b.shared else (n_out, times)
+    if target is None or not b.shared:
+        out = np.empty(shape)
+        flat, start, out_stride = out.reshape(-1), 0, out[0].size
+    else:
+        flat, start, out_stride = target
+        out = np.lib.stride_tricks.as_strided(flat[start:], shape, (8 * out_stride, 8 * times, 8))
+    out_first = start + (np.arange(m) * times if b.shared else b.obs_first)
+    single = not columns.size
+    _observe(
+        kernel.base["observe"], kernel.lanes, kernel.n, n_out, b.obs_time, states, first, stride, P, flat, out_first,
+        out_stride, b.obs_first, b.obs_last, b.column if single else columns, single,
+    )  # fmt: skip
+    return out
+
+
+def finite_rates(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Tell for some columns of P whether all states change at a finite rate from their initial values.
+
+    Parameters
+    ----------
+    columns : int array, (k,)
+    times : float array, (k,)
+    """
+    start = P[kernel.initial_places][:, columns]
+    out = rates_at(kernel, P, columns, times, start)
+    return np.asarray(np.isfinite(out).all(axis=0) & np.isfinite(start).all(axis=0))
+
+
+def rates_at(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """Return the rates of change without doses, (states, k), for some columns of P, times and states.
+
+    Parameters
+    ----------
+    columns : int array, (k,)
+    times : float array, (k,)
+    states : float array, (states, k)
+    """
+    k, n = columns.size, kernel.n
+    start, out = np.ascontiguousarray(states), np.empty((n, k))
+    ends = np.append(np.flatnonzero(np.diff(columns)) + 1, k) if k else np.empty(0, np.int64)  # of runs of one column
+    first = np.append(0, ends)[:-1].astype(np.int64)
+    _observe(
+        kernel.rates["observe"], kernel.lanes, n, n, times, start.reshape(-1), first, k, P, out.reshape(-1), first, k,
+        first, ends, columns[first], True,
+    )  # fmt: skip
+    return out

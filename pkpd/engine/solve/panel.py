@@ -1,0 +1,285 @@
+"""Machine code that carries one subject of a cascade over a panel by Gauss-Lobatto quadrature.
+
+See ``pkpd.engine.solve.cascade`` for the method. The nodes of the panel stand side by side in the vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from pkpd.engine.graph.nodes import Node, const, symbols_of
+from pkpd.engine.machine.emitter import F64, I64, Emitter, Frame
+from pkpd.engine.machine.split import PIECE, TIME
+from pkpd.engine.solve.structure import Structure
+
+__all__ = ["NODES", "Panel", "PanelLayout", "emit_panel", "lay_out", "lobatto"]
+
+NODES = 8
+ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
+Value = Any
+
+
+def lobatto() -> tuple[np.ndarray, np.ndarray]:
+    """Return the nodes on [0, 1] and, (5, NODES), the weights of the integral and of Legendre coefficients 4 to 7.
+
+    The coefficients are those of the polynomial through the values at the nodes. The inner nodes are the zeros of P_7',
+    the weights on [-1, 1] are 2 / (n (n - 1) P_7^2) with n = 8 (Abramowitz and Stegun 25.4.32).
+    """
+    last = [0.0] * (NODES - 1) + [1.0]
+    inner = np.polynomial.legendre.legroots(np.polynomial.legendre.legder(last))
+    y = np.concatenate(([-1.0], (inner - inner[::-1]) / 2, [1.0]))
+    w = 1.0 / (NODES * (NODES - 1) * np.polynomial.legendre.legval(y, last) ** 2)
+    coefficients = np.linalg.inv(np.polynomial.legendre.legvander(y, NODES - 1))
+    return (y + 1) / 2, np.array([w, *coefficients[4:]])
+
+
+@dataclass(frozen=True)
+class PanelLayout:
+    """Which numbers the machine code of a panel reads, and where they stand.
+
+    A set holds, for one step length h: rows of NODES doubles (``reads``, then one row per ``watched`` state for what
+    constants and infusions add, then ``pairs`` with the nodes in reverse), then single doubles: exp(A h) at
+    ``entries``, and what constants and infusions add to each of the n states.
+
+    Attributes
+    ----------
+    entries : int array, (entries, 2)
+        Row and column of what can differ from zero in exp(A h).
+    products : int array, (products, 3)
+        Entries c, a, b with [a] [b] a term of [c] in the product of two such matrices, by increasing c.
+    watched : int array
+        Upstream states that the forcing depends on.
+    reads : int array
+        Entries in rows of watched states.
+    pairs : int array
+        Entries (state, forced state): how the forcing acts on each state.
+    affected : int array
+        States with such an entry.
+    forced : int array
+    size : int
+        Doubles in a set.
+    timed : bool
+        Whether the forcing depends on time itself, or on conditions on it.
+    groups : int array, (groups, 3) or (0, 3)
+        Of chains: downstream states with one rate, see ``pkpd.engine.solve.weights``.
+    """
+
+    entries: np.ndarray
+    products: np.ndarray
+    watched: np.ndarray
+    reads: np.ndarray
+    pairs: np.ndarray
+    affected: np.ndarray
+    forced: np.ndarray
+    size: int
+    timed: bool
+    groups: np.ndarray
+
+
+def lay_out(structure: Structure, states: Sequence[Node]) -> PanelLayout:
+    """Return the layout of a cascade's sets."""
+    n = len(states)
+    reach = np.array([[e is not const(0) for e in row] for row in structure.matrix]) | np.eye(n, dtype=bool)
+    for _ in range(n.bit_length()):
+        reach = reach @ reach
+    entries = [(i, k) for i in range(n) for k in range(n) if reach[i, k]]
+    number = {entry: e for e, entry in enumerate(entries)}
+    products = [
+        (number[i, k], number[i, m], number[m, k]) for i, k in entries for m in range(n) if reach[i, m] and reach[m, k]
+    ]
+    symbols = set(symbols_of(structure.forcing.values()))
+    watched = [i for i, s in enumerate(states) if s in symbols]
+    reads = [number[i, k] for i, k in entries if i in watched]
+    forced = sorted(structure.forcing)
+    pairs = [number[i, f] for i, f in entries if f in forced]
+    affected = sorted({entries[e][0] for e in pairs})
+    size = NODES * (len(reads) + len(watched) + len(pairs)) + len(entries) + n
+
+    def numbers(values: Sequence[Any], *shape: int) -> np.ndarray:
+        return np.array(values, np.int64).reshape(-1, *shape)
+
+    return PanelLayout(
+        numbers(entries, 2), numbers(products, 3), numbers(watched), numbers(reads), numbers(pairs), numbers(affected),
+        numbers(forced), size, TIME in symbols or PIECE in symbols, numbers([], 3),
+    )  # fmt: skip
+
+
+class Panel:
+    """The function under construction."""
+
+    def __init__(
+        self,
+        module: ir.Module,
+        structure: Structure,
+        layout: PanelLayout,
+        states: Sequence[Node],
+        places: Sequence[Node],
+        lanes: int,
+    ) -> None:
+        self.f = Frame(module, "panel", ARGUMENTS, lanes, numbers=("which",))
+        self.structure, self.layout, self.states, self.places = structure, layout, states, places
+        self.lanes, self.vectors = lanes, NODES // lanes
+        b = self.f.builder
+        start = b.mul(self.f.arg["which"], ir.Constant(I64, layout.size))
+        self.f.arg["set"] = b.gep(self.f.arg["set"], [start], source_etype=F64)
+        self.step = self.number("clock", 1)
+        self.state = [self.number("x", i) for i in range(len(states))]
+
+    def number(self, base: str, index: int) -> Value:
+        """Return one double of an argument."""
+        place = self.f.builder.gep(self.f.arg[base], [ir.Constant(I64, index)], source_etype=F64)
+        return self.f.builder.load(place, align=8, typ=F64)
+
+    def put(self, value: Value, base: str, index: int) -> None:
+        """Keep one double in an argument."""
+        place = self.f.builder.gep(self.f.arg[base], [ir.Constant(I64, index)], source_etype=F64)
+        self.f.builder.store(value, place, align=8)
+
+    def fixed(self, row: np.ndarray, v: int) -> Value:
+        """Return the v-th vector of a constant row."""
+        return ir.Constant(self.f.vector, [float(c) for c in row[v * self.lanes : (v + 1) * self.lanes]])
+
+    def known(self) -> dict[Node, Value]:
+        """Return the places that the forcing reads."""
+        below = symbols_and_places(self.structure.forcing.values(), self.places)
+        return {node: self.f.splat(self.number("p", k)) for k, node in enumerate(self.places) if node in below}
+
+    def watched(self, known: dict[Node, Value], v: int) -> dict[Node, Value]:
+        """Return the known values with time and upstream states at the v-th nodes."""
+        f, at = self.f, self.layout
+        offset = self.fixed(lobatto()[0], v)
+        time = f.math.add(f.splat(self.number("clock", 0)), f.math.mul(f.splat(self.step), offset))
+        half = f.math.mul(f.splat(self.step), f.math.const(0.5))
+        values = known | {
+            TIME: f.math.minimum(time, f.splat(self.number("clock", 4))),
+            PIECE: f.math.add(f.splat(self.number("clock", 0)), half),
+        }
+        for w, i in enumerate(at.watched):
+            total = f.load(f.arg["set"], (len(at.reads) + w) * self.vectors + v)
+            for q, e in enumerate(at.reads):
+                if at.entries[e, 0] == i:
+                    term = f.math.mul(f.load(f.arg["set"], q * self.vectors + v), f.splat(self.state[at.entries[e, 1]]))
+                    total = f.math.add(total, term)
+            values[self.states[i]] = total
+        return values
+
+    def forcing(self, known: dict[Node, Value], v: int) -> dict[int, Value]:
+        """Return the forcing at the v-th nodes."""
+        roots = self.structure.forcing
+        return dict(zip(roots, Emitter(self.f, self.watched(known, v))(list(roots.values())), strict=True))
+
+    def integrands(self) -> dict[int, list[Value]]:
+        """Return for each affected state the forcing carried to the end of the panel, at all nodes."""
+        f, at = self.f, self.layout
+        known = self.known()
+        first = len(at.reads) + len(at.watched)
+        out: dict[int, list[Value]] = {}
+        for v in range(self.vectors):
+            forcing = self.forcing(known, v)
+            total: dict[int, Value] = {}
+            for q, e in enumerate(at.pairs):
+                i, k = (int(c) for c in at.entries[e])
+                term = f.math.mul(f.load(f.arg["set"], (first + q) * self.vectors + v), forcing[k])
+                total[i] = f.math.add(total[i], term) if i in total else term
+            for i, value in total.items():
+                out.setdefault(i, []).append(value)
+        return out
+
+    def dot(self, values: Sequence[Value], row: np.ndarray) -> Value:
+        """Return the scalar product of the values at the nodes and a constant row."""
+        m = self.f.math
+        return self.total([m.mul(value, self.fixed(row, v)) for v, value in enumerate(values)])
+
+    def total(self, values: Sequence[Value]) -> Value:
+        """Return the sum of numbers at the nodes."""
+        m, b = self.f.math, self.f.builder
+        total: Any = values[0]
+        for value in values[1:]:
+            total = m.add(total, value)
+        width = self.lanes
+        while width > 1:
+            width //= 2
+            low, high = (
+                ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(start, start + width)))
+                for start in (0, width)
+            )
+            nothing = ir.Constant(total.type, ir.Undefined)
+            total = b.fadd(b.shuffle_vector(total, nothing, low), b.shuffle_vector(total, nothing, high))
+        return b.extract_element(total, ir.Constant(ir.IntType(32), 0))
+
+    def linear(self) -> list[Value]:
+        """Return the states at the end without the forcing."""
+        at, n, m = self.layout, len(self.states), self.f.math
+        first = NODES * (len(at.reads) + len(at.watched) + len(at.pairs))
+        out = [self.number("set", first + len(at.entries) + i) for i in range(n)]
+        for e, (i, k) in enumerate(at.entries):
+            out[i] = m.add(out[i], m.mul(self.number("set", first + e), self.state[k]))
+        return out
+
+    def larger(self, a: Value, c: Value) -> Value:
+        """Return the larger magnitude of two numbers."""
+        b = self.f.builder
+        a, c = b.call(self.magnitude, [a]), b.call(self.magnitude, [c])
+        return b.select(b.fcmp_ordered(">", a, c), a, c)
+
+    @property
+    def magnitude(self) -> ir.Function:
+        """LLVM's function for the magnitude of a number."""
+        module = self.f.builder.module
+        known = module.globals.get("llvm.fabs.f64")
+        return known or ir.Function(module, ir.FunctionType(F64, [F64]), name="llvm.fabs.f64")
+
+    def emit(self) -> None:
+        """Write the function."""
+        b, at = self.f.builder, self.layout
+        integrands, new = self.integrands(), self.linear()
+        rows = lobatto()[1]
+        low = high = ir.Constant(F64, 0.0)
+        for i in at.affected:
+            parts = [self.dot(integrands[i], row) for row in rows]
+            new[i] = b.fadd(new[i], b.fmul(self.step, parts[0]))
+            scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), self.larger(self.state[i], new[i])))
+            factor = b.fdiv(self.step, scale)
+            squares = [b.fmul(s, s) for s in (b.fmul(p, factor) for p in parts[1:])]
+            low = b.fadd(low, b.fadd(squares[0], squares[1]))
+            high = b.fadd(high, b.fadd(squares[2], squares[3]))
+        for k, total in enumerate((low, high)):
+            self.put(b.fdiv(total, ir.Constant(F64, float(len(at.affected)))), "info", k)
+        for i, value in enumerate(new):
+            self.put(value, "new", i)
+        self.f.done()
+
+
+def symbols_and_places(roots: Iterable[Node], places: Sequence[Node]) -> set[Node]:
+    """Return the places that an emitter meets below the roots."""
+    known, met, stack = set(places), set(), list(roots)
+    while stack:
+        n = stack.pop()
+        if n not in met:
+            met.add(n)
+            if n not in known:
+                stack.extend(n.args)
+    return met & known
+
+
+def emit_panel(
+    module: ir.Module,
+    structure: Structure,
+    layout: PanelLayout,
+    states: Sequence[Node],
+    places: Sequence[Node],
+    lanes: int,
+) -> None:
+    """Write ``panel(clock, x, p, set, which, new, info)``.
+
+    ``clock`` holds the time, the length h of the panel, atol, rtol and the latest time that belongs to the panel; ``x``
+    (n) the states, ``p`` the places; ``set`` holds sets, each laid out as :class:`PanelLayout` says, and ``which`` is
+    the number of the one to use. ``new`` (n) receives the states at the end and ``info`` the mean squares, over
+    affected states, of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand over the error allowed.
+    """
+    Panel(module, structure, layout, states, places, lanes).emit()

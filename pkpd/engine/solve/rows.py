@@ -1,0 +1,129 @@
+"""Arithmetic on rows of eight doubles inside compiled loops, which numba alone would leave scalar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.np.arrayobj import make_array
+
+from pkpd.engine.machine.jit import spliced
+
+__all__ = ["ROW", "copy_row", "multiply_add", "polynomial", "row_series"]
+
+ROW = 8
+_F64, _I64 = ir.DoubleType(), ir.IntType(64)
+_VECTOR = ir.VectorType(_F64, ROW)
+FUSE = ("contract",)
+
+
+class _Rows:
+    """Vector loads and stores for one call of an intrinsic."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
+        self.builder = builder
+        self.values = [
+            make_array(kind)(context, builder, value).data
+            if isinstance(kind, types.Array)
+            else context.cast(builder, value, kind, types.int64)
+            for kind, value in zip(signature.args, args, strict=True)
+        ]
+
+    def address(self, array: int, index: int | None = None) -> Any:
+        """Return the address of a row of an array argument; another argument is its number, 0 without one."""
+        number = ir.Constant(_I64, 0) if index is None else self.values[index]
+        first = self.builder.mul(number, ir.Constant(_I64, ROW))
+        start = self.builder.gep(self.values[array], [first])
+        return self.builder.bitcast(start, _VECTOR.as_pointer())
+
+    def load(self, array: int, index: int | None = None) -> Any:
+        return self.builder.load(self.address(array, index), align=8)
+
+    def splat(self, scalar: Any) -> Any:
+        lane = self.builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), ROW), [0] * ROW)
+        return self.builder.shuffle_vector(lane, ir.Constant(_VECTOR, ir.Undefined), mask)
+
+
+@spliced
+def multiply_add(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, b: Any, ib: Any) -> Any:
+    """Add row ia of a times row ib of b, entry by entry, to row ic of c; arrays are contiguous, (rows, 8)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature, args)
+        product = builder.fmul(rows.load(2, 3), rows.load(4, 5), flags=FUSE)
+        builder.store(builder.fadd(rows.load(0, 1), product, flags=FUSE), rows.address(0, 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia, b, ib), generate
+
+
+@spliced
+def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
+    """Copy row ia of a to row ic of c."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature, args)
+        builder.store(rows.load(2, 3), rows.address(0, 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia), generate
+
+
+@spliced
+def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: Any, s: Any) -> Any:
+    """Write sum_m coefficients[row, m] s^m for eight s to a row; degree is a literal."""
+    if not isinstance(degree, types.IntegerLiteral):
+        return None
+    terms = degree.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature, args)
+        first = builder.mul(rows.values[1], ir.Constant(_I64, terms + 1))
+        s_row, total = rows.load(4), None
+        for m in range(terms, -1, -1):
+            place = builder.gep(rows.values[2], [builder.add(first, ir.Constant(_I64, m))])
+            coefficient = rows.splat(builder.load(place, align=8))
+            total = (
+                coefficient
+                if total is None
+                else builder.fadd(builder.fmul(total, s_row, flags=FUSE), coefficient, flags=FUSE)
+            )
+        builder.store(total, rows.address(0, 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(out, row, coefficients, degree, s), generate
+
+
+@spliced
+def row_series(
+    typingctx: Any, out: Any, place: Any, table: Any, row: Any, stride: Any, degree: Any, s: Any, factor: Any
+) -> Any:
+    """Write factor sum_m T[m] s^m to eight doubles of out from ``place`` on; T[m] is row ``row + m stride`` of table.
+
+    Degree is a literal.
+    """
+    if not isinstance(degree, types.IntegerLiteral):
+        return None
+    highest = degree.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature, args)
+        one = ir.Constant(_I64, ROW)
+        first = builder.mul(rows.values[3], one)
+        step = builder.mul(rows.values[4], one)
+        power, scale = (rows.splat(context.cast(builder, args[k], signature.args[k], types.float64)) for k in (6, 7))
+
+        def coefficients(m: int) -> Any:
+            place = builder.gep(rows.values[2], [builder.add(first, builder.mul(step, ir.Constant(_I64, m)))])
+            return builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=8)
+
+        total = coefficients(highest)
+        for m in range(highest - 1, -1, -1):
+            total = builder.fadd(builder.fmul(total, power, flags=FUSE), coefficients(m), flags=FUSE)
+        target = builder.bitcast(builder.gep(rows.values[0], [rows.values[1]]), _VECTOR.as_pointer())
+        builder.store(builder.fmul(total, scale), target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(out, place, table, row, stride, degree, s, factor), generate

@@ -1,0 +1,215 @@
+"""Solve a block of subjects: arrays in, arrays and status codes out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from pkpd.engine.machine.jit import entry
+from pkpd.engine.machine.target import MachineCode
+from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
+from pkpd.engine.solve.call import call_prepare
+from pkpd.engine.solve.cascade import solve_cascade
+from pkpd.engine.solve.expand import timeline
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.linear import solve_linear
+from pkpd.engine.solve.loop import solve_lanes
+from pkpd.engine.solve.observe import finite_rates, outputs_of
+from pkpd.engine.solve.sets import Pattern
+from pkpd.engine.solve.status import Status
+from pkpd.engine.solve.timeline import Records
+from pkpd.errors import RegimenError
+
+__all__ = ["prepare", "solve_block"]
+
+LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``Method.tolerance_power``
+
+
+@entry
+def _prepare(address, count, stride, inputs, out):
+    call_prepare(address, count, stride, inputs, out)
+
+
+def prepare(kernel: Kernel, inputs: np.ndarray) -> np.ndarray:
+    """Return the places P, (n_places, columns), for inputs of shape (inputs, columns)."""
+    columns = inputs.shape[1]
+    width = -(-columns // kernel.lanes) * kernel.lanes
+    padded = np.empty((inputs.shape[0], width))
+    padded[:, :columns] = inputs
+    padded[:, columns:] = inputs[:, -1:]
+    out = np.empty((kernel.n_places, width))
+    _prepare(kernel.base["prepare"], width, width, padded, out)
+    return out
+
+
+_room = threading.local()
+
+
+def _scratch(size: int) -> np.ndarray:
+    """Return room for numbers that this thread reuses: fresh memory costs more than the work on it."""
+    held = getattr(_room, "held", None)
+    if held is None or held.size < size:
+        held = _room.held = np.empty(size)
+    return held[:size]
+
+
+def solve_block(
+    kernel: Kernel, block: Block, inputs: np.ndarray, settings: Settings, target: Target | None = None
+) -> Result:
+    """Solve all subjects of a block.
+
+    Parameters
+    ----------
+    inputs : float array, (inputs, columns)
+        In the order of ``kernel.inputs``; columns as the block refers to them.
+    target : (flat float array, first, stride), optional
+        Where output o of subject i on a common grid goes: ``flat[first + o * stride + i * times]``.
+
+    Raises
+    ------
+    Fault
+        If a dose has an impossible bioavailability, lag, rate or duration, or a condition on time switches too often.
+    RegimenError
+        For SS=2 in equations that are not linear.
+    """
+    P = prepare(kernel, inputs)
+    ends, ev, ss, cycle_stops, order = timeline(kernel, block, P)
+    m, n, b = block.column.size, kernel.n, block
+    times = b.obs_time.size
+    if b.shared:
+        states, first, stride = _scratch(m * n * times), np.arange(m) * (n * times), times
+    else:
+        states, first, stride = _scratch(n * times), b.obs_first, times
+    tracked = b.seg_time.size > 0 and not b.obs_column.size
+    place_of = np.zeros((m if b.shared else 1) * times if tracked else 0, np.int64)
+    place_first = np.arange(m) * times if b.shared else b.obs_first
+    fate = np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64)
+    tail = (
+        b.column, b.origin, ends, ev.time, ev.kind, ev.state, ev.value, ev.row, ss, b.obs_first, b.obs_last, b.obs_time,
+        order, states, first, stride, place_of, place_first, cycle_stops, kernel.marks,
+    )  # fmt: skip
+    _refuse_addition(kernel, b.records)
+    run = _Run(kernel, P, tail, settings, _budget(settings, np.diff(ends)), fate)
+    _solve(run, np.diff(ends), ss.shape[0] > 0, bool(np.any(b.records.ss == 2)))
+    _judge_unmoved(run, b)
+    columns = place_of if tracked else b.obs_column
+    outputs = outputs_of(kernel, b, P, states, first, stride, columns, target)
+    _blank(outputs, b, states, first, fate[0])
+    return Result(outputs, *fate)
+
+
+def _blank(outputs: np.ndarray, b: Block, states: np.ndarray, first: np.ndarray, status: np.ndarray) -> None:
+    """Leave no outputs where there are no states, even those that would not show it."""
+    for i in np.flatnonzero(status):
+        count = b.obs_last[i] - b.obs_first[i]
+        missing = np.flatnonzero(np.isnan(states[first[i] : first[i] + count]))
+        if b.shared:
+            outputs[:, i, missing] = np.nan
+        else:
+            outputs[:, b.obs_first[i] + missing] = np.nan
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all loops take: machine code, places, events and observations, settings, most steps, room for fates."""
+
+    kernel: Kernel
+    P: np.ndarray
+    tail: tuple
+    settings: Settings
+    budget: np.ndarray
+    fate: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @property
+    def proper(self) -> int:
+        """Number of states that are no sensitivities."""
+        return self.kernel.shadows.states or self.kernel.n
+
+    def linear(self, subjects: np.ndarray) -> None:
+        k = self.kernel
+        solve_linear(k.matrix_places, self.P, k.initial_places, k.accumulates, subjects, *self.tail, *self.fate)
+
+    def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool) -> None:
+        k, s = self.kernel, self.settings
+        solve_cascade(
+            code["panel"], pattern, self.P, k.initial_places, k.accumulates, subjects, *self.tail, s.rtol, s.atol,
+            self.budget, s.h_max, free, self.proper, *self.fate,
+        )  # fmt: skip
+
+    def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray) -> None:
+        k, s, method = self.kernel, self.settings, self.kernel.method(name)
+        rtol = min(s.rtol**method.tolerance_power, LOOSEST * s.rtol)
+        solve_lanes(
+            method.addresses, method.stage_rows, method.degree, method.stiffness_bound, leave_stiff, k.n_hot, k.lanes,
+            self.proper, self.P, k.initial_places, k.accumulates, subjects, *self.tail, rtol, s.atol, self.budget,
+            s.h_max, *self.fate,
+        )  # fmt: skip
+
+
+def _budget(settings: Settings, events: np.ndarray) -> np.ndarray:
+    """Return the most steps of each subject."""
+    if settings.max_steps is None:
+        return MAX_STEPS + STEPS_PER_EVENT * events
+    return np.full(events.size, settings.max_steps)
+
+
+def _refuse_addition(kernel: Kernel, records: Records) -> None:
+    """Raise RegimenError for SS=2 where the sum of two solutions is no solution."""
+    if kernel.linear:
+        return
+    added = np.flatnonzero((records.ss == 2) & ((records.evid == 1) | (records.evid == 4)))
+    if added.size:
+        k = added[0]
+        raise RegimenError(
+            f"a dose with SS=2 (into '{kernel.states[records.cmt[k]].name}' at time {records.time[k]:g}) adds its "
+            "steady state to what is there, which holds for linear equations only, and these are not; give the doses "
+            "that lead to the steady state themselves (ADDL and II without SS), or one record with SS=1 for all"
+        )
+
+
+def _solve(run: _Run, events: np.ndarray, steady: bool, added: bool) -> None:
+    """Solve all subjects, each by the method that the settings ask for or that suits it."""
+    kernel, method, status = run.kernel, run.settings.method, run.fate[0]
+    subjects = np.arange(status.size)
+    free = method in ("auto", "chain")  # to hand over subjects that one method cannot solve
+    observed = run.tail[10] - run.tail[9]
+    tried = np.empty(0, np.int64)
+    if kernel.linear and (method == "auto" or added):  # only the exact method adds steady states
+        method = "linear"
+    elif method == "chain":
+        method, tried = run.settings.explicit, subjects[: 0 if steady else None]
+        if tried.size:
+            run.panels(*kernel.chain_panel, tried, True)
+    elif method == "auto":
+        method = run.settings.explicit
+        if kernel.cascade:
+            tried = subjects[observed <= CASCADE_ROWS * (1 + events)]
+            run.panels(*kernel.panel, tried, True)
+    if method == "linear":
+        run.linear(subjects)
+        return
+    if method == "cascade":
+        run.panels(*kernel.panel, subjects, False)
+        return
+    stiff = tried[status[tried] == Status.STIFF]
+    rest = np.setdiff1d(subjects, tried[(status[tried] == Status.OK) | (status[tried] == Status.STIFF)])
+    if rest.size:
+        run.lanes(method, free, rest)
+    if free:
+        stiff = np.union1d(stiff, rest[status[rest] == Status.STIFF])
+    if stiff.size:
+        run.lanes("rodas5p", False, stiff)
+
+
+def _judge_unmoved(run: _Run, b: Block) -> None:
+    """Fail subjects that took no step, but could not have taken one: their rates of change are not finite."""
+    status, when, steps = run.fate
+    hot = run.P[: run.kernel.n_hot]
+    if np.isfinite(hot).all():
+        return
+    still = np.flatnonzero((status == Status.OK) & (steps == 0) & ~np.isfinite(hot[:, b.column]).all(axis=0))
+    if still.size:
+        bad = ~finite_rates(run.kernel, run.P, b.column[still], b.origin[still])
+        status[still[bad]], when[still[bad]] = Status.NOT_FINITE, b.origin[still[bad]]

@@ -1,0 +1,102 @@
+"""What happens to one subject at events and observations, for the solvers that take one subject at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pkpd.engine.machine.jit import compiled, inlined, leaf
+from pkpd.engine.solve.shadows import AT_END, AT_START, DURING, add_shadows
+from pkpd.engine.solve.timeline import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
+
+__all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "set_marks", "start", "turn"]
+
+
+@leaf
+def read_matrix(P, places, column, A, b):
+    """Write the matrix and the constant part of x' = A x + b, and return whether all of it is finite.
+
+    places is (n, n + 1), -1 where zero.
+    """
+    n, total = b.size, 0.0
+    for i in range(n):
+        for j in range(n):
+            A[i, j] = P[places[i, j], column] if places[i, j] >= 0 else 0.0
+            total += abs(A[i, j])
+        b[i] = P[places[i, n], column] if places[i, n] >= 0 else 0.0
+        total += abs(b[i])
+    return math.isfinite(total)
+
+
+@leaf
+def start(P, initial_places, column, x, r):
+    """Set the states to their initial values and all infusion rates to zero."""
+    for i in range(x.size):
+        x[i], r[i] = P[initial_places[i], column], 0.0
+
+
+@leaf
+def set_marks(marks, x, state, time, amount):
+    """Note a dose into a state where equations ask for the time or the amount of the last one."""
+    for h in range(marks.shape[0]):
+        if marks[h, 1] < 0 or marks[h, 1] == state:
+            x[marks[h, 0]] = amount if marks[h, 2] else time
+
+
+@inlined
+def change(kind, state, value, column, P, initial_places, x, r):
+    """Apply one event that concerns states x and infusion rates r alone."""
+    if kind == BOLUS:
+        x[state] += value
+    elif kind == RATE:
+        r[state] += value
+        if abs(r[state]) < 1e-12 * abs(value):
+            r[state] = 0.0
+    elif kind == RESET:
+        start(P, initial_places, column, x, r)
+    elif kind == REPLACE:
+        x[state] = value
+
+
+@compiled
+def leave_cycle(kind, additive, state, value, ss, row, accumulates, base, kept, kept_r, x, r):
+    """Go on from the end of a steady dosing cycle in x, for SS=2 added to what was there (kept).
+
+    States that accumulate for ever, because nothing depends on them, are where they were (SS=2) or begin (base).
+    """
+    for i in range(x.size):
+        if accumulates[i]:
+            x[i] = kept[i] if additive else base[i]
+        elif additive:
+            x[i] += kept[i]
+        r[i] = kept_r[i] if additive else 0.0
+    if kind != SS_BOLUS and kind != SS_CONSTANT:
+        r[state] += ss[row, 3] * value
+        add_shadows(r, ss, row, DURING, ss[row, 3])
+
+
+@inlined
+def record(x, out, place, stride):
+    """Write the states to out[place + state * stride]; return whether all are finite."""
+    finite = True
+    for i in range(x.size):
+        out[place + i * stride] = x[i]
+        finite &= math.isfinite(x[i])
+    return finite
+
+
+@leaf
+def leave_blank(n, out, place, count, stride):
+    """Mark observations that were not reached as not a number."""
+    for i in range(n):
+        for k in range(count):
+            out[place + i * stride + k] = np.nan
+
+
+@compiled
+def turn(x, r, ss, row, state, value, on):
+    """Turn the infusion of a steady dosing cycle on or off."""
+    r[state] += value if on else -value
+    add_shadows(x, ss, row, AT_START if on else AT_END, 1.0)
+    add_shadows(r, ss, row, DURING, 1.0 if on else -1.0)

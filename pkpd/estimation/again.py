@@ -1,0 +1,114 @@
+"""A fit taken up again: the same problem with other subjects, begun at the estimates."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import PkpdError
+from pkpd.estimation.methods.objective import METHODS, Objective
+from pkpd.estimation.problem import Problem
+from pkpd.observation.data import FitData
+
+if TYPE_CHECKING:
+    from pkpd.estimation.result import Fit
+    from pkpd.estimation.vector import PopulationVector
+
+__all__ = ["at_estimates", "chosen_subjects", "objective_again", "problem_again", "restated", "smooth_method"]
+
+
+def smooth_method(fit: Fit) -> str:
+    """Return the objective with an exact gradient that stands for the method of a fit: its own, or FOCEI."""
+    method = METHODS.get(fit.method)
+    return fit.method if method is not None and not method.frozen else "focei"
+
+
+def at_estimates(fit: Fit) -> PopulationVector:
+    """Return the layout of a fit, its start values the estimates."""
+    layout, v = copy.copy(fit.layout), fit.natural
+    layout.theta0, layout.sigma0 = dict(v.theta), dict(v.sigma)
+    layout.factor0, layout.factor_iov0 = v.factor.copy(), v.factor_iov.copy()
+    return layout
+
+
+def restated(fit: Fit) -> dict[str, Any]:
+    """Return how a fit was posed, for :func:`pkpd.estimation.problem.pose` of its model with the estimates put in."""
+    settings: dict[str, Any] = {**fit.settings, "threads": 1}
+    now = {**fit.theta, **fit.sigma}
+    now |= {f"omega_{n}": float(v) for n, v in zip(fit.etas, np.diag(fit.omega), strict=True)}
+    now |= {f"omega_iov_{n}": float(v) for n, v in zip(fit.layout.kappas, np.diag(fit.omega_iov), strict=True)}
+    settings["start"] = {n: now[n] for n in fit.settings["start"]}
+    return settings
+
+
+def problem_again(fit: Fit, data: FitData | None = None) -> Problem:
+    """Return the problem of a fit with other data, to be solved on one thread, begun at the estimates.
+
+    Equations and machine code are those of the fit.
+
+    Parameters
+    ----------
+    fit : Fit
+    data : FitData, optional
+        Made of the subjects of the fit; those of the fit by default.
+    """
+    settings: dict[str, Any] = {**fit.settings, "threads": 1}
+    problem = Problem(fit.problem.model, fit.data if data is None else data, at_estimates(fit), settings)
+    problem.__dict__.update(outputs=fit.problem.outputs, links=fit.problem.links)
+    return problem
+
+
+def objective_again(fit: Fit, method: str | None = None) -> Objective:
+    """Return an objective of the fit's data with arrays of its own, begun at the random effects of the fit."""
+    name = smooth_method(fit) if method is None else method
+    if name not in METHODS or METHODS[name].frozen:
+        raise PkpdError(
+            f"fit: method '{name}' has no objective with an exact gradient; name fo, foce, focei or laplace"
+        )
+    found = problem_again(fit).objective(name)
+    if found.p:
+        _, factor, _, _ = found.unpack(fit.x)
+        found.u = np.linalg.solve(factor, fit.effects.T).T
+    return found
+
+
+def chosen_subjects(data: FitData, chosen: np.ndarray) -> FitData:
+    """Return the data of some subjects, in this order; one that comes twice is two subjects.
+
+    Parameters
+    ----------
+    data : FitData
+    chosen : int array, (k,)
+        Numbers of subjects.
+    """
+    t, k = data.table, chosen.size
+    starts = np.asarray(t.starts, np.int64)
+    rows, first = _ranges(starts, chosen)
+    seen, begins = _ranges(data.starts, chosen)
+    subject = np.repeat(np.arange(k), np.diff(begins))
+    labels = np.arange(1, k + 1)
+    table = replace(
+        t, frame=t.frame.iloc[rows].reset_index(drop=True), starts=first, labels=labels,
+        clock=np.asarray(t.clock)[rows], notes=(), rows=None, lines=None,
+    )  # fmt: skip
+    channels = []
+    for channel in data.channels:
+        mine = np.zeros(data.y.size, bool)
+        mine[channel.rows] = True
+        channels.append(replace(channel, rows=np.flatnonzero(mine[seen])))
+    return replace(
+        data, table=table, labels=labels, row=data.row[seen] - starts[chosen][subject] + first[subject],
+        subject=subject, starts=begins, time=data.time[seen], y=data.y[seen], censored=data.censored[seen],
+        channels=tuple(channels), constant={n: v[chosen] for n, v in data.constant.items()},
+        occasion=data.occasion[rows],
+    )  # fmt: skip
+
+
+def _ranges(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers in the ranges of some subjects, one range after the other, and where each begins."""
+    sizes = np.diff(starts)[chosen]
+    begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return np.arange(begins[-1]) + np.repeat(starts[chosen] - begins[:-1], sizes), begins

@@ -1,0 +1,213 @@
+"""Response of patients predicted from the others, against how often patients respond at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pkpd.errors import PkpdError
+from pkpd.estimation.study.api import calibrate
+from pkpd.estimation.study.loading import as_study
+from pkpd.simulation.api import simulate
+from pkpd.units.time import convert_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pkpd.estimation.study.problem import StudyProblem
+    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.study import Study
+
+__all__ = ["HeldOut", "Response", "leave_one_patient_out"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What counts as a response in the model, and which facts say who responded.
+
+    Parameters
+    ----------
+    drug : str
+        Drug whose first dose begins the course.
+    output : str
+        Output that falls in a response.
+    days : (float, float)
+        Days after the first dose over which it is averaged.
+    factor : float
+        It must fall below this part of what it was before the first dose.
+    marker : str
+        Marker of the event, whose value is 1 for a response and 0 for none.
+    """
+
+    drug: str = "anakinra"
+    output: str = "activity"
+    days: tuple[float, float] = (5.0, 7.0)
+    factor: float = 0.5
+    marker: str = "response"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Predictions of patients that were left out.
+
+    Attributes
+    ----------
+    patients : DataFrame
+        Index patient; cohort, responded, predicted (probability of a response from the others), base (share of
+        responders among all others), cohort_base (among those of the cohort), kept (facts of the patient that were
+        kept). Shares are ``(k + 1) / (n + 2)``, so a cohort of one has 0.5.
+    scores : DataFrame
+        Index model, base rate, cohort base rate; brier (mean squared error) and log (mean of -log of the probability
+        of what happened), both better if smaller; concordance (share of pairs in which the responder had the higher
+        probability); gain (by how much the model's mean squared error is less) and its standard error over patients.
+    """
+
+    patients: pd.DataFrame
+    scores: pd.DataFrame
+
+
+def leave_one_patient_out(
+    study: Study | str | os.PathLike[str],
+    *,
+    keep: str = "before",
+    response: Response | None = None,
+    outcomes: Mapping[str, bool] | None = None,
+    patients: Sequence[str] | None = None,
+    draws: int = 400,
+    method: str = "map",
+    seed: int = 0,
+    **options: Any,
+) -> HeldOut:
+    """Refit the study without each patient in turn, and predict whether this one responded.
+
+    The patient stays in the study with doses, covariates and priors, so what is predicted is a patient of the cohort as
+    the others teach it.
+
+    Parameters
+    ----------
+    study : Study, str or path
+    keep : {"before", "nothing"}
+        Whether facts up to the first dose of the drug are kept, which tell of the course of the disease by then.
+    response : Response, optional
+        What counts as a response.
+    outcomes : mapping of patient to bool, optional
+        Who responded; from the events of the evidence by default.
+    patients : sequence of str, optional
+        Whom to leave out; all with an outcome by default.
+    draws : int
+        Subjects simulated for a prediction.
+    method, seed, **options
+        As for ``calibrate``.
+
+    Raises
+    ------
+    PkpdError
+        If nobody has an outcome, or a patient with one got no dose of the drug.
+    """
+    import pandas as pd
+
+    if keep not in ("before", "nothing"):
+        raise PkpdError(f"leave_one_patient_out: keep must be 'before' or 'nothing', got {keep!r}")
+    whole, what = as_study(study), response or Response()
+    problem = whole.problem
+    known = dict(outcomes) if outcomes is not None else _outcomes(problem, what.marker)
+    if not known:
+        raise PkpdError(f"study '{whole.name}': no event '{what.marker}' tells who responded; give outcomes")
+    known = {problem.patients[problem.index_of(p)]: bool(v) for p, v in known.items()}
+    chosen = list(known) if patients is None else [problem.patients[problem.index_of(p)] for p in patients]
+    starts = {p: _start(problem, p, what.drug) for p in chosen}
+    rows = {}
+    for p in chosen:
+        own = [r for r in problem.reported if r.patient == p]
+        gone = [r.name for r in own if keep == "nothing" or _last(r.term) > starts[p]]
+        fitted = calibrate(whole.with_(exclude=gone), method, seed=seed, predictive=1, **options)
+        others = [o for o in known if o != p]
+        mates = [o for o in others if _cohort(problem, o) == _cohort(problem, p)]
+        rows[p] = {
+            "cohort": _cohort(problem, p),
+            "responded": known[p],
+            "predicted": response_probability(fitted, p, what, draws=draws, seed=seed),
+            "base": _share([known[o] for o in others]),
+            "cohort_base": _share([known[o] for o in mates]),
+            "kept": len(own) - len(gone),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return HeldOut(table, _scores(table, draws))
+
+
+def response_probability(
+    calibration: Calibration, patient: str, response: Response | None = None, *, draws: int = 400, seed: int = 0
+) -> float:
+    """Return the probability that a patient responds, by simulating what is known of this one."""
+    what = response or Response()
+    problem = calibration.study.problem
+    start = _start(problem, patient, what.drug)
+    people = calibration.population(draws, patient=patient, seed=seed)
+    low, high = what.days
+    day = convert_time(1.0, "d", problem.model.time_unit)
+    times = np.concatenate([[start], start + day * np.linspace(low, high, 5)])
+    regimen = problem.subjects[problem.index_of(patient)].regimen
+    sims = simulate(problem.model, regimen, people, times, outputs=[what.output], progress=False, rtol=1e-6, atol=1e-9)
+    course = sims[what.output].values.reshape(draws, times.size)
+    course = course[np.isfinite(course).all(axis=1)]
+    return float((course[:, 1:].mean(axis=1) < what.factor * course[:, 0]).mean())
+
+
+def _outcomes(problem: StudyProblem, marker: str) -> dict[str, bool]:
+    return {
+        f"{e.name}/{f.patient}": bool(f.value)
+        for e in problem.evidence
+        for f in e.facts
+        if f.kind == "event" and f.marker == marker and f.patient and f.value is not None
+    }
+
+
+def _cohort(problem: StudyProblem, patient: str) -> str:
+    return problem.cohorts[problem.index_of(patient)]
+
+
+def _start(problem: StudyProblem, patient: str, drug: str) -> float:
+    """Return the time of a patient's first dose of a drug, on the model's clock."""
+    seed, _, name = problem.patients[problem.index_of(patient)].partition("/")
+    evidence = next(e for e in problem.evidence if e.name == seed)
+    days = [row.start for row in evidence.doses if row.patient == name and row.drug == drug]
+    if not days:
+        raise PkpdError(
+            f"study '{problem.study.name}': patient '{patient}' got no {drug}, so there is no response to it"
+        )
+    return float(convert_time(evidence.hours(min(days)), "h", problem.model.time_unit))
+
+
+def _last(term: Any) -> float:
+    return term.time if term.time_to is None else term.time_to
+
+
+def _share(responded: Sequence[bool]) -> float:
+    return (sum(responded) + 1.0) / (len(responded) + 2.0)
+
+
+def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
+    import pandas as pd
+
+    y = table["responded"].to_numpy(float)
+    own = (table["predicted"].to_numpy(float) - y) ** 2
+    rows = {}
+    for name, column in (("model", "predicted"), ("base rate", "base"), ("cohort base rate", "cohort_base")):
+        # a share of draws is known to about one part in their number, so it is never quite 0 or 1
+        p = np.clip(table[column].to_numpy(float), 0.5 / draws, 1 - 0.5 / draws)
+        log = -(y * np.log(p) + (1 - y) * np.log(1 - p))
+        gap = p[y == 1][:, None] - p[y == 0][None, :]
+        pairs = float(((gap > 0) + 0.5 * (gap == 0)).mean()) if gap.size else float("nan")
+        error = (table[column].to_numpy(float) - y) ** 2
+        gain = error - own
+        se = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else float("nan")
+        rows[name] = {"brier": float(error.mean()), "log": float(log.mean()), "concordance": pairs}
+        rows[name] |= {"gain": float(gain.mean()), "gain_se": se}
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,71 @@
+"""What a posterior says of each datum: its density, and data that could have been seen instead."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.estimation.methods.complete import Complete
+from pkpd.observation.families import family_of
+from pkpd.observation.outcomes import TimeToEvent
+
+if TYPE_CHECKING:
+    from pkpd.estimation.result import Fit
+
+__all__ = ["with_predictions"]
+
+#: place of these random numbers beside those of the sampler
+STREAM = 11
+
+
+def with_predictions(fit: Fit) -> Any:
+    """Return the draws of a fit with groups ``log_likelihood`` and ``posterior_predictive``; None where it has none.
+
+    Both hold ``DV`` (chain, draw, observation), at the random effects of each draw: the log-density of a datum given
+    them, with its constant, and a datum drawn from it. Times to events are not drawn and are NaN.
+    """
+    import xarray as xr
+
+    from pkpd.estimation.study.groups import arviz
+
+    idata = fit.extra.get("idata")
+    if idata is None or "vectors" not in fit.extra:
+        return idata
+    of = idata.posterior
+    shape, dims = (of.sizes["chain"], of.sizes["draw"]), ("chain", "draw", "observation")
+    effects = of["eta"].values.reshape(shape[0] * shape[1], fit.data.n_subjects, -1)
+    l, y = _each(fit, np.asarray(fit.extra["vectors"]), effects)
+    coords = {"chain": of["chain"], "draw": of["draw"]}
+    groups = {
+        "log_likelihood": xr.Dataset({"DV": (dims, l.reshape(*shape, -1))}, coords),
+        "posterior_predictive": xr.Dataset({"DV": (dims, y.reshape(*shape, -1))}, coords),
+    }
+    there = {"posterior": of, "sample_stats": idata.sample_stats, "observed_data": idata.observed_data}
+    return arviz().InferenceData(**there, **groups)
+
+
+def _each(fit: Fit, vectors: np.ndarray, effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return log-densities and drawn data of each draw, (draws, N) both."""
+    data, lay, complete = fit.data, fit.layout, Complete(fit.problem)
+    constant = np.zeros(data.y.size)
+    for channel in data.channels:
+        if channel.continuous:
+            constant[channel.rows] = 0.5 * math.log(2.0 * math.pi)
+    constant[data.censored != 0] = 0.0
+    declared = {c.observed: fit.model.outputs[c.observed].error for c in data.channels}
+    errors = {n: e for n, e in declared.items() if e is not None}
+    rng = np.random.default_rng([int(fit.problem.data.y.size), STREAM])
+    l, y = np.empty((len(vectors), data.y.size)), np.full((len(vectors), data.y.size), np.nan)
+    for k, (x, eta) in enumerate(zip(vectors, effects, strict=True)):
+        f = complete.predict(x[: lay.q], eta)
+        l[k] = complete.rows(f, x[lay.q + lay.w :]) - constant
+        sigma, normal = lay.natural(x).sigma, rng.standard_normal(data.y.size)
+        for channel in data.channels:
+            error = errors[channel.observed]
+            if values := [sigma[s.name] for s in lay.sigma_specs if s.output == channel.observed]:
+                error = family_of(channel.observed, error).rebuilt(values)
+            if not isinstance(error, TimeToEvent):
+                y[k, channel.rows] = error.draw(f[channel.rows], normal[channel.rows])
+    return l, y

@@ -1,0 +1,1 @@
+"""One patient, given what is known of others."""

@@ -1,0 +1,75 @@
+"""What the bends of individual parameters add to the Laplace approximation, as parts of compiled loops.
+
+The second derivative by u of the log-density of data has two parts: that by directions phi, and ``-B_k d2phi_k/du2`` of
+each direction, which the expected information of normal data does not have.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine.machine.jit import compiled
+
+__all__ = ["add_bends", "sum_bends"]
+
+
+@compiled
+def sum_bends(first, last, F, S, pair, v, sigma, B, N, B_e):
+    """Sum what the bends of phi(u) add to the curvature of a subject's own data: ``B_k d2phi_k/du2``.
+
+    B (d,), its derivatives N by directions (d, d) and B_e by residual parameters (s, d).
+    """
+    d, s = B.size, B_e.shape[0]
+    for j in range(first, last):
+        for k in range(d):
+            B[k] += v[5, j] * F[1 + k, j]
+            for m in range(d):
+                fkm = S[pair[k, m], j] if pair[k, m] >= 0 else 0.0
+                N[k, m] += v[6, j] * F[1 + m, j] * F[1 + k, j] + v[5, j] * fkm
+            for z in range(s):
+                B_e[z, k] += sigma[3, z, j] * F[1 + k, j]
+
+
+@compiled
+def add_bends(i, factor, at, size, u, ee, eee, eex, Psi, B, N, B_e, tau, by_u, by_x, by_e):  # noqa: C901
+    """Add what the bends contribute to derivatives of the log determinant: to tau, and by u, by x and by sigma."""
+    d, p, q, w = B.size, u.size, eex.shape[3], at.shape[0]
+    P, half = np.zeros((p, p)), np.zeros((p, p))
+    for a in range(p):
+        for b in range(p):
+            for c in range(b + 1):
+                half[a, b] += Psi[a, c] * factor[b, c]
+    for a in range(p):
+        for b in range(p):
+            for c in range(a + 1):
+                P[a, b] += factor[a, c] * half[c, b]
+    by_eta = np.zeros(p)
+    for k in range(d):
+        total = 0.0
+        for a in range(p):
+            for b in range(p):
+                total += P[a, b] * ee[k, a, b, i]
+                for c in range(p):
+                    by_eta[c] += B[k] * P[a, b] * eee[k, a, b, c, i]
+                for t in range(q):
+                    by_x[t] += B[k] * P[a, b] * eex[k, a, b, t, i]
+        for m in range(d):
+            tau[m] += N[k, m] * total
+        for z in range(by_e.size):
+            by_e[z] += B_e[z, k] * total
+        for t in range(w):  # d(L^T phi'' L) = dL^T phi'' L + L^T phi'' dL, dL of few entries
+            for o in range(at.shape[1]):
+                r, c = at[t, o, 0], at[t, o, 1]
+                if r < 0:
+                    break
+                for a in range(p):
+                    by_x[q + t] += 2.0 * B[k] * size[t] * half[c, a] * ee[k, a, r, i]
+    for c in range(p):
+        for b in range(c + 1):
+            by_u[b] += by_eta[c] * factor[c, b]
+    for t in range(w):
+        for o in range(at.shape[1]):
+            r, c = at[t, o, 0], at[t, o, 1]
+            if r < 0:
+                break
+            by_x[q + t] += by_eta[r] * size[t] * u[c]

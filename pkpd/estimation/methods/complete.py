@@ -1,0 +1,164 @@
+"""Likelihood of the data given thetas, random effects and residual parameters, and its slopes: complete data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkpd.observation.data import FitData
+from pkpd.observation.density import FIRST, SECOND, Density
+from pkpd.observation.predictor import Predictor
+
+if TYPE_CHECKING:
+    from pkpd.estimation.problem import Problem
+    from pkpd.estimation.vector import PopulationVector
+
+__all__ = ["Complete", "Slopes", "repeated"]
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Log-likelihood of complete data and its first derivatives; m subjects.
+
+    Attributes
+    ----------
+    f : float array, (N,)
+        Predictions.
+    l : float array, (m,)
+        ``log p(y_i | eta_i)``; -inf where it cannot be computed.
+    eta : float array, (m, p)
+    x : float array, (m, q)
+        By estimated thetas on their scale.
+    z : float array, (m, s)
+        By estimated residual parameters on their scale.
+    curvature : float array, (q + s, q + s)
+        Expected information on (x, z) of all subjects, with none between the two.
+    """
+
+    f: np.ndarray
+    l: np.ndarray
+    eta: np.ndarray
+    x: np.ndarray
+    z: np.ndarray
+    curvature: np.ndarray
+
+
+class Complete:
+    """Likelihood of all subjects of a data set, each of them several times if wanted.
+
+    Parameters
+    ----------
+    problem : Problem
+    copies : int
+        Chains of each subject, solved together.
+
+    Attributes
+    ----------
+    m, p : int
+        Subjects times copies; random effects of each: eta, then kappa of each occasion.
+    solutions : int
+        Solutions of the equations so far.
+    """
+
+    def __init__(self, problem: Problem, copies: int = 1) -> None:
+        from pkpd.engine.solve.block import Settings
+
+        s, lay = problem.settings, problem.layout
+        self.layout: PopulationVector = lay
+        self.data = problem.data if copies == 1 else repeated(problem.data, copies)
+        solver = Settings(s["solver"], s["rtol"], s["atol"])
+        # one of its own: a predictor writes into its arrays
+        self.predictor = Predictor(problem.links, self.data, problem.outputs, solver, s["threads"])
+        self.links = problem.links
+        values = {(k.output, k.number): lay.sigma0[k.name] for k in lay.sigma_specs}
+        self.density = Density(self.data, lay.sigmas, values, interaction=True, laplace=False)
+        self.m, self.p, self.q, self.s = self.data.n_subjects, len(self.links.effects), lay.q, lay.s
+        self.solutions = 0
+        typical = self.predictor.chain(lay.start[: lay.q], np.zeros((self.m, self.p))).phi
+        self.predictor.scale(typical)
+
+    def sum(self, rows: np.ndarray) -> np.ndarray:
+        """Return the sums over the data of each subject, (m,)."""
+        return np.bincount(self.data.subject, rows, minlength=self.m)
+
+    def predict(self, x: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """Return the predictions, (N,), for thetas on their scale and random effects (m, p)."""
+        self.solutions += 1
+        return self.predictor.solve(self.predictor.chain(x, eta).phi, "plain")[0]
+
+    def rows(self, f: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Return the log-density of each datum, (N,), at predictions and residual parameters on their scale."""
+        with np.errstate(all="ignore"):
+            return self.density.first(f, f, z)[FIRST.index("l")]
+
+    def loglik(self, f: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Return ``log p(y_i | eta_i)`` at predictions, (m,); -inf where there is none."""
+        total = self.sum(self.rows(f, z))
+        return np.where(np.isfinite(total), total, -np.inf)
+
+    def slopes(self, x: np.ndarray, eta: np.ndarray, z: np.ndarray, information: bool = True) -> Slopes:
+        """Return log-likelihoods and derivatives by everything; without ``information`` the curvature is empty."""
+        chain = self.predictor.chain(x, eta)
+        F = self.predictor.solve(chain.phi, "first")
+        self.solutions += 1
+        with np.errstate(all="ignore"):
+            rows = self.density.second(F[0], F[0], z)
+        l = self.sum(rows.values[SECOND.index("l")])
+        d = F.shape[0] - 1
+        l_f = rows.values[SECOND.index("l_f")]
+        g = np.array([self.sum(l_f * F[1 + k]) for k in range(d)]).reshape(d, self.m)
+        by_z = np.array([self.sum(rows.sigma[0, k]) for k in range(self.s)]).reshape(self.s, self.m).T
+        lost = ~np.isfinite(l)
+        if lost.any():
+            l[lost] = -np.inf
+        curvature = np.empty((0, 0))
+        if information:
+            curvature = self._curvature(F, chain.x, rows.values[SECOND.index("i")], rows.sigma[4])
+        by_eta, by_x = np.einsum("kpi,ki->ip", chain.e, g), np.einsum("kqi,ki->iq", chain.x, g)
+        return Slopes(F[0], l, by_eta, by_x, by_z, curvature)
+
+    def residual_slopes(self, f: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return derivatives by (x, z) at predictions and their information, with zeros for x: nothing is solved."""
+        with np.errstate(all="ignore"):
+            rows = self.density.second(f, f, z)
+        g = np.concatenate([np.zeros(self.q), rows.sigma[0].sum(axis=1)])
+        return g, self._curvature(f[None], np.zeros((0, self.q, self.m)), rows.values[SECOND.index("i")], rows.sigma[4])
+
+    def _curvature(self, F: np.ndarray, by_x: np.ndarray, info: np.ndarray, root: np.ndarray) -> np.ndarray:
+        q, out = self.q, np.zeros((self.q + self.s, self.q + self.s))
+        info = np.nan_to_num(np.maximum(info, 0.0), nan=0.0, posinf=0.0)
+        J = np.zeros((q, self.data.y.size))
+        for k in range(F.shape[0] - 1):
+            for t in np.flatnonzero(by_x[k].any(axis=1)):
+                J[t] += by_x[k, t][self.data.subject] * F[1 + k]
+        J = np.nan_to_num(J, nan=0.0, posinf=0.0, neginf=0.0)
+        root = np.nan_to_num(root, nan=0.0, posinf=0.0, neginf=0.0)
+        out[:q, :q] = (J * info) @ J.T
+        out[q:, q:] = root @ root.T
+        return out
+
+
+def repeated(data: FitData, copies: int) -> FitData:
+    """Return a data set in which all subjects come several times, one copy after the other."""
+    import pandas as pd
+
+    t, n, m = data.table, data.y.size, data.n_subjects
+
+    def again(values: np.ndarray, step: int = 0) -> np.ndarray:
+        return np.concatenate([values + k * step if step else values for k in range(copies)])
+
+    def ranges(starts: np.ndarray) -> np.ndarray:
+        return np.concatenate([[0], *(starts[1:] + k * starts[-1] for k in range(copies))]).astype(np.int64)
+
+    table = replace(
+        t, frame=pd.concat([t.frame] * copies, ignore_index=True), starts=ranges(t.starts), labels=again(t.labels),
+        clock=again(t.clock), notes=(), rows=None, lines=None,
+    )  # fmt: skip
+    return replace(
+        data, table=table, labels=table.labels, row=again(data.row, len(t)), subject=again(data.subject, m),
+        starts=ranges(data.starts), time=again(data.time), y=again(data.y), censored=again(data.censored),
+        channels=tuple(replace(c, rows=again(c.rows, n)) for c in data.channels),
+        constant={k: again(v) for k, v in data.constant.items()}, occasion=again(data.occasion),
+    )  # fmt: skip

@@ -1,0 +1,136 @@
+"""Expected information of data that are linear in the random effects: a part of the compiled loop of the objective.
+
+With data y of a subject of mean f and covariance ``V = R + G omega G^T`` (R diagonal, ``G = dy/deta``), the information
+of two numbers that move f is ``f_a^T V^-1 f_b``, and of two that move V ``tr(V^-1 V_a V^-1 V_b) / 2``. A residual
+parameter moves R. What the random effects take up of the data tells nothing of it, so that a subject with n data and p
+random effects that are free tells of a standard deviation what n - p data would.
+
+Source: Searle SR, Casella G, McCulloch CE. Variance Components (1992), section 6.2; ``V^-1`` by Woodbury's formula.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pkpd.engine.machine.jit import compiled
+from pkpd.estimation.methods.dense import cholesky, curvature, inverse
+
+__all__ = ["add_information", "sum_variances"]
+
+
+@compiled
+def _times(A, B):
+    """Return A B."""
+    C = np.zeros((A.shape[0], B.shape[1]))
+    for a in range(A.shape[0]):
+        for b in range(B.shape[1]):
+            for k in range(A.shape[1]):
+                C[a, b] += A[a, k] * B[k, b]
+    return C
+
+
+@compiled
+def _around(A, M):
+    """Return A^T M A."""
+    return _times(A.T, _times(M, A))
+
+
+@compiled
+def sum_variances(first, last, F, v, sigma, w_e, once, twice):
+    """Sum what the data of a subject tell of residual parameters.
+
+    ``w_e`` (s, s): the information given the random effects. ``once`` (s, d, d) and ``twice`` (s, s, d, d):
+    ``sum_j r_zj w_j f'_j f'_j^T`` and ``sum_j r_zj r_yj w_j f'_j f'_j^T``, w being the information of a datum on its
+    prediction and r_z the root of that on the residual parameter, 0 where this is no variance.
+    """
+    d, s = F.shape[0] - 1, sigma.shape[1]
+    w_e[:], once[:], twice[:] = 0.0, 0.0, 0.0
+    for j in range(first, last):
+        for z in range(s):
+            for y in range(s):
+                w_e[z, y] += sigma[4, z, j] * sigma[4, y, j]
+            root = sigma[5, z, j] * v[10, j]
+            if root == 0.0:
+                continue
+            for a in range(d):
+                for b in range(d):
+                    t = root * F[1 + a, j] * F[1 + b, j]
+                    once[z, a, b] += t
+                    for y in range(s):
+                        twice[z, y, a, b] += t * sigma[5, y, j]
+
+
+@compiled
+def _add_residuals(E, A, Q, U, factor, at, size, q, w_e, once, twice, fisher):
+    """Add the information on residual parameters, and on them together with covariances.
+
+    With ``A = G L`` by directions, ``Q = H^-1`` and ``U = I - A Q A^T M``, so that ``V^-1 F = W F U``.
+    """
+    p, w, s = A.shape[1], at.shape[0], w_e.shape[0]
+    S, UE = np.zeros((s, p, p)), _times(U, E)
+    for z in range(s):
+        S[z] = _times(Q, _around(A, once[z]))
+        for y in range(z + 1):
+            t = w_e[z, y]
+            N = _times(Q, _around(A, twice[z, y]))
+            for a in range(p):
+                t -= 2.0 * N[a, a]
+                for b in range(p):
+                    t += S[z, a, b] * S[y, b, a]
+            fisher[q + w + z, q + w + y] += t
+            if y < z:
+                fisher[q + w + y, q + w + z] += t
+        moved = _times(_around(UE, once[z]), factor)
+        for t in range(w):
+            for o in range(at.shape[1]):
+                r, c = at[t, o, 0], at[t, o, 1]
+                if r < 0:
+                    break
+                both = math.sqrt(2.0) * size[t] * moved[r, c]
+                fisher[q + t, q + w + z] += both
+                fisher[q + w + z, q + t] += both
+
+
+@compiled
+def add_information(e, i, A, X, M, factor, at, size, q, w_e, once, twice, Q, fisher):  # noqa: C901
+    """Add the expected information of subject i, of data linear in the random effects around where they are."""
+    d, p = A.shape
+    w = at.shape[0]
+    H, E = np.zeros((p, p)), np.zeros((d, p))
+    curvature(A, M, H)
+    if math.isnan(cholesky(H, H)):
+        return
+    inverse(H, Q)
+    U, AQ, B = np.eye(d), _times(A, Q), _times(M, A)
+    for k in range(d):
+        for a in range(p):
+            E[k, a] = e[k, a, i]
+            for c in range(d):
+                U[k, c] -= AQ[k, a] * B[c, a]
+    P = _times(M, U)  # M - M A H^-1 A^T M = F^T V^-1 F of the linear model
+    for t in range(q):
+        for r in range(q):
+            for k in range(d):
+                for c in range(d):
+                    fisher[t, r] += X[k, t] * P[k, c] * X[c, r]
+    We = _around(E, P)
+    K = np.zeros((w, p, p))
+    for t in range(w):
+        for o in range(at.shape[1]):
+            r, c = at[t, o, 0], at[t, o, 1]
+            if r < 0:
+                break
+            for a in range(p):
+                for b in range(p):
+                    K[t, a, b] += size[t] * We[a, r] * factor[b, c]
+                    for f in range(p):
+                        if b == r:
+                            K[t, a, b] += size[t] * We[a, f] * factor[f, c]
+    for t in range(w):
+        for r in range(w):
+            for a in range(p):
+                for b in range(p):
+                    fisher[q + t, q + r] += 0.5 * K[t, a, b] * K[r, b, a]
+    _add_residuals(E, A, Q, U, factor, at, size, q, w_e, once, twice, fisher)

@@ -1,0 +1,73 @@
+"""From data to the inner problem of each subject: value, gradient and Newton step, as a compiled loop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pkpd.engine.machine.jit import entry
+from pkpd.estimation.methods.dense import cholesky, curvature, slopes, solve
+
+__all__ = ["inner_terms"]
+
+
+@entry
+def inner_terms(starts, chosen, F, first, e, factor, u, extra, value, gradient, step, decrement, M):  # noqa: C901
+    """Write value, gradient and Newton step of ``-l + u^T u / 2`` for some subjects.
+
+    Parameters
+    ----------
+    starts : int array, (m + 1,)
+        Ranges of data.
+    chosen : int array
+        Subjects.
+    F : float array, (1 + d, N)
+        Predictions and their derivatives by the d directions that random effects reach.
+    first : float array, (3, N)
+        l, its derivative by the prediction, information.
+    e : float array, (d, p, m)
+    factor : float array, (p, p)
+    u : float array, (m, p)
+    extra : float array, (m, p, p)
+        What the exact second derivative adds to the one from M; used where the sum is positive definite.
+    value, gradient, step, decrement, M : float arrays, (m,), (m, p), (m, p), (m,), (m, d, d)
+        Written; the decrement is the product of gradient and step.
+    """
+    d, p = e.shape[0], e.shape[1]
+    g, A, H, C = np.zeros(d), np.zeros((d, p)), np.zeros((p, p)), np.zeros((p, p))
+    for i in chosen:
+        l = 0.0
+        g[:] = 0.0
+        M[i] = 0.0
+        for j in range(starts[i], starts[i + 1]):
+            l += first[0, j]
+            for a in range(d):
+                g[a] += first[1, j] * F[1 + a, j]
+                w = first[2, j] * F[1 + a, j]
+                for b in range(a + 1):
+                    M[i, a, b] += w * F[1 + b, j]
+        for a in range(d):
+            for b in range(a):
+                M[i, b, a] = M[i, a, b]
+        slopes(e, factor, i, A)
+        total = -l
+        for a in range(p):
+            total += 0.5 * u[i, a] * u[i, a]
+            s = u[i, a]
+            for k in range(d):
+                s -= A[k, a] * g[k]
+            gradient[i, a] = s
+        value[i] = total
+        curvature(A, M[i], H)
+        for a in range(p):
+            for b in range(p):
+                C[a, b] = H[a, b] + extra[i, a, b]
+        logdet = cholesky(C, C)
+        if logdet != logdet:
+            logdet = cholesky(H, C)
+        for a in range(p):
+            step[i, a] = -gradient[i, a]
+        if logdet == logdet:
+            solve(C, step[i])
+        decrement[i] = 0.0
+        for a in range(p):
+            decrement[i] -= gradient[i, a] * step[i, a]

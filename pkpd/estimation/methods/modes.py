@@ -1,0 +1,128 @@
+"""The mode of a posterior, found from several starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pkpd.errors import PkpdError
+from pkpd.estimation.study.posterior import StudyPosterior
+
+__all__ = ["Mode", "find_mode", "first_finite"]
+
+Floats = NDArray[np.float64]
+_WALL = 1e10  # what the optimiser sees in place of an infinite value
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """A maximum of a log posterior on its unconstrained axis.
+
+    Attributes
+    ----------
+    q : array, shape (dim,)
+    logp : float
+    gradient_norm : float
+        Largest absolute entry of the gradient; 0 at a mode.
+    reached : array, shape (starts,)
+        Log density at which each start ended: one mode if they agree.
+    calls : int
+        Evaluations.
+    """
+
+    q: Floats
+    logp: float
+    gradient_norm: float
+    reached: Floats
+    calls: int
+
+
+def first_finite(posterior: StudyPosterior, rng: np.random.Generator, spread: float = 0.5, tries: int = 200) -> Floats:
+    """Return a draw from a narrowed prior at which the density can be had.
+
+    Raises
+    ------
+    PkpdError
+        If there is none among the first `tries`.
+    """
+    q = np.zeros(posterior.dim)
+    for attempt in range(tries):
+        # closer to the centre of the prior the longer nothing is found
+        q = posterior.layout.draw(1, rng)[0] * spread * (1.0 - attempt / tries)
+        if np.isfinite(posterior.logp(q)):
+            return q
+    raise PkpdError(f"no starting point: the density is 0 at {tries} draws of the prior; {_why(posterior, q)}")
+
+
+def _why(posterior: StudyPosterior, q: Floats) -> str:
+    """Return what makes the density 0 at a draw from near the centre of the prior."""
+    off = posterior.impossible(q)
+    if not off:
+        return "the equations cannot be solved there, or a fact is impossible under the model"
+    rest = f" and {len(off) - 3} more" if len(off) > 3 else ""
+    return (
+        f"impossible under the model near the centre of the prior: {', '.join(off[:3])}{rest}. Check times, values and "
+        "doses (at the time of the first dose there is nothing yet)"
+    )
+
+
+def find_mode(
+    posterior: StudyPosterior,
+    *,
+    starts: int = 4,
+    seed: int = 0,
+    max_iterations: int = 500,
+    first: Floats | None = None,
+    tick: Callable[[int, float], None] | None = None,
+) -> Mode:
+    """Return the highest mode that L-BFGS with exact gradients finds.
+
+    Parameters
+    ----------
+    posterior : StudyPosterior
+    starts : int
+        The centre of the prior (or ``first``), and draws of a narrowed prior.
+    seed : int
+        Of the starts; the same seed finds the same mode.
+    max_iterations : int
+        Of each start.
+    first : array, shape (dim,), optional
+        Where the first start is.
+    tick : callable, optional
+        Called with the number and the log density of every finished start.
+
+    Raises
+    ------
+    PkpdError
+        If no start reaches a finite density.
+    """
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng([seed, 1])
+    begun = posterior.calls
+    best: Floats | None = None
+    reached = np.full(starts, -np.inf)
+    for k in range(starts):
+        q0 = (np.zeros(posterior.dim) if first is None else first) if k == 0 else first_finite(posterior, rng)
+        if k == 0 and not np.isfinite(posterior.logp(q0)):
+            q0 = first_finite(posterior, rng)
+        options = {"maxiter": max_iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-5, "maxls": 30}
+        found = minimize(_cost, q0, args=(posterior,), jac=True, method="L-BFGS-B", options=options)
+        reached[k] = -found.fun
+        if tick is not None:
+            tick(k, float(reached[k]))
+        if best is None or reached[k] > np.max(reached[:k]):
+            best = found.x
+    assert best is not None
+    logp, gradient = posterior.logp_grad(best)
+    if not np.isfinite(logp):
+        raise PkpdError(f"no mode found: none of {starts} starts reached a finite density")
+    return Mode(best, logp, float(np.abs(gradient).max()), reached, posterior.calls - begun)
+
+
+def _cost(q: Floats, posterior: StudyPosterior) -> tuple[float, Floats]:
+    logp, gradient = posterior.logp_grad(q)
+    return (-logp, -gradient) if np.isfinite(logp) else (_WALL, np.zeros(posterior.dim))

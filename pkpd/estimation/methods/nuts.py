@@ -1,0 +1,367 @@
+"""Full Bayes: the posterior of population and subjects by the No-U-Turn sampler.
+
+The density is that of the complete data, ``p(y | eta, x, sigma) p(eta | omega) p(x, omega, sigma)``, with exact
+gradients by forward sensitivities. Nothing is linearised and nothing integrated out.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.methods.complete import Complete
+from pkpd.estimation.methods.objective import Objective, factor_of
+from pkpd.estimation.methods.optimise import minimise
+from pkpd.estimation.methods.saem_chains import approximation, occasions_of
+from pkpd.estimation.methods.saem_mean import Means
+from pkpd.estimation.priors import Priors
+from pkpd.estimation.result import Fit
+from pkpd.estimation.uncertainty.covariance import Covariance
+from pkpd.randomness import check_seed
+
+if TYPE_CHECKING:
+    from pkpd.estimation.priors import Given
+    from pkpd.estimation.problem import Problem
+
+__all__ = ["Axes", "PopulationPosterior", "estimate"]
+
+#: share of the variance of eta that the data leave (mean over effects) from which on effects are sampled non-centred
+LOOSE = 0.3
+#: R-hat and divergences from which on the chains are said not to have converged
+R_HAT, ESS = 1.01, 400
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where the sampler's axes begin and how long they are, so that the posterior is nearly standard normal on them.
+
+    Attributes
+    ----------
+    x : float array, (n,)
+        Estimated vector.
+    x_root : float array, (n, n)
+        Factor of its covariance.
+    eta : float array, (m, p)
+    eta_root : float array, (m, p, p)
+        Of the random effects of each subject.
+    """
+
+    x: np.ndarray
+    x_root: np.ndarray
+    eta: np.ndarray
+    eta_root: np.ndarray
+
+
+class PopulationPosterior:
+    """Log-density of an unconstrained vector q: the estimated vector, then the random effects of each subject.
+
+    Parameters
+    ----------
+    problem : Problem
+    priors : Priors
+    centred : bool
+        Whether random effects are sampled as ``psi = C x + eta``, which suits rich data, or as standard normal u with
+        ``eta = L u``, which suits sparse ones. Effects of occasions are always standard normal.
+    frame : Axes
+
+    Attributes
+    ----------
+    dim : int
+    names : tuple of str
+    calls : int
+        Evaluations so far.
+    """
+
+    def __init__(self, problem: Problem, priors: Priors, centred: bool, frame: Axes) -> None:
+        self.problem, self.layout, self.priors, self.centred = problem, problem.layout, priors, centred
+        self.complete = Complete(problem)
+        self.means = Means(self.complete)
+        self.n, lay = len(self.layout.etas), self.layout
+        self.active = occasions_of(self.complete)
+        self.dim = lay.size + int(self.active.sum())
+        self.names = (*lay.labels, *(f"axis {k}" for k in range(self.dim - lay.size)))
+        self.calls = 0
+        self.x0, self.x_root = frame.x, frame.x_root
+        factor = factor_of(lay.natural(frame.x), problem.links.occasions)
+        turn, shift = np.linalg.inv(factor), np.zeros(frame.eta.shape)
+        if centred:
+            turn[: self.n, : self.n] = np.eye(self.n)
+            shift[:, : self.n] = self.means.mean(frame.x[: lay.q])
+        self.v0, self.v_root = frame.eta @ turn.T + shift, turn @ frame.eta_root
+
+    # -- between q and values
+
+    def split(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the estimated vector and the random effects as they are sampled, (m, p)."""
+        n, own = self.layout.size, np.zeros(self.active.shape)
+        own[self.active] = q[n:]
+        v = self.v0 + np.einsum("iab,ib->ia", self.v_root, own)
+        return self.x0 + self.x_root @ q[:n], np.where(self.active, v, 0.0)
+
+    def effects(self, x: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return random effects, standard ones, and their factor."""
+        factor = factor_of(self.layout.natural(x), self.problem.links.occasions)
+        if not self.centred:
+            return v @ factor.T, v, factor
+        n = self.n
+        eta = v.copy()
+        eta[:, :n] -= self.means.mean(x[: self.layout.q])
+        eta[:, n:] = v[:, n:] @ factor[n:, n:].T
+        u = v.copy()
+        u[:, :n] = np.linalg.solve(factor[:n, :n], eta[:, :n].T).T
+        return eta, u, factor
+
+    # -- density
+
+    def logp_grad(self, q: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the log-density at q and its gradient, (dim,); -inf and zeros where it cannot be had."""
+        self.calls += 1
+        lay, nowhere = self.layout, (-np.inf, np.zeros(self.dim))
+        x, v = self.split(q)
+        if not np.isfinite(q).all() or (x < lay.low).any() or (x > lay.high).any():
+            return nowhere
+        eta, u, factor = self.effects(x, v)
+        at = lay.q + lay.w
+        with np.errstate(all="ignore"):
+            found = self.complete.slopes(x[: lay.q], eta, x[at:], information=False)
+        if not (np.isfinite(found.l).all() and np.isfinite(found.eta).all() and np.isfinite(found.x).all()):
+            return nowhere
+        prior, g = self.priors(x)
+        total = float(found.l.sum()) + prior - 0.5 * float((u * u).sum())
+        g[: lay.q] += found.x.sum(axis=0)
+        g[at:] += found.z.sum(axis=0)
+        by_factor = found.eta.T @ u
+        if self.centred:
+            by_v, total = self._centred(found.eta, u, factor, by_factor, g, total)
+        else:
+            by_v = found.eta @ factor - u
+        for k in range(lay.w):
+            g[lay.q + k] += self._along(k, by_factor, factor)
+        own = np.einsum("iba,ib->ia", self.v_root, np.where(self.active, by_v, 0.0))
+        gradient = np.concatenate([self.x_root.T @ g, own[self.active]])
+        if not math.isfinite(total) or not np.isfinite(gradient).all():
+            return nowhere
+        return total, gradient
+
+    def _centred(
+        self, by_eta: np.ndarray, u: np.ndarray, factor: np.ndarray, by_factor: np.ndarray, g: np.ndarray, total: float
+    ) -> tuple[np.ndarray, float]:
+        """Return the gradient by what stands in q, and the density; what depends on the factor and x is added."""
+        n, m = self.n, len(u)
+        L = factor[:n, :n]
+        # Omega^-1 eta = L^-T u
+        pull = np.linalg.solve(L.T, u[:, :n].T).T
+        by_v = by_eta @ factor - u
+        by_v[:, :n] = by_eta[:, :n] - pull
+        g[self.means.thetas] -= np.einsum("ink,in->k", self.means.C, by_v[:, :n])
+        by_factor[:n, :n] = pull.T @ u[:, :n] - m * np.diag(1.0 / np.diag(L))
+        return by_v, total - m * float(np.log(np.diag(L)).sum())
+
+    def _along(self, k: int, by_factor: np.ndarray, factor: np.ndarray) -> float:
+        """Return the derivative by an entry of a factor, which effects of occasions share."""
+        lay, e = self.layout, self.layout.entries[self.layout.q + k]
+        i, j = e.at
+        places = [(i, j)]
+        if e.kind == "iov":
+            steps = range(self.problem.links.occasions)
+            places = [(self.n + o * len(lay.kappas) + i, self.n + o * len(lay.kappas) + j) for o in steps]
+        return sum(float(by_factor[p]) * (float(factor[p]) if e.scale == "log" else 1.0) for p in places)
+
+
+def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
+    """Return the axes to sample on, from a FOCEI fit, and what the data leave of eta's variance."""
+    lay = problem.layout
+    objective: Objective = problem.objective("focei")
+    problem.check_start(objective)
+    logs = np.array([e.scale in ("log", "logit") for e in lay.entries])
+    search = minimise(objective, lay.start, lay.low, lay.high, logs, limit=40, decrease=1e-2)
+    x, outcome = (search.x, search.outcome) if math.isfinite(search.outcome.ofv) else (lay.start, objective(lay.start))
+    x = np.clip(x, lay.low + 1e-3, lay.high - 1e-3)
+    _, factor, _, _ = objective.unpack(x)
+    H = 0.5 * np.nan_to_num(outcome.fisher) + priors.curvature
+    values, vectors = np.linalg.eigh(H)
+    root = np.linalg.cholesky((vectors / np.clip(values, 1.0, 1e10)) @ vectors.T)
+    eta, eta_root = approximation(objective, x, outcome.u @ factor.T)
+    observed = np.diff(problem.data.starts) > 0
+    left = float(
+        np.mean(
+            (np.diagonal(eta_root @ np.swapaxes(eta_root, 1, 2), axis1=1, axis2=2) / np.diag(factor @ factor.T))[
+                observed
+            ]
+        )
+    )
+    return Axes(x, root, eta, eta_root), left
+
+
+def estimate(
+    problem: Problem, method: str = "nuts", *, priors: Given | None = None, chains: int = 4, tune: int = 500,
+    draws: int = 1000, seed: int = 0, target_accept: float = 0.8, maxdepth: int = 10, centred: bool | None = None,
+    cores: int | None = None, out: str | os.PathLike[str] | None = None, progress: bool | None = None,
+) -> Fit:  # fmt: skip
+    """Draw from the posterior of population and subjects.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : {"nuts"}
+    priors : mapping, optional
+        See :class:`pkpd.estimation.priors.Priors`; what is not given is weakly informative.
+    chains, tune, draws : int
+    seed : int
+        Chain k depends on the seed and k alone.
+    target_accept : float
+        Of the step size.
+    maxdepth : int
+        Most doublings of a trajectory.
+    centred : bool, optional
+        See :class:`PopulationPosterior`; by what the data leave of the variance of random effects if not given.
+    cores : int, optional
+        Chains side by side.
+    out : path, optional
+        Folder that finished chains and the evaluations of others are kept in, so that a killed run goes on.
+    progress : bool, optional
+        None: bars on a terminal, a line every half minute elsewhere. False: nothing.
+
+    Returns
+    -------
+    Fit
+        Estimates are the means of the posterior on the scale of estimation, ``uncertainty`` its covariance, and
+        ``extra["idata"]`` an ArviZ InferenceData. ``ofv`` is FOCEI's at these values.
+    """
+    from pkpd.estimation.methods.chain_store import ChainStore
+    from pkpd.estimation.methods.chains import sample
+
+    begun = time.perf_counter()
+    settings = _settings(seed, chains=chains, tune=tune, draws=draws, maxdepth=maxdepth, target_accept=target_accept)
+    believed = Priors(problem.layout, priors)
+    frame, left = _begin(problem, believed)
+    centred = left < LOOSE if centred is None else bool(centred)
+    first = PopulationPosterior(problem, believed, centred, frame)
+    starts = [_start(first, seed, k) for k in range(chains)]
+    mark = f"{problem.model.fingerprint}|{believed.describe()}|{centred}|{problem.settings}|{_checksum(problem)}"
+    found = sample(
+        lambda: PopulationPosterior(problem, believed, centred, frame),  # pyright: ignore[reportArgumentType]
+        settings=settings, seed=seed, store=ChainStore(out, "fit", mark, seed, settings), cores=cores, starts=starts,
+        progress=progress,
+    )  # fmt: skip
+    return _fit(problem, method, first, found, believed, begun)
+
+
+def _settings(seed: int, **given: float) -> dict[str, float]:
+    check_seed(seed)
+    least = {"chains": 1, "tune": 10, "draws": 4, "maxdepth": 1}
+    wrong = [
+        f"{n} must be a whole number >= {low}, got {given[n]!r}"
+        for n, low in least.items()
+        if isinstance(given[n], bool) or not isinstance(given[n], int) or given[n] < low
+    ]
+    if not 0.0 < given["target_accept"] < 1.0:
+        wrong.append(f"target_accept must lie between 0 and 1, got {given['target_accept']:g}")
+    if wrong:
+        raise DataError(f"fit, method nuts: {'; '.join(wrong)}")
+    return given
+
+
+def _checksum(problem: Problem) -> str:
+    import hashlib
+
+    d = problem.data
+    text = b"".join(np.ascontiguousarray(a).tobytes() for a in (d.time, d.y, d.subject, d.censored))
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _start(posterior: PopulationPosterior, seed: int, k: int) -> np.ndarray:
+    """Return where a chain begins: scattered about the origin of the axes, nearer if nothing can be had there."""
+    q = np.random.default_rng([seed, 6, k]).standard_normal(posterior.dim)
+    for size in (1.0, 0.5, 0.1, 0.0):
+        if np.isfinite(posterior.logp_grad(size * q)[0]):
+            return size * q
+    raise PkpdError("fit, method nuts: the posterior density is 0 at the start; give other start values or priors")
+
+
+def _fit(
+    problem: Problem, method: str, posterior: PopulationPosterior, found: Any, priors: Priors, begun: float
+) -> Fit:
+    lay, messages = problem.layout, list(problem.messages)
+    flat = found.q.reshape(-1, posterior.dim)
+    vectors = posterior.x0 + flat[:, : lay.size] @ posterior.x_root.T
+    values = np.array([lay.quantities(v) for v in vectors])
+    eta = np.array([posterior.effects(*posterior.split(q))[0] for q in flat])
+    idata = _idata(problem, found, values, eta, priors, posterior.centred)
+    x = vectors.mean(axis=0)
+    worst, least = _diagnose(idata)
+    diverged = int(found.stats["diverging"].sum())
+    good = worst <= R_HAT and least >= ESS and not diverged
+    if not good:
+        messages.append(
+            f"chains: largest R-hat {worst:.3f} (wanted <= {R_HAT:g}), least effective sample size {least:.0f} (wanted "
+            f">= {ESS:d}), {diverged} divergences; raise draws or tune, target_accept against divergences"
+        )
+    messages.append("estimates are posterior means on the scale of estimation; the OFV is that of FOCEI there")
+    matrix, scaled = np.atleast_2d(np.cov(values.T)), np.atleast_2d(np.cov(vectors.T))
+    spread = np.sqrt(np.diag(scaled))
+    eigen = np.linalg.eigvalsh(scaled / np.outer(spread, spread))
+    none = np.full(scaled.shape, np.nan)
+    condition = float(eigen[-1] / eigen[0]) if eigen[0] > 0 else math.inf
+    known = Covariance("posterior", lay.labels, matrix, scaled, none, none, condition, ())
+    extra = {
+        "idata": idata, "vectors": vectors, "r_hat": worst, "ess": least, "divergences": diverged,
+        "centred": posterior.centred,
+        "priors": priors.describe(), "resumed": list(found.resumed), "intervals": _intervals(lay.labels, values),
+    }  # fmt: skip
+    ofv = float(problem.objective("focei")(x).ofv)
+    return Fit(
+        problem, x, eta.mean(axis=0), ofv, method, good, messages, [], time.perf_counter() - begun, known,
+        "standard errors are standard deviations of the posterior", extra,
+    )  # fmt: skip
+
+
+def _intervals(labels: tuple[str, ...], values: np.ndarray) -> dict[str, list[float]]:
+    """Return the central 95% of the draws of each quantity."""
+    ends = np.quantile(values, (0.025, 0.975), axis=0).T.tolist()
+    return dict(zip(labels, ends, strict=True))
+
+
+def _diagnose(idata: Any) -> tuple[float, float]:
+    """Return the largest R-hat and the least effective sample size of the population's parameters."""
+    from pkpd.estimation.study.groups import arviz
+
+    az, of = arviz(), idata.posterior.drop_vars("eta")
+    if of.sizes["chain"] < 2 or of.sizes["draw"] < 4:
+        return math.inf, 0.0
+    r_hat, ess = az.rhat(of), az.ess(of)
+    return max(float(v) for v in r_hat.data_vars.values()), min(float(v) for v in ess.data_vars.values())
+
+
+def _idata(problem: Problem, found: Any, values: np.ndarray, eta: np.ndarray, priors: Priors, centred: bool) -> Any:
+    import xarray as xr
+
+    from pkpd.estimation.study.groups import arviz
+
+    lay, data = problem.layout, problem.data
+    chains, draws = found.q.shape[:2]
+    coords = {
+        "chain": np.arange(chains), "draw": np.arange(draws), "subject": data.labels,
+        "effect": [n.name for n in problem.links.effects],
+    }  # fmt: skip
+    shape, dims = (chains, draws), ("chain", "draw")
+    each: dict[str, Any] = {n: (dims, values[:, k].reshape(shape)) for k, n in enumerate(lay.labels)}
+    each["eta"] = ((*dims, "subject", "effect"), eta.reshape(*shape, *eta.shape[1:]))
+    attrs = {"model": lay.model.name, "priors": repr(priors.describe()), "centred": int(centred)}
+    posterior = xr.Dataset(each, coords, attrs)
+    stats = xr.Dataset({n: (dims, v) for n, v in found.stats.items()}, {k: coords[k] for k in dims})
+    observed = xr.Dataset(
+        {"DV": ("observation", data.y)},
+        {
+            "time": ("observation", data.time),
+            "ID": ("observation", data.labels[data.subject]),
+            "censored": ("observation", data.censored),
+        },
+    )
+    return arviz().InferenceData(posterior=posterior, sample_stats=stats, observed_data=observed)

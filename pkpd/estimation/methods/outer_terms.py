@@ -1,0 +1,319 @@
+"""From data to subjects, and from directions to the estimated vector: the compiled loop of the objective.
+
+Random effects are ``eta = L u`` with ``omega = L L^T`` and u standard normal, so that a variance may go to 0 and omega
+is never inverted. With d directions phi(u, x), the log-density l of a subject's data, the curvature M(phi) and
+``A = dphi/du``,
+
+    OFV_i = -2 l + u^T u + log det H,    H = I + A^T M A,
+
+at the u that maximises ``l - u^T u / 2``. Derivatives follow from those of l and M by phi and the chain rule.
+
+Source: Almquist J, Leander J, Jirstrand M. J Pharmacokinet Pharmacodyn 2015;42:191-209; for FOCEI
+``M = sum_j (1/R + R_f^2 / (2 R^2)) f' f'^T``, their equations 20 to 22.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pkpd.engine.machine.jit import compiled, entry
+from pkpd.estimation.methods.bends import add_bends, sum_bends
+from pkpd.estimation.methods.dense import cholesky, curvature, inverse, slopes, solve
+from pkpd.estimation.methods.information import add_information, sum_variances
+
+__all__ = ["outer_terms"]
+
+
+@compiled
+def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e):  # noqa: C901
+    """Sum the data of a subject; see :func:`outer_terms`. Return the log-density."""
+    d, s, k0 = l_phi.size, sigma.shape[1], G0.shape[0]
+    l = 0.0
+    for j in range(first, last):
+        l += v[0, j]
+        for a in range(d):
+            fa = F[1 + a, j]
+            l_phi[a] += v[1, j] * fa
+            for b in range(a + 1):
+                fb = F[1 + b, j]
+                fab = S[pair[a, b], j] if pair[a, b] >= 0 else 0.0
+                L2[a, b] += v[2, j] * fa * fb + v[1, j] * fab
+                M[a, b] += v[3, j] * fa * fb + v[5, j] * fab
+                I[a, b] += v[10, j] * fa * fb
+                for k in range(d):
+                    fk = F[1 + k, j]
+                    fak = S[pair[a, k], j] if pair[a, k] >= 0 else 0.0
+                    fbk = S[pair[b, k], j] if pair[b, k] >= 0 else 0.0
+                    t = v[4, j] * fa * fb * fk + v[3, j] * (fak * fb + fa * fbk) + v[6, j] * fk * fab
+                    if third.size and pair[a, b] >= 0:
+                        t += v[5, j] * third[k, pair[a, b], j]
+                    T[a, b, k] += t
+        for z in range(s):
+            l_e[z] += sigma[0, z, j]
+            for a in range(d):
+                l_fe[z, a] += sigma[1, z, j] * F[1 + a, j]
+                for b in range(a + 1):
+                    fab = S[pair[a, b], j] if pair[a, b] >= 0 else 0.0
+                    M_e[z, a, b] += sigma[2, z, j] * F[1 + a, j] * F[1 + b, j] + sigma[3, z, j] * fab
+        for z in range(k0):
+            g0 = G0[z, j]
+            l_e[s + z] += v[7, j] * g0
+            for a in range(d):
+                l_fe[s + z, a] += v[8, j] * g0 * F[1 + a, j]
+                for b in range(a + 1):
+                    M_e[s + z, a, b] += v[9, j] * g0 * F[1 + a, j] * F[1 + b, j]
+    for a in range(d):
+        for b in range(a):
+            L2[b, a], M[b, a], I[b, a] = L2[a, b], M[a, b], I[a, b]
+            for k in range(d):
+                T[b, a, k] = T[a, b, k]
+            for z in range(s + k0):
+                M_e[z, b, a] = M_e[z, a, b]
+    return l
+
+
+@compiled
+def _effects(e, x, ee, ex, factor, at, size, u, i, A, Auu, X, Ux):  # noqa: C901
+    """Write the derivatives of phi by u and by thetas and covariances of subject i.
+
+    A (d, p), Auu (d, p, p), X (d, q + w), Ux (d, p, q + w).
+    """
+    d, p, q, w = e.shape[0], e.shape[1], x.shape[1], at.shape[0]
+    slopes(e, factor, i, A)
+    delta = np.zeros(p)
+    half = np.zeros((p, p))
+    for k in range(d):
+        for a in range(p):
+            for b in range(p):
+                t = 0.0
+                for c in range(b, p):
+                    t += ee[k, a, c, i] * factor[c, b]
+                half[a, b] = t
+        for a in range(p):
+            for b in range(p):
+                t = 0.0
+                for c in range(a, p):
+                    t += factor[c, a] * half[c, b]
+                Auu[k, a, b] = t
+        for t in range(q):
+            X[k, t] = x[k, t, i]
+            for a in range(p):
+                s = 0.0
+                for c in range(a, p):
+                    s += factor[c, a] * ex[k, c, t, i]
+                Ux[k, a, t] = s
+        for t in range(w):
+            delta[:] = 0.0
+            X[k, q + t] = 0.0
+            for a in range(p):
+                Ux[k, a, q + t] = 0.0
+            for o in range(at.shape[1]):
+                r, c = at[t, o, 0], at[t, o, 1]
+                if r < 0:
+                    break
+                delta[r] += size[t] * u[c]
+                Ux[k, c, q + t] += e[k, r, i] * size[t]
+            for r in range(p):
+                if delta[r] != 0.0:
+                    X[k, q + t] += e[k, r, i] * delta[r]
+                    for a in range(p):
+                        Ux[k, a, q + t] += half[r, a] * delta[r]
+
+
+@compiled
+def _exact_curvature(A, Auu, L2, g, J):
+    """Write the second derivative by u of ``-l + u^T u / 2``."""
+    curvature(A, L2, J)
+    d, p = A.shape
+    for a in range(p):
+        for b in range(p):
+            s = (2.0 if a == b else 0.0) - J[a, b]
+            for k in range(d):
+                s -= g[k] * Auu[k, a, b]
+            J[a, b] = s
+
+
+@compiled
+def _weights(A, M, T, Psi, V, W, tau):
+    """Write V = M A Psi, W = A Psi A^T and tau_k = sum_ab T_abk W_ab."""
+    d, p = A.shape
+    B = np.zeros((d, p))
+    for k in range(d):
+        for a in range(p):
+            for b in range(p):
+                B[k, a] += A[k, b] * Psi[b, a]
+    for k in range(d):
+        for c in range(d):
+            t = 0.0
+            for a in range(p):
+                t += B[k, a] * A[c, a]
+            W[k, c] = t
+        for a in range(p):
+            t = 0.0
+            for c in range(d):
+                t += M[k, c] * B[c, a]
+            V[k, a] = t
+    for k in range(d):
+        t = 0.0
+        for a in range(d):
+            for b in range(d):
+                t += T[a, b, k] * W[a, b]
+        tau[k] = t
+
+
+@entry
+def outer_terms(  # noqa: C901, PLR0915
+    starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, eee, eex, factor, at, size, u, linear, ofv,
+    gradient, moved, exact, extra, fisher,
+):  # fmt: skip
+    """Write the objective and its exact gradient for each subject.
+
+    Parameters
+    ----------
+    starts : int array, (m + 1,)
+    F, S : float array, (1 + d, N), (pairs, N)
+        Predictions, first and second derivatives by directions.
+    pair : int array, (d, d)
+        Row of S of each pair of directions, -1 where neither is random.
+    third : float array, (d, pairs, N) or empty
+    v, sigma : float array, (11, N), (6, s, N)
+        See :class:`pkpd.observation.density.Rows`.
+    G0 : float array, (d, N) or (0, N)
+        Without interaction, derivatives of the predictions that variances are taken at.
+    g0x : float array, (d, q, m)
+        Derivatives by thetas of the directions without random effects.
+    e, x, ee, ex, eee, eex : see :class:`pkpd.observation.links.ChainRule`
+        The last two are empty where no datum's own curvature counts.
+    factor : float array, (p, p)
+    at, size : int array, (w, copies, 2), float array, (w,)
+        Entries of the factor that each estimated number of covariances moves, and by how much; -1 behind the last copy.
+    u : float array, (m, p)
+    linear : bool
+        FO: the model is taken as linear in u at u = 0.
+    ofv, gradient, moved, exact, extra, fisher : arrays
+        Written: (m,), (m, n), du/dx (m, p, n), whether all was positive definite (m,), exact minus expected second
+        derivative (m, p, p), expected information (n, n), with n = q + w + s.
+    """
+    m, d, p, q, w, s = u.shape[0], e.shape[0], e.shape[1], x.shape[1], at.shape[0], sigma.shape[1]
+    k0 = G0.shape[0]
+    n, ne = q + w + s, s + k0
+    A, Auu = np.zeros((d, p)), np.zeros((d, p, p))
+    X, Ux = np.zeros((d, q + w)), np.zeros((d, p, q + w))
+    l_phi, L2, M, I, T = np.zeros(d), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d, d))
+    l_e, l_fe, M_e, w_e = np.zeros(ne), np.zeros((ne, d)), np.zeros((ne, d, d)), np.zeros((s, s))
+    once, twice = np.zeros((s, d, d)), np.zeros((s, s, d, d))
+    H, C, J, Psi = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
+    V, W, tau = np.zeros((d, p)), np.zeros((d, d)), np.zeros(d)
+    b, vec, lam, by_e, shift = np.zeros(p), np.zeros(p), np.zeros(p), np.zeros(ne), np.zeros(d)
+    curved = eee.size > 0
+    B, N, B_e = np.zeros(d), np.zeros((d, d)), np.zeros((s, d))
+    bend_u, bend_x, bend_e = np.zeros(p), np.zeros(q + w), np.zeros(s)
+    fisher[:] = 0.0
+    for i in range(m):
+        gradient[i], moved[i], extra[i], exact[i], ofv[i] = 0.0, 0.0, 0.0, True, 0.0
+        if starts[i + 1] == starts[i]:
+            continue
+        l_phi[:], l_e[:] = 0.0, 0.0
+        L2[:], M[:], I[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0
+        T[:], M_e[:] = 0.0, 0.0
+        l = _sum_data(starts[i], starts[i + 1], F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e)
+        sum_variances(starts[i], starts[i + 1], F, v, sigma, w_e, once, twice)
+        _effects(e, x, ee, ex, factor, at, size, u[i], i, A, Auu, X, Ux)
+        add_information(e, i, A, X, I, factor, at, size, q, w_e, once, twice, Psi, fisher)
+        for a in range(p):
+            b[a] = 0.0
+            for k in range(d):
+                b[a] += A[k, a] * l_phi[k]
+        curvature(A, M, H)
+        if curved:
+            B[:], bend_u[:], bend_x[:], bend_e[:] = 0.0, 0.0, 0.0, 0.0
+            N[:], B_e[:] = 0.0, 0.0
+            sum_bends(starts[i], starts[i + 1], F, S, pair, v, sigma, B, N, B_e)
+            for k in range(d):
+                H += B[k] * Auu[k]
+        logdet = cholesky(H, C)
+        if logdet != logdet:
+            exact[i], ofv[i] = False, np.inf
+            continue
+        inverse(C, Psi)
+        ofv[i] = logdet - 2.0 * l
+        if linear:
+            for a in range(p):
+                vec[a] = b[a]
+            solve(C, vec)
+            for a in range(p):
+                ofv[i] -= b[a] * vec[a]
+                lam[a] = -2.0 * vec[a]
+                for c in range(p):
+                    Psi[a, c] += vec[a] * vec[c]
+            _weights(A, M, T, Psi, V, W, tau)
+        else:
+            _weights(A, M, T, Psi, V, W, tau)
+            if curved:
+                add_bends(i, factor, at, size, u[i], ee, eee, eex, Psi, B, N, B_e, tau, bend_u, bend_x, bend_e)
+            _exact_curvature(A, Auu, L2, l_phi, J)
+            curvature(A, I, H)
+            for a in range(p):
+                ofv[i] += u[i, a] ** 2
+                for c in range(p):
+                    extra[i, a, c] = J[a, c] - H[a, c]
+                lam[a] = bend_u[a]
+                for k in range(d):
+                    lam[a] += tau[k] * A[k, a]
+                    for c in range(p):
+                        lam[a] += 2.0 * V[k, c] * Auu[k, c, a]
+            if math.isnan(cholesky(J, J)):
+                exact[i] = False
+                curvature(A, M, J)
+                cholesky(J, J)
+            # what a Newton step would still change, to first order in the log determinant
+            decrement = 0.0
+            for a in range(p):
+                vec[a] = b[a] - u[i, a]
+                decrement += vec[a] * vec[a]
+            solve(J, vec)
+            if decrement < 1e-6:
+                for a in range(p):
+                    ofv[i] += (lam[a] - (b[a] - u[i, a])) * vec[a]
+            solve(J, lam)
+        for z in range(ne):
+            t = -2.0 * l_e[z] + (bend_e[z] if z < s else 0.0)
+            for k in range(d):
+                for c in range(d):
+                    t += W[k, c] * M_e[z, k, c]
+            by_e[z] = t
+        for t in range(n):
+            total = 0.0
+            for a in range(p):
+                vec[a] = 0.0
+            shift[:] = 0.0
+            if t < q + w:
+                total += bend_x[t]
+                for k in range(d):
+                    total += (tau[k] - 2.0 * l_phi[k]) * X[k, t]
+                    for c in range(d):
+                        shift[k] += L2[k, c] * X[c, t]
+                    for a in range(p):
+                        total += 2.0 * V[k, a] * Ux[k, a, t]
+                        vec[a] += Ux[k, a, t] * l_phi[k]
+                if t < q:
+                    for z in range(k0):
+                        total += by_e[s + z] * g0x[z, t, i]
+                        for k in range(d):
+                            shift[k] += l_fe[s + z, k] * g0x[z, t, i]
+            else:
+                z = t - q - w
+                total += by_e[z]
+                for k in range(d):
+                    shift[k] += l_fe[z, k]
+            for a in range(p):
+                for k in range(d):
+                    vec[a] += A[k, a] * shift[k]
+                total += lam[a] * vec[a]
+            gradient[i, t] = total
+            if not linear:
+                solve(J, vec)
+                for a in range(p):
+                    moved[i, a, t] = vec[a]

@@ -1,0 +1,102 @@
+"""The state of a SAEM run on disk, so that a killed run goes on where it was and ends with the same numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import PkpdError
+from pkpd.estimation.methods.saem_chains import Approximation
+from pkpd.files import write_whole
+
+if TYPE_CHECKING:
+    from pkpd.estimation.methods.saem import Saem
+
+__all__ = ["Checkpoint"]
+
+_RUN = ("x", "omega", "iov", "z", "S1", "S2", "S3", "Sz", "J", "fit_of_data")
+_CHAINS = ("psi", "f", "l")
+#: iterations between two states that are written
+EVERY = 10
+
+
+class Checkpoint:
+    """A file that holds the state of a run.
+
+    Parameters
+    ----------
+    path : path
+    run : Saem
+    """
+
+    def __init__(self, path: Any, run: Saem) -> None:
+        self.path, self.run = Path(path), run
+        d = run.problem.data
+        data = b"".join(np.ascontiguousarray(a).tobytes() for a in (d.time, d.y, d.subject, d.censored))
+        settings = {k: dict(v) if isinstance(v, Mapping) else v for k, v in asdict(run.settings).items()}
+        self.mark = json.dumps([
+            run.problem.model.fingerprint, list(run.layout.labels), run.layout.start.tolist(), settings,
+            hashlib.sha256(data).hexdigest(),
+        ])  # fmt: skip
+
+    def write(self) -> None:
+        """Write the state in one step."""
+        run, chains = self.run, self.run.chains
+        arrays: dict[str, Any] = {n: np.asarray(getattr(run, n)) for n in _RUN}
+        arrays |= {f"chains_{n}": getattr(chains, n) for n in _CHAINS}
+        arrays |= {f"walk_{n}": v for n, v in chains._walk.items()}
+        arrays |= {f"accepted_{n}": np.array(v) for n, v in chains.accepted.items()}
+        if run.near is not None:
+            arrays |= {"centre": run.near.centre, "root": run.near.root}
+        arrays["history"] = np.array(run.history)
+        text = {"mark": self.mark, "rng": chains.rng.bit_generator.state, "turn": chains._turn, "uses": chains._uses}
+        arrays["text"] = np.array(json.dumps(text))
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)
+        write_whole(self.path, packed.getvalue())
+
+    def read(self) -> bool:
+        """Put the state of the file into the run; return whether there was one.
+
+        Raises
+        ------
+        PkpdError
+            If the file is of another run.
+        """
+        if not self.path.exists():
+            return False
+        try:
+            with np.load(self.path) as held:
+                arrays = {n: held[n] for n in held.files}
+            text = json.loads(str(arrays["text"]))
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise PkpdError(f"fit: checkpoint {self.path} cannot be read: {error}") from None
+        if text["mark"] != self.mark:
+            raise PkpdError(
+                f"fit: checkpoint {self.path} is of another run (model, data, start values or settings differ); name "
+                "another file"
+            )
+        run, chains = self.run, self.run.chains
+        for n in _RUN:
+            setattr(run, n, arrays[n])
+        run.fit_of_data, run.history = arrays["fit_of_data"].tolist(), list(arrays["history"])
+        for n in _CHAINS:
+            setattr(chains, n, arrays[f"chains_{n}"])
+        for n in chains._walk:
+            chains._walk[n] = arrays[f"walk_{n}"]
+        chains.accepted = {n[9:]: v.tolist() for n, v in arrays.items() if n.startswith("accepted_")}
+        chains.rng.bit_generator.state = text["rng"]
+        chains._turn, chains._uses = text["turn"], text["uses"]
+        chains.point = run._point()
+        if "centre" in arrays:
+            run.near = Approximation(arrays["centre"], arrays["root"])
+        return True

@@ -1,0 +1,224 @@
+"""What is believed of the estimated vector before the data, for MAP and full Bayes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from pkpd.estimation.vector import PopulationVector, VectorEntry
+
+__all__ = ["CORRELATION", "Priors"]
+
+#: name of the shape of the prior of correlations
+CORRELATION = "correlation"
+Given = Mapping[str, float | tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a Cholesky factor: places of its entries in the vector, its number there and in its block."""
+
+    places: tuple[int, ...]
+    columns: tuple[int, ...]
+    kind: str
+    row: int
+    number: int
+    block: int
+    scale: float
+
+
+class Priors:
+    """Independent priors of the estimated numbers.
+
+    Thetas are normal on the scale of estimation (log, logit or the number itself). Standard deviations of random
+    effects and residual parameters are half-normal; correlations have the density of Lewandowski, Kurowicka and Joe.
+
+    Parameters
+    ----------
+    layout : PopulationVector
+    given : mapping
+        ``{"CL": (4.0, 0.3)}``: value in the parameter's unit, standard deviation on its scale; ``{"omega_CL": 0.5}``
+        and ``{"sigma_prop": 0.3}``: scale of the half-normal of the standard deviation (for cuts of grades, which may
+        be negative, a pair as for thetas); ``{"correlation": 2.0}``: shape of the prior of correlations, 1 for flat.
+    full : bool
+        Whether all have a prior, and the density is one of the vector, as sampling needs it. Without, thetas have one
+        and the others where given, and no terms for the change of scale: a penalty on the likelihood.
+
+    Notes
+    -----
+    What is not given is weakly informative around the model's values: thetas with a standard deviation of 1 on log and
+    logit scales (a factor of 7 either way has 95%), else of 1 or the absolute value, whichever is larger; standard
+    deviations of random effects half-normal with scale 1 on these scales, else 2.5 times the model's; residual
+    parameters with 2.5 times the model's; correlations with shape 2.
+
+    Source: Lewandowski D, Kurowicka D, Joe H. J Multivar Anal 2009;100:1989-2001 (correlations); their density in
+    terms of the Cholesky factor as in the Stan Functions Reference, lkj_corr_cholesky.
+    """
+
+    def __init__(self, layout: PopulationVector, given: Given | None = None, full: bool = True) -> None:
+        self.layout, self.full = layout, full
+        self.given = dict(given or {})
+        self._check()
+        n = layout.size
+        self.location, self.sd = np.zeros(n), np.full(n, np.inf)
+        self.scale = np.full(n, np.inf)
+        for k, e in enumerate(layout.entries):
+            if e.kind == "theta" or (e.kind == "sigma" and e.scale != "log"):
+                self.location[k], self.sd[k] = self._normal(k, e)
+            elif e.kind == "sigma":
+                self.scale[k] = self._half(e.name, 2.5 * layout.sigma0[e.name])
+        self.shape = float(self.given.get(CORRELATION, 2.0 if full else 1.0))  # type: ignore[arg-type]
+        self.rows = [*self._rows("omega"), *self._rows("iov")]
+
+    # -- what is believed
+
+    def _check(self) -> None:
+        lay = self.layout
+        pairs = {e.name for e in lay.entries if e.kind == "theta" or (e.kind == "sigma" and e.scale != "log")}
+        scales = {e.name for e in lay.entries if e.kind == "sigma" and e.scale == "log"}
+        scales |= {_deviation(lay, e) for e in lay.entries if e.kind in ("omega", "iov") and e.at[0] == e.at[1]}
+        known, wrong = [*sorted(pairs), *sorted(scales), CORRELATION], []
+        for name, value in self.given.items():
+            if name not in known:
+                wrong.append(
+                    f"'{name}' is not estimated; what can have a prior: {', '.join(known)}{nearest(name, known)}"
+                )
+            elif name in pairs:
+                if not (
+                    isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_number, value)) and value[1] > 0
+                ):
+                    wrong.append(f"{name} must be (value, sd on its scale) with sd > 0, got {value!r}")
+                elif not _inside(lay, name, float(value[0])):
+                    wrong.append(f"{name}: its scale has no place for the value {value[0]:g}")
+            elif not _number(value) or not float(value) > 0:  # type: ignore[arg-type]
+                wrong.append(f"{name} must be a number > 0, the scale of its half-normal prior, got {value!r}")
+        if wrong:
+            raise DataError(f"fit, priors: {len(wrong)} cannot be taken: {'; '.join(wrong)}")
+
+    def _normal(self, k: int, e: VectorEntry) -> tuple[float, float]:
+        if e.name in self.given:
+            value, sd = self.given[e.name]  # type: ignore[misc]
+            return _scaled(self.layout, e, float(value)), float(sd)
+        at = float(self.layout.start[k])
+        if e.kind == "sigma":
+            return at, (2.5 * max(abs(at), 1.0) if self.full else math.inf)
+        return at, 1.0 if e.scale in ("log", "logit") else max(abs(at), 1.0)
+
+    def _half(self, name: str, otherwise: float) -> float:
+        return float(self.given.get(name, otherwise if self.full else math.inf))  # type: ignore[arg-type]
+
+    def _rows(self, kind: str) -> list[_Row]:
+        lay = self.layout
+        names = lay.etas if kind == "omega" else lay.kappas
+        factor = lay.factor0 if kind == "omega" else lay.factor_iov0
+        places = {e.at: k for k, e in enumerate(lay.entries) if e.kind == kind}
+        linked = [[j for j in range(i + 1) if (i, j) in places] for i in range(len(names))]
+        block = [max((len(c) for c in linked[i:] if i in c), default=1) for i in range(len(names))]
+        out = []
+        for i, columns in enumerate(linked):
+            if not columns:
+                continue
+            parameter = lay.model.parameters[names[i]]
+            sd = float(np.linalg.norm(factor[i]))
+            scale = self._half(_prefix(kind) + names[i], 1.0 if parameter.scale in ("log", "logit") else 2.5 * sd)
+            own = tuple(places[i, j] for j in columns)
+            out.append(_Row(own, tuple(columns), kind, i, len(columns) - 1, block[i], scale))
+        return out
+
+    # -- density
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the log-density at a vector and its gradient; constants are left out."""
+        g = -(x - self.location) / self.sd**2
+        total = float(-0.5 * np.sum(((x - self.location) / self.sd) ** 2))
+        for k in np.flatnonzero(np.isfinite(self.scale)):
+            r = math.exp(2.0 * x[k]) / self.scale[k] ** 2
+            total += -0.5 * r + (x[k] if self.full else 0.0)
+            g[k] += -r + (1.0 if self.full else 0.0)
+        for row in self.rows:
+            total += self._row(row, x, g)
+        return total, g
+
+    def _row(self, row: _Row, x: np.ndarray, g: np.ndarray) -> float:
+        """Return the log-density of a row ``l = r w``, r its standard deviation and w that of the correlations' factor.
+
+        The density of the correlations in w is ``w_n^a``; from (r, w_1 .. w_{n-1}) to l the Jacobian is
+        ``w_n / r^(n-1)``, and the last entry stands in the vector as its logarithm.
+        """
+        last, off = row.places[-1], list(row.places[:-1])
+        v, l = x[last], x[off]
+        d, i = math.exp(v), row.number
+        square = d * d + float(l @ l)
+        log_r = 0.5 * math.log(square)
+        jacobian = float(self.full)
+        # as a penalty, the density of the correlations themselves: det^(shape - 1)
+        a = (2.0 * (self.shape - 1.0) + jacobian * (row.block - i)) if i else 0.0
+        total = -0.5 * square / row.scale**2 + a * (v - log_r) - jacobian * (i * log_r - v)
+        common = -1.0 / row.scale**2 - (a + jacobian * i) / square
+        g[off] += common * l
+        g[last] += common * d * d + a + jacobian
+        return total
+
+    @property
+    def curvature(self) -> np.ndarray:
+        """Second derivative of minus the log-density by thetas, (n, n); zeros elsewhere."""
+        return np.diag(1.0 / self.sd**2)
+
+    def describe(self) -> dict[str, Any]:
+        """Return each prior as text by name."""
+        out: dict[str, Any] = {}
+        for k, e in enumerate(self.layout.entries):
+            if math.isfinite(self.sd[k]):
+                out[e.name] = f"normal({self.location[k]:.4g}, {self.sd[k]:.4g}) on the {e.scale} scale"
+            elif math.isfinite(self.scale[k]):
+                out[e.name] = f"half-normal({self.scale[k]:.4g})"
+        for row in self.rows:
+            names = self.layout.etas if row.kind == "omega" else self.layout.kappas
+            if math.isfinite(row.scale):
+                out[_prefix(row.kind) + names[row.row]] = f"half-normal({row.scale:.4g}) of the standard deviation"
+        if any(row.number for row in self.rows) and (self.full or self.shape != 1.0):
+            out[CORRELATION] = f"LKJ({self.shape:g})"
+        return out
+
+
+def _prefix(kind: str) -> str:
+    return "omega_" if kind == "omega" else "omega_iov_"
+
+
+def _deviation(layout: PopulationVector, e: VectorEntry) -> str:
+    names = layout.etas if e.kind == "omega" else layout.kappas
+    return _prefix(e.kind) + names[e.at[0]]
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _limits(layout: PopulationVector, name: str) -> tuple[float, float]:
+    return layout.model.parameters[name].bounds or (0.0, 1.0)
+
+
+def _inside(layout: PopulationVector, name: str, value: float) -> bool:
+    scale = next(e.scale for e in layout.entries if e.name == name and e.kind in ("theta", "sigma"))
+    if scale == "log":
+        return value > 0
+    if scale == "logit":
+        low, high = _limits(layout, name)
+        return low < value < high
+    return True
+
+
+def _scaled(layout: PopulationVector, e: VectorEntry, value: float) -> float:
+    if e.scale == "log":
+        return math.log(value)
+    if e.scale == "logit":
+        low, high = _limits(layout, e.name)
+        return math.log((value - low) / (high - value))
+    return value

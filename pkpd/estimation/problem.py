@@ -1,0 +1,154 @@
+"""A model bound to data, with what is estimated and how it is solved: what every method begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pkpd.dosing.checks import Problems
+from pkpd.dosing.events import EventTable
+from pkpd.engine.solve.block import Settings
+from pkpd.errors import DataError
+from pkpd.estimation.methods.objective import Objective
+from pkpd.estimation.vector import PopulationVector
+from pkpd.model.model import Model
+from pkpd.observation.data import FitData, bind
+from pkpd.observation.links import Links, links_of
+from pkpd.observation.predictor import Predictor
+from pkpd.transport import without_computed
+
+__all__ = ["Problem", "pose"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be estimated from what.
+
+    Attributes
+    ----------
+    model : Model
+        With the start values.
+    data : FitData
+    layout : PopulationVector
+    settings : dict
+        ``rtol``, ``atol``, ``solver``, ``threads``, and how it was posed (``fixed``, ``start``, ``bloq``).
+    messages : list of str
+        What the user should know.
+    """
+
+    model: Model
+    data: FitData
+    layout: PopulationVector
+    settings: dict[str, Any]
+    messages: list[str] = field(default_factory=list)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_computed(self)
+
+    @property
+    def table(self) -> EventTable:
+        """The data set."""
+        return self.data.table
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """Outputs that are calculated."""
+        return tuple(dict.fromkeys(c.output for c in self.data.channels))
+
+    @cached_property
+    def links(self) -> Links:
+        """How equations depend on what is estimated."""
+        varying = set(self.data.varying)
+        return links_of(self.model, self.outputs, self.layout.scales, varying, self.data.n_occasions)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Predictions and their derivatives."""
+        s = self.settings
+        solver = Settings(s["solver"], s["rtol"], s["atol"])
+        return Predictor(self.links, self.data, self.outputs, solver, s["threads"])
+
+    def objective(self, method: str) -> Objective:
+        """Return the objective of a method, at the beginning of its inner problem."""
+        return Objective(self.layout, self.predictor, method)
+
+    @property
+    def mu_referenced(self) -> dict[str, str]:
+        """Estimated thetas that are the mean of a random effect on their scale: {theta: parameter of the effect}."""
+        return self.links.mu_referenced()
+
+    def check_start(self, objective: Objective) -> None:
+        """Raise DataError if data are impossible at the start values, with rows and the reason."""
+        theta, _, _, z = objective.unpack(self.layout.start)
+        chain = self.predictor.chain(theta, np.zeros((objective.m, objective.p)))
+        f = self.predictor.solve(chain.phi, "plain")[0]
+        found = objective.density.first(f, f, z)
+        wrong = ~np.isfinite(found).all(axis=0)
+        if not wrong.any():
+            return
+        frame = {str(c): self.table.frame[c].to_numpy() for c in self.table.frame.columns}
+        rows = np.arange(1, len(self.table) + 1) if self.table.rows is None else self.table.rows
+        problems = Problems(self.table.name, frame, rows, self.table.lines)
+        column = np.full(len(self.table), np.nan)
+        column[self.data.row] = f
+        problems.columns = {**frame, "prediction": column}
+        mask = np.zeros(len(self.table), bool)
+        unsolved = wrong & ~np.isfinite(f)
+        mask[self.data.row[unsolved]] = True
+        problems.add(mask.copy(), "the equations have no solution at the start values", "start nearer", ["DV"])
+        mask[:] = False
+        mask[self.data.row[wrong & ~unsolved]] = True
+        problems.add(
+            mask, "the datum is impossible at the start values",
+            "where the prediction is 0, proportional and log-normal errors have no density: set MDV=1 before the first "
+            "dose, or use Combined error",
+            ["DV", "prediction"],
+        )  # fmt: skip
+        problems.raise_if_any()
+
+
+def _check_names(fixed: Any, start: Any) -> None:
+    """Raise DataError if names of parameters, or their values, are given as something else."""
+    if isinstance(fixed, str):
+        raise DataError(f"fit: fixed must be a list of names, got {fixed!r}; write fixed=[{fixed!r}]")
+    if start is not None and not isinstance(start, Mapping):
+        raise DataError(f"fit: start must be a mapping of name to number, such as {{'CL': 5.0}}, got {start!r}")
+    for name, value in (start or {}).items():
+        if isinstance(value, (bool, str)) or not np.isscalar(value):
+            raise DataError(f"fit: start of {name} must be a number, got {value!r}")
+
+
+def pose(
+    model: Model, table: EventTable, *, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
+    bloq: str = "m3", rtol: float = 1e-9, atol: float = 1e-12, solver: str = "auto", threads: int = 1,
+) -> Problem:  # fmt: skip
+    """Bind a model to data; arguments as for :func:`pkpd.estimation`.
+
+    Raises
+    ------
+    DataError
+        With all that is wrong with data, names and start values.
+    """
+    if not isinstance(table, EventTable):
+        raise DataError(
+            f"fit: data must be an EventTable, from read_events(path or data frame), got {type(table).__name__}"
+        )
+    _check_names(fixed, start)
+    data = bind(model, table, bloq)
+    given = {n: float(v) for n, v in (start or {}).items() if n in model.parameters}
+    layout = PopulationVector(model, data, fixed, start)
+    layout.model = model = model.replace(values=given) if given else model
+    if not layout.size:
+        raise DataError(f"fit: nothing is estimated: all parameters of model '{model.name}' are fixed")
+    messages = list(data.messages)
+    if layout.unused:
+        messages.append(f"parameters that the equations do not use keep their values: {', '.join(layout.unused)}")
+    settings = {
+        "fixed": sorted(fixed), "start": dict(start or {}), "bloq": bloq, "rtol": rtol, "atol": atol, "solver": solver,
+        "threads": threads,
+    }  # fmt: skip
+    return Problem(model, data, layout, settings, messages)

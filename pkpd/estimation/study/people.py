@@ -1,0 +1,116 @@
+"""Populations drawn from a posterior: a known patient, or a new one of a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pkpd.errors import PkpdError, nearest
+from pkpd.estimation.study.priors import Free, HalfNormal, to_natural, to_scaled
+from pkpd.estimation.study.problem import StudyProblem
+from pkpd.people.columns import count
+from pkpd.people.population import Population
+from pkpd.randomness import check_seed
+
+if TYPE_CHECKING:
+    from pkpd.estimation.study.result import Calibration
+
+__all__ = ["draw_people"]
+
+Floats = NDArray[np.float64]
+
+
+def draw_people(
+    calibration: Calibration,
+    n: int,
+    patient: str | None,
+    cohort: str | None,
+    like: str | None,
+    covariates: Mapping[str, Any],
+    variability: bool,
+    seed: int,
+) -> Population:
+    """Return a population, see ``Calibration.population``."""
+    problem = calibration.study.problem
+    who = f"calibration of '{calibration.study.name}'"
+    if (patient is None) == (cohort is None):
+        raise PkpdError(
+            f"{who}: population needs either patient or cohort, got {'neither' if cohort is None else 'both'}"
+        )
+    if like is not None and cohort is None:
+        raise PkpdError(f"{who}: like is for a new patient of a cohort, not for patient '{patient}'")
+    if cohort is not None and cohort not in problem.layout.groups:
+        raise PkpdError(
+            f"{who}: there is no cohort '{cohort}'{nearest(cohort, problem.layout.groups)}; "
+            f"there are {', '.join(problem.layout.groups)}"
+        )
+    n = count(who, "n", n, "people")
+    rng = np.random.default_rng([check_seed(seed), 6])
+    total = calibration.posterior.sizes["chain"] * calibration.posterior.sizes["draw"]
+    rows = np.concatenate([rng.permutation(total) for _ in range(-(-n // total))])[:n]
+    if patient is not None:
+        at = np.full(n, problem.index_of(patient))
+    elif like is not None:
+        at = np.full(n, problem.index_of(like))
+    else:
+        members = [i for i, c in enumerate(problem.cohorts) if c == cohort]
+        at = rng.choice(members, n)
+    values = _values(calibration, problem, rows, at, cohort, rng)
+    given = dict(covariates)
+    if patient is not None:
+        own = problem.subjects[int(at[0])].covariates
+        given = {**{k: v for k, v in own.items() if k in problem.model.covariates}, **given}
+    people = Population.draw(problem.model, n, covariates=given, parameters=values, seed=seed)
+    return replace(people, etas=_effects(people, problem, values, variability and patient is None))
+
+
+def _effects(people: Population, problem: StudyProblem, values: Mapping[str, Floats], variability: bool) -> Floats:
+    """Return the random effects that are left beside what was drawn from the posterior."""
+    etas = np.zeros(people.etas.shape)
+    if variability:
+        by_patient = {f.name for f in problem.layout.free if f.level == "patient"}
+        keep = [k for k, name in enumerate(people.eta_names) if name not in by_patient]
+        etas[:, keep] = people.etas[:, keep]
+    return etas
+
+
+def _values(
+    calibration: Calibration, problem: StudyProblem, rows: NDArray[Any], at: NDArray[Any], cohort: str | None, rng: Any
+) -> dict[str, Floats]:
+    """Return parameters of each subject: estimated ones, and those that the study fixed."""
+    out: dict[str, Floats] = {}
+    fixed = {name for s in problem.subjects for name in s.values}
+    for name in sorted(fixed):
+        start = problem.model.parameters[name].value
+        by_patient = np.array([s.values.get(name, start) for s in problem.subjects])
+        out[name] = by_patient[at]
+    for f in problem.layout.free:
+        draws = calibration.draws(f.name)
+        if f.level == "shared":
+            out[f.name] = draws[rows]
+        elif f.pooling is None or cohort is None:
+            out[f.name] = draws[rows, at]
+        else:
+            out[f.name] = _new(calibration, problem, f, rows, cohort, rng)
+    return out
+
+
+def _new(
+    calibration: Calibration, problem: StudyProblem, f: Free, rows: NDArray[Any], cohort: str, rng: np.random.Generator
+) -> Floats:
+    """Return a pooled parameter of new patients: location plus spread on the scaled axis."""
+    g = problem.layout.groups.index(cohort) if f.pooling == "cohort" else 0
+    if f"{f.name}_location" in calibration.posterior:
+        location = calibration.draws(f"{f.name}_location")
+        centre = to_scaled(location[rows, g] if location.ndim > 1 else location[rows], f.scale, f.limits)
+    else:
+        centre = np.full(len(rows), problem.layout.locations[f.name][0][g])
+    if isinstance(f.spread, HalfNormal):
+        spread: Any = calibration.draws(f"{f.name}_spread")[rows]
+    else:
+        spread = f.spread
+    return to_natural(centre + spread * rng.standard_normal(len(rows)), f.scale, f.limits)

@@ -1,0 +1,270 @@
+"""A study put together with its model and evidence: subjects, terms, and the layout of what is free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import PkpdError, nearest
+from pkpd.estimation.study.priors import ErrorScale, Free
+from pkpd.estimation.study.terms import Reported, fact_terms, matches
+from pkpd.estimation.study.vector import StudyVector, build_layout
+from pkpd.library import load_model
+from pkpd.units.time import convert_time
+
+if TYPE_CHECKING:
+    from pkpd.estimation.study.study import Study
+    from pkpd.model.model import Model
+    from pkpd.observation.api import Likelihood
+    from pkpd.observation.term import Subject
+
+__all__ = ["StudyProblem", "build_problem", "read_evidence"]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyProblem:
+    """What a study asks, ready to be computed.
+
+    Attributes
+    ----------
+    study : Study
+    model : Model
+    evidence : tuple of Evidence
+    patients, cohorts : tuple of str
+    subjects : tuple of Subject
+        One per patient, also those without facts.
+    reported : tuple of Reported
+        Facts in the order of the likelihood's terms.
+    layout : StudyVector
+    """
+
+    study: Study
+    model: Model
+    evidence: tuple[Any, ...]
+    patients: tuple[str, ...]
+    cohorts: tuple[str, ...]
+    subjects: tuple[Subject, ...]
+    reported: tuple[Reported, ...]
+    layout: StudyVector
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Numbers of the patients who have facts, shape (subjects of the likelihood,)."""
+        return np.array([i for i, s in enumerate(self.subjects) if s.terms], np.int64)
+
+    def likelihood(self) -> Likelihood:
+        """Return a new likelihood of the patients who have facts."""
+        from pkpd.observation.api import Likelihood
+
+        return Likelihood(
+            self.model,
+            [self.subjects[i] for i in self.rows],
+            [f.name for f in self.layout.free],
+            scaled=self.layout.outputs,
+            rtol=self.study.rtol,
+            atol=self.study.atol,
+            every=convert_time(self.study.every, "h", self.model.time_unit),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that the posterior depends on."""
+        digest = hashlib.sha256()
+        model = {n: p.value for n, p in self.model.parameters.items()}
+        errors = {n: repr(o.error) for n, o in self.model.outputs.items() if o.error is not None}
+        parts: list[Any] = [self.model.fingerprint, model, errors]
+        parts += [{k: v for k, v in f.describe().items() if k not in ("source", "known")} for f in self.layout.free]
+        parts += [{n: (e.value, e.sd) if isinstance(e, ErrorScale) else e for n, e in self.study.errors.items()}]
+        parts += [self.study.every, self.study.rtol, self.study.atol]
+        states = tuple(self.model.states)
+        for subject, cohort in zip(self.subjects, self.cohorts, strict=True):
+            doses = subject.regimen.records(states).tobytes() if isinstance(subject.regimen, Regimen) else b""
+            terms = [repr(t) for t in subject.terms]
+            parts.append([subject.name, cohort, dict(subject.covariates), dict(subject.values), terms])
+            digest.update(doses)
+        digest.update(json.dumps(parts, sort_keys=True, default=repr).encode())
+        return digest.hexdigest()
+
+    def index_of(self, patient: str) -> int:
+        """Return the number of a patient, who may be named without the seed where that is clear.
+
+        Raises
+        ------
+        PkpdError
+            If nobody, or more than one, has this name.
+        """
+        hits = [i for i, p in enumerate(self.patients) if patient in (p, p.partition("/")[2])]
+        if len(hits) == 1:
+            return hits[0]
+        why = "is the name of several patients" if hits else f"is no patient{nearest(patient, self.patients)}"
+        raise PkpdError(f"study '{self.study.name}': '{patient}' {why}; there are {', '.join(self.patients)}")
+
+
+def read_evidence(given: Sequence[Any], folder: str | os.PathLike[str] | None = None) -> tuple[Any, ...]:
+    """Return evidence as it is, or loaded by name or path; paths are meant from a folder."""
+    from pkpd.evidence.seeds import load_seed
+
+    return tuple(load_seed(_from(folder, e)) if isinstance(e, (str, os.PathLike)) else e for e in given)
+
+
+def _from(folder: str | os.PathLike[str] | None, given: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Return a name as it is, and a path from a folder."""
+    text = os.fspath(given)
+    named = isinstance(given, str) and not text.endswith(".py") and os.sep not in text and "/" not in text
+    if folder is None or named:
+        return given
+    return Path(folder) / Path(text).expanduser()
+
+
+def build_problem(study: Study) -> StudyProblem:
+    """Return a study put together with its model and evidence.
+
+    Raises
+    ------
+    PkpdError
+        If they do not fit; all faults are named at once.
+    """
+    model = load_model(_from(study.folder, study.model)) if isinstance(study.model, (str, os.PathLike)) else study.model
+    evidence = read_evidence(study.evidence, study.folder)
+    own = {f"{e.name}/{p}": e.cohorts[p] for e in evidence for p in e.patients}
+    everyone = {p: study.cohorts.get(p, cohort) for p, cohort in own.items()}
+    patients = tuple(p for p in everyone if study.patients is None or matches(p, study.patients))
+    cohorts = tuple(everyone[p] for p in patients)
+    faults = [*_check_names(study, model, evidence, tuple(everyone)), *_check_free(study, model, everyone, patients)]
+    reported: list[Reported] = []
+    for e in evidence:
+        found, wrong = fact_terms(e, model, study.exclude, study.reinterpret, patients)
+        reported += found
+        faults += wrong
+    if not reported and not faults:
+        faults.append("no fact is left to fit")
+    if faults:
+        many = f"{len(faults)} faults: " if len(faults) > 1 else ""
+        raise PkpdError(f"study '{study.name}': {many}{'; '.join(faults)}")
+    subjects = _subjects(study, model, evidence, patients, cohorts, reported)
+    place = {p: i for i, p in enumerate(patients)}
+    ordered = tuple(sorted(reported, key=lambda r: place[r.patient]))
+    layout = build_layout(study.free, study.errors, patients, cohorts)
+    return StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered, layout)
+
+
+def _check_names(study: Study, model: Model, evidence: Sequence[Any], patients: Sequence[str]) -> list[str]:
+    """Return faults in the names of parameters, outputs, patients, seeds and facts."""
+    seeds = [e.name for e in evidence]
+    out = [f"the seed '{s}' is given twice" for s in sorted({s for s in seeds if seeds.count(s) > 1})]
+    for noun, given, known in (
+        ("parameter", [f.name for f in study.free] + list(study.fixed), model.parameters),
+        ("output", study.errors, model.outputs),
+        ("patient", [*study.cohorts, *study.covariates], patients),
+        ("covariate", {c for each in study.covariates.values() for c in each}, model.covariates),
+        ("seed", [k[0] for k in study.reinterpret], seeds),
+    ):
+        out += [
+            f"there is no {noun} '{n}'{nearest(str(n), known)}; there {'are' if len(known) != 1 else 'is'} "
+            f"{', '.join(known) or 'none'}"
+            for n in given
+            if n not in known
+        ]
+    facts = [f"{e.name}/{f.fact}" for e in evidence for f in e.facts]
+    for noun, patterns, known in (("exclude", study.exclude, facts), ("patients", study.patients or (), patients)):
+        out += [
+            f"{noun} '{p}' fits no {'fact' if noun == 'exclude' else 'patient'}{nearest(p, known)}"
+            for p in patterns
+            if not any(matches(k, [p]) for k in known)
+        ]
+    return out
+
+
+def _check_free(study: Study, model: Model, everyone: Mapping[str, str], patients: Sequence[str]) -> list[str]:
+    """Return patients and cohorts without a location or value, and locations outside the model's bounds."""
+    out: list[str] = []
+    known = {*everyone, *everyone.values(), "*"}
+    for f in study.free:
+        if isinstance(f.location, Mapping):
+            out += [
+                f"free '{f.name}': '{k}' is neither a patient nor a cohort{nearest(k, known)}"
+                for k in f.location
+                if k not in known
+            ]
+        lacking = [p for p in patients if f.location_of(*_keys(f, p, everyone[p])) is None]
+        if lacking:
+            out.append(f"free '{f.name}' has no location for {len(lacking)} patients (first: {lacking[0]}); add '*'")
+        out += _check_bounds(f, model)
+    for name, value in study.fixed.items():
+        if not isinstance(value, Mapping):
+            continue
+        out += [
+            f"fixed '{name}': '{k}' is neither a patient nor a cohort{nearest(k, known)}"
+            for k in value
+            if k not in known
+        ]
+    return out
+
+
+def _keys(f: Free, patient: str, cohort: str) -> tuple[str, ...]:
+    return (cohort,) if f.pooling == "cohort" else (patient, cohort)
+
+
+def _check_bounds(f: Free, model: Model) -> list[str]:
+    parameter = model.parameters.get(f.name)
+    if parameter is None or parameter.bounds is None:
+        return []
+    low, high = parameter.bounds
+    if f.scale == "logit" and (f.limits[0] < low or f.limits[1] > high):
+        return [f"free '{f.name}': bounds {f.limits} reach beyond the model's ({low:g}, {high:g})"]
+    pairs = f.location.values() if isinstance(f.location, Mapping) else [f.location]
+    outside = [v for v, _ in pairs if not low <= v <= high]
+    return [f"free '{f.name}': location {v:g} lies outside the model's bounds ({low:g}, {high:g})" for v in outside]
+
+
+def _subjects(
+    study: Study,
+    model: Model,
+    evidence: Sequence[Any],
+    patients: Sequence[str],
+    cohorts: Sequence[str],
+    reported: Sequence[Reported],
+) -> tuple[Subject, ...]:
+    from pkpd.observation.term import Subject
+
+    terms: dict[str, list[Any]] = {p: [] for p in patients}
+    for r in reported:
+        terms[r.patient].append(r.term)
+    cohort_of = dict(zip(patients, cohorts, strict=True))
+    out = []
+    for e in evidence:
+        people = e.population(model)
+        labels = [str(x) for x in people.labels]
+        for p in e.patients:
+            name = f"{e.name}/{p}"
+            if name not in cohort_of:
+                continue
+            at = labels.index(p)
+            covariates = {c: float(v[at]) for c, v in people.covariates.items()} | dict(study.covariates.get(name, {}))
+            regimen = (
+                e.regimens.get(p) if study.drugs is None else e.regimen(p, study.drugs, prefix=len(study.drugs) > 1)
+            )
+            values = _fixed_values(study.fixed, name, cohort_of[name])
+            out.append(Subject(name, regimen, covariates, tuple(terms[name]), values))
+    return tuple(out)
+
+
+def _fixed_values(fixed: Mapping[str, float | Mapping[str, float]], patient: str, cohort: str) -> dict[str, float]:
+    out = {}
+    for name, value in fixed.items():
+        if isinstance(value, Mapping):
+            found = [value[k] for k in (patient, cohort, "*") if k in value]
+            if found:
+                out[name] = float(found[0])
+        else:
+            out[name] = float(value)
+    return out

@@ -1,0 +1,1 @@
+"""How well estimates are known: covariance, bootstrap, profiles, sampling importance resampling."""

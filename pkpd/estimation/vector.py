@@ -1,0 +1,385 @@
+"""The estimated vector: typical values on their scale, covariances as Cholesky factors, residual parameters as logs."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import DataError, nearest
+from pkpd.model.declare import Parameter
+from pkpd.model.model import Model
+from pkpd.observation.data import FitData
+from pkpd.observation.density import SigmaSpec
+from pkpd.transport import frozen
+
+if TYPE_CHECKING:
+    from pkpd.engine.graph.nodes import Node
+
+__all__ = ["SMALLEST_SD", "Natural", "PopulationVector", "VectorEntry", "bounded_exp", "residual_specs"]
+
+#: a standard deviation of random effects is not estimated below this
+SMALLEST_SD = 1e-4
+#: logarithm of the largest number there is
+LARGEST_LOG = math.log(sys.float_info.max)
+
+
+@dataclass(frozen=True)
+class VectorEntry:
+    """One estimated number.
+
+    Attributes
+    ----------
+    kind : {"theta", "omega", "iov", "sigma"}
+    name : str
+        Of a theta or residual parameter; of an entry of a Cholesky factor, ``L[V,CL]``.
+    at : (int, int)
+        Row and column in the factor; (number, 0) elsewhere.
+    scale : {"log", "logit", "additive"}
+    low, high : float
+        Bounds on the scale.
+    """
+
+    kind: str
+    name: str
+    at: tuple[int, int]
+    scale: str
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True)
+class Natural:
+    """Values of all parameters, fixed ones too.
+
+    Attributes
+    ----------
+    theta : dict of name to float
+    factor, factor_iov : float array
+        Lower Cholesky factors of the covariances of eta and of kappa.
+    sigma : dict of name to float
+    """
+
+    theta: dict[str, float]
+    factor: np.ndarray
+    factor_iov: np.ndarray
+    sigma: dict[str, float]
+
+    @property
+    def omega(self) -> np.ndarray:
+        """Covariance of eta."""
+        return self.factor @ self.factor.T
+
+    @property
+    def omega_iov(self) -> np.ndarray:
+        """Covariance of kappa."""
+        return self.factor_iov @ self.factor_iov.T
+
+
+def residual_specs(data: FitData, model: Model) -> list[SigmaSpec]:
+    """Return the residual parameters of the observed outputs; names end with the output where there are several."""
+    several = len(data.outputs) > 1
+    out = []
+    seen: set[str] = set()
+    for channel in data.channels:
+        if channel.observed in seen:
+            continue
+        seen.add(channel.observed)
+        for k, r in enumerate(channel.family.residuals):
+            name = f"{r.name}_{channel.observed}" if several else r.name
+            out.append(SigmaSpec(name, r.value, r.scale, channel.observed, k, r.fixed))
+    order = {n: i for i, n in enumerate(model.outputs)}
+    return sorted(out, key=lambda s: order[s.output])
+
+
+def scale_of(parameter: Parameter, varies: bool) -> str:
+    """Return the scale on which a typical value is estimated.
+
+    That of its variability; without any, the logarithm of a positive number that has a unit or a lower bound of at
+    least 0, a number between finite bounds from 0 on as its logit, else the number itself.
+    """
+    if varies:
+        return parameter.scale
+    low, high = parameter.bounds or (-math.inf, math.inf)
+    if parameter.scale == "logit" and low < parameter.value < high and math.isfinite(high - low):
+        return "logit"
+    if parameter.value > 0 and parameter.scale == "log":
+        if low == 0 and high == 1 and parameter.value < 1:
+            return "logit"
+        if low >= 0 or (parameter.bounds is None and parameter.unit):
+            return "log"
+    return "additive"
+
+
+class PopulationVector:
+    """Which numbers are estimated, and where they stand in the vector.
+
+    Parameters
+    ----------
+    model : Model
+    data : FitData
+    fixed : collection of str
+        Names that keep their values: parameters, ``omega_<parameter>`` (its row and column of the covariance),
+        ``omega_iov_<parameter>``, residual parameters.
+    start : mapping of str to float
+        Start values that differ from the model's: parameters, ``omega_<parameter>`` (variances), residual parameters.
+    """
+
+    def __init__(
+        self, model: Model, data: FitData, fixed: Collection[str] = (), start: Mapping[str, float] | None = None
+    ) -> None:
+        self.model = model
+        self.sigma_specs = residual_specs(data, model)
+        self._check(fixed, start or {})
+        start = dict(start or {})
+        self.etas, self.kappas = tuple(model.etas), tuple(model.iov_etas)
+        self.theta0 = {n: float(start.get(n, q.value)) for n, q in model.parameters.items()}
+        self.sigma0 = {s.name: float(start.get(s.name, s.value)) for s in self.sigma_specs}
+        self.factor0 = np.linalg.cholesky(_scaled(model.omega, self.etas, start, "omega_"))
+        self.factor_iov0 = np.linalg.cholesky(_scaled(model.omega_iov, self.kappas, start, "omega_iov_"))
+        used = _used(model)
+        thetas = [
+            self._theta(n, q) for n, q in model.parameters.items() if not q.fixed and n not in fixed and n in used
+        ]
+        self.unused = tuple(n for n, q in model.parameters.items() if not q.fixed and n not in used)
+        omegas = [
+            *_entries("omega", self.etas, self.factor0, {n for n in self.etas if f"omega_{n}" in fixed}),
+            *_entries("iov", self.kappas, self.factor_iov0, {n for n in self.kappas if f"omega_iov_{n}" in fixed}),
+        ]
+        free = [s for s in self.sigma_specs if not (s.fixed and s.name not in start) and s.name not in fixed]
+        low, high = math.log(1e-8), math.log(1e8)
+        sigmas = [
+            VectorEntry("sigma", s.name, (k, 0), s.scale, *((low, high) if s.scale == "log" else (-math.inf, math.inf)))
+            for k, s in enumerate(free)
+        ]
+        self.sigmas = tuple(free)
+        self.entries: tuple[VectorEntry, ...] = (*thetas, *omegas, *sigmas)
+        self.q, self.w, self.s = len(thetas), len(omegas), len(sigmas)
+        self.low = np.array([e.low for e in self.entries])
+        self.high = np.array([e.high for e in self.entries])
+
+    # -- making it
+
+    def _check(self, fixed: Iterable[str], start: Mapping[str, float]) -> None:
+        known = [
+            *self.model.parameters, *(f"omega_{n}" for n in self.model.etas),
+            *(f"omega_iov_{n}" for n in self.model.iov_etas), *(s.name for s in self.sigma_specs),
+        ]  # fmt: skip
+        wrong = [(what, n) for what, names in (("fixed", fixed), ("start", start)) for n in names if n not in known]
+        if wrong:
+            what, n = wrong[0]
+            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+            raise DataError(
+                f"fit: {what} names '{n}'{more}, which model '{self.model.name}' has not; it has {', '.join(known)}"
+                f"{nearest(n, known)}"
+            )
+        for n, v in start.items():
+            positive = n not in self.model.parameters
+            if not math.isfinite(v) or (positive and v <= 0 and not n.startswith("cut_")):
+                raise DataError(f"fit: start of {n} must be a finite number{' > 0' if positive else ''}, got {v}")
+            bounds = None if positive else self.model.parameters[n].bounds
+            if bounds and not bounds[0] <= v <= bounds[1]:
+                raise DataError(f"fit: start of {n} is {v:g}, outside its bounds ({bounds[0]:g}, {bounds[1]:g})")
+
+    def _theta(self, name: str, q: Parameter) -> VectorEntry:
+        varies = name in self.model.etas or name in self.model.iov_etas
+        scale = scale_of(q, varies)
+        low, high = q.bounds or (-math.inf, math.inf)
+        if scale == "log":
+            low, high = (math.log(low) if low > 0 else -math.inf), (math.log(high) if high < math.inf else math.inf)
+        elif scale == "logit":
+            low, high = -20.0, 20.0
+        return VectorEntry("theta", name, (0, 0), scale, low, high)
+
+    # -- between the vector and values
+
+    @property
+    def size(self) -> int:
+        """Number of estimated numbers."""
+        return len(self.entries)
+
+    @property
+    def scales(self) -> dict[str, str]:
+        """Scale of each estimated theta."""
+        return {e.name: e.scale for e in self.entries[: self.q]}
+
+    @property
+    def start(self) -> np.ndarray:
+        """Vector of the start values."""
+        return self.vector(Natural(self.theta0, self.factor0, self.factor_iov0, self.sigma0))
+
+    def vector(self, natural: Natural) -> np.ndarray:
+        """Return the vector of some values."""
+        out = np.empty(self.size)
+        for k, e in enumerate(self.entries):
+            if e.kind == "theta":
+                out[k] = _to_scale(natural.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
+            elif e.kind == "sigma":
+                value = natural.sigma[e.name]
+                out[k] = math.log(value) if e.scale == "log" else value
+            else:
+                value = (natural.factor if e.kind == "omega" else natural.factor_iov)[e.at]
+                out[k] = math.log(max(value, SMALLEST_SD)) if e.scale == "log" else value
+        return np.clip(out, self.low, self.high)
+
+    def natural(self, x: np.ndarray) -> Natural:
+        """Return the values of a vector, with those that are fixed."""
+        theta, sigma = dict(self.theta0), dict(self.sigma0)
+        factor, factor_iov = self.factor0.copy(), self.factor_iov0.copy()
+        for value, e in zip(x.tolist(), self.entries, strict=True):
+            if e.kind == "theta":
+                theta[e.name] = _from_scale(value, e.scale, self.model.parameters[e.name].bounds)
+            elif e.kind == "sigma":
+                sigma[e.name] = bounded_exp(value) if e.scale == "log" else value
+            else:
+                (factor if e.kind == "omega" else factor_iov)[e.at] = bounded_exp(value) if e.scale == "log" else value
+        return Natural(theta, factor, factor_iov, sigma)
+
+    # -- natural quantities of the estimates, for reports and the covariance step
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the estimated quantities: thetas, (co)variances of random effects, residual parameters."""
+        return tuple(
+            e.name
+            if e.kind in ("theta", "sigma")
+            else _covariance_name(e, self.etas if e.kind == "omega" else self.kappas)
+            for e in self.entries
+        )
+
+    def quantities(self, x: np.ndarray) -> np.ndarray:
+        """Return the natural quantities in the order of ``labels``."""
+        v = self.natural(x)
+        omega, iov = v.omega, v.omega_iov
+        return np.array([
+            v.theta[e.name] if e.kind == "theta" else v.sigma[e.name] if e.kind == "sigma"
+            else (omega if e.kind == "omega" else iov)[e.at]
+            for e in self.entries
+        ])  # fmt: skip
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Return the derivatives of ``quantities`` by the vector, (size, size)."""
+        v = self.natural(x)
+        out = np.zeros((self.size, self.size))
+        for k, e in enumerate(self.entries):
+            if e.kind == "theta":
+                out[k, k] = _slope(v.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
+            elif e.kind == "sigma":
+                out[k, k] = v.sigma[e.name] if e.scale == "log" else 1.0
+        for kind, factor in (("omega", v.factor), ("iov", v.factor_iov)):
+            mine = [k for k, e in enumerate(self.entries) if e.kind == kind]
+            for c in mine:
+                d = np.zeros_like(factor)
+                at = self.entries[c].at
+                d[at] = factor[at] if self.entries[c].scale == "log" else 1.0
+                moved = d @ factor.T + factor @ d.T
+                for r in mine:
+                    out[r, c] = moved[self.entries[r].at]
+        return out
+
+    def rebuilt(self, x: np.ndarray) -> Model:
+        """Return the model with the values of a vector."""
+        return _with_values(self.model, self, self.natural(x))
+
+
+def _used(model: Model) -> set[str]:
+    """Return the parameters that the equations depend on at all."""
+    from pkpd.engine.graph.nodes import symbols_of
+
+    t = model.trace
+    roots: list[Node] = [*t.derivatives, *t.initial, *t.outputs.values()]
+    roots += [n for entries in t.dosing.values() for n in entries.values()]
+    return {s.name for s in symbols_of(roots) if s.kind == "theta"}
+
+
+def _scaled(omega: np.ndarray, names: Sequence[str], start: Mapping[str, float], prefix: str) -> np.ndarray:
+    """Return the covariance with other variances and the same correlations."""
+    sd = np.sqrt(np.diag(omega))
+    factor = np.array(
+        [math.sqrt(start[prefix + n]) / s if prefix + n in start else 1.0 for n, s in zip(names, sd, strict=True)]
+    )
+    return omega * np.outer(factor, factor)
+
+
+def _entries(kind: str, names: Sequence[str], factor: np.ndarray, fixed: set[str]) -> list[VectorEntry]:
+    """Return the entries of a factor that are estimated: of each block of correlated effects its lower triangle."""
+    n = len(names)
+    omega = factor @ factor.T
+    block = list(range(n))
+    for i in range(n):
+        for j in range(i):
+            if omega[i, j] != 0.0 and block[i] != block[j]:
+                block = [block[j] if b == block[i] else b for b in block]
+    out = []
+    for i in range(n):
+        for j in range(i + 1):
+            if block[i] != block[j] or names[i] in fixed or names[j] in fixed:
+                continue
+            if i == j:
+                out.append(VectorEntry(kind, f"L[{names[i]}]", (i, i), "log", math.log(SMALLEST_SD), math.log(1e3)))
+            else:
+                out.append(VectorEntry(kind, f"L[{names[i]},{names[j]}]", (i, j), "additive"))
+    return out
+
+
+def _covariance_name(e: VectorEntry, names: Sequence[str]) -> str:
+    prefix = "omega_" if e.kind == "omega" else "omega_iov_"
+    i, j = e.at
+    return f"{prefix}{names[i]}" if i == j else f"{prefix}{names[i]},{names[j]}"
+
+
+def bounded_exp(x: float) -> float:
+    """Return exp(x), infinite where it is larger than any number: the open end of an interval."""
+    return math.exp(x) if x < LARGEST_LOG else math.inf
+
+
+def _to_scale(value: float, scale: str, bounds: tuple[float, float] | None) -> float:
+    if scale == "log":
+        return math.log(value)
+    if scale == "logit":
+        low, high = bounds or (0.0, 1.0)
+        return math.log((value - low) / (high - value))
+    return value
+
+
+def _from_scale(x: float, scale: str, bounds: tuple[float, float] | None) -> float:
+    if scale == "log":
+        return bounded_exp(x)
+    if scale == "logit":
+        low, high = bounds or (0.0, 1.0)
+        return low + (high - low) / (1.0 + bounded_exp(-x))
+    return x
+
+
+def _slope(value: float, scale: str, bounds: tuple[float, float] | None) -> float:
+    if scale == "log":
+        return value
+    if scale == "logit":
+        low, high = bounds or (0.0, 1.0)
+        return (value - low) * (high - value) / (high - low)
+    return 1.0
+
+
+def _with_values(model: Model, layout: PopulationVector, v: Natural) -> Model:
+    """Return the model with typical values, covariances and residual errors put in."""
+    from dataclasses import replace
+
+    from pkpd.model.residual import Exact
+    from pkpd.observation.families import family_of
+
+    new = model.replace(values=v.theta, omega=v.omega) if model.etas else model.replace(values=v.theta)
+    outputs: dict[str, Any] = dict(model.outputs)
+    for name in dict.fromkeys(s.output for s in layout.sigma_specs):
+        error = model.outputs[name].error
+        if error is None or isinstance(error, Exact):
+            continue
+        values = [v.sigma[s.name] for s in layout.sigma_specs if s.output == name]
+        outputs[name] = replace(model.outputs[name], error=family_of(name, error).rebuilt(values))
+    within = v.omega_iov.copy()
+    within.setflags(write=False)
+    new.__dict__.update(outputs=frozen(outputs), omega_iov=within)
+    return new

@@ -1,0 +1,222 @@
+"""A data set bound to a model: which rows are observations, of which output, known how well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.foreign import meant
+from pkpd.errors import DataError, nearest
+from pkpd.observation.binder import Binder
+from pkpd.observation.families import Below, Family, LogScale, Normal, Positive, PositiveBelow, family_of
+from pkpd.observation.outcomes import Event, Survival, TimeToEvent
+
+if TYPE_CHECKING:
+    from pkpd.dosing.events import EventTable
+    from pkpd.model.model import Model
+
+__all__ = ["BLOQ", "Channel", "FitData", "bind"]
+
+BLOQ = ("m3", "m4", "m1")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Rows that are observed in one way.
+
+    Attributes
+    ----------
+    output : str
+        Of the model.
+    observed : str
+        The output whose residual error it has; another one than ``output`` for the hazard of an event.
+    family : Family
+    rows : int array
+        Numbers of its observations.
+    continuous : bool
+        Whether a constant ``log(2 pi)`` belongs to each datum.
+    """
+
+    output: str
+    observed: str
+    family: Family
+    rows: np.ndarray
+    continuous: bool
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Observations of a data set, those of one subject side by side in the order of the table.
+
+    Attributes
+    ----------
+    table : EventTable
+        On the model's clock.
+    labels : array, (m,)
+        Of all subjects of the table.
+    row : int array, (N,)
+        Row in the table.
+    subject : int array, (N,)
+    starts : int array, (m + 1,)
+        Ranges of observations of each subject.
+    time : float array, (N,)
+        On the table's clock.
+    y : float array, (N,)
+        Datum; the limit where it is censored.
+    censored : int array, (N,)
+        1 below ``y``, -1 above it, 0 measured.
+    channels : tuple of Channel
+    outputs : tuple of str
+        Outputs with residual error that are observed, in the order of the model.
+    varying : frozenset of str
+        Covariates of the model that change within subjects.
+    constant : dict of name to float array, (m,)
+        The others, and the first value of those that change.
+    occasion : int array, (rows of the table,)
+    n_occasions : int
+    messages : tuple of str
+        What was found and taken care of.
+    """
+
+    table: EventTable
+    labels: np.ndarray
+    row: np.ndarray
+    subject: np.ndarray
+    starts: np.ndarray
+    time: np.ndarray
+    y: np.ndarray
+    censored: np.ndarray
+    channels: tuple[Channel, ...]
+    outputs: tuple[str, ...]
+    varying: frozenset[str]
+    constant: dict[str, np.ndarray]
+    occasion: np.ndarray
+    n_occasions: int
+    messages: tuple[str, ...]
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects of the table."""
+        return len(self.labels)
+
+    @property
+    def n_observations(self) -> int:
+        """Number of observed rows of the table."""
+        return int(np.unique(self.row).size)
+
+    @property
+    def n_continuous(self) -> int:
+        """Number of data with a normal density: those that the constant of the objective is left out for."""
+        return sum(c.rows.size for c in self.channels if c.continuous)
+
+    @property
+    def output(self) -> np.ndarray:
+        """Name of the output of each observation, (N,)."""
+        names = np.empty(self.y.size, object)
+        for c in self.channels:
+            names[c.rows] = c.observed
+        return names.astype(str)
+
+
+def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:
+    """Return the observations of a data set, and how each depends on the model.
+
+    A row with EVID 0 and MDV 0 is an observation. What it observes is said by DVID, which numbers the outputs with a
+    residual error in the order of the model, or names them; without DVID it is the only such output, or that of the
+    name of the row's compartment. ``CENS`` (1 below, -1 above; or ``BLQ``) marks data known to be beyond DV, or beyond
+    ``LLOQ`` where there is such a column; with ``LLOQ`` alone, what is less is censored.
+
+    Parameters
+    ----------
+    model : Model
+    table : EventTable
+    bloq : {"m3", "m4", "m1"}
+        Likelihood of what is below the limit (M3 of Beal 2001), given that it is positive (M4), or no datum (M1).
+
+    Raises
+    ------
+    DataError
+        With all that is wrong, with rows.
+    """
+    if bloq not in BLOQ:
+        raise DataError(f"fit: bloq must be {', '.join(BLOQ)}, got {bloq!r}{nearest(str(bloq), BLOQ)}")
+    if "DV" not in table.frame.columns:
+        data = meant("DV", table.frame.columns) or "..."
+        raise DataError(f"{table.name}: column DV is missing; name the column of data with columns={{{data!r}: 'DV'}}")
+    table = table.in_time(model.time_unit)
+    b = Binder(model, table, bloq)
+    observed = (b.frame["EVID"] == 0) & (b.frame["MDV"] == 0)
+    y, censored, observed = b.censoring(observed)
+    output = b.outputs(observed)
+    varying, constant = b.covariates()
+    occasion, n_occasions = b.occasions()
+    b.look(observed, y, censored, output)
+    b.problems.raise_if_any()
+    rows, channels = _channels(b, np.flatnonzero(observed), output, censored)
+    names = list(b.errors)
+    return FitData(
+        table=table, labels=table.labels, row=rows, subject=b.owner[rows],
+        starts=np.searchsorted(b.owner[rows], np.arange(table.n_subjects + 1)).astype(np.int64),
+        time=np.asarray(table.clock, np.float64)[rows], y=y[rows], censored=censored[rows], channels=channels,
+        outputs=tuple(n for k, n in enumerate(names) if (output == k).any()), varying=varying, constant=constant,
+        occasion=occasion, n_occasions=n_occasions, messages=tuple(b.messages),
+    )  # fmt: skip
+
+
+def _channels(
+    b: Binder, rows: np.ndarray, output: np.ndarray, censored: np.ndarray
+) -> tuple[np.ndarray, tuple[Channel, ...]]:
+    """Return the observations (rows of the table, one twice for an event in time) and their channels."""
+    parts: list[tuple[np.ndarray, str, str, Family, bool]] = []
+    for k, name in enumerate(b.errors):
+        mine = rows[output[rows] == k]
+        if not mine.size:
+            continue
+        error = b.errors[name]
+        if isinstance(error, TimeToEvent):
+            parts += _events(b, mine, name, error)
+            continue
+        family = family_of(name, error)
+        how = censored[mine]
+        measured: Family = family
+        if (how != 0).any() and not isinstance(family, (Normal, LogScale)):
+            raise DataError(f"fit: output '{name}' has {type(error).__name__} data, which cannot be censored")
+        if isinstance(family, Normal) and b.bloq == "m4" and (how == 1).any():
+            measured = Positive(family.error)
+            parts.append((mine[how == 1], name, name, PositiveBelow(family), False))
+        elif isinstance(family, (Normal, LogScale)):
+            parts.append((mine[how == 1], name, name, Below(family), False))
+        if isinstance(family, (Normal, LogScale)):
+            parts.append((mine[how == -1], name, name, Below(family, -1.0), False))
+        parts.insert(0, (mine[how == 0], name, name, measured, family.gaussian))
+    parts = [p for p in parts if p[0].size]
+    together = np.concatenate([p[0] for p in parts])
+    order = np.argsort(together, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    ends = np.cumsum([p[0].size for p in parts])
+    channels = [
+        Channel(out, seen, family, np.sort(place[end - own.size : end]), normal)
+        for (own, out, seen, family, normal), end in zip(parts, ends, strict=True)
+    ]
+    return together[order], tuple(channels)
+
+
+def _events(b: Binder, rows: np.ndarray, name: str, error: TimeToEvent) -> list[Any]:
+    """Return survival to the last row of each subject, and the hazard at each event."""
+    if error.hazard not in b.model.outputs:
+        known = ", ".join(b.model.outputs)
+        raise DataError(
+            f"fit: TimeToEvent of output '{name}': the model has no output '{error.hazard}' for the hazard; "
+            f"it has {known}"
+        )
+    dv = b.frame["DV"][rows]
+    if not np.isin(dv, (0, 1)).all():
+        raise DataError(f"fit: output '{name}' is time to event: DV must be 1 (event) or 0 (end of follow-up)")
+    last = np.append(b.owner[rows][1:] != b.owner[rows][:-1], True)
+    return [
+        (rows[last], name, name, Survival(), False),
+        (rows[dv == 1], error.hazard, name, Event(), False),
+    ]

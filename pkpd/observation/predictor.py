@@ -1,0 +1,282 @@
+"""Predictions of all observations and their derivatives, solved for many subjects at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.solve.block import Block, DoseFault, Settings
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.run import solve_block
+from pkpd.engine.solve.timeline import Records
+from pkpd.errors import DataError
+from pkpd.observation.data import FitData
+from pkpd.observation.jets import jet, second_order_is_exact
+from pkpd.observation.links import ChainRule, Links
+from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
+from pkpd.simulation.doses import table_records
+from pkpd.simulation.people import Courses
+from pkpd.simulation.people import _course_values as course_values
+from pkpd.simulation.rows import begins_anew, ordering, switched_states
+
+if TYPE_CHECKING:
+    from pkpd.model.model import Model
+
+__all__ = ["Predictor"]
+
+#: relative steps of central differences, for exact solutions and for those within a tolerance
+STEP, COARSE = 1e-4, 1e-3
+#: subjects from which on threads share the work
+SHARED = 32
+
+
+class Predictor:
+    """Solves the equations of all subjects of a data set.
+
+    Parameters
+    ----------
+    links : Links
+    data : FitData
+    outputs : sequence of str
+        Those that the links' equations calculate.
+    settings : Settings
+    threads : int
+        Subjects are solved one by one in any case, so that results do not depend on it.
+
+    Attributes
+    ----------
+    exact_second : bool
+        Whether second derivatives come from equations; else they are differences of first ones.
+    """
+
+    def __init__(
+        self, links: Links, data: FitData, outputs: tuple[str, ...], settings: Settings, threads: int = 1
+    ) -> None:
+        self.links, self.data, self.settings, self.threads = links, data, settings, threads
+        self.model: Model = links.model
+        self.n, self.m, self.d = data.y.size, data.n_subjects, len(links.directions)
+        self._k = len(outputs)
+        records = table_records(self.model, data.table)
+        if off := switched_states(self.model, records):
+            raise DataError(
+                f"{data.table.name}: EVID 2 with a minus before CMT switches {', '.join(off)} off, which no fit can "
+                "do; leave those rows out, or switch it by a covariate in the equations"
+            )
+        infused = frozenset(
+            np.unique(records["cmt"][(records["rate"] != 0) & np.isin(records["evid"], (1, 4))]).tolist()
+        )
+        self._wrt = [d.symbol for d in links.directions]
+        self.exact_second = second_order_is_exact(links.equations, self._wrt, infused)
+        self._column_output = np.empty(self.n, np.int64)
+        for c in data.channels:
+            self._column_output[c.rows] = outputs.index(c.output)
+        self._lay_out(records)
+        self._kernels: dict[Any, tuple[Kernel, np.ndarray, np.ndarray | None]] = {}
+        self._sizes = np.ones(self.d)
+        self.pair = np.full((self.d, self.d), -1, np.int64)
+        for p, (a, b) in enumerate(links.pairs):
+            self.pair[a, b] = self.pair[b, a] = p
+
+    # -- the block
+
+    def _lay_out(self, records: np.ndarray) -> None:
+        """Prepare doses, observations and the columns of inputs that change in time."""
+        table, data = self.data.table, self.data
+        clock = np.asarray(table.clock, np.float64)
+        starts = np.asarray(table.starts, np.int64)
+        owner = np.repeat(np.arange(self.m), np.diff(starts))
+        names = tuple(n for n in self.model.covariates if n in data.varying)
+        self._courses: Courses | None = None
+        columns = constant_columns(self.m)
+        if names or self.links.occasions:
+            values = np.column_stack(
+                [table.frame[n].to_numpy(np.float64) for n in names] or [np.empty((len(table), 0))]
+            )
+            self._courses = Courses(names, clock, values, data.occasion, owner)
+            columns = self._courses.columns(self.model, starts, grid=False, begins=begins_anew(records))
+        self._columns: Columns = columns
+        self._owner = owner[columns.source] if self._courses is not None else np.arange(self.m)
+        varies = self._courses is not None
+        rank = (np.arange(len(table)) - np.repeat(starts[:-1], np.diff(starts)) + ROW_OBSERVATION)[data.row]
+        none = np.empty(0, np.int64)
+        self.block = Block(
+            column=columns.first, origin=clock[starts[:-1]],
+            records=Records(clock, *(np.ascontiguousarray(records[f]) for f in Records._fields[1:])),
+            rec_first=starts[:-1], rec_last=starts[1:], rec_column=columns.own if varies else none,
+            seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
+            seg_column=columns.seg_column, obs_time=data.time, obs_first=data.starts[:-1], obs_last=data.starts[1:],
+            obs_rank=rank, obs_column=columns.own[data.row] if varies else none, shared=False,
+            **ordering(self.model, table),
+        )  # fmt: skip
+
+    def _part(self, chosen: np.ndarray) -> Block:
+        """Return the block of some subjects; rows keep their numbers."""
+        b = self.block
+        per_subject = {
+            f: getattr(b, f)[chosen] for f in ("column", "origin", "rec_first", "rec_last", "obs_first", "obs_last")
+        }
+        if not b.seg_time.size:
+            return replace(b, **per_subject, seg_first=np.zeros(chosen.size + 1, np.int64))
+        sizes = np.diff(b.seg_first)[chosen]
+        take = _ranges(b.seg_first[chosen], b.seg_first[chosen + 1])
+        segments = {f: getattr(b, f)[take] for f in ("seg_time", "seg_rank", "seg_column")}
+        return replace(b, **per_subject, **segments, seg_first=np.concatenate([[0], np.cumsum(sizes)]))
+
+    # -- kernels
+
+    def _kernel(self, kind: str) -> tuple[Kernel, np.ndarray, np.ndarray | None]:
+        """Return machine code, its inputs without the directions, and which of its outputs belong to each row."""
+        if kind not in self._kernels:
+            links, wrt = self.links, self._wrt
+            sizes = tuple(float(s) for s in self._sizes)
+            r = links.n_random
+            make = {
+                "plain": lambda: links.equations,
+                "random": lambda: jet(links.equations, wrt[:r], sizes[:r], ()) if r else links.equations,
+                "first": lambda: jet(links.equations, wrt, sizes, ()),
+                "second": lambda: jet(links.equations, wrt, sizes, links.pairs),
+            }[kind]
+            if (kind, sizes) not in links.kernels:
+                links.kernels[kind, sizes] = Kernel(make())
+            kernel = links.kernels[kind, sizes]
+            parts = len(kernel.outputs) // self._k
+            pick = None
+            if self._k > 1:
+                row = np.arange(self.n)
+                pick = (np.arange(parts)[:, None] * self._k + self._column_output) * self.n + row
+            self._kernels[kind] = kernel, self._inputs(kernel.inputs), pick
+        return self._kernels[kind]
+
+    def _inputs(self, nodes: tuple[Node, ...]) -> np.ndarray:
+        """Return the array of inputs, (inputs, columns); rows of directions are filled at each call."""
+        out = np.zeros((len(nodes), self._owner.size))
+        course = course_values(self.model, self._courses, self._columns) if self._courses is not None else {}
+        for r, node in enumerate(nodes):
+            if node.kind == "theta":
+                out[r] = self.model.parameters[node.name].value
+            elif node.name in course:
+                out[r] = course[node.name]
+            elif node.name.startswith("occasion|") and self._courses is not None:
+                out[r] = self._courses.occasion[self._columns.source] == int(node.name.partition("|")[2])
+            elif node.kind == "covariate" and ":" not in node.name:
+                out[r] = self.data.constant[node.name][self._owner]
+        return out
+
+    # -- evaluation
+
+    def scale(self, phi: np.ndarray) -> None:
+        """Take the typical sizes of directions, to which tolerances of sensitivities refer, before any solution."""
+        typical = np.median(np.abs(phi), axis=1)
+        # powers of ten, so that fits of one model share their machine code
+        self._sizes = 10.0 ** np.round(np.log10(np.where(typical > 0, typical, 1.0)))
+
+    def chain(self, theta: np.ndarray, eta: np.ndarray, order: int = 1) -> ChainRule:
+        """Return the directions of all subjects for estimated thetas on their scale and random effects (m, p).
+
+        ``order`` is that of the highest derivative, 1 to 3.
+        """
+        q = theta.size
+        inputs = np.empty((q + eta.shape[1] + len(self.links.constant), self.m))
+        inputs[:q] = theta[:, None]
+        inputs[q : q + eta.shape[1]] = eta.T
+        for r, name in enumerate(self.links.constant, start=q + eta.shape[1]):
+            inputs[r] = self.data.constant[name]
+        return self.links.chain(inputs, order)
+
+    def rows(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the numbers of the observations of some subjects."""
+        return _ranges(self.data.starts[chosen], self.data.starts[chosen + 1])
+
+    def solve(self, phi: np.ndarray, kind: str, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return predictions and derivatives of each observation.
+
+        Parameters
+        ----------
+        phi : float array, (d, m)
+        kind : {"plain", "random", "first", "second"}
+            Without derivatives, with those by random directions, by all, and with second ones.
+        chosen : int array, optional
+            Subjects; observations of others are left undefined.
+
+        Returns
+        -------
+        float array, (parts, N)
+            NaN where a subject could not be solved.
+        """
+        kernel, inputs, pick = self._kernel(kind)
+        inputs[: self.d] = phi[:, self._owner]
+        who = np.arange(self.m) if chosen is None else chosen
+        if self.threads > 1 and who.size >= SHARED:
+            out = self._threaded(kernel, inputs, who)
+        else:
+            out = self._outputs(kernel, inputs, self.block if chosen is None else self._part(chosen))
+        return out if pick is None else out.ravel()[pick]
+
+    def _outputs(self, kernel: Kernel, inputs: np.ndarray, block: Block) -> np.ndarray:
+        try:
+            result = solve_block(kernel, block, inputs, self.settings)
+        except DoseFault:  # an impossible dose: as if it could not be solved
+            return np.full((len(kernel.outputs), self.n), np.nan)
+        out = result.outputs
+        for i in np.flatnonzero(result.status):
+            out[:, block.obs_first[i] : block.obs_last[i]] = np.nan
+        return out
+
+    def _threaded(self, kernel: Kernel, inputs: np.ndarray, who: np.ndarray) -> np.ndarray:
+        parts = np.array_split(who, self.threads)
+        with ThreadPoolExecutor(self.threads) as pool:
+            found = list(pool.map(lambda part: self._outputs(kernel, inputs, self._part(part)), parts))
+        out = found[0]
+        for part, values in zip(parts[1:], found[1:], strict=True):
+            rows = self.rows(part)
+            out[:, rows] = values[:, rows]
+        return out
+
+    def second(self, phi: np.ndarray, third: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return predictions with first derivatives (1 + d, N), second (pairs, N) and third ones (d, pairs, N).
+
+        Parameters
+        ----------
+        third : bool
+            Third derivatives are central differences of second ones; empty without.
+        """
+        F, S = self._second(phi)
+        if not third:
+            return F, S, np.empty((0, 0, 0))
+        T = np.empty((self.d, len(self.links.pairs), self.n))
+        for k in range(self.d):
+            up, down, h = self._moved(phi, k, COARSE)
+            T[k] = (self._second(up)[1] - self._second(down)[1]) / (2.0 * h[self.data.subject])
+        return F, S, T
+
+    def _second(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.exact_second:
+            out = self.solve(phi, "second")
+            return out[: 1 + self.d], out[1 + self.d :]
+        F = self.solve(phi, "first")
+        S = np.empty((len(self.links.pairs), self.n))
+        step = STEP if self._kernel("first")[0].linear else COARSE
+        for a in range(self.links.n_random):
+            up, down, h = self._moved(phi, a, step)
+            slope = (self.solve(up, "first") - self.solve(down, "first")) / (2.0 * h[self.data.subject])
+            for b in range(a, self.d):
+                S[self.pair[a, b]] = slope[1 + b]
+        return F, S
+
+    def _moved(self, phi: np.ndarray, k: int, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        h = step * np.where(phi[k] != 0, np.abs(phi[k]), self._sizes[k])
+        up, down = phi.copy(), phi.copy()
+        up[k] += h
+        down[k] -= h
+        return up, down, h
+
+
+def _ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return the numbers from each first to before each last, one range after the other."""
+    sizes = last - first
+    ends = np.cumsum(sizes)
+    return np.arange(int(ends[-1]) if ends.size else 0) + np.repeat(first - (ends - sizes), sizes)

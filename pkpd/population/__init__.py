@@ -1,8 +1,0 @@
-"""Virtual people: random effects, covariates and parameters of each subject."""
-
-from __future__ import annotations
-
-from pkpd.population.distributions import categorical, lognormal, normal, uniform
-from pkpd.population.people import Population
-
-__all__ = ["Population", "categorical", "lognormal", "normal", "uniform"]

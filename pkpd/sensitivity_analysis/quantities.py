@@ -1,0 +1,210 @@
+"""What is asked about: an output over time, or a number that is made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import DataError, PkpdError, nearest
+from pkpd.metrics.dataset import exposure
+from pkpd.metrics.labels import clearance_scale
+from pkpd.metrics.reading import KINDS, read_off
+from pkpd.metrics.register import NUMBERS, REGISTER
+from pkpd.simulation.kernels import quantities as known_outputs
+from pkpd.units import divide, multiply
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.model.model import Model
+
+__all__ = ["Quantity", "quantities_from"]
+
+_KINDS = {
+    "auc": "area under the curve",
+    "mean": "mean over time",
+    "max": "largest value",
+    "min": "smallest value",
+    "last": "last value",
+    "at": "value",
+    "tmax": "time of the largest value",
+}
+_PATTERN = re.compile(r"^(?P<output>.+)\.(?P<kind>[A-Za-z]\w*)(\((?P<times>[^()]*)\))?$")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One thing that is asked about.
+
+    Attributes
+    ----------
+    name : str
+        As in results.
+    kind : str
+        ``course`` is the output over time, ``call`` a function of the data set; ``auc mean max min last at tmax``, or a
+        number of the register of exposure, such as ``Cmax``.
+    output : str
+        Output, state or individual parameter; empty for a function.
+    unit : str
+    meaning : str
+    kept : slice
+        Times that count, among those observed.
+    window : tuple of (float, float) or None
+        The first and the last of them; None for all.
+    function : callable, optional
+    """
+
+    name: str
+    kind: str
+    output: str = ""
+    unit: str = "1"
+    meaning: str = ""
+    kept: slice = field(default_factory=lambda: slice(None))
+    window: tuple[float, float] | None = None
+    function: Callable[[Any], Any] | None = None
+
+    def of(self, sims: xr.Dataset) -> xr.DataArray:
+        """Return the quantity of every subject and regimen of a simulation."""
+        if self.function is not None:
+            return self._called(sims)
+        if self.kind in KINDS:
+            return read_off(sims[self.output], self.kind, self.window)
+        if self.kind in NUMBERS:
+            found = exposure(sims[self.output], window=self.window)[self.kind]
+            return found.drop_vars([n for n in found.coords if n not in found.dims])
+        values = sims[self.output].isel(time=self.kept)
+        return values if self.kind == "course" else values.isel(time=-1, drop=True).reset_coords(drop=True)
+
+    def _called(self, sims: xr.Dataset) -> xr.DataArray:
+        import xarray as xr
+
+        assert self.function is not None
+        found = self.function(sims)
+        if not isinstance(found, xr.DataArray):
+            shape = (sims.sizes["subject"],)
+            if np.shape(found) != shape:
+                raise DataError(
+                    f"quantity '{self.name}': the function must return a DataArray with dim subject, or an array of "
+                    f"shape (subject,), here {shape}; got {type(found).__name__} of shape {np.shape(found)}"
+                )
+            return xr.DataArray(np.asarray(found, float), dims="subject")
+        if "subject" not in found.dims:
+            raise DataError(
+                f"quantity '{self.name}': the function must keep the dim subject, since every run is a subject; "
+                f"its result has dims {found.dims}"
+            )
+        return found
+
+
+def quantities_from(model: Model, of: Any, times: np.ndarray) -> list[Quantity]:
+    """Return what is asked about.
+
+    Parameters
+    ----------
+    of : str, callable, sequence of str, mapping of name to str or callable, or None
+        ``"Cc"`` is an output over time; ``"Cc.auc"``, ``.mean``, ``.max``, ``.min``, ``.last``, ``.tmax`` are numbers,
+        also between two times, ``"Cc.auc(24, 48)"``; ``"Cc.at(24)"`` the value at a time; ``"Cc.Cmax"``,
+        ``"Cc.AUCtau"`` and the other names of `pkpd.metrics.register` those of ``exposure``. A function gets the data
+        set and returns one value per subject. None: every declared output over time.
+
+    Raises
+    ------
+    PkpdError
+        If a quantity cannot be understood.
+    """
+    if of is None:
+        of = list(model.outputs) or list(model.states)
+    if isinstance(of, str):
+        of = [of]
+    if callable(of):
+        name = getattr(of, "__name__", "quantity")
+        of = {"quantity" if name == "<lambda>" else name: of}
+    if not isinstance(of, Mapping):
+        if not isinstance(of, Sequence) or not all(isinstance(q, str) for q in of):
+            raise PkpdError(f"sensitivity: of must be names, a function, or a mapping of name to these, got {of!r}")
+        of = {q: q for q in of}
+    if not of:
+        raise PkpdError("sensitivity: of is empty; name an output or a quantity, e.g. of='Cc.auc'")
+    return [_quantity(model, str(name), asked, times) for name, asked in of.items()]
+
+
+def _quantity(model: Model, name: str, asked: Any, times: np.ndarray) -> Quantity:
+    if callable(asked):
+        return Quantity(name, "call", function=asked, meaning=name)
+    if not isinstance(asked, str):
+        raise PkpdError(f"quantity '{name}' must be a name such as 'Cc.auc' or a function, got {asked!r}")
+    everything = {*model.outputs, *model.states, *model.trace.individual}
+    found = _PATTERN.match(asked)
+    known = (*_KINDS, *NUMBERS)
+    if asked in everything or found is None or (found["kind"] not in known and found["times"] is None):
+        _check_kind(asked, found, everything)
+        q = known_outputs(model, [asked])[0]
+        return Quantity(name, "course", asked, q.unit or "1", q.meaning or q.name)
+    output, kind = found["output"], found["kind"]
+    if kind not in known:
+        raise PkpdError(_no_kind(asked, kind))
+    q = known_outputs(model, [output])[0]
+    kept = _window(asked, kind, found["times"], times)
+    unit = q.unit or "1"
+    label = REGISTER[kind].meaning if kind in NUMBERS else _KINDS[kind]
+    meaning = f"{label} of {q.meaning or q.name}" if kind not in NUMBERS else f"{q.meaning or q.name}: {label}"
+    unit = _unit(model, kind, unit)
+    if found["times"]:
+        shown = [f"{t:g}" for t in times[kept][[0, -1]]]
+        meaning += f" at {shown[0]} {model.time_unit}" if kind == "at" else f", {'-'.join(shown)} {model.time_unit}"
+    window = (float(times[kept][0]), float(times[kept][-1])) if found["times"] and kind != "at" else None
+    return Quantity(name, kind, output, unit, meaning, kept, window)
+
+
+def _unit(model: Model, kind: str, unit: str) -> str:
+    """Return the unit of a number that is read off an output."""
+    area = multiply(unit, model.time_unit)
+    dosed = next(iter(model.states.values())).unit
+    units = {
+        "area": area, "time": model.time_unit, "rate": divide("1", model.time_unit), "1": "1",
+        "clearance": clearance_scale(dosed, area)[0] if dosed else divide("1", area),
+    }  # fmt: skip
+    of = {"auc": "area", "tmax": "time"}.get(kind, REGISTER[kind].kind if kind in NUMBERS else "")
+    return units.get(of, unit)
+
+
+def _check_kind(asked: str, found: re.Match[str] | None, everything: set[str]) -> None:
+    """Raise PkpdError for a number that an output does not have, such as ``Cc.cmax``."""
+    if found is not None and asked not in everything and found["output"] in everything:
+        raise PkpdError(_no_kind(asked, found["kind"]))
+
+
+def _no_kind(asked: str, kind: str) -> str:
+    known = (*_KINDS, *NUMBERS)
+    hint = nearest(kind, known)
+    return (
+        f"quantity '{asked}': there is no '{kind}'; there is {', '.join(known)}{hint}; "
+        "for anything else give a function of the data set"
+    )
+
+
+def _window(asked: str, kind: str, text: str | None, times: np.ndarray) -> slice:
+    """Return which times a quantity takes, from ``"24, 48"`` or ``"24"``."""
+    wanted = 1 if kind == "at" else 2
+    if text is None and kind != "at":
+        if times.size < 2 and kind in ("auc", "mean", *NUMBERS):
+            raise PkpdError(f"quantity '{asked}' needs at least two times, got {times.size}")
+        return slice(None)
+    try:
+        ends = [float(t) for t in (text or "").split(",")]
+    except ValueError:
+        ends = []
+    if len(ends) != wanted or (wanted == 2 and not ends[0] < ends[1]):
+        example = "Cc.at(24)" if wanted == 1 else f"Cc.{kind}(24, 48)"
+        raise PkpdError(f"quantity '{asked}': write it as '{example}', with {wanted} time{'s'[: wanted - 1]}")
+    places = []
+    for end in ends:
+        near = int(np.argmin(np.abs(times - end)))
+        if not np.isclose(times[near], end, rtol=1e-9, atol=1e-9):
+            raise PkpdError(f"quantity '{asked}': {end:g} is not among the times (nearest: {times[near]:g}); add it")
+        places.append(near)
+    return slice(places[0], places[-1] + 1)

@@ -1,0 +1,249 @@
+"""Where the spread of predictions comes from: between subjects, covariates, uncertain parameters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.errors import PkpdError
+from pkpd.people.columns import factor as cholesky
+from pkpd.people.distributions import Distribution
+from pkpd.people.population import Population
+from pkpd.sensitivity_analysis.designs import SobolDesign, half_width
+from pkpd.sensitivity_analysis.factors import Factor, Ranges, factors_from, names_from
+from pkpd.sensitivity_analysis.result import SensitivityResult
+from pkpd.sensitivity_analysis.runs import ModelRuns
+from pkpd.sensitivity_analysis.screening import DesignRuns, analysed, executed
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pkpd.model.model import Model
+
+__all__ = ["draws_from", "single_shares", "variance"]
+
+UNCERTAIN, BETWEEN, COVARIATES = "parameter uncertainty", "between subjects", "covariates"
+_UNKNOWN = Distribution()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One source of spread: the columns of values that follow from some columns of the unit cube."""
+
+    name: str
+    factors: tuple[Factor, ...]
+    table: np.ndarray | None = None  # rows are drawn whole, so that what is correlated stays together
+    chol: np.ndarray | None = None
+
+    @property
+    def width(self) -> int:
+        return 1 if self.table is not None else len(self.factors)
+
+    def values(self, u: np.ndarray) -> np.ndarray:
+        from scipy.special import ndtri
+
+        if self.table is not None:
+            return self.table[np.minimum((u[:, 0] * len(self.table)).astype(int), len(self.table) - 1)]
+        if self.chol is not None:
+            return ndtri(np.clip(u, 2.0**-53, 1 - 2.0**-53)) @ self.chol.T
+        return np.column_stack([f.at(u[:, j]) for j, f in enumerate(self.factors)])
+
+
+def variance(
+    target: ModelRuns,
+    population: Population | None,
+    given: Ranges,
+    draws: Any,
+    n: int,
+    seed: int,
+    spread: float,
+    level: float,
+    on_failure: str,
+) -> SensitivityResult:
+    """Return the shares of variance of uncertain parameters, of differences between subjects, and of covariates."""
+    model = target.model
+    sources = _sources(model, population, given, draws, spread)
+    ends = np.cumsum([0, *(s.width for s in sources)])
+    groups = tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
+    design = SobolDesign(groups, n, seed, False, level)
+    unit = design.unit()
+    values = np.hstack([s.values(unit[:, list(g)]) for s, g in zip(sources, groups, strict=True)])
+    factors = [f for s in sources for f in s.factors]
+    study = executed(target, factors, design, values, on_failure)
+    title = f"shares of the variance by source, with {100 * level:g}% intervals"
+    data = analysed("variance", target.name, study, design, ([s.name for s in sources], "source"), title)
+    data["interaction"] = 1 - data["S1"].sum("source", skipna=False)
+    data["interaction"].attrs = {"long_name": "share of the variance due to sources together", "units": "1"}
+    data["variance"].attrs = {"long_name": "variance of the quantity, all sources"}
+    data = _with_single(data, study, design, sources)
+    notes = [*study.notes, *_notes(sources)]
+    return SensitivityResult("variance", data, tuple(notes))
+
+
+def single_shares(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much of the variance of y the mean of y given x explains, and its bootstrap replicates.
+
+    The rows are cut into bins of equal size by x; the share is that of the means of the bins, less what bins of pure
+    noise would have (epsilon squared of an analysis of variance). It holds for correlated inputs too, and then counts
+    what x tells through the inputs it is correlated with.
+
+    Parameters
+    ----------
+    x : array, shape (rows,)
+    y : array, shape (rows, columns)
+    counts : array, shape (resamples, rows)
+        Shares of each row in each bootstrap sample.
+
+    Returns
+    -------
+    array, shape (columns,); array, shape (resamples, columns)
+    """
+    n = len(x)
+    bins = np.array_split(np.argsort(x, kind="stable"), int(np.clip(2 * round(n ** (1 / 3)), 8, 64)))
+    weights = np.vstack([np.full((1, n), 1 / n), counts])
+    size = np.stack([weights[:, b].sum(axis=1) for b in bins])[..., None]
+    sums = np.stack([weights[:, b] @ y[b] for b in bins])
+    mean, total = sums.sum(axis=0), weights @ y**2
+    between = (sums**2 / np.where(size > 0, size, 1)).sum(axis=0) - mean**2
+    whole = total - mean**2
+    noise = (whole - between) * (len(bins) - 1) / (n - len(bins))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (between - noise) / np.where(whole > 0, whole, np.nan)
+    return share[0], share[1:]
+
+
+def _with_single(data: xr.Dataset, study: DesignRuns, design: SobolDesign, sources: Sequence[_Source]) -> xr.Dataset:
+    """Return the data set with the share that each single parameter, effect or covariate explains."""
+    names = [f.name for s in sources for f in s.factors]
+    single: dict[str, list[np.ndarray]] = {"single": [], "single_conf": []}
+    for quantity, (columns, kept, never) in study.clean.items():
+        rows = np.flatnonzero(np.tile(kept, 2))  # A and B are independent draws of all inputs
+        y = columns[rows]
+        sd = y.std(axis=0)
+        y = (y - y.mean(axis=0)) / np.where(sd > 0, sd, 1.0)
+        counts = np.random.default_rng([design.seed, 2]).multinomial(
+            rows.size, np.full(rows.size, 1 / rows.size), size=100
+        )
+        shares, widths = [], []
+        for j in range(len(names)):
+            share, replicates = single_shares(study.values[rows, j], y, counts / rows.size)
+            shares.append(np.where(never | (sd == 0), np.nan, share))
+            widths.append(np.where(never | (sd == 0), np.nan, half_width(replicates, design.level)))
+        shape = (len(names), *study.runs.values[quantity].shape[1:])
+        single["single"].append(np.array(shares).reshape(shape))
+        single["single_conf"].append(np.array(widths).reshape(shape))
+    texts = ("share of the variance that this input explains, what it is correlated with included", "half width of it")
+    out = data.assign_coords(parameter=("parameter", names))
+    for (key, arrays), text in zip(single.items(), texts, strict=True):
+        dims = ("quantity", "parameter", *study.runs.dims)
+        out[key] = (dims, np.stack(arrays), {"long_name": text, "units": "1"})
+    return out.transpose("quantity", ..., "source", "parameter")
+
+
+def draws_from(model: Model, draws: Any) -> dict[str, np.ndarray]:
+    """Return draws of parameters, each of shape (draws,), from a mapping, a data frame or a data set (chain, draw).
+
+    Raises
+    ------
+    PkpdError
+        If a name is no parameter of the model, lengths differ, or a value is not finite.
+    """
+    if hasattr(draws, "posterior"):
+        draws = draws.posterior
+    columns = getattr(draws, "data_vars", draws)
+    if not hasattr(columns, "items"):
+        raise PkpdError(
+            f"sensitivity: draws must be a mapping of parameter to values, a data frame or a data set, "
+            f"got {type(draws).__name__}"
+        )
+    out = {str(n): np.asarray(getattr(v, "values", v), float).ravel() for n, v in columns.items()}
+    names = names_from(model, out)
+    wrong = [n for n in names if n not in model.parameters]
+    sizes = {n: v.size for n, v in out.items()}
+    if wrong:
+        raise PkpdError(f"sensitivity: draws are of parameters; {', '.join(wrong)} is none of model '{model.name}'")
+    if len(set(sizes.values())) > 1 or min(sizes.values()) < 2:
+        raise PkpdError(f"sensitivity: draws must be as many for every parameter, at least 2; got {sizes}")
+    bad = [n for n, v in out.items() if not np.isfinite(v).all()]
+    if bad:
+        raise PkpdError(f"sensitivity: draws of {', '.join(bad)} are not all finite; remove those draws")
+    return out
+
+
+def _sources(model: Model, population: Population | None, given: Ranges, draws: Any, spread: float) -> list[_Source]:
+    """Return what the spread comes from."""
+    out = []
+    asked: dict[str, Any] = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given or [])
+    effects = [n for n in asked if n.startswith("eta_")]
+    if effects:
+        raise PkpdError(
+            f"sensitivity: method='variance' takes the random effects from the model's omega or from the population; "
+            f"leave {', '.join(effects)} out of parameters"
+        )
+    covariates = {n: r for n, r in asked.items() if n in model.covariates and n not in model.parameters}
+    thetas = {n: r for n, r in asked.items() if n not in covariates}
+    if draws is not None:
+        if thetas:
+            raise PkpdError(f"sensitivity: give either draws or ranges of {', '.join(thetas)}, not both")
+        table = draws_from(model, draws)
+        factors = tuple(_column(n, "parameter") for n in table)
+        out.append(_Source(UNCERTAIN, factors, np.column_stack(list(table.values()))))
+    elif thetas or not asked:
+        out.append(_Source(UNCERTAIN, tuple(factors_from(model, thetas or None, spread))))
+    if covariates:
+        out.append(_Source(COVARIATES, tuple(factors_from(model, covariates, spread))))
+    between = _between(model, population, [f.name for s in out for f in s.factors])
+    return [*out, between]
+
+
+def _between(model: Model, population: Population | None, taken: Sequence[str]) -> _Source:
+    """Return what differs between subjects: the model's omega, or the persons of a population."""
+    if population is not None and population.n > 1:
+        if population.varying:
+            raise PkpdError(
+                "sensitivity: method='variance' needs covariates that stay; the population's change in time"
+            )
+        columns: dict[str, np.ndarray] = dict(population.parameters) | population.covariates
+        kinds = dict.fromkeys(population.parameters, "parameter") | dict.fromkeys(population.covariates, "covariate")
+        twice = sorted(set(kinds) & set(taken))
+        if [n for n in twice if kinds[n] == "parameter"]:
+            raise PkpdError(
+                f"sensitivity: {', '.join(twice)} comes from the population and is varied too; leave one out"
+            )
+        columns = {n: v for n, v in columns.items() if n not in taken}
+        columns |= {f"eta_{n}": population.etas[:, i] for i, n in enumerate(model.etas)}
+        factors = tuple(_column(n, kinds.get(n, "effect")) for n in columns)
+        return _Source(BETWEEN, factors, np.column_stack(list(columns.values())))
+    if not model.etas:
+        raise PkpdError(
+            f"sensitivity: model '{model.name}' has no random effects, so nothing differs between subjects; "
+            "use method='sobol', or give a population"
+        )
+    factors = tuple(factors_from(model, [f"eta_{n}" for n in model.etas], 0.5))
+    return _Source(BETWEEN, factors, chol=cholesky(f"omega of '{model.name}'", model.omega))
+
+
+def _column(name: str, kind: str) -> Factor:
+    return Factor(name, kind, _UNKNOWN, np.nan)
+
+
+def _notes(sources: Sequence[_Source]) -> list[str]:
+    """Return which parameters are correlated."""
+    notes = []
+    for source in sources:
+        if source.table is None or source.table.shape[1] < 2 or source.name != UNCERTAIN:
+            continue
+        spreading = source.table.std(axis=0) > 0
+        names = [f.name for f, s in zip(source.factors, spreading, strict=True) if s]
+        r = np.corrcoef(source.table[:, spreading].T).reshape(len(names), -1) - np.eye(len(names))
+        i, j = np.unravel_index(np.argmax(np.abs(r)), r.shape)
+        if abs(r[i, j]) > 0.1:
+            notes.append(
+                f"draws are correlated (largest: {names[i]} with {names[j]}, {r[i, j]:.2f}); "
+                "they are one source together"
+            )
+    return notes
