@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command import run
 from typer.testing import CliRunner
 
 from pkpd.cli import main
@@ -15,14 +15,6 @@ from pkpd.cli.app import app
 
 COMMANDS = ("run", "simulate", "calibrate", "compare", "sensitivity", "validate", "models", "seeds")
 HEAVY = {"numba", "llvmlite", "pint", "xarray", "pandas", "matplotlib", "scipy", "arviz", "nutpie", "numpy", "jinja2"}
-
-
-def run(*args: str, code: int = 0) -> str:
-    """Run the command, check its exit code, and return what it wrote, in one line."""
-    done = CliRunner().invoke(app, list(args), env={"COLUMNS": "200", "NO_COLOR": "1"})
-    assert done.exit_code == code, f"{done.output}\n{done.exception!r}"
-    assert "Traceback" not in done.output
-    return " ".join(re.sub("[│╭╮╰╯─]", " ", done.output).split())
 
 
 def test_help_names_every_command_and_the_exit_codes():

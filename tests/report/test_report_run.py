@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from command import run
 from report_toy import write_study
-from test_cli import run
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.study.files import load_calibration

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from command import run
 from report_toy import write_study
-from test_cli import run
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError

@@ -216,7 +216,9 @@ def test_populations_that_cannot_be_are_refused(fitted, arguments, text):
 def write_study(folder, changes=""):
     from pathlib import Path
 
-    (folder / "study.py").write_text(STUDY_FILE.format(tests=str(Path(__file__).parent), changes=changes))
+    (folder / "study.py").write_text(
+        STUDY_FILE.format(tests=str(Path(__file__).parents[1] / "helpers"), changes=changes)
+    )
 
 
 def test_a_result_is_written_and_read(fitted, tmp_path):

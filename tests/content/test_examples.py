@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parent.parent / "examples"
+FOLDER = Path(__file__).resolve().parents[2] / "examples"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
 DAILY = {"01_simulate_schedules.py", "02_write_a_model.py", "05_compare_schedules.py", "13_monitor_a_patient.py"}
 EACH = [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in SCRIPTS]

@@ -130,7 +130,7 @@ def test_a_calibration_comes_back() -> None:
 
 # --- in workers -------------------------------------------------------------------------------------------------------
 def test_a_file_that_the_other_process_does_not_have_is_not_needed(tmp_path: Path) -> None:
-    text = (Path(__file__).parent.parent / "models" / "pk1_iv.py").read_text()
+    text = (Path(__file__).parents[2] / "models" / "pk1_iv.py").read_text()
     (tmp_path / "mine.py").write_text(text)
     model = pkpd.load_model(tmp_path / "mine.py")
     data = cloudpickle.dumps((model, Regimen(amt=100, cmt="central"), TIMES))

@@ -128,11 +128,11 @@ def returns(result: object) -> Callable[..., Any]:
         (
             {"dynamics": typo},
             r"model 'oral' has no parameter 'Ka'; it has CL, V, ka, F \(did you mean 'ka'\?\) "
-            r"\(in typo, test_model_trace.py line \d+\)",
+            r"\(in typo, test_trace.py line \d+\)",
         ),
         (
             {"dynamics": bad_line},
-            r"model 'oral', bad_line, test_model_trace.py line \d+: an equation is turned into a number",
+            r"model 'oral', bad_line, test_trace.py line \d+: an equation is turned into a number",
         ),
         ({"dynamics": branch}, r"model 'oral', branch, .* line \d+: an equation is used as a yes/no value"),
         ({"dynamics": crash}, r"model 'oral', crash, .* line \d+: KeyError: 'rate'"),

@@ -1,6 +1,6 @@
 """Random event tables whose times coincide in decimals, simulated by the library and by the twin in exact arithmetic.
 
-``python tests/record_fuzz.py 1500`` compares so many tables and prints what differs.
+``python tests/helpers/record_fuzz.py 1500`` compares so many tables and prints what differs.
 """
 
 from __future__ import annotations

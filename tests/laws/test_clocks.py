@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from calibration_toy import drug_model, evidence, small_study
-from test_cli import run
+from command import run
 
 import pkpd
 from pkpd import EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State

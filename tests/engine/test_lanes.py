@@ -311,11 +311,12 @@ def test_a_damaged_file_is_compiled_anew(monkeypatch, tmp_path, damage):
 
 def test_a_second_process_reads_what_the_first_one_compiled(tmp_path):
     code = (
-        "from test_engine_lanes import _equations\nfrom pkpd.engine.solve.kernel import Kernel\n"
+        "from test_lanes import _equations\nfrom pkpd.engine.solve.kernel import Kernel\n"
         "k = Kernel(_equations())\nprint(k.base.cached, k.method('dop853').code.cached)"
     )
-    here = Path(__file__).parent
-    env = os.environ | {"PKPD_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+    tests = Path(__file__).parents[1]
+    places = [tests / "engine", tests / "helpers", tests.parent]
+    env = os.environ | {"PKPD_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(str, places))}
     said = [
         subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip()
         for _ in range(2)

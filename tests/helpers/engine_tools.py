@@ -24,7 +24,7 @@ Times = Sequence[float] | np.ndarray
 
 @functools.cache
 def reference_model(name: str) -> Model:
-    """Return a model of tests/reference_models; one object, so that its machine code is made once."""
+    """Return a model of tests/helpers/reference_models; one object, so that its machine code is made once."""
     return load_model(Path(__file__).parent / "reference_models" / f"{name}.py")
 
 

@@ -53,7 +53,7 @@ class Seed:
 
 @pytest.fixture(scope="module")
 def seeds() -> dict[str, Seed]:
-    root = Path(__file__).resolve().parent.parent / "seeds"
+    root = Path(__file__).resolve().parents[2] / "seeds"
     return {name: Seed(root / name) for name in SEEDS}
 
 
