@@ -288,7 +288,7 @@ class PopulationVector:
 
 def _used(model: Model) -> set[str]:
     """Return the parameters that the equations depend on at all."""
-    from pkpd.engine.graph.nodes import symbols_of
+    from pkpd.engine.graph.tree import symbols_of
 
     t = model.trace
     roots: list[Node] = [*t.derivatives, *t.initial, *t.outputs.values()]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pkpd.engine.graph.nodes import Node, symbols_of, walk
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.tree import symbols_of, walk
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pkpd.engine.graph.nodes import Node, symbol, walk
+from pkpd.engine.graph.nodes import Node, symbol
+from pkpd.engine.graph.tree import walk
 from pkpd.errors import ModelError
 from pkpd.model.names import below, check_name, listed, quoted, unknown
 from pkpd.model.namespace import Namespace, namespace

@@ -16,7 +16,8 @@ import numpy as np
 
 from pkpd.engine.graph.derivative import depends_on, derivative, substitute
 from pkpd.engine.graph.functions import exp
-from pkpd.engine.graph.nodes import Node, const, symbol, symbols_of
+from pkpd.engine.graph.nodes import Node, const, symbol
+from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.solve.kernel import Equations, Kernel
 from pkpd.model.trace import base_value
 from pkpd.model.variability import individual_value

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.record import RECORD
-from pkpd.engine.graph.nodes import Node, symbols_of
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.solve.block import Block
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import prepare

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.engine.graph.derivative import substitute
-from pkpd.engine.graph.nodes import Node, const, symbols_of, walk
+from pkpd.engine.graph.nodes import Node, const
+from pkpd.engine.graph.tree import symbols_of, walk
 from pkpd.engine.solve.block import Block, DoseFault, Result
 from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.switches import MOST_SWITCHES

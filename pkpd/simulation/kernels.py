@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pkpd.engine.graph.functions import NEVER
-from pkpd.engine.graph.nodes import Node, const, symbol, symbols_of
+from pkpd.engine.graph.nodes import Node, const, symbol
+from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.solve.kernel import Equations, Kernel
 from pkpd.errors import ModelError, nearest
 from pkpd.model.names import TAKEN

@@ -12,6 +12,7 @@ from graph_value import value
 
 from pkpd.engine.graph import functions as f
 from pkpd.engine.graph.nodes import symbol
+from pkpd.engine.graph.numpycalls import OFFERED
 from pkpd.errors import ModelError
 
 x, y, t = symbol("x", "state"), symbol("y", "state"), symbol("t", "time")
@@ -82,3 +83,7 @@ def test_interpolate_takes_parameters_as_values():
 def test_bad_knots(times: list[float], values: list[float], kind: str, text: str):
     with pytest.raises(ModelError, match=text):
         f.interpolate(t, times, values, kind)
+
+
+def test_what_a_refused_call_of_numpy_offers_is_all_that_there_is():
+    assert list(OFFERED) == f.__all__

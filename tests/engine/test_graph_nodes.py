@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from graph_value import value
 
-from pkpd.engine.graph.nodes import as_node, const, make, symbol, symbols_of, walk
+from pkpd.engine.graph.nodes import as_node, const, make, symbol
+from pkpd.engine.graph.tree import symbols_of, walk
 from pkpd.errors import ModelError
 
 x, y = symbol("x", "state"), symbol("y", "state")

@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pkpd.engine.graph.functions import absolute, exp, floor, log, maximum, minimum, sin, where
-from pkpd.engine.graph.nodes import MASKS, Node, const, make, symbol, walk
+from pkpd.engine.graph.nodes import MASKS, Node, const, make, symbol
+from pkpd.engine.graph.tree import walk
 from pkpd.engine.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
 
 X, Y = symbol("x", "state"), symbol("y", "state")

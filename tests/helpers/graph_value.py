@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pkpd.engine.graph.nodes import Node, walk
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.tree import walk
 
 OPS: dict[str, Any] = {
     "add": lambda a, b: a + b,

@@ -9,7 +9,8 @@ import xarray as xr
 
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
-from pkpd.engine.graph.nodes import Node, walk
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.tree import walk
 from pkpd.library import load_model
 from pkpd.model.model import Model
 from pkpd.people.population import Population

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from pkpd.engine.graph.nodes import Node, const, make, walk
+from pkpd.engine.graph.nodes import Node, const, make
+from pkpd.engine.graph.tree import walk
 
 __all__ = ["depends_on", "derivative", "jacobian", "substitute"]
 

@@ -11,8 +11,9 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from pkpd.engine.graph.derivative import substitute
-from pkpd.engine.graph.nodes import MASKS, Node, make, symbol, symbols_of, walk
+from pkpd.engine.graph.nodes import MASKS, Node, make, symbol
 from pkpd.engine.graph.printing import text
+from pkpd.engine.graph.tree import symbols_of, walk
 from pkpd.errors import UnitError
 from pkpd.units import factors, parse, spell
 from pkpd.units.names import TOLERANCE, meaning

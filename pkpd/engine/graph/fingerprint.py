@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from pkpd.engine.graph.nodes import Node, walk
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.tree import walk
 
 __all__ = ["fingerprint"]
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import numbers
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from pkpd.engine.graph import numpycalls
+from pkpd.engine.graph.printing import text
 from pkpd.engine.graph.running import is_running
+from pkpd.engine.graph.tree import symbols_of, walk
 from pkpd.errors import ModelError
 
-__all__ = ["MASKS", "Node", "as_node", "const", "make", "symbol", "symbols_of", "walk"]
+__all__ = ["MASKS", "Node", "as_node", "const", "make", "symbol"]
 
 Number = int | float
 
@@ -167,15 +170,11 @@ class Node:
 
     def __array_ufunc__(self, ufunc: Callable[..., object], method: str, *inputs: object, **options: object) -> Any:
         """Let ``np.exp(x)`` and ``np.float64(2) * x`` trace as well."""
-        from pkpd.engine.graph.numpycalls import ufunc as trace
-
-        return trace(ufunc, method, inputs, options)
+        return numpycalls.ufunc(ufunc, method, [as_node(i) for i in inputs], options, _write)
 
     def __array_function__(self, function: Callable[..., object], _: object, inputs: Any, options: Any) -> Any:
         """Let ``np.where(condition, a, b)`` trace as well."""
-        from pkpd.engine.graph.numpycalls import function as trace
-
-        return trace(function, inputs, options)
+        return numpycalls.function(function, inputs, options, _write)
 
     def __reduce__(self) -> tuple[Callable[..., Node], tuple[Any, ...]]:
         """Travel as a flat list, since nested sums of hundreds of terms are too deep for pickle."""
@@ -193,8 +192,6 @@ class Node:
         return self
 
     def __repr__(self) -> str:
-        from pkpd.engine.graph.printing import text
-
         return text(self)
 
 
@@ -265,6 +262,11 @@ def as_node(x: object) -> Node:
         return const(float(x))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise ModelError(f"an equation holds {x!r}, which is neither a number nor a quantity of the model") from None
+
+
+def _write(op: str, *args: object) -> Node:
+    """Return the node ``op(*args)`` of nodes and numbers."""
+    return make(op, *(as_node(a) for a in args))
 
 
 _FOLD: dict[str, Callable[..., Any]] = {
@@ -358,25 +360,3 @@ _NEUTRAL = {"add": _sum, "sub": _difference, "mul": _product, "div": _quotient, 
 
 def _is(node: Node, value: float) -> bool:
     return node.op == "const" and node.value == value
-
-
-def walk(roots: Iterable[Node]) -> Iterator[Node]:
-    """Yield each node below the roots once, arguments before their users."""
-    done: set[Node] = set()
-    for root in roots:
-        stack = [(root, False)]
-        while stack:
-            node, ready = stack.pop()
-            if node in done:
-                continue
-            if ready:
-                done.add(node)
-                yield node
-            else:
-                stack.append((node, True))
-                stack.extend((a, False) for a in reversed(node.args))
-
-
-def symbols_of(roots: Iterable[Node]) -> list[Node]:
-    """Return the symbols below the roots in order of first use."""
-    return [n for n in walk(roots) if n.op == "symbol"]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pkpd.engine.graph.derivative import depends_on, derivative, substitute
-from pkpd.engine.graph.nodes import MASKS, Node, const, make, symbol, walk
+from pkpd.engine.graph.nodes import MASKS, Node, const, make, symbol
+from pkpd.engine.graph.tree import walk
 
 __all__ = ["PIECE", "TIME", "Kink", "Slots", "is_dynamic", "rearrange", "switches"]
 

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pkpd.engine.graph.nodes import Node, walk
+from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.tree import walk
 from pkpd.engine.machine.jit import leaf
 from pkpd.engine.machine.split import PIECE, TIME
 

@@ -13,7 +13,8 @@ from llvmlite import ir
 
 from pkpd.engine.graph.derivative import depends_on, derivative, substitute
 from pkpd.engine.graph.fingerprint import fingerprint
-from pkpd.engine.graph.nodes import Node, const, symbol, walk
+from pkpd.engine.graph.nodes import Node, const, symbol
+from pkpd.engine.graph.tree import walk
 from pkpd.engine.machine.emitter import F64, Emitter, Frame
 from pkpd.engine.machine.sources import digest
 from pkpd.engine.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
@@ -379,7 +380,7 @@ class Kernel:
 
 
 def _below(roots: Sequence[Node]) -> list[Node]:
-    from pkpd.engine.graph.nodes import walk
+    from pkpd.engine.graph.tree import walk
 
     return list(walk(roots))
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from pkpd.engine.graph.nodes import Node, const, symbols_of
+from pkpd.engine.graph.nodes import Node, const
+from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.machine.emitter import F64, I64, Emitter, Frame
 from pkpd.engine.machine.split import PIECE, TIME
 from pkpd.engine.solve.structure import Structure

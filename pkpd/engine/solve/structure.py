@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pkpd.engine.graph.derivative import depends_on
-from pkpd.engine.graph.nodes import Node, const, make, symbols_of, walk
+from pkpd.engine.graph.nodes import Node, const, make
+from pkpd.engine.graph.tree import symbols_of, walk
 from pkpd.engine.machine.split import is_dynamic
 
 __all__ = ["Chain", "Structure", "affine_parts", "analyse", "analyse_chain"]

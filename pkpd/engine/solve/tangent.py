@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pkpd.engine.graph.derivative import depends_on, derivative
-from pkpd.engine.graph.nodes import Node, const, make, symbol, walk
+from pkpd.engine.graph.nodes import Node, const, make, symbol
 from pkpd.engine.graph.printing import text
+from pkpd.engine.graph.tree import walk
 from pkpd.engine.machine.split import is_dynamic
 from pkpd.engine.solve.kernel import Equations
 from pkpd.engine.solve.shadows import Shadows

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.engine.graph.derivative import derivative, substitute
-from pkpd.engine.graph.nodes import Node, const, symbol, symbols_of
+from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.graph.printing import text
+from pkpd.engine.graph.tree import symbols_of
 from pkpd.model.numeric import Person
 from pkpd.model.trace import trace_names
 
