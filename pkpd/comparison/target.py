@@ -100,7 +100,7 @@ class Target:
         if form is None or tail is None:
             raise PkpdError(
                 f"target {text!r}: write '<output> < <number> [unit] <when>', when being one of {_ALLOWED}, "
-                "e.g. 'CRP < 10 mg/L by day 5'"
+                "e.g. 'Cc > 2 mg/L at trough'"
             )
         return cls(form["output"], form["op"], value, " ".join(tail["when"].split()), tail["unit"].strip())
 

@@ -11,7 +11,8 @@ from pkpd.errors import UnitError, nearest
 from pkpd.evidence.faults import SeedFault
 from pkpd.evidence.reading import Sink, read_toml
 from pkpd.evidence.values import ReportSource
-from pkpd.evidence.words import CARD, CARD_OPTIONAL, DRUGS, MARKERS
+from pkpd.evidence.vocabulary import Vocabulary
+from pkpd.evidence.words import CARD, CARD_OPTIONAL
 from pkpd.transport import frozen
 from pkpd.units import parse
 
@@ -34,15 +35,20 @@ class Card:
         All drugs that the report may name.
     markers : mapping of str to str
         All markers with a model output, and their units.
+    studied : str
+        Drug that the report is about; empty where the card does not say.
     """
 
-    def __init__(self, content: Mapping[str, Any], name: str, sink: KeySink) -> None:
+    def __init__(self, content: Mapping[str, Any], name: str, known: Vocabulary, sink: KeySink) -> None:
         before = len(sink.faults)
         _check_keys(content, sink)
         self.cohorts = _cohorts(content, sink)
         self.start_day = _start_day(content, sink)
-        self.drugs = (*DRUGS, *_drugs(content, sink))
-        self.markers = frozen({**MARKERS, **_markers(content, sink)})
+        drugs = [name for name in _drugs(content, sink) if name not in known.drugs]
+        markers = {name: unit for name, unit in _markers(content, sink).items() if name not in known.markers}
+        self.drugs = (*known.drugs, *drugs)
+        self.markers = frozen({name: word.unit for name, word in known.markers.items()} | markers)
+        self.studied = _studied(content, self.drugs, sink)
         texts = {key: _text(content, key, sink) for key in ("name", "citation", "kind", "day_zero")}
         doi = content.get("doi", "")
         if not isinstance(doi, str):
@@ -60,8 +66,9 @@ class Card:
                 readable=tuple(readable),
                 start_day=self.start_day or 0.0,
                 cohorts=frozen(self.cohorts or {}),
-                drugs=self.drugs[len(DRUGS) :],
-                markers=frozen({k: v for k, v in self.markers.items() if k not in MARKERS}),
+                drugs=tuple(drugs),
+                markers=frozen(markers),
+                studied=self.studied,
             )
 
 
@@ -85,13 +92,13 @@ class KeySink:
         self.sink.add(self.lines.get(key.rpartition(".")[2]), key, problem, got, remedy)
 
 
-def read_card(folder: Path, sink: Sink) -> Card | None:
+def read_card(folder: Path, known: Vocabulary, sink: Sink) -> Card | None:
     """Return the source card of a folder, noting all that is wrong; None if it cannot be read at all."""
     path = folder / _FILE
     content = read_toml(path, sink)
     if content is None:
         return None
-    return Card(content, folder.resolve().name, KeySink(path.read_text(encoding="utf-8-sig"), sink))
+    return Card(content, folder.resolve().name, known, KeySink(path.read_text(encoding="utf-8-sig"), sink))
 
 
 def _check_keys(content: Mapping[str, Any], sink: KeySink) -> None:
@@ -133,16 +140,24 @@ def _cohorts(content: Mapping[str, Any], sink: KeySink) -> dict[str, str] | None
     return None
 
 
+def _studied(content: Mapping[str, Any], drugs: tuple[str, ...], sink: KeySink) -> str:
+    value = content.get("studied", "")
+    if value != "" and value not in drugs:
+        sink.add("studied", "no drug", repr(value), f"name one of {', '.join(drugs)}{nearest(str(value), drugs)}")
+        return ""
+    return value
+
+
 def _drugs(content: Mapping[str, Any], sink: KeySink) -> list[str]:
     value = content.get("drugs", [])
     if isinstance(value, list) and all(isinstance(name, str) and name for name in value):
-        return [name for name in value if name not in DRUGS]
+        return list(value)
     sink.add("drugs", "no list of names", repr(value), 'write drugs = ["name", ...]')
     return []
 
 
 def _markers(content: Mapping[str, Any], sink: KeySink) -> dict[str, str]:
-    """Return the markers that the report adds; those of the library keep their units."""
+    """Return the markers that the report adds, and their units."""
     value = content.get("markers", {})
     if not isinstance(value, dict) or not all(isinstance(unit, str) for unit in value.values()):
         sink.add("markers", "no table of units", repr(value), 'write procalcitonin = "ng/mL" under [markers]')
@@ -152,4 +167,4 @@ def _markers(content: Mapping[str, Any], sink: KeySink) -> dict[str, str]:
             parse(unit)
         except UnitError as error:
             sink.add(f"markers.{name}", "no unit", unit, str(error))
-    return {name: unit for name, unit in value.items() if name not in MARKERS}
+    return dict(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,8 @@ from pkpd.errors import DataError, nearest
 from pkpd.evidence.curves import ReportedCurve, curve_facts
 from pkpd.evidence.doses import regimen_of
 from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
-from pkpd.evidence.words import COLUMNS, COVARIATES, DRUGS, MARKERS
+from pkpd.evidence.vocabulary import Vocabulary, vocabulary_of
+from pkpd.evidence.words import COLUMNS, COVARIATES, WORDLESS
 from pkpd.kinds import Kind, needs
 from pkpd.people.population import Population
 from pkpd.timegrid import TimeGrid
@@ -90,8 +92,20 @@ class Evidence(Kind):
 
     @property
     def markers(self) -> dict[str, str]:
-        """Markers that models have outputs for, and the units of these."""
-        return {**MARKERS, **self.source.markers}
+        """Markers that models have outputs for, and the units of these: those of a fact's own where nothing else says."""
+        known = {name: word.unit for name, word in self.words.markers.items()} | dict(self.source.markers)
+        fitted = [f for f in self.facts if f.use == "fit" and f.kind not in WORDLESS and f.marker not in known]
+        return known | {f.marker: f.unit for f in reversed(fitted)}
+
+    @cached_property
+    def words(self) -> Vocabulary:
+        """How the drugs and markers are written, and in which order they stand."""
+        return vocabulary_of(self.path)
+
+    @property
+    def studied(self) -> str:
+        """Drug that the report is about: the source card's, or the first of ``doses.csv``; empty without doses."""
+        return self.source.studied or next(iter(self.drugs), "")
 
     @property
     def start_day(self) -> float:
@@ -135,14 +149,14 @@ class Evidence(Kind):
         """All doses of each patient on one clock, mg and h, into ``<drug>.depot`` or ``<drug>.central``."""
         return {patient: self.regimen(patient, self.drugs, prefix=True) for patient in self.patients}
 
-    def regimen(self, patient: str, drugs: Sequence[str] = ("anakinra",), *, prefix: bool = False) -> Regimen:
+    def regimen(self, patient: str, drugs: Sequence[str] | None = None, *, prefix: bool = False) -> Regimen:
         """Return one patient's doses of some drugs, mg, on the clock of hours since ``start_day``.
 
         Parameters
         ----------
         patient : str
-        drugs : sequence of str
-            Drugs to include.
+        drugs : sequence of str, optional
+            Drugs to include; the one that the report is about by default.
         prefix : bool
             Whether compartments carry the drug's name, as in a composed model: ``anakinra.depot``, not ``depot``.
 
@@ -152,7 +166,8 @@ class Evidence(Kind):
             If a name is unknown, or several drugs would go into the same compartments.
         """
         self._check("patient", patient, self.patients)
-        known = dict.fromkeys([*self.drugs, *self.source.drugs, *DRUGS])
+        drugs = [self.studied] if drugs is None and self.doses else drugs or ()
+        known = dict.fromkeys([*self.drugs, *self.source.drugs, *self.words.drugs])
         for drug in drugs:
             self._check("drug", drug, tuple(known))
         if len(drugs) > 1 and not prefix:

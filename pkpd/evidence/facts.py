@@ -37,7 +37,7 @@ def facts(rows: Sequence[Row], scope: Scope) -> list[Fact]:
     made: list[Fact] = []
     lines: dict[str, int] = {}
     for row in rows:
-        name = row.text("fact", "give it a name of its own, such as p1_ferritin_peak")
+        name = row.text("fact", "give it a name of its own, such as p1_marker_peak")
         first = lines.setdefault(name, row.line)
         if name and first != row.line:
             row.fault("fact", f"line {first} has the same name", "names are unique within a report")
@@ -82,15 +82,15 @@ def _fact(row: Row, name: str, scope: Scope) -> Fact:
 
 
 def _check_marker(row: Row, kind: str, use: str, markers: Mapping[str, str]) -> None:
-    """Note a marker that no model has an output for although it is to be fitted, or that is only spelt otherwise."""
+    """Note a marker that is only spelt otherwise than one that is known; others are those of one's own models."""
     marker = row.text("marker", "say what was measured or what happened")
     if not marker or marker in markers:
         return
     plain = {_plain(known): known for known in markers}
     if _plain(marker) in plain:
         row.fault("marker", f"this marker is called '{plain[_plain(marker)]}'")
-    elif use == "fit" and kind not in WORDLESS:
-        listed = f"models have {', '.join(markers)}{nearest(marker, markers)}"
+    elif use == "fit" and kind not in WORDLESS and (hint := nearest(marker, markers)):
+        listed = f"models have {', '.join(markers)}{hint}"
         row.fault("marker", "no model output", f"{listed}; further ones go under [markers] in source.toml")
 
 

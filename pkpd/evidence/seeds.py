@@ -17,7 +17,8 @@ from pkpd.evidence.faults import Report, SeedFault
 from pkpd.evidence.patients import quantities
 from pkpd.evidence.reading import Row, Sink, read_rows
 from pkpd.evidence.values import Fact, PatientFact, ReportedDose
-from pkpd.evidence.words import COLUMNS, DRUGS, MARKERS, USES
+from pkpd.evidence.vocabulary import vocabulary_of
+from pkpd.evidence.words import COLUMNS, USES
 from pkpd.library import Catalogue, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
 
 __all__ = ["list_seeds", "load_seed", "validate_seed"]
@@ -97,7 +98,8 @@ class _Seed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.faults: list[SeedFault] = []
-        self.card = read_card(folder, Sink("source.toml", self.faults))
+        known = vocabulary_of(folder)
+        self.card = read_card(folder, known, Sink("source.toml", self.faults))
         card = self.card
         start_day = card.start_day if card else None
         rows = {file: read_rows(folder / file, names, Sink(file, self.faults)) for file, names in COLUMNS.items()}
@@ -106,8 +108,9 @@ class _Seed:
         # A table of patients with lost rows must not make all that speaks of them a fault as well.
         whole = who is not None and not any(fault.file == "patients.csv" and not fault.column for fault in self.faults)
         patients = list(dict.fromkeys(row["patient"] for row in who)) if who and whole else None
-        drugs = card.drugs if card else DRUGS
-        scope = Scope(patients, card.markers if card else MARKERS, start_day)
+        drugs = card.drugs if card else tuple(known.drugs)
+        units = {name: word.unit for name, word in known.markers.items()}
+        scope = Scope(patients, card.markers if card else units, start_day)
         self.doses: list[ReportedDose] = doses(rows["doses.csv"] or [], patients, drugs, start_day)
         self.facts: list[Fact] = facts(rows["facts.csv"] or [], scope)
         self._check_not_empty(who)

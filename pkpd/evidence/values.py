@@ -30,9 +30,11 @@ class ReportSource:
     cohorts : mapping of str to str
         Names of the cohorts and what they are (empty where the source card only lists them).
     drugs : tuple of str
-        Drugs beyond anakinra, tocilizumab and dexamethasone.
+        Drugs beyond those of ``words.toml``.
     markers : mapping of str to str
-        Markers of one's own models, and the units of their outputs.
+        Markers beyond those of ``words.toml``, and the units of their outputs.
+    studied : str
+        Drug that the report is about; empty where the source card does not say.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ReportSource:
     cohorts: Mapping[str, str]
     drugs: tuple[str, ...] = ()
     markers: Mapping[str, str] = field(default_factory=dict)
+    studied: str = ""
 
 
 @dataclass(frozen=True, slots=True)

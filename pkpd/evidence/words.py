@@ -1,4 +1,4 @@
-"""The words of a seed folder: its files, columns, kinds of facts, and the units of markers."""
+"""The words of a seed folder: its files, columns and kinds of facts, which are the same in every report."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ __all__ = [
     "CARD_OPTIONAL",
     "COLUMNS",
     "COVARIATES",
-    "DRUGS",
     "INTO",
     "KINDS",
     "KNOWN",
-    "MARKERS",
     "MEANS",
     "NEEDS",
     "OPERATORS",
@@ -42,34 +40,18 @@ COLUMNS = frozen(
 CARD = ("name", "citation", "doi", "kind", "readable", "day_zero", "start_day", "cohorts")
 """Keys of ``source.toml``."""
 
-CARD_OPTIONAL = ("drugs", "markers")
-"""Keys that a report may add: further drugs, and further markers with their units."""
+CARD_OPTIONAL = ("studied", "drugs", "markers")
+"""Keys that a report may add: the drug that it is about, further drugs, and further markers with their units."""
 
 KNOWN = ("read", "derived", "assumed")
 USES = ("fit", "check", "no")
 OPERATORS = ("=", "<", ">")
-DRUGS = ("anakinra", "tocilizumab", "dexamethasone")
 
 INTO = frozen({"SC": "depot", "IM": "depot", "PO": "depot", "IV": "central"})
 """Compartment by route."""
 
 COVARIATES = frozen({"WT": "kg", "CRCL": "mL/min"})
 """Quantities of ``patients.csv`` that are covariates of models, and their units."""
-
-MARKERS = frozen(
-    {
-        "CRP": "mg/L",
-        "ferritin": "ng/mL",
-        "LDH": "U/L",
-        "Ddimer": "ng/mL",
-        "IL6": "pg/mL",
-        "temperature": "degC",
-        "lymphocytes": "10^9/L",
-        "ICANS": "",
-        "activity": "",
-    }
-)
-"""Markers that models have outputs for, by the outputs' names, and the units of these."""
 
 NEEDS = frozen(
     {

@@ -12,7 +12,7 @@ from pkpd.errors import DataError, nearest
 from pkpd.plot.frame import figure_width, value_limits
 from pkpd.plot.glyphs import GRADES
 from pkpd.plot.layers import draw_bands, log_axis
-from pkpd.plot.strips import drug_colour, drug_order
+from pkpd.plot.strips import drug_colour
 from pkpd.plot.style import COLOURS, MM, axis_label, house_style, time_ticks
 from pkpd.simulation.api import simulate
 
@@ -53,7 +53,7 @@ class _Plan:
     @property
     def drugs(self) -> list[str]:
         """Drugs that the patient got."""
-        return [d for d in drug_order(self.evidence.drugs) if any(row.drug == d for row in self.doses)]
+        return [d for d in self.evidence.words.order(self.evidence.drugs) if any(row.drug == d for row in self.doses)]
 
     def reported(self, output: str) -> list[Any]:
         """Return the facts on an output."""
@@ -266,14 +266,14 @@ def _is_long(row: Any) -> bool:
 def _lanes(ax: Axes, plan: _Plan) -> None:
     """Draw the doses of each drug as strokes, a lane a drug."""
     for y, drug in enumerate(plan.drugs):
-        colour = drug_colour(drug, plan.evidence.drugs)
+        colour = drug_colour(drug, plan.evidence)
         own = [row for row in plan.doses if row.drug == drug]
         at = np.unique([d for row in own if not _is_long(row) for d in row.days])
         ax.vlines(at, y - 0.34, y + 0.34, color=colour, linewidth=0.9, label="_doses")
         for row in (r for r in own if _is_long(r)):
             ax.broken_barh([(d, row.duration / 24) for d in row.days], (y - 0.25, 0.5), color=colour, linewidth=0)
     ax.set_ylim(len(plan.drugs) - 0.4, -0.6)
-    ax.set_yticks(range(len(plan.drugs)), ["steroid" if d == "dexamethasone" else d for d in plan.drugs], fontsize=6)
+    ax.set_yticks(range(len(plan.drugs)), [plan.evidence.words.label(d) for d in plan.drugs], fontsize=6)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
 

@@ -249,13 +249,12 @@ def _draw_label(ax: Axes, one: Placed, middle: float, colour: str, scale: Scale)
 
 
 def _draw_background(ax: Axes, strip: _Strip, evidence: Evidence, scale: Scale) -> None:
-    """Shade the days on anakinra, and end the strip at the patient's death."""
-    rows = [row for row in evidence.doses if row.patient == strip.patient and row.drug == "anakinra"]
+    """Shade the days on the drug that is studied, and end the strip at the patient's death."""
+    rows = [row for row in evidence.doses if row.patient == strip.patient and row.drug == evidence.studied]
     for row in rows:
         end = row.days[-1] + (row.interval or 24.0) / 24
-        ax.axvspan(
-            row.start, min(end, scale.last), color=drug_colour("anakinra", ()), alpha=0.07, linewidth=0, zorder=0
-        )
+        colour = drug_colour(row.drug, evidence)
+        ax.axvspan(row.start, min(end, scale.last), color=colour, alpha=0.07, linewidth=0, zorder=0)
     death = day_of_death(evidence, strip.patient)
     if death is not None:
         ax.axvspan(death, scale.last, color="#f1f1f1", linewidth=0, zorder=0.5)
@@ -281,7 +280,7 @@ def _draw_header(ax: Axes, strip: _Strip, evidence: Evidence, left: float, scale
 
 
 def _said(evidence: Evidence, patient: str) -> list[str]:
-    """Return age and sex, disease, reason for anakinra and weight."""
+    """Return age and sex, disease, reason for the drug and weight."""
     rows = {row.quantity: row for row in evidence.quantities if row.patient == patient}
     words: list[str] = []
     age, sex = rows.get("age"), rows.get("sex")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.plot.glyphs import GRADES, INK, SIZE, UNUSED, draw_limit
 from pkpd.plot.lanes import label_width
-from pkpd.plot.strips import WORDS, drug_colour, drug_order, is_course, is_span
+from pkpd.plot.strips import WORDS, drug_colour, is_course, is_span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,18 +23,17 @@ def key_entries(evidence: Evidence, patients: Sequence[str]) -> list[_Entry]:
     """Return the entries of the key for what is drawn."""
     drugs = [
         drug
-        for drug in drug_order(evidence.drugs)
+        for drug in evidence.words.order(evidence.drugs)
         if any(r.drug == drug and r.patient in patients for r in evidence.doses)
     ]
     facts = [fact for fact in evidence.facts if fact.patient in patients and fact.time is not None]
     kinds = {fact.kind for fact in facts}
     known = {row.known for row in (*evidence.doses, *facts) if row.patient in patients}
-    names = {"dexamethasone": "steroid as dexamethasone"}
     spans = {row.drug for row in evidence.doses if row.patient in patients and is_span(row)}
     tall = {drug: ", height per day" if drug in spans else "" for drug in drugs}
-    entries: list[_Entry] = [(names.get(d, d) + tall[d], _patch(drug_colour(d, evidence.drugs))) for d in drugs]
-    if "anakinra" in drugs:
-        entries.append(("days on anakinra", _patch("#e6f0f7")))
+    entries: list[_Entry] = [(evidence.words.key(d) + tall[d], _patch(drug_colour(d, evidence))) for d in drugs]
+    if (own := evidence.studied) in drugs:
+        entries.append((f"days on {own}", _patch(drug_colour(own, evidence), 0.1)))
     if "grade" in kinds:
         entries.append(("grade", _grade_key))
     signs = {"peak": _window_key("^"), "nadir": _window_key("v"), "value": _sign("o")}
@@ -48,8 +47,9 @@ def key_entries(evidence: Evidence, patients: Sequence[str]) -> list[_Entry]:
         entries.append(("event", _sign("D", 2.4)))
     if any(fact.marker == "death" and fact.value != 0 for fact in facts):
         entries.append(("death", _dagger))
-    if any(is_course(fact, drug) for fact in facts for drug in drugs):
-        entries.append(("daily doses, days not printed", _dotted))
+    courses = [drug for drug in drugs if any(is_course(fact, drug) for fact in facts)]
+    if courses:
+        entries.append(("daily doses, days not printed", _dotted(drug_colour(courses[-1], evidence))))
     if known - {"read"}:
         entries.append(("filled: read; open or dashed: derived or assumed", _open_key))
     if any(fact.use == "no" and fact.kind not in WORDS for fact in facts):
@@ -83,11 +83,11 @@ def draw_key(ax: Axes, lines: Sequence[Sequence[tuple[float, _Entry]]], total: f
             ax.text(x + 4.8, y, text, fontsize=SIZE, va="center_baseline", color=INK)
 
 
-def _patch(colour: str) -> Callable[[Axes, float, float], None]:
+def _patch(colour: str, alpha: float = 1.0) -> Callable[[Axes, float, float], None]:
     def draw(ax: Axes, x: float, y: float) -> None:
         from matplotlib.patches import Rectangle
 
-        ax.add_patch(Rectangle((x + 0.4, y - 0.9), 3.4, 1.8, color=colour, linewidth=0))
+        ax.add_patch(Rectangle((x + 0.4, y - 0.9), 3.4, 1.8, color=colour, alpha=alpha, linewidth=0))
 
     return draw
 
@@ -128,8 +128,11 @@ def _dagger(ax: Axes, x: float, y: float) -> None:
     ax.text(x + 2.6, y, "†", fontsize=9, fontweight="bold", ha="center", va="center", color=INK)
 
 
-def _dotted(ax: Axes, x: float, y: float) -> None:
-    ax.plot([x + 0.4, x + 4.0], [y, y], ":", color=drug_colour("dexamethasone", ()), linewidth=0.9)
+def _dotted(colour: str) -> Callable[[Axes, float, float], None]:
+    def draw(ax: Axes, x: float, y: float) -> None:
+        ax.plot([x + 0.4, x + 4.0], [y, y], ":", color=colour, linewidth=0.9)
+
+    return draw
 
 
 def _open_key(ax: Axes, x: float, y: float) -> None:

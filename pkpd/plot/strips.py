@@ -37,7 +37,6 @@ __all__ = [
     "Scale",
     "day_of_death",
     "drug_colour",
-    "drug_order",
     "is_course",
     "is_span",
     "lanes_of",
@@ -46,8 +45,7 @@ __all__ = [
 WORDS = ("order", "event", "text")
 """Kinds of facts that are words, not marks on a lane of their marker."""
 
-_DRUGS = {"anakinra": COLOURS[0], "tocilizumab": COLOURS[1], "dexamethasone": COLOURS[2]}
-_NAMES = {"Ddimer": "D-dimer", "IL6": "IL-6", "IL1": "IL-1", "dexamethasone": "steroid", "activity": "inflammation"}
+_COLOURS = COLOURS[:6]  # black is for what was reported
 _MANY = 8
 _CURVE = 6.0
 _TICK = 0.5
@@ -70,15 +68,10 @@ class Scale:
         return mm * (self.last - self.first) / self.width
 
 
-def drug_colour(drug: str, drugs: Sequence[str]) -> str:
-    """Return the colour of a drug, the same in every report."""
-    others = [name for name in drugs if name not in _DRUGS]
-    return _DRUGS[drug] if drug in _DRUGS else COLOURS[3 + others.index(drug) % 3]
-
-
-def drug_order(drugs: Sequence[str]) -> list[str]:
-    """Return drugs in the order of their lanes."""
-    return [*(drug for drug in _DRUGS if drug in drugs), *(drug for drug in drugs if drug not in _DRUGS)]
+def drug_colour(drug: str, evidence: Evidence) -> str:
+    """Return the colour of a drug, the same in every report with the same words."""
+    known = list(dict.fromkeys([*evidence.words.drugs, *evidence.drugs]))
+    return _COLOURS[known.index(drug) % len(_COLOURS)]
 
 
 def is_course(fact: Fact, drug: str) -> bool:
@@ -99,10 +92,11 @@ def lanes_of(evidence: Evidence, patient: str, scale: Scale) -> list[Lane]:
     """
     facts = [_understood(fact, evidence) for fact in evidence.facts if fact.patient == patient]
     dated = [fact for fact in facts if fact.time is not None]
-    lanes = [_drug_lane(evidence, patient, drug, dated, scale) for drug in drug_order(evidence.drugs)]
+    lanes = [_drug_lane(evidence, patient, drug, dated, scale) for drug in evidence.words.order(evidence.drugs)]
     shown = [fact for fact in dated if fact.kind not in WORDS]
-    order = {name: k for k, name in enumerate(["ICANS", *(n for n in evidence.markers if n != "ICANS")])}
-    markers = sorted({fact.marker for fact in shown}, key=lambda name: (order.get(name, 99), name))
+    graded = {fact.marker for fact in evidence.facts if fact.kind == "grade"}
+    order = {name: (name not in graded, k) for k, name in enumerate(evidence.markers)}
+    markers = sorted({fact.marker for fact in shown}, key=lambda name: (order.get(name, (True, 99)), name))
     lanes += [_marker_lane(name, [fact for fact in shown if fact.marker == name], evidence, scale) for name in markers]
     lanes.append(_event_lane([fact for fact in dated if fact.kind == "event" and _happened(fact)], scale))
     return [lane for lane in lanes if lane.marks or lane.behind]
@@ -112,9 +106,9 @@ def lanes_of(evidence: Evidence, patient: str, scale: Scale) -> list[Lane]:
 
 
 def _drug_lane(evidence: Evidence, patient: str, drug: str, facts: Sequence[Fact], scale: Scale) -> Lane:
-    colour = drug_colour(drug, evidence.drugs)
+    colour = drug_colour(drug, evidence)
     units = {row.unit for row in evidence.doses if row.drug == drug}
-    lane = Lane(f"{_name(drug)}, {'/'.join(sorted(units))}", colour)
+    lane = Lane(f"{evidence.words.label(drug)}, {'/'.join(sorted(units))}", colour)
     top = max((_daily(row) for row in evidence.doses if row.drug == drug and is_span(row)), default=1.0)
     for row in sorted((row for row in evidence.doses if (row.patient, row.drug) == (patient, drug)), key=_start):
         left, right = scale.mm(row.start), scale.mm(row.end)
@@ -158,9 +152,9 @@ def _amount(row: ReportedDose) -> str:
 
 
 def _marker_lane(marker: str, facts: list[Fact], evidence: Evidence, scale: Scale) -> Lane:
-    units = sorted({_unit(fact.unit) for fact in facts if fact.unit and fact.kind != "change"})
-    unit = f", {'/'.join(units)}" if units and marker != "ICANS" else ""
-    lane = Lane(f"{_name(marker)}{unit}", INK)
+    units = sorted({_unit(fact.unit) for fact in facts if fact.unit and fact.kind not in ("change", "grade")})
+    unit = f", {'/'.join(units)}" if units else ""
+    lane = Lane(f"{evidence.words.label(marker)}{unit}", INK)
     facts = sorted(facts, key=lambda fact: fact.time or 0.0)
     curve = [fact for fact in facts if fact.kind == "value"]
     if len(curve) >= _MANY:
@@ -273,10 +267,6 @@ def _understood(fact: Fact, evidence: Evidence) -> Fact:
         return fact.to(unit)
     except UnitError:
         return fact
-
-
-def _name(word: str) -> str:
-    return _NAMES.get(word, word.replace("_", " "))
 
 
 def _unit(unit: str) -> str:

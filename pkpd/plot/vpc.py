@@ -45,7 +45,7 @@ def vpc(
         Draw the data.
     width : {"single", "double"} or float
     **options
-        Of ``fit.vpc``: ``n``, ``bins``, ``prediction_corrected``, ``stratify``, ``x``, ``lloq``, ``seed`` ...
+        Of ``fit.vpc``: ``n``, ``bins``, ``prediction_corrected``, ``by``, ``x``, ``lloq``, ``seed`` ...
 
     Returns
     -------

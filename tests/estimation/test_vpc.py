@@ -122,11 +122,11 @@ def test_a_seed_gives_the_same_check_in_any_portions(plain, monkeypatch):
 
 
 def test_strata(plain):
-    check = vpc(plain, n=20, stratify="SEX")
+    check = vpc(plain, n=20, by="SEX")
     assert check["stratum"].values.tolist() == ["SEX 0", "SEX 1"]
     y = plain.data.y.reshape(40, 8)
     np.testing.assert_allclose(check["observed"].values[0, 1, 1], np.median(y[1::2], axis=0))
-    cut = vpc(plain, n=20, stratify={"WT": [60, 80]})
+    cut = vpc(plain, n=20, by={"WT": [60, 80]})
     assert cut["stratum"].values.tolist() == ["WT < 60", "WT 60 to 80", "WT ≥ 80"]
     assert cut["count"].values.sum() == 320
 
@@ -217,14 +217,12 @@ def test_what_a_check_cannot_take(plain, several):
         DataError, match=r"x: the data set has no column 'Time'; it has ID, .* \(did you mean 'TIME'\?\)"
     ):
         vpc(plain, x="Time")
-    with pytest.raises(
-        DataError, match=r"column 'WT' has 40 different values, 8 at most .*stratify=\{'WT': \[72.5\]\}"
-    ):
-        vpc(plain, stratify="WT")
-    with pytest.raises(DataError, match=r"stratify: cuts of 'WT' must be rising numbers, got \[80, 60\]"):
-        vpc(plain, stratify={"WT": [80, 60]})
-    with pytest.raises(DataError, match="stratify: give one column and its cuts, got 2"):
-        vpc(plain, stratify={"WT": [60], "SEX": [1]})
+    with pytest.raises(DataError, match=r"column 'WT' has 40 different values, 8 at most .*by=\{'WT': \[72.5\]\}"):
+        vpc(plain, by="WT")
+    with pytest.raises(DataError, match=r"by: cuts of 'WT' must be rising numbers, got \[80, 60\]"):
+        vpc(plain, by={"WT": [80, 60]})
+    with pytest.raises(DataError, match="by: give one column and its cuts, got 2"):
+        vpc(plain, by={"WT": [60], "SEX": [1]})
 
 
 @pytest.mark.slow

@@ -217,3 +217,16 @@ def test_all_kinds_are_explained_and_listed_in_the_format(checkout: Path):
     text = (checkout / "seeds" / "README.md").read_text(encoding="utf-8")
     for word in (*KINDS, *(column for columns in COLUMNS.values() for column in columns)):
         assert f"`{word}`" in text or f"{word}," in text or f", {word}" in text, word
+
+
+def test_words_of_ones_own_come_first_and_need_no_registration(tmp_path: Path):
+    folder = write_sample(tmp_path)
+    (tmp_path / "words.toml").write_text('[drugs.ruxolitinib]\nlabel = "RUX"\n', encoding="utf-8")
+    own = load_seed(folder)
+    assert own.words.order(["anakinra", "ruxolitinib", "x"]) == ["ruxolitinib", "anakinra", "x"]
+    assert (own.words.label("ruxolitinib"), own.words.label("IL6"), own.words.label("a_b")) == ("RUX", "IL-6", "a b")
+    (tmp_path / "words.toml").write_text("[drug.x]\n[markers.y]\nunit = 'mgg'\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"words.toml: there is no table \[drug\] \(did you mean 'drugs'\?\).*markers.y: "
+    ):
+        load_seed(folder)

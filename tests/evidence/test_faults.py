@@ -52,7 +52,7 @@ CELLS = [
     ("doses.csv", 3, {"reason": ""}, "reason: reason is empty but the row is derived"),
     ("doses.csv", 3, {"where": ""}, "where: where is empty"),
     # facts.csv
-    ("facts.csv", 2, {"fact": ""}, "fact: fact is empty; give it a name of its own, such as p1_ferritin_peak"),
+    ("facts.csv", 2, {"fact": ""}, "fact: fact is empty; give it a name of its own, such as p1_marker_peak"),
     ("facts.csv", 3, {"fact": "p1_crp_peak"}, "fact: line 2 has the same name, got 'p1_crp_peak'; names are unique"),
     ("facts.csv", 2, {"patient": "p11"}, "patient: unknown patient, got 'p11'; allowed: p1, p2 (did you mean 'p1'?)"),
     ("facts.csv", 2, {"patient": ""}, "patient: a fact to fit needs a patient; use is check or no for a cohort"),

@@ -114,7 +114,7 @@ def test_a_check_has_bands_and_a_panel_below(limited):
 
 
 def test_a_check_of_strata_and_outputs(limited, several):
-    axes = vpc(limited, n=20, stratify="SEX", prediction_corrected=True, log=True)
+    axes = vpc(limited, n=20, by="SEX", prediction_corrected=True, log=True)
     assert [ax.get_title(loc="left") for ax in axes] == ["SEX 0", "SEX 1"]
     assert "prediction-corrected" in axes[0].get_ylabel()
     assert not lines(axes[0], "_limit")  # the limit is another one for each corrected row

@@ -101,7 +101,7 @@ def _value(P, place, column, default):
 
 
 @compiled
-def _administration(w, k, column):
+def _dosing_of(w, k, column):
     """Return F, lag, rate, duration of dose record k (rate 0: bolus) and a fault code."""
     P, places, amt = w.P, w.places, w.rec.amt[k]
     state = w.rec.cmt[k]
@@ -227,7 +227,7 @@ def _shadow_end(ev, m, time, effects):
 def _dose(ev, m, w, k, start, rank, column, lag_column):
     """Add one administration of record k that enters at start; return the next place and a fault code."""
     state, amt = w.rec.cmt[k], w.rec.amt[k]
-    F, _, rate, duration, fault = _administration(w, k, column)
+    F, _, rate, duration, fault = _dosing_of(w, k, column)
     if fault:
         return m, fault
     end, stop = start + duration, -1
@@ -314,7 +314,7 @@ def _doses(ev, m, ss, q, w, k):
     """Add all that dose record k gives; return the next places in ev and ss and a fault code."""
     rec, time, ii, state = w.rec, w.rec.time[k], w.rec.ii[k], w.rec.cmt[k]
     own = w.rec_column[k] if w.rec_column.size else _column_at(w, time)
-    F, lag, rate, duration, fault = _administration(w, k, own)
+    F, lag, rate, duration, fault = _dosing_of(w, k, own)
     if fault:
         return m, q, fault
     lag = 0.0 if lag <= w.near else lag

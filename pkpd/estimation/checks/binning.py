@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bin_edges", "column_of", "percentiles", "strata_of", "time_after_dose"]
 
-#: different values up to which a column stratifies without edges
+#: different values up to which a column makes strata without edges
 STRATA = 8
 
 
@@ -121,13 +121,13 @@ def time_after_dose(table: EventTable) -> np.ndarray:
     return out
 
 
-def strata_of(fitted: Fitted, stratify: str | Mapping[str, Sequence[float]] | None) -> tuple[list[str], np.ndarray]:
+def strata_of(fitted: Fitted, by: str | Mapping[str, Sequence[float]] | None) -> tuple[list[str], np.ndarray]:
     """Return names of strata and the stratum of each datum.
 
     Parameters
     ----------
     fitted : Fitted
-    stratify : str or mapping, optional
+    by : str or mapping, optional
         A column of few values, or ``{column: edges}`` that cut it, ``{"WT": [60, 80]}``.
 
     Raises
@@ -135,25 +135,25 @@ def strata_of(fitted: Fitted, stratify: str | Mapping[str, Sequence[float]] | No
     DataError
         If the column is missing, has too many values, or the edges do not rise.
     """
-    if stratify is None:
+    if by is None:
         return ["all"], np.zeros(fitted.n, np.int64)
-    if isinstance(stratify, str):
-        values = column_of(fitted, stratify, "stratify")
+    if isinstance(by, str):
+        values = column_of(fitted, by, "by")
         levels = sorted(set(values.tolist()), key=lambda v: (str(type(v)), v))
         if len(levels) > STRATA:
             raise DataError(
-                f"stratify: column '{stratify}' has {len(levels)} different values, {STRATA} at most make strata; "
-                f"cut it, as in stratify={{'{stratify}': [{np.median(np.asarray(levels, np.float64)):g}]}}"
+                f"by: column '{by}' has {len(levels)} different values, {STRATA} at most make strata; "
+                f"cut it, as in by={{'{by}': [{np.median(np.asarray(levels, np.float64)):g}]}}"
             )
         number = {v: k for k, v in enumerate(levels)}
-        return [f"{stratify} {_short(v)}" for v in levels], np.array([number[v] for v in values.tolist()])
-    if len(stratify) != 1:
-        raise DataError(f"stratify: give one column and its cuts, got {len(stratify)}")
-    ((name, given),) = stratify.items()
+        return [f"{by} {_short(v)}" for v in levels], np.array([number[v] for v in values.tolist()])
+    if len(by) != 1:
+        raise DataError(f"by: give one column and its cuts, got {len(by)}")
+    ((name, given),) = by.items()
     cuts = np.asarray(given, np.float64).ravel()
     if not cuts.size or not (np.diff(cuts) > 0).all():
-        raise DataError(f"stratify: cuts of '{name}' must be rising numbers, got {given!r}")
-    values = np.asarray(column_of(fitted, name, "stratify"), np.float64)
+        raise DataError(f"by: cuts of '{name}' must be rising numbers, got {given!r}")
+    values = np.asarray(column_of(fitted, name, "by"), np.float64)
     texts = [f"{name} < {cuts[0]:g}", *(f"{name} {a:g} to {b:g}" for a, b in itertools.pairwise(cuts))]
     texts.append(f"{name} ≥ {cuts[-1]:g}")
     return texts, np.searchsorted(cuts, values, side="right")

@@ -35,7 +35,7 @@ class Response:
     Parameters
     ----------
     drug : str
-        Drug whose first dose begins the course.
+        Drug whose first dose begins the course; the one that the patient's report is about by default.
     output : str
         Output that falls in a response.
     days : (float, float)
@@ -46,7 +46,7 @@ class Response:
         Marker of the event, whose value is 1 for a response and 0 for none.
     """
 
-    drug: str = "anakinra"
+    drug: str = ""
     output: str = "activity"
     days: tuple[float, float] = (5.0, 7.0)
     factor: float = 0.5
@@ -177,6 +177,7 @@ def _start(problem: StudyProblem, patient: str, drug: str) -> float:
     """Return the time of a patient's first dose of a drug, on the model's clock."""
     seed, _, name = problem.patients[problem.index_of(patient)].partition("/")
     evidence = next(e for e in problem.evidence if e.name == seed)
+    drug = drug or evidence.studied
     days = [row.start for row in evidence.doses if row.patient == name and row.drug == drug]
     if not days:
         raise PkpdError(

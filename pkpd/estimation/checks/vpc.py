@@ -36,7 +36,7 @@ class _Group:
 
 def vpc(
     fit: Fit, n: int = 500, bins: int | Sequence[float] = 8, *, prediction_corrected: bool = False,
-    stratify: str | Mapping[str, Sequence[float]] | None = None, output: str | None = None, x: str = "TIME",
+    by: str | Mapping[str, Sequence[float]] | None = None, output: str | None = None, x: str = "TIME",
     bloq: str = "below", lloq: float | dict[str, float] | None = None,
     percentile: Sequence[float] = (0.05, 0.5, 0.95), level: float = 0.95, seed: int = 0,
 ) -> xr.Dataset:  # fmt: skip
@@ -60,7 +60,7 @@ def vpc(
     bins : int or sequence of float
         Number of bins with about as many rows each, made for each output and stratum, or edges.
     prediction_corrected : bool
-    stratify : str or mapping, optional
+    by : str or mapping, optional
         Column of few values, or cuts of one: ``{"WT": [60, 80]}``.
     output : str, optional
         All observed outputs by default.
@@ -111,7 +111,7 @@ def vpc(
     fitted = Fitted(fit)
     outputs = _outputs(fitted, output)
     work = _Work(fitted, outputs, n, tuple(percentile), level, bloq)
-    work.axis(x, bins, stratify)
+    work.axis(x, bins, by)
     work.limits(lloq)
     if prediction_corrected:
         work.correct()
@@ -159,14 +159,14 @@ class _Work:
 
     # -- groups
 
-    def axis(self, x: str, bins: int | Sequence[float], stratify: Any) -> None:
+    def axis(self, x: str, bins: int | Sequence[float], by: Any) -> None:
         """Put the rows in bins."""
         fitted = self.fitted
         values = column_of(fitted, x, "x")
         if values.dtype.kind not in "biuf":
             raise DataError(f"x: column '{x}' holds text; name one of numbers")
         self.x, self.x_attributes = values.astype(np.float64), self._x_attributes(x)
-        self.strata, self.stratum = strata_of(fitted, stratify)
+        self.strata, self.stratum = strata_of(fitted, by)
         self.groups: list[_Group] = []
         self.edges: dict[tuple[int, int], np.ndarray] = {}
         outside = 0
