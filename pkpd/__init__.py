@@ -30,7 +30,6 @@ _EXPORTS = {
     "pkpd.estimation.api": "fit",
     "pkpd.estimation.search.compare_fits": "compare_fits likelihood_ratio",
     "pkpd.estimation.individual.of_fit": "estimate_individual",
-    "pkpd.observation.outcomes": "NegativeBinomial Poisson TimeToEvent",
     "pkpd.estimation.result": "Fit",
     "pkpd.estimation.search.covariate_search": "covariate_search",
     "pkpd.estimation.store": "load_fit",
@@ -41,7 +40,8 @@ _EXPORTS = {
     "pkpd.observation.term": "Subject Term",
     "pkpd.model.declare": "Covariate Omega Output Parameter State",
     "pkpd.model.model": "Model",
-    "pkpd.model.residual": "Additive Combined Exact LogNormal Ordinal Proportional",
+    "pkpd.model.residual": "Additive Combined Exact LogNormal NegativeBinomial Ordinal Poisson "
+    "Proportional TimeToEvent",
     "pkpd.people": "Population categorical lognormal normal uniform",
     "pkpd.comparison.anakinra": "ANAKINRA",
     "pkpd.comparison.answer": "Answer",
@@ -156,12 +156,12 @@ if TYPE_CHECKING:
     from pkpd.model.residual import Combined as Combined
     from pkpd.model.residual import Exact as Exact
     from pkpd.model.residual import LogNormal as LogNormal
+    from pkpd.model.residual import NegativeBinomial as NegativeBinomial
     from pkpd.model.residual import Ordinal as Ordinal
+    from pkpd.model.residual import Poisson as Poisson
     from pkpd.model.residual import Proportional as Proportional
+    from pkpd.model.residual import TimeToEvent as TimeToEvent
     from pkpd.observation.api import Likelihood as Likelihood
-    from pkpd.observation.outcomes import NegativeBinomial as NegativeBinomial
-    from pkpd.observation.outcomes import Poisson as Poisson
-    from pkpd.observation.outcomes import TimeToEvent as TimeToEvent
     from pkpd.observation.term import Subject as Subject
     from pkpd.observation.term import Term as Term
     from pkpd.people import Population as Population

@@ -89,7 +89,7 @@ def residual_specs(data: FitData, model: Model) -> list[SigmaSpec]:
         if channel.observed in seen:
             continue
         seen.add(channel.observed)
-        for k, r in enumerate(channel.family.residuals):
+        for k, r in enumerate(channel.error.parameters):
             name = f"{r.name}_{channel.observed}" if several else r.name
             out.append(SigmaSpec(name, r.value, r.scale, channel.observed, k, r.fixed))
     order = {n: i for i, n in enumerate(model.outputs)}
@@ -369,7 +369,6 @@ def _with_values(model: Model, layout: PopulationVector, v: Natural) -> Model:
     from dataclasses import replace
 
     from pkpd.model.residual import Exact
-    from pkpd.observation.families import family_of
 
     new = model.replace(values=v.theta, omega=v.omega) if model.etas else model.replace(values=v.theta)
     outputs: dict[str, Any] = dict(model.outputs)
@@ -378,7 +377,7 @@ def _with_values(model: Model, layout: PopulationVector, v: Natural) -> Model:
         if error is None or isinstance(error, Exact):
             continue
         values = [v.sigma[s.name] for s in layout.sigma_specs if s.output == name]
-        outputs[name] = replace(model.outputs[name], error=family_of(name, error).rebuilt(values))
+        outputs[name] = replace(model.outputs[name], error=error.with_parameters(values))
     within = v.omega_iov.copy()
     within.setflags(write=False)
     new.__dict__.update(outputs=frozen(outputs), omega_iov=within)

@@ -8,8 +8,7 @@ import numpy as np
 
 from pkpd.dosing.columns import CORE, KEPT
 from pkpd.errors import DataError, nearest
-from pkpd.model.residual import Exact, LogNormal, Ordinal, Proportional
-from pkpd.observation.outcomes import NegativeBinomial, Poisson
+from pkpd.model.residual import Exact
 from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of
 
 if TYPE_CHECKING:
@@ -176,7 +175,7 @@ class Binder:
                     observed & (output == k), f"output '{name}' has Exact error, which no datum meets",
                     "give its output a residual error", ["DVID"],
                 )  # fmt: skip
-        log = np.array([isinstance(self.errors[n], LogNormal) for n in names] + [False])[output]
+        log = np.array([self.errors[n].data == "log" for n in names] + [False])[output]
         self.problems.add(
             observed & log & ~(y > 0), "DV is not above 0 but the residual error is log-normal",
             "set MDV=1, mark it as censored (CENS=1 with the limit as DV), or use Combined error", ["DV"],
@@ -198,7 +197,7 @@ class Binder:
         """Refuse limits of quantification that are none: with a proportional error nothing is learned from them."""
         with np.errstate(invalid="ignore"):
             none = (censored == 1) & ~(y > 0)
-        relative = [isinstance(error, (Proportional, LogNormal)) for error in self.errors.values()]
+        relative = [error.has_cdf and not float(error.sd(0.0)) > 0 for error in self.errors.values()]
         never = none & np.array([*relative, False])[output]
         limit = "give the limit of quantification as DV, or in a column LLOQ"
         self.problems.add(never, "censored below a limit that is not above 0", limit, ["DV", "LLOQ"])
@@ -207,12 +206,12 @@ class Binder:
     def _whole(self, observed: np.ndarray, y: np.ndarray, output: np.ndarray) -> None:
         """Refuse grades and counts that are none."""
         for k, (name, error) in enumerate(self.errors.items()):
-            top = len(error.cuts) if isinstance(error, Ordinal) else np.inf
-            if not isinstance(error, (Ordinal, Poisson, NegativeBinomial)):
+            if error.data not in ("grade", "count"):
                 continue
+            top = error.highest
             with np.errstate(invalid="ignore"):
                 wrong = observed & (output == k) & ~((y == np.rint(y)) & (y >= 0) & (y <= top))
-            allowed = f"whole numbers from 0{f' to {top}' if top < np.inf else ''}"
+            allowed = f"whole numbers from 0{f' to {top:g}' if top < np.inf else ''}"
             told = f"DV is no datum of {type(error).__name__} error"
             self.problems.add(wrong, told, f"'{name}' takes {allowed}", ["DV"])
 

@@ -10,12 +10,12 @@ import numpy as np
 from pkpd.dosing.foreign import meant
 from pkpd.errors import DataError, nearest
 from pkpd.observation.binder import Binder
-from pkpd.observation.families import Below, Family, LogScale, Normal, Positive, PositiveBelow, family_of
-from pkpd.observation.outcomes import Event, Survival, TimeToEvent
+from pkpd.observation.known import Known
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
     from pkpd.model.model import Model
+    from pkpd.model.residual import ResidualError
 
 __all__ = ["BLOQ", "Channel", "FitData", "bind"]
 
@@ -32,7 +32,8 @@ class Channel:
         Of the model.
     observed : str
         The output whose residual error it has; another one than ``output`` for the hazard of an event.
-    family : Family
+    error : ResidualError
+    known : Known
     rows : int array
         Numbers of its observations.
     continuous : bool
@@ -41,7 +42,8 @@ class Channel:
 
     output: str
     observed: str
-    family: Family
+    error: ResidualError
+    known: Known
     rows: np.ndarray
     continuous: bool
 
@@ -169,28 +171,22 @@ def _channels(
     b: Binder, rows: np.ndarray, output: np.ndarray, censored: np.ndarray
 ) -> tuple[np.ndarray, tuple[Channel, ...]]:
     """Return the observations (rows of the table, one twice for an event in time) and their channels."""
-    parts: list[tuple[np.ndarray, str, str, Family, bool]] = []
+    parts: list[tuple[np.ndarray, str, str, ResidualError, Known]] = []
     for k, name in enumerate(b.errors):
         mine = rows[output[rows] == k]
         if not mine.size:
             continue
         error = b.errors[name]
-        if isinstance(error, TimeToEvent):
-            parts += _events(b, mine, name, error)
-            continue
-        family = family_of(name, error)
         how = censored[mine]
-        measured: Family = family
-        if (how != 0).any() and not isinstance(family, (Normal, LogScale)):
-            raise DataError(f"fit: output '{name}' has {type(error).__name__} data, which cannot be censored")
-        if isinstance(family, Normal) and b.bloq == "m4" and (how == 1).any():
-            measured = Positive(family.error)
-            parts.append((mine[how == 1], name, name, PositiveBelow(family), False))
-        elif isinstance(family, (Normal, LogScale)):
-            parts.append((mine[how == 1], name, name, Below(family), False))
-        if isinstance(family, (Normal, LogScale)):
-            parts.append((mine[how == -1], name, name, Below(family, -1.0), False))
-        parts.insert(0, (mine[how == 0], name, name, measured, family.gaussian))
+        if (how != 0).any():
+            if not error.has_cdf:
+                raise DataError(f"fit: output '{name}' has {type(error).__name__} data, which cannot be censored")
+            positive = b.bloq == "m4" and error.normal and error.data == "normal" and (how == 1).any()
+            below, measured = (Known.BETWEEN, Known.POSITIVE) if positive else (Known.BELOW, Known.MEASURED)
+            parts.insert(0, (mine[how == 0], name, name, error, measured))
+            parts += [(mine[how == 1], name, name, error, below), (mine[how == -1], name, name, error, Known.ABOVE)]
+        else:
+            parts[:0] = _split(b, mine, name, error)
     parts = [p for p in parts if p[0].size]
     together = np.concatenate([p[0] for p in parts])
     order = np.argsort(together, kind="stable")
@@ -198,25 +194,23 @@ def _channels(
     place[order] = np.arange(order.size)
     ends = np.cumsum([p[0].size for p in parts])
     channels = [
-        Channel(out, seen, family, np.sort(place[end - own.size : end]), normal)
-        for (own, out, seen, family, normal), end in zip(parts, ends, strict=True)
+        Channel(out, seen, error, known, np.sort(place[end - own.size : end]), error.normal and known.is_value)
+        for (own, out, seen, error, known), end in zip(parts, ends, strict=True)
     ]
     return together[order], tuple(channels)
 
 
-def _events(b: Binder, rows: np.ndarray, name: str, error: TimeToEvent) -> list[Any]:
-    """Return survival to the last row of each subject, and the hazard at each event."""
-    if error.hazard not in b.model.outputs:
-        known = ", ".join(b.model.outputs)
-        raise DataError(
-            f"fit: TimeToEvent of output '{name}': the model has no output '{error.hazard}' for the hazard; "
-            f"it has {known}"
-        )
-    dv = b.frame["DV"][rows]
-    if not np.isin(dv, (0, 1)).all():
-        raise DataError(f"fit: output '{name}' is time to event: DV must be 1 (event) or 0 (end of follow-up)")
+def _split(b: Binder, rows: np.ndarray, name: str, error: ResidualError) -> list[Any]:
+    """Return how the rows of an output are observed."""
     last = np.append(b.owner[rows][1:] != b.owner[rows][:-1], True)
-    return [
-        (rows[last], name, name, Survival(), False),
-        (rows[dv == 1], error.hazard, name, Event(), False),
-    ]
+    try:
+        found = error.split(b.frame["DV"][rows], last)
+    except DataError as fault:
+        raise DataError(f"fit: output '{name}' is {fault}") from None
+    outputs = b.model.outputs
+    if strange := [part.output for part in found if part.output is not None and part.output not in outputs]:
+        raise DataError(
+            f"fit: {type(error).__name__} of output '{name}': the model has no output '{strange[0]}'"
+            f"{nearest(strange[0], outputs)}; it has {', '.join(outputs)}"
+        )
+    return [(rows[part.rows], part.output or name, name, part.error, Known.MEASURED) for part in found]

@@ -11,7 +11,10 @@ import numpy as np
 from pkpd.engine.graph.derivative import derivative
 from pkpd.engine.graph.functions import exp
 from pkpd.engine.graph.nodes import Node, const, symbol
+from pkpd.model.residual import NormalError
+from pkpd.model.residual.tails import HALF_LOG_2PI
 from pkpd.observation.data import Channel, FitData
+from pkpd.observation.known import log_density_of
 from pkpd.observation.tape import Tape, tape
 
 __all__ = ["Density", "Rows", "SigmaSpec"]
@@ -133,21 +136,28 @@ class _Channel:
         self, channel: Channel, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float], interaction: bool,
         laplace: bool,
     ) -> None:  # fmt: skip
-        family, observed = channel.family, channel.observed
+        error, observed = channel.error, channel.observed
         self.f, self.g, self.y = (symbol(n, "covariate") for n in "fgy")
         self.z = [symbol(s.name, "covariate") for s in sigmas]
         moved = {s.number: exp(z) if s.scale == "log" else z for s, z in zip(sigmas, self.z, strict=True)}
-        all_values = [moved.get(k, const(values.get((observed, k), 0.0))) for k in range(len(family.residuals))]
-        g = self.f if interaction or not family.gaussian else self.g
-        self.l = family.density(self.f, g, self.y, all_values)
+        all_values = [moved.get(k, const(values.get((observed, k), 0.0))) for k in range(len(error.parameters))]
+        if all_values:
+            error = error.with_parameters(all_values)
+        normal = isinstance(error, NormalError) and channel.known.is_value
+        g = self.f if interaction or not normal else self.g
+        self.l = log_density_of(channel.known, error, self.f, self.y, g)
+        if channel.continuous:
+            self.l = self.l + HALF_LOG_2PI
         self.l_f = derivative([self.l], self.f)[0]
         self.l_ff = derivative([self.l_f], self.f)[0]
-        expected = family.information(self.f, g, all_values)
-        self.curved = laplace or not (family.gaussian and expected is not None)
+        expected = None
+        if channel.known.is_value:
+            expected = error.information(self.f, g) if isinstance(error, NormalError) else error.information(self.f)
+        self.curved = laplace or not (normal and expected is not None)
         self.info = expected if expected is not None else -self.l_ff
         self.b = -self.l_ff if self.curved else self.info
         self.c = -self.l_f if self.curved else const(0)
-        self.root = family.log_sd(g, all_values)
+        self.root = error.log_sd(g) if isinstance(error, NormalError) and normal else None
 
     def tapes(self) -> tuple[Tape, Tape, bool]:
         inputs = [self.f, self.g, self.y, *self.z]

@@ -14,7 +14,7 @@ from pkpd import Additive, Combined, Covariate, LogNormal, Model, Omega, Ordinal
 from pkpd.errors import DataError
 from pkpd.estimation.methods.objective import Objective
 from pkpd.estimation.problem import pose
-from pkpd.observation.outcomes import NegativeBinomial, Poisson, TimeToEvent
+from pkpd.model.residual import NegativeBinomial, Poisson, TimeToEvent
 
 
 def objective(model: Model, frame: pd.DataFrame, method: str, **more: Any) -> Objective:

@@ -16,7 +16,7 @@ from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.problem import pose
 from pkpd.observation.data import bind
-from pkpd.observation.families import Below, Positive, PositiveBelow
+from pkpd.observation.known import Known
 
 
 def frame_of(*subjects: list[tuple[float, float | None]], dose_at: float = 0.0) -> pd.DataFrame:
@@ -146,7 +146,7 @@ def test_censored_rows_by_cens_blq_and_lloq() -> None:
     frame = frame_of([*GOOD, (24.0, 1.0)])
     flagged = bound(frame.assign(CENS=[0, 0, 0, 0, 1]))
     assert flagged.censored.tolist() == [0, 0, 0, 1]
-    assert isinstance(flagged.channels[1].family, Below)
+    assert flagged.channels[1].known is Known.BELOW
     assert flagged.n_continuous == 3
     missing = frame.assign(BLQ=[0, 0, 0, 0, 1], LLOQ=1.2)
     missing["DV"] = missing["DV"].where(missing["TIME"] < 24)
@@ -160,7 +160,7 @@ def test_censored_rows_by_cens_blq_and_lloq() -> None:
     assert m1.y.size == 3
     assert said(m1, "bloq='m1': censored observations are left out in 1 row")
     m4 = bound(frame.assign(LLOQ=1.2), bolus_model(Combined(0.1, 0.1)), bloq="m4")
-    assert [type(c.family) for c in m4.channels] == [Positive, PositiveBelow]
+    assert [c.known for c in m4.channels] == [Known.POSITIVE, Known.BETWEEN]
 
 
 def test_grades_must_be_grades() -> None:

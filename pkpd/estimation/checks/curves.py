@@ -92,7 +92,7 @@ def curves(
 def _observing(fit: Fit, data: FitData, output: str) -> FitData:
     """Return the rows as observations of one output."""
     like = next(c for c in fit.data.channels if c.output == output)
-    own = Channel(output, like.observed, like.family, np.arange(data.y.size), False)
+    own = Channel(output, like.observed, like.error, like.known, np.arange(data.y.size), False)
     return replace(data, channels=(own,))
 
 

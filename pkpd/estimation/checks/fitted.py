@@ -11,9 +11,8 @@ import numpy as np
 from pkpd.engine.solve.block import Settings
 from pkpd.errors import DataError, nearest
 from pkpd.estimation.methods.objective import METHODS, factor_of
-from pkpd.model.residual import LogNormal, Ordinal, ResidualError
+from pkpd.model.residual import Event, LogNormal, ResidualError
 from pkpd.observation.data import FitData
-from pkpd.observation.outcomes import Event, NegativeBinomial, Poisson, TimeToEvent
 from pkpd.observation.predictor import Predictor
 from pkpd.randomness import ETAS, RESIDUALS, normals, uniforms_at
 
@@ -38,7 +37,7 @@ class Fitted:
     Attributes
     ----------
     kind : array of str, (N,)
-        Of each datum: ``normal``, ``log`` (normal on the logarithm), ``count``, ``grade`` or ``event``.
+        Of each datum: ``normal``, ``log`` (compared on the logarithm), ``count``, ``grade`` or ``event``.
     output : array of str, (N,)
     effects : float array, (m, p)
         Random effects of the fit: eta, then kappa of each occasion.
@@ -67,7 +66,7 @@ class Fitted:
         self.output = self.data.output
         self.kind = np.empty(self.n, dtype="U6")
         for name in np.unique(self.output):
-            self.kind[self.output == name] = kind_of(self.error(name))
+            self.kind[self.output == name] = self.error(name).data
 
     def _ready(self, predictor: Predictor) -> Predictor:
         """Return a predictor that knows the sizes of its directions."""
@@ -99,7 +98,7 @@ class Fitted:
         """One datum for each observed row of the table; an event in time has two, of which survival is taken."""
         hazard = np.zeros(self.n, bool)
         for channel in self.data.channels:
-            if isinstance(channel.family, Event):
+            if isinstance(channel.error, Event):
                 hazard[channel.rows] = True
         order = np.lexsort((hazard, self.data.row))
         return order[np.unique(self.data.row[order], return_index=True)[1]]
@@ -125,7 +124,7 @@ class Fitted:
             mine, error = self.output == name, self.error(name)
             if isinstance(error, LogNormal):
                 out[mine] = error.sigma
-            elif not isinstance(error, TimeToEvent):
+            elif error.data != "event":
                 out[mine] = error.sd(f[mine])
         return out
 
@@ -152,7 +151,7 @@ class Fitted:
         out = np.full(f.shape, np.nan)
         for name in np.unique(self.output):
             mine, error = self.output == name, self.error(name)
-            if not isinstance(error, TimeToEvent):
+            if error.data != "event":
                 with np.errstate(invalid="ignore"):
                     out[..., mine] = error.draw(f[..., mine], noise[..., mine])
         return out
@@ -162,17 +161,6 @@ def _scores(u: np.ndarray) -> np.ndarray:
     from scipy.special import ndtri
 
     return ndtri(u)
-
-
-def kind_of(error: ResidualError) -> str:
-    """Return which kind of data an output has, see :class:`Fitted`."""
-    if isinstance(error, TimeToEvent):
-        return "event"
-    if isinstance(error, Ordinal):
-        return "grade"
-    if isinstance(error, Poisson | NegativeBinomial):
-        return "count"
-    return "log" if isinstance(error, LogNormal) else "normal"
 
 
 def row_limits(

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.estimation.methods.complete import Complete
-from pkpd.observation.families import family_of
-from pkpd.observation.outcomes import TimeToEvent
 
 if TYPE_CHECKING:
     from pkpd.estimation.result import Fit
@@ -65,7 +63,7 @@ def _each(fit: Fit, vectors: np.ndarray, effects: np.ndarray) -> tuple[np.ndarra
         for channel in data.channels:
             error = errors[channel.observed]
             if values := [sigma[s.name] for s in lay.sigma_specs if s.output == channel.observed]:
-                error = family_of(channel.observed, error).rebuilt(values)
-            if not isinstance(error, TimeToEvent):
+                error = error.with_parameters(values)
+            if error.data != "event":
                 y[k, channel.rows] = error.draw(f[channel.rows], normal[channel.rows])
     return l, y

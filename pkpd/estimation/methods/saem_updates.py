@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.estimation.vector import SMALLEST_SD, Natural
-from pkpd.observation.families import LogScale, Normal, Positive
+from pkpd.model.residual import Additive, Combined, LogNormal, Proportional, ResidualError
+from pkpd.observation.known import Known
 
 if TYPE_CHECKING:
     from pkpd.estimation.methods.complete import Complete
@@ -45,14 +46,21 @@ def residuals_of(complete: Complete) -> list[SigmaUpdate]:
     out = []
     for k, s in enumerate(complete.layout.sigmas):
         channels = [c for c in complete.data.channels if c.observed == s.output]
-        family = channels[0].family
-        if len(channels) != 1 or len(family.residuals) != 1 or isinstance(family, Positive):
+        error = channels[0].error
+        if len(channels) != 1 or len(error.parameters) != 1 or channels[0].known is not Known.MEASURED:
             continue
-        if isinstance(family, LogScale):
-            out.append(SigmaUpdate(k, channels[0].rows, "log"))
-        elif isinstance(family, Normal):
-            out.append(SigmaUpdate(k, channels[0].rows, family.parts[0]))
+        if kind := _closed_form(error):
+            out.append(SigmaUpdate(k, channels[0].rows, kind))
     return out
+
+
+def _closed_form(error: ResidualError) -> str:
+    """Return the kind of a residual error whose one number is the root of a mean square; empty for another."""
+    if isinstance(error, LogNormal):
+        return "log"
+    if isinstance(error, Additive) or (isinstance(error, Combined) and error.add > 0):
+        return "add"
+    return "prop" if isinstance(error, (Proportional, Combined)) else ""
 
 
 class OmegaUpdate:

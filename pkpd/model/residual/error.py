@@ -1,0 +1,223 @@
+"""What a residual error is: declaration, density, distribution function, standard deviation and draw in one class."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from pkpd.engine.graph.nodes import Node
+from pkpd.errors import ModelError
+
+__all__ = ["DataKind", "DatumRows", "ErrorParameter", "ResidualError", "number_or_node", "standard_deviations"]
+
+DataKind = Literal["normal", "log", "count", "grade", "event"]
+
+
+@dataclass(frozen=True)
+class ErrorParameter:
+    """A number of a residual error as it is estimated.
+
+    Attributes
+    ----------
+    name : str
+        Without the name of the output: ``sigma_add``.
+    value : float
+        The model's.
+    scale : {"log", "additive"}
+        On which it is estimated.
+    fixed : bool
+        Whether it is left alone unless asked for.
+    """
+
+    name: str
+    value: float
+    scale: str = "log"
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class DatumRows:
+    """Rows of a data set that are observed in one way.
+
+    Attributes
+    ----------
+    rows : bool array
+        Which of an output's rows.
+    output : str, optional
+        The output that these depend on, where it is another one.
+    error : ResidualError
+    """
+
+    rows: np.ndarray
+    output: str | None
+    error: ResidualError
+
+
+def number_or_node(f: Any) -> Any:
+    """Return an expression as it is, anything else as an array."""
+    return f if isinstance(f, Node) else np.asarray(f, float)
+
+
+def standard_deviations(kind: str, **numbers: object) -> None:
+    """Raise ModelError unless every number is finite and not negative, and one is above 0."""
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+            raise ModelError(f"{kind}: {name} must be a number, got {value!r}")
+        if not math.isfinite(value) or value < 0:
+            raise ModelError(f"{kind}: {name} is a standard deviation and must be finite and >= 0, got {value:g}")
+    if not any(numbers.values()):
+        names = " and ".join(numbers)
+        raise ModelError(f"{kind}: {names} must be > 0; for an output measured without error write Exact()")
+
+
+class ResidualError(ABC):
+    """Distribution of an observation ``y`` about the model's output ``f``; subclasses are frozen dataclasses.
+
+    A subclass gives `log_density`, `sd` and `draw`, and with them is simulated, fitted and shown. It is written once:
+    the functions of ``pkpd`` (``exp``, ``log``, ``where`` ...) take expressions, which the estimators differentiate and
+    compile, and arrays alike; ``f``, ``y`` and the class's own numbers may be either. `log_cdf` is needed for censored
+    data and reported bounds, `widened` for reports. Normal errors derive from ``NormalError``, which needs less.
+
+    Attributes
+    ----------
+    data : {"normal", "log", "count", "grade", "event"}
+        What a datum is: a number; a number above 0, compared on its logarithm; a whole number from 0; a grade; an
+        event.
+    normal : bool
+        Whether data have a normal density on some scale; only these can be taken without interaction, and the constant
+        ``log(2 pi) / 2`` of each is left out of an objective.
+    prefix : str
+        Put before the names of fields to name estimated numbers.
+    held : tuple of str
+        Fields that a fit leaves alone unless asked for.
+    """
+
+    data: ClassVar[DataKind] = "normal"
+    normal: ClassVar[bool] = False
+    prefix: ClassVar[str] = ""
+    held: ClassVar[tuple[str, ...]] = ()
+
+    # -- the distribution
+
+    @abstractmethod
+    def log_density(self, f: Any, y: Any) -> Any:
+        """Return the logarithm of the density (of the probability, where data are whole numbers) of y given f."""
+
+    @abstractmethod
+    def sd(self, f: Any) -> Any:
+        """Return the standard deviation of an observation.
+
+        Parameters
+        ----------
+        f : array, any shape
+            Model output, in the output's unit.
+
+        Returns
+        -------
+        array, shape of f
+            Standard deviation, in the output's unit.
+        """
+
+    @abstractmethod
+    def draw(self, f: Any, normal: Any) -> Any:
+        """Return observed values.
+
+        Parameters
+        ----------
+        f : array, any shape
+            Model output, in the output's unit.
+        normal : array that broadcasts with f
+            Standard normal draws, by which a value is drawn, if need be by inversion of the distribution function.
+
+        Returns
+        -------
+        array
+            Observations, in the output's unit; they may fall below 0.
+        """
+
+    def log_cdf(self, f: Any, y: Any, upper: bool = False) -> Any:
+        """Return the logarithm of P(Y < y) given f; of P(Y > y) for ``upper``."""
+        raise ModelError(f"{type(self).__name__} error has no log_cdf, which censored data and bounds need")
+
+    @property
+    def has_cdf(self) -> bool:
+        """Whether data may be censored, and bounds reported."""
+        return type(self).log_cdf is not ResidualError.log_cdf
+
+    def information(self, f: Any) -> Any:
+        """Return the expected square of the derivative of the log-density by f; None: the curvature is taken."""
+        return None
+
+    # -- what a report says
+
+    def widened(self, f: Any, factor: Any, reading: Any) -> ResidualError:
+        """Return the error of a reported value about f.
+
+        Parameters
+        ----------
+        factor : number, array or expression
+            Multiplies standard deviations.
+        reading : number, array or expression
+            Relative standard deviation of reading and rounding, added in quadrature.
+        """
+        raise ModelError(f"{type(self).__name__} error has no widened, which reported values need")
+
+    def log_variance(self, f: Any) -> Any:
+        """Return the variance of ``log y``, to first order."""
+        return (self.sd(f) / f) ** 2
+
+    # -- its numbers
+
+    def _numbers(self) -> Mapping[str, float]:
+        """Return the fields that are numbers above 0."""
+        own = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {n: float(v) for n, v in own.items() if isinstance(v, (float, int, np.number)) and v > 0}
+
+    @property
+    def parameters(self) -> tuple[ErrorParameter, ...]:
+        """The numbers that are estimated: fields above 0, on their logarithm."""
+        return tuple(ErrorParameter(f"{self.prefix}{n}", v, fixed=n in self.held) for n, v in self._numbers().items())
+
+    def with_parameters(self, values: Sequence[Any]) -> ResidualError:
+        """Return the error with other values of ``parameters``, numbers or expressions."""
+        given = dict(zip(self._numbers(), values, strict=True))
+        if any(isinstance(v, Node) for v in values):
+            return self.replaced(**given)
+        return dataclasses.replace(self, **given)  # type: ignore[type-var]
+
+    @classmethod
+    def of(cls, **numbers: Any) -> Self:
+        """Return an error whose numbers may be expressions or arrays: nothing is checked."""
+        made = object.__new__(cls)
+        for name, value in numbers.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    def replaced(self, **numbers: Any) -> Self:
+        """Return this error with other numbers, which may be expressions or arrays: nothing is checked."""
+        own = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return self.of(**{**own, **numbers})
+
+    # -- data sets
+
+    @property
+    def highest(self) -> float:
+        """The largest possible datum."""
+        return math.inf
+
+    def split(self, dv: np.ndarray, last: np.ndarray) -> list[DatumRows]:
+        """Return how the rows of an output are observed.
+
+        Parameters
+        ----------
+        dv : float array, (rows,)
+        last : bool array, (rows,)
+            Whether it is the last of its subject.
+        """
+        return [DatumRows(np.ones(dv.size, bool), None, self)]
