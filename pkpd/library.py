@@ -300,7 +300,5 @@ def _model_of(module: types.ModuleType, path: Path) -> Model:
         raise LibraryError(f"model file {path} must assign one Model to the global name 'model'; {have}")
     if not (model.title or model.description) and module.__doc__:
         title, _, rest = inspect.cleandoc(module.__doc__).partition("\n")
-        # The model is a frozen value; nobody else has seen it yet.
-        object.__setattr__(model, "title", title)
-        object.__setattr__(model, "description", rest.strip())
+        return model.replace(title=title, description=rest.strip())
     return model

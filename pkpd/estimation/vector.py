@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from pkpd.model.declare import Parameter
 from pkpd.model.model import Model
 from pkpd.observation.data import FitData
 from pkpd.observation.density import SigmaSpec
-from pkpd.transport import frozen
 
 if TYPE_CHECKING:
     from pkpd.engine.graph.nodes import Node
@@ -366,19 +365,13 @@ def _slope(value: float, scale: str, bounds: tuple[float, float] | None) -> floa
 
 def _with_values(model: Model, layout: PopulationVector, v: Natural) -> Model:
     """Return the model with typical values, covariances and residual errors put in."""
-    from dataclasses import replace
-
     from pkpd.model.residual import Exact
 
-    new = model.replace(values=v.theta, omega=v.omega) if model.etas else model.replace(values=v.theta)
-    outputs: dict[str, Any] = dict(model.outputs)
+    errors = {}
     for name in dict.fromkeys(s.output for s in layout.sigma_specs):
         error = model.outputs[name].error
         if error is None or isinstance(error, Exact):
             continue
         values = [v.sigma[s.name] for s in layout.sigma_specs if s.output == name]
-        outputs[name] = replace(model.outputs[name], error=error.with_parameters(values))
-    within = v.omega_iov.copy()
-    within.setflags(write=False)
-    new.__dict__.update(outputs=frozen(outputs), omega_iov=within)
-    return new
+        errors[name] = error.with_parameters(values)
+    return model.replace(values=v.theta, omega=v.omega if model.etas else None, omega_iov=v.omega_iov, errors=errors)

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pkpd.errors import ModelError
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
+from pkpd.model.definition import Declared, Definition
 from pkpd.model.names import TAKEN, check_name, duplicates, quoted
 
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
-
-__all__ = ["Declared", "check_parts", "declared", "flat", "merge_covariates", "part_omegas"]
+__all__ = ["check_parts", "declared", "flat", "merge_covariates", "part_omegas"]
 
 D = TypeVar("D", State, Parameter, Output)
-
-
-class Declared(NamedTuple):
-    """What a model declares itself, without its parts, by name."""
-
-    states: dict[str, State]
-    parameters: dict[str, Parameter]
-    covariates: dict[str, Covariate]
-    outputs: dict[str, Output]
 
 
 def declared(
@@ -93,17 +82,15 @@ def _by_name(model: str, field: str, kind: type[Any], given: Iterable[Any]) -> d
     return {i.name: i for i in items}
 
 
-def check_parts(model: str, own: Declared, parts: Mapping[str, Model], time_unit: str) -> None:
+def check_parts(model: str, own: Declared, parts: Mapping[str, Definition], time_unit: str) -> None:
     """Raise ModelError if a part cannot stand under its name."""
-    from pkpd.model.model import Model
-
     taken = {n for names in own for n in names}
     for prefix, part in parts.items():
         check_name(prefix, f"model '{model}', part")
         if "." in prefix or prefix in taken:
             what = "has a dot" if "." in prefix else f"is taken: {_uses(own, prefix)}"
             raise ModelError(f"model '{model}': the name of part '{prefix}' {what}; choose another")
-        if not isinstance(part, Model):
+        if not isinstance(part, Definition):
             raise ModelError(f"model '{model}': part '{prefix}' must be a Model, got {part!r}")
         if part.time_unit != time_unit:
             raise ModelError(
@@ -120,7 +107,7 @@ def flat(own: Mapping[str, D], parts: Mapping[str, Mapping[str, D]]) -> dict[str
 
 
 def merge_covariates(
-    model: str, own: Mapping[str, Covariate], parts: Mapping[str, Model], connected: Collection[str] = ()
+    model: str, own: Mapping[str, Covariate], parts: Mapping[str, Definition], connected: Collection[str] = ()
 ) -> dict[str, Covariate]:
     """Return the covariates, those of one name being one; the composed model's own declaration decides.
 
@@ -164,7 +151,7 @@ def _same_unit(one: str, two: str) -> bool:
     return parse(one).same(parse(two))
 
 
-def part_omegas(parts: Mapping[str, Model], occasion: bool) -> list[Omega]:
+def part_omegas(parts: Mapping[str, Definition], occasion: bool) -> list[Omega]:
     """Return the covariance of each part as one block under full names."""
     blocks = []
     for prefix, part in parts.items():

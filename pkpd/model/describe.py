@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.graph.printing import text
 from pkpd.model.tables import ModelEquations, ModelTable, correlations, equations, tables
-
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
+from pkpd.model.trace import Traced
 
 __all__ = ["WIDTH", "describe"]
 
@@ -20,7 +17,7 @@ WIDTH = 110
 PROSE = {"source": 16, "meaning": 24}
 
 
-def describe(model: Model) -> str:
+def describe(model: Traced) -> str:
     """Return title, tables and equations of a model, at most ``WIDTH`` columns wide where names allow.
 
     Parameters
@@ -40,7 +37,7 @@ def describe(model: Model) -> str:
     return "\n\n".join(sections)
 
 
-def _heading(model: Model) -> str:
+def _heading(model: Traced) -> str:
     lines = textwrap.wrap(f"{model.name}: {model.title}" if model.title else model.name, WIDTH)
     for paragraph in model.description.strip().split("\n\n"):
         lines.extend(textwrap.wrap(" ".join(paragraph.split()), WIDTH))
@@ -80,7 +77,7 @@ def _wrapped(lines: Iterable[str]) -> Iterator[str]:
         )
 
 
-def _equations(model: Model) -> Iterator[tuple[str, list[str]]]:
+def _equations(model: Traced) -> Iterator[tuple[str, list[str]]]:
     """Yield titled lists of equations."""
     eq = equations(model)
     trace = eq.named

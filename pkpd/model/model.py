@@ -5,22 +5,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
-from functools import cached_property
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.engine.graph.nodes import symbol
 from pkpd.errors import ModelError, nearest
-from pkpd.kinds import Kind
 from pkpd.model import run
-from pkpd.model.compose import Declared, check_parts, declared, flat, merge_covariates, part_omegas
+from pkpd.model.compose import check_parts, declared, flat, merge_covariates, part_omegas
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
+from pkpd.model.describe import describe
+from pkpd.model.names import listed, unknown
 from pkpd.model.numeric import Person, complete
+from pkpd.model.residual import ResidualError
 from pkpd.model.routine import ROLES, Routine
-from pkpd.model.trace import TIME, Trace, trace_model
+from pkpd.model.trace import TIME, Traced
 from pkpd.model.travel import pack_model, restored
+from pkpd.model.typeset import to_html, to_latex, to_markdown
 from pkpd.model.variability import covariance
 from pkpd.transport import frozen
 from pkpd.units.time import HOURS
@@ -31,7 +33,7 @@ Function = Callable[..., Mapping[str, Any]]
 Floats = NDArray[np.float64]
 
 
-class Model(Kind):
+class Model(Traced):
     """A pharmacokinetic or pharmacodynamic model.
 
     Parameters
@@ -101,24 +103,6 @@ class Model(Kind):
 
     kind: ClassVar[str] = "Model"
 
-    name: str
-    title: str
-    description: str
-    reference: str
-    time_unit: str
-    own: Declared
-    parts: Mapping[str, Model]
-    routines: Mapping[str, Routine]
-    states: Mapping[str, State]
-    parameters: Mapping[str, Parameter]
-    covariates: Mapping[str, Covariate]
-    connected: frozenset[str]
-    outputs: Mapping[str, Output]
-    etas: tuple[str, ...]
-    iov_etas: tuple[str, ...]
-    omega: Floats
-    omega_iov: Floats
-
     def __init__(
         self,
         name: str,
@@ -143,37 +127,26 @@ class Model(Kind):
         time_unit: str = "h",
         check_units: bool = True,
     ) -> None:
-        for field, text in (("name", name), ("title", title), ("description", description), ("reference", reference)):
-            if not isinstance(text, str) or (field == "name" and not text.strip()):
-                raise ModelError(f"Model: {field} must be text, got {text!r}")
+        texts = {"name": name, "title": title, "description": description, "reference": reference}
+        _check_texts(texts, time_unit)
         functions = (individual, initial, dosing, connect, dynamics, calculate)
         own = declared(name, states, parameters, covariates, outputs)
         parts = dict(parts or {})
-        if not isinstance(time_unit, str) or time_unit not in HOURS:
-            raise ModelError(
-                f"model '{name}': time_unit must be a unit of time (s, min, h, d, week, month or year), got "
-                f"{time_unit!r}{nearest(str(time_unit), HOURS)}"
-            )
         check_parts(name, own, parts, time_unit)
-        fields: dict[str, Any] = {
-            "name": name,
-            "title": title,
-            "description": inspect.cleandoc(description),
-            "reference": reference,
-            "time_unit": time_unit,
-            "own": own,
-            "parts": frozen(parts),
-            "states": frozen(flat(own.states, {k: m.states for k, m in parts.items()})),
-            "parameters": frozen(flat(own.parameters, {k: m.parameters for k, m in parts.items()})),
-            "outputs": frozen(flat(own.outputs, {k: m.outputs for k, m in parts.items()})),
-            "routines": frozen(
+        self._hold(
+            **texts | {"description": inspect.cleandoc(description)},
+            time_unit=time_unit,
+            own=own,
+            parts=frozen(parts),
+            states=frozen(flat(own.states, {k: m.states for k, m in parts.items()})),
+            parameters=frozen(flat(own.parameters, {k: m.parameters for k, m in parts.items()})),
+            outputs=frozen(flat(own.outputs, {k: m.outputs for k, m in parts.items()})),
+            routines=frozen(
                 {r: Routine.of(name, r, f, time_unit) for r, f in zip(ROLES, functions, strict=True) if f is not None}
             ),
-        }
-        self.__dict__.update(fields)
-        self.__dict__["connected"] = self._connected()
-        merged = merge_covariates(name, own.covariates, parts, self.connected)
-        self.__dict__["covariates"] = frozen(merged)
+        )
+        self._hold(connected=self._connected())
+        self._hold(covariates=frozen(merge_covariates(name, own.covariates, parts, self.connected)))
         if not self.states:
             raise ModelError(f"model '{name}' has no states; give states=[State(name, unit), ...]")
         if own.states and dynamics is None:
@@ -191,7 +164,7 @@ class Model(Kind):
             return frozenset()
         inner = {n: symbol(n, "covariate") for part in self.parts.values() for n in part.covariates}
         own = {n: symbol(n, "covariate") for n in self.own.covariates}
-        self.__dict__.update(covariates={**own, **inner}, connected=frozenset())
+        self._hold(covariates={**own, **inner}, connected=frozenset())
         base = {n: symbol(n, "theta") for n in self.parameters}
         p = {n: symbol(n, "parameter") for n in run.individual(self, base, self.covariates)}
         x = {n: symbol(n, "state") for n in self.states}
@@ -206,30 +179,20 @@ class Model(Kind):
         iov_blocks = part_omegas(self.parts, True) + omega_iov
         etas, matrix = covariance(self.name, self.parameters, between, blocks, correlations)
         iov_etas, iov_matrix = covariance(self.name, self.parameters, within, iov_blocks, {}, "omega_iov")
-        self.__dict__.update(etas=etas, omega=matrix, iov_etas=iov_etas, omega_iov=iov_matrix)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise ModelError(f"model '{self.name}' cannot be changed; model.replace(...) returns another")
-
-    @cached_property
-    def trace(self) -> Trace:
-        """Equations as expression graphs."""
-        return trace_model(self)
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the equations, the same in every process; parameter values do not enter."""
-        return self.trace.fingerprint
+        self._hold(etas=etas, omega=matrix, iov_etas=iov_etas, omega_iov=iov_matrix)
 
     def replace(
         self,
         *,
         values: Mapping[str, float] | None = None,
         omega: Iterable[Omega] | Floats | None = None,
+        omega_iov: Floats | None = None,
+        errors: Mapping[str, ResidualError] | None = None,
         name: str | None = None,
         title: str | None = None,
+        description: str | None = None,
     ) -> Model:
-        """Return a copy with other typical values, covariances or name.
+        """Return a copy with other typical values, covariances, residual errors or texts.
 
         Parameters
         ----------
@@ -238,12 +201,16 @@ class Model(Kind):
         omega : iterable of Omega or array, optional
             Covariance blocks that replace what the named parameters had, or the whole covariance, shape (n, n), in
             the order of ``etas``.
-        name, title : str, optional
+        omega_iov : array, shape (n, n), optional
+            Covariance between occasions, in the order of ``iov_etas``.
+        errors : mapping of output to residual error, optional
+        name, title, description : str, optional
 
         Raises
         ------
         ModelError
-            If a parameter is unknown, a value lies outside its bounds, or the covariance is not positive definite.
+            If a parameter or output is unknown, a value lies outside its bounds, or the covariance is not positive
+            definite.
         """
         who = f"model '{self.name}'"
         typical = complete(who, "parameter", values, {n: q.value for n, q in self.parameters.items()})
@@ -251,7 +218,16 @@ class Model(Kind):
             n: q if typical[n] == q.value else changed(q, value=typical[n]) for n, q in self.parameters.items()
         }
         changes: dict[str, Any] = {"parameters": parameters}
-        changes.update((k, v) for k, v in (("name", name), ("title", title)) if v is not None)
+        texts = {"name": name, "title": title, "description": description}
+        changes.update((k, v) for k, v in texts.items() if v is not None)
+        if omega_iov is not None:
+            changes["omega_iov"] = np.array(omega_iov, np.float64)
+        if strange := [n for n in errors or {} if n not in self.outputs]:
+            raise ModelError(
+                f"{who}: unknown output {unknown(strange, list(self.outputs))}; {listed(list(self.outputs))}"
+            )
+        if errors:
+            changes["outputs"] = frozen({n: changed(q, error=errors.get(n, q.error)) for n, q in self.outputs.items()})
         if omega is not None:
             blocks = [Omega(self.etas, omega)] if isinstance(omega, np.ndarray) else list(omega)
             changes.update(self._with_blocks(parameters, blocks))
@@ -282,14 +258,11 @@ class Model(Kind):
         return {"parameters": given, "etas": etas, "omega": matrix}
 
     def _copy(self, changes: dict[str, Any]) -> Model:
-        new = object.__new__(type(self))
-        new.__dict__.update(self.__dict__)
-        new.__dict__.update(changes)
-        new.__dict__["parameters"] = frozen(dict(changes["parameters"]))
+        fields = {**vars(self), **changes, "parameters": frozen(dict(changes["parameters"]))}
         # values are not part of the equations, the presence of eta and kappa is
-        if (new.etas, new.iov_etas) != (self.etas, self.iov_etas):
-            new.__dict__.pop("trace", None)
-        return new
+        if (fields["etas"], fields["iov_etas"]) != (self.etas, self.iov_etas):
+            del fields["trace"]
+        return type(self).from_fields(fields)
 
     def evaluate(
         self,
@@ -346,7 +319,7 @@ class Model(Kind):
         """
         return self.person(parameters, etas, covariates, kappas).rhs(t, x)
 
-    def __reduce__(self) -> tuple[Callable[[bytes], Model], tuple[bytes]]:
+    def __reduce__(self) -> tuple[Callable[[bytes], Traced], tuple[bytes]]:
         return restored, (pack_model(self),)
 
     def __copy__(self) -> Model:
@@ -359,26 +332,30 @@ class Model(Kind):
         return f"Model('{self.name}', {len(self.states)} states, {len(self.parameters)} parameters)"
 
     def __str__(self) -> str:
-        from pkpd.model.describe import describe
-
         return describe(self)
 
     def to_latex(self) -> str:
         """Return the equations as one LaTeX ``aligned`` environment, without dollar signs."""
-        from pkpd.model.typeset import to_latex
-
         return to_latex(self)
 
     def to_markdown(self) -> str:
         """Return a document: what the model is, its tables, its equations as LaTeX between ``$$``."""
-        from pkpd.model.typeset import to_markdown
-
         return to_markdown(self)
 
     def _repr_html_(self) -> str:
-        from pkpd.model.typeset import to_html
-
         return to_html(self)
 
     def _repr_latex_(self) -> str:
         return f"$${self.to_latex()}$$"
+
+
+def _check_texts(texts: Mapping[str, object], time_unit: object) -> None:
+    """Raise ModelError if something that must be text is none, or the unit of time is unknown."""
+    for field, text in texts.items():
+        if not isinstance(text, str) or (field == "name" and not text.strip()):
+            raise ModelError(f"Model: {field} must be text, got {text!r}")
+    if not isinstance(time_unit, str) or time_unit not in HOURS:
+        raise ModelError(
+            f"model '{texts['name']}': time_unit must be a unit of time (s, min, h, d, week, month or year), got "
+            f"{time_unit!r}{nearest(str(time_unit), HOURS)}"
+        )

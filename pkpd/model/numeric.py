@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pkpd.errors import ModelError
 from pkpd.model import run
+from pkpd.model.definition import Definition
 from pkpd.model.names import listed, unknown
 from pkpd.model.variability import individual_value
-
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
 
 __all__ = ["Person", "complete"]
 
@@ -36,14 +33,14 @@ def complete(who: str, noun: str, given: Numbers | None, default: Numbers) -> di
 class Person:
     """One subject's individual parameters ``p`` and covariates, as floats."""
 
-    model: Model
+    model: Definition
     p: dict[str, float] = field(repr=False)
     covariates: dict[str, float]
 
     @classmethod
     def of(
         cls,
-        model: Model,
+        model: Definition,
         parameters: Numbers | None = None,
         etas: Numbers | None = None,
         kappas: Numbers | None = None,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pkpd.engine.graph.nodes import Node, symbol
 from pkpd.engine.graph.tree import walk
 from pkpd.errors import ModelError
+from pkpd.model.definition import Definition
 from pkpd.model.names import below, check_name, listed, quoted, unknown
 from pkpd.model.namespace import Namespace, namespace
-
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
 
 __all__ = ["DOSING_KEYS", "connections", "derivatives", "dosing", "individual", "initial", "outputs"]
 
@@ -22,12 +20,12 @@ DOSING_KEYS = ("F", "tlag", "rate", "duration")
 Values = Mapping[str, Any]
 
 
-def individual(model: Model, base: Values, cov: Values) -> dict[str, Any]:
+def individual(model: Definition, base: Values, cov: Values) -> dict[str, Any]:
     """Return every individual parameter by full name, derived ones included.
 
     Parameters
     ----------
-    model : Model
+    model : Definition
     base : mapping of name to value
         Parameters with their variability, before covariates.
     cov : mapping of name to value
@@ -53,7 +51,7 @@ def individual(model: Model, base: Values, cov: Values) -> dict[str, Any]:
     return {**out, **returned}
 
 
-def initial(model: Model, p: Values, cov: Values) -> dict[str, Any]:
+def initial(model: Definition, p: Values, cov: Values) -> dict[str, Any]:
     """Return the initial value of every state by full name; 0 where none is given."""
     out: dict[str, Any] = dict.fromkeys(model.own.states, 0.0)
     for prefix, part in model.parts.items():
@@ -67,7 +65,7 @@ def initial(model: Model, p: Values, cov: Values) -> dict[str, Any]:
     return out
 
 
-def dosing(model: Model, p: Values, cov: Values) -> dict[str, dict[str, Any]]:
+def dosing(model: Definition, p: Values, cov: Values) -> dict[str, dict[str, Any]]:
     """Return bioavailability, lag, rate and duration by full name of the dosed state."""
     out: dict[str, dict[str, Any]] = {}
     for prefix, part in model.parts.items():
@@ -92,7 +90,7 @@ def dosing(model: Model, p: Values, cov: Values) -> dict[str, dict[str, Any]]:
     return out
 
 
-def derivatives(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
+def derivatives(model: Definition, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
     """Return the time derivative of every state by full name, in the order of ``model.states``.
 
     What a composed model's function returns for a state of a part is added to the part's own derivative.
@@ -111,7 +109,7 @@ def derivatives(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict
     return out
 
 
-def outputs(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
+def outputs(model: Definition, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
     """Return every output by full name; one that ``calculate`` leaves out is the state of its name."""
     routine = model.routines.get("calculate")
     own: dict[str, Any] = {}
@@ -126,7 +124,7 @@ def outputs(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict[str
     return {**out, **_part_outputs(model, t, x, p, cov, connections(model, t, x, p, cov))}
 
 
-def connections(model: Model, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
+def connections(model: Definition, t: Any, x: Values, p: Values, cov: Values) -> dict[str, Any]:
     """Return what the model puts in the place of its parts' covariates, by full name (``crp.tone``).
 
     A connection may use outputs of parts that are connected themselves, so they are worked out until nothing changes.
@@ -168,18 +166,18 @@ def _is_open(value: Any, symbolic: bool) -> bool:
     return value != value
 
 
-def _inputs(prefix: str, part: Model, cov: Values, wired: Values) -> dict[str, Any]:
+def _inputs(prefix: str, part: Definition, cov: Values, wired: Values) -> dict[str, Any]:
     """Return a part's covariates: those connected to the rest of the model, and those of the subject."""
     full = {n: f"{prefix}.{n}" for n in part.covariates}
     return {n: wired[name] if name in wired else cov[n] for n, name in full.items()}
 
 
-def _constant(model: Model, prefix: str, part: Model, cov: Values) -> dict[str, Any]:
+def _constant(model: Definition, prefix: str, part: Definition, cov: Values) -> dict[str, Any]:
     """Return a part's covariates without those connected, which change in time and make no constant of it."""
     return {n: cov[n] for n in part.covariates if f"{prefix}.{n}" not in model.connected}
 
 
-def _part_outputs(model: Model, t: Any, x: Values, p: Values, cov: Values, wired: Values) -> dict[str, Any]:
+def _part_outputs(model: Definition, t: Any, x: Values, p: Values, cov: Values, wired: Values) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for prefix, part in model.parts.items():
         inner = outputs(part, t, below(x, prefix), below(p, prefix), _inputs(prefix, part, cov, wired))
@@ -197,29 +195,29 @@ def _check_dosing(who: str, key: str, value: Any) -> None:
         raise ModelError(f"{who}: {key} must be {'>= 0' if key in ('F', 'tlag') else '> 0'}, got {value:g}")
 
 
-def _owner(model: Model) -> str:
+def _owner(model: Definition) -> str:
     return f"model '{model.name}'"
 
 
-def _elsewhere(model: Model, but: str) -> dict[str, str]:
+def _elsewhere(model: Definition, but: str) -> dict[str, str]:
     kinds = {"p": model.own.parameters, "x": model.own.states, "cov": model.own.covariates}
     return {n: f"{kind}.{n}" for kind, names in kinds.items() if kind != but for n in names}
 
 
-def _p(model: Model, p: Values) -> Namespace:
+def _p(model: Definition, p: Values) -> Namespace:
     return namespace(_owner(model), "parameter", p, _elsewhere(model, "p"))
 
 
-def _cov(model: Model, cov: Values) -> Namespace:
+def _cov(model: Definition, cov: Values) -> Namespace:
     return namespace(_owner(model), "covariate", cov, _elsewhere(model, "cov"))
 
 
-def _x(model: Model, t: Any, x: Values, p: Values, cov: Values) -> Namespace:
+def _x(model: Definition, t: Any, x: Values, p: Values, cov: Values) -> Namespace:
     """Return the states, and the outputs of the parts, as attributes."""
     return _names(model, t, x, p, cov, connections(model, t, x, p, cov))
 
 
-def _names(model: Model, t: Any, x: Values, p: Values, cov: Values, wired: Values) -> Namespace:
+def _names(model: Definition, t: Any, x: Values, p: Values, cov: Values, wired: Values) -> Namespace:
     calculated = _part_outputs(model, t, x, p, cov, wired) if model.parts else {}
     for name, value in calculated.items():
         if name in x and not (value is x[name] or (not isinstance(value, Node) and value == x[name])):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
 
 from pkpd.engine.graph.derivative import substitute
 from pkpd.engine.graph.nodes import Node, make, symbol
 from pkpd.model.declare import Bounds, Parameter
 from pkpd.model.residual import ResidualError
-from pkpd.model.trace import Trace, base_value, trace_names
+from pkpd.model.trace import Trace, Traced, base_value, trace_names
 from pkpd.model.variability import spread
-
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
 
 __all__ = ["ModelEquations", "ModelTable", "correlations", "equations", "error_text", "tables"]
 
@@ -65,7 +61,7 @@ class ModelEquations:
         return [k for k, names in (("eta", self.named.etas), ("kappa", self.named.kappas)) if name in names]
 
 
-def equations(model: Model) -> ModelEquations:
+def equations(model: Traced) -> ModelEquations:
     """Return a model's equations for printing."""
     trace = model.trace
     varying = {*model.etas, *model.iov_etas}
@@ -98,7 +94,7 @@ def _with_outputs_named(trace: Trace) -> Trace:
     return replace(trace, derivatives=tuple(substitute(trace.derivatives, names)), outputs=outputs)
 
 
-def tables(model: Model) -> list[ModelTable]:
+def tables(model: Traced) -> list[ModelTable]:
     """Return the tables of states, parameters, covariates and outputs."""
     states = [(s.name, s.unit, s.meaning) for s in model.states.values()]
     covariates = [
@@ -119,7 +115,7 @@ CARRIED = {"forward": "carried forward", "backward": "carried backward", "linear
 PARAMETER_COLUMNS = ("name", "value", "unit", "IIV", "IOV", "bounds", "meaning", "known", "source")
 
 
-def _parameter_row(model: Model, q: Parameter) -> tuple[str, ...]:
+def _parameter_row(model: Traced, q: Parameter) -> tuple[str, ...]:
     between = dict(zip(model.etas, model.omega.diagonal(), strict=True)).get(q.name, 0.0)
     within = dict(zip(model.iov_etas, model.omega_iov.diagonal(), strict=True)).get(q.name, 0.0)
     known = f"{q.known}, fixed" if q.fixed else q.known
@@ -146,7 +142,7 @@ def error_text(error: ResidualError | None) -> str:
     return f"{type(error).__name__}({', '.join(f'{n}={v!r}' for n, v, default in given if v != default)})"
 
 
-def correlations(model: Model) -> list[tuple[str, str, float]]:
+def correlations(model: Traced) -> list[tuple[str, str, float]]:
     """Return the pairs of parameters whose etas correlate, with the correlation."""
     out = []
     for i, one in enumerate(model.etas):

@@ -6,18 +6,16 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pkpd.engine.graph.fingerprint import fingerprint
 from pkpd.engine.graph.nodes import Node, as_node, symbol
 from pkpd.errors import ModelError
 from pkpd.model import run
+from pkpd.model.definition import Definition
 from pkpd.model.variability import individual_value
 
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
-
-__all__ = ["TIME", "Trace", "base_value", "trace_model", "trace_names"]
+__all__ = ["TIME", "Trace", "Traced", "base_value", "trace_model", "trace_names"]
 
 TIME = symbol("t", "time")
 
@@ -78,7 +76,7 @@ class Trace:
         return hashlib.sha256(f"{names!r}{fingerprint(roots)}".encode()).hexdigest()
 
 
-def trace_model(model: Model) -> Trace:
+def trace_model(model: Definition) -> Trace:
     """Return the equations of a model, running each of its functions once with symbols.
 
     Raises
@@ -92,7 +90,21 @@ def trace_model(model: Model) -> Trace:
     return _collect(model, individual, individual, cov)
 
 
-def base_value(model: Model, name: str) -> Any:
+class Traced(Definition):
+    """A definition whose equations are known as graphs."""
+
+    @cached_property
+    def trace(self) -> Trace:
+        """Equations as expression graphs."""
+        return trace_model(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the equations, the same in every process; parameter values do not enter."""
+        return self.trace.fingerprint
+
+
+def base_value(model: Definition, name: str) -> Any:
     """Return the expression of a parameter with its variability, before ``individual``."""
     there = (("eta", name in model.etas), ("kappa", name in model.iov_etas))
     deviations = [symbol(name, kind) for kind, varies in there if varies]
@@ -100,14 +112,14 @@ def base_value(model: Model, name: str) -> Any:
     return individual_value(model.parameters[name], symbol(name, "theta"), total)
 
 
-def trace_names(model: Model, individual: dict[str, Any]) -> Trace:
+def trace_names(model: Definition, individual: dict[str, Any]) -> Trace:
     """Return the equations with individual parameters as plain symbols (kind ``parameter``), for printing."""
     plain = {n: symbol(n, "parameter") for n in individual}
     cov = {n: symbol(n, "covariate") for n in model.covariates}
     return _collect(model, individual, plain, cov)
 
 
-def _collect(model: Model, individual: dict[str, Any], p: dict[str, Any], cov: dict[str, Any]) -> Trace:
+def _collect(model: Definition, individual: dict[str, Any], p: dict[str, Any], cov: dict[str, Any]) -> Trace:
     """Return the trace of all functions after ``individual``."""
     states = tuple(model.states)
     x = {n: symbol(n, "state") for n in states}

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
 
+from pkpd.model.trace import Traced
 from pkpd.transport import packed
-
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
 
 __all__ = ["pack_model", "restored"]
 
-_MACHINE_CODE = "_kernels"
 
-
-def pack_model(model: Model) -> bytes:
+def pack_model(model: Traced) -> bytes:
     """Return a model as bytes: declarations, functions by value, the traced equations; no machine code.
 
     The equations travel as they were traced, so that results have the same bits everywhere.
     """
     _ = model.trace
-    return packed((type(model), {k: v for k, v in vars(model).items() if k != _MACHINE_CODE}))
+    return packed((type(model), vars(model)))
 
 
-def restored(data: bytes) -> Model:
+def restored(data: bytes) -> Traced:
     """Return the model that was packed."""
-    kind, state = pickle.loads(data)
-    model = object.__new__(kind)
-    vars(model).update(state)
-    for matrix in (model.omega, model.omega_iov):
-        matrix.setflags(write=False)
-    return model
+    kind, fields = pickle.loads(data)
+    return kind.from_fields(fields)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.graph.printing import latex, latex_name
 from pkpd.model.tables import ModelEquations, ModelTable, correlations, equations, tables
-
-if TYPE_CHECKING:
-    from pkpd.model.model import Model
+from pkpd.model.trace import Traced
 
 __all__ = ["to_html", "to_latex", "to_markdown"]
 
 
-def to_latex(model: Model) -> str:
+def to_latex(model: Traced) -> str:
     r"""Return all equations as one ``aligned`` environment.
 
     Examples
@@ -38,7 +35,7 @@ def to_latex(model: Model) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-def to_markdown(model: Model) -> str:
+def to_markdown(model: Traced) -> str:
     """Return a Markdown document with tables and equations between ``$$``."""
     blocks = [f"# {model.name}: {model.title}" if model.title else f"# {model.name}"]
     blocks.extend(s for s in (model.description.strip(), model.reference and f"Reference: {model.reference}") if s)
@@ -55,7 +52,7 @@ def to_markdown(model: Model) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def to_html(model: Model) -> str:
+def to_html(model: Traced) -> str:
     """Return an HTML fragment with tables, and equations that notebooks typeset with MathJax."""
     title = html.escape(f"{model.name}: {model.title}" if model.title else model.name)
     parts = [f"<div><h3>{title}</h3>"]
@@ -75,7 +72,7 @@ def _html_table(table: ModelTable) -> str:
     return f"<table><thead>{row(table.columns, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
-def _groups(model: Model) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _groups(model: Traced) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Yield titled lists of equations as left and right sides; empty ones are left out."""
     eq = equations(model)
     trace = eq.named

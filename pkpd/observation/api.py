@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.solve.block import DoseFault, Settings
 from pkpd.engine.solve.kernel import Equations, Kernel
+from pkpd.engine.solve.kernel_cache import kernel_of
 from pkpd.engine.solve.run import solve_block
 from pkpd.engine.solve.tangent import tangent
 from pkpd.errors import DataError, nearest
@@ -191,13 +192,10 @@ class Likelihood:
     def _kernel(self, slopes: bool) -> Kernel:
         """Return the machine code of the outputs, with derivatives or without, built once for a model."""
         if slopes not in self._kernels:
-            cache: dict[Any, Kernel] = self.model.__dict__.setdefault("_kernels", {})
             equations: Equations = self._moved if slopes else self._plain
-            key = (self.model.etas, self.model.iov_etas, "likelihood", equations)
-            key = (*key[:3], *equations.outputs, *equations.states)
-            if key not in cache:
-                cache[key] = Kernel(equations)
-            self._kernels[slopes] = cache[key]
+            parts = (equations.states, equations.inputs, equations.derivatives, equations.outputs, equations.sloping)
+            key = ("likelihood", self.model.fingerprint, *parts)
+            self._kernels[slopes] = kernel_of(key, lambda: equations)
         return self._kernels[slopes]
 
     def _solve(self, values: np.ndarray, slopes: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -9,13 +9,14 @@ from pkpd.engine.graph.functions import NEVER
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.solve.kernel import Equations, Kernel
+from pkpd.engine.solve.kernel_cache import kernel_of
 from pkpd.errors import ModelError, nearest
 from pkpd.model.names import TAKEN
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["OutputQuantity", "equations_for", "is_switch", "kernel_for", "quantities", "switch_of"]
+__all__ = ["OutputQuantity", "equations_for", "equations_key", "is_switch", "kernel_for", "quantities", "switch_of"]
 
 
 class OutputQuantity:
@@ -112,10 +113,13 @@ def equations_for(model: Model, chosen: Sequence[OutputQuantity], switched: Sequ
     )
 
 
+def equations_key(model: Model, chosen: Sequence[OutputQuantity]) -> tuple[Any, ...]:
+    """Return what decides the equations of a model with some outputs; values of parameters do not."""
+    sloping = tuple(n for n, c in model.covariates.items() if c.carry == "linear")
+    return (model.fingerprint, sloping, tuple(q.name for q in chosen))
+
+
 def kernel_for(model: Model, chosen: Sequence[OutputQuantity], switched: Sequence[str] = ()) -> Kernel:
-    """Return the machine code of a model for some outputs, built once for a model and its copies with other values."""
-    cache: dict[tuple[Any, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
-    key = (model.etas, model.iov_etas, *(q.name for q in chosen), *(f"{n}:on" for n in switched))
-    if key not in cache:
-        cache[key] = Kernel(equations_for(model, chosen, switched))
-    return cache[key]
+    """Return the machine code of a model for some outputs, made once for all models of these equations."""
+    key = ("outputs", *equations_key(model, chosen), *switched)
+    return kernel_of(key, lambda: equations_for(model, chosen, switched))

@@ -9,12 +9,13 @@ import numpy as np
 
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.kernel_cache import kernel_of
 from pkpd.engine.solve.tangent import tangent
 from pkpd.errors import ModelError, PkpdError, nearest
 from pkpd.options import checked
 from pkpd.simulation.api import Job, run_job
 from pkpd.simulation.arguments import Regimens, check_method, settings_from, threads_from
-from pkpd.simulation.kernels import OutputQuantity, equations_for, quantities
+from pkpd.simulation.kernels import OutputQuantity, equations_for, equations_key, quantities
 from pkpd.simulation.source import Source, one_person
 
 if TYPE_CHECKING:
@@ -142,14 +143,11 @@ def _label(output: str, name: str) -> str:
 
 
 def _kernel(model: Model, chosen: Sequence[OutputQuantity], names: Sequence[str]) -> Kernel:
-    """Return the machine code of outputs and their derivatives, built once for a model and copies with other values."""
-    cache: dict[tuple[Any, ...], Kernel] = model.__dict__.setdefault("_kernels", {})
-    key = (model.etas, model.iov_etas, *(q.name for q in chosen), "|", *names)
-    if key not in cache:
-        inputs = [_input(model, n) for n in names]
-        equations = equations_for(model, chosen)
-        cache[key] = Kernel(tangent(equations, [node for node, _, _ in inputs], [size for _, size, _ in inputs]))
-    return cache[key]
+    """Return the machine code of outputs and their derivatives, made once for parameters of these sizes."""
+    inputs = [_input(model, n) for n in names]
+    wrt, sizes = [node for node, _, _ in inputs], [size for _, size, _ in inputs]
+    key = ("sensitivities", *equations_key(model, chosen), *wrt, *sizes)
+    return kernel_of(key, lambda: tangent(equations_for(model, chosen), wrt, sizes))
 
 
 def _gather(

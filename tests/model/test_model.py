@@ -12,6 +12,7 @@ from pkpd.engine.graph.functions import where
 from pkpd.errors import ModelError, UnitError
 from pkpd.model.declare import Covariate, Omega, Output, Parameter, State
 from pkpd.model.model import Model
+from pkpd.model.residual import Proportional
 
 
 def individual(p: Any, cov: Any) -> dict[str, Any]:
@@ -101,6 +102,16 @@ def test_copies_with_other_values_share_the_equations():
     named = model.replace(name="fast", title="A fast one", values={"ka": 2.0})
     assert (named.name, named.title, named.parameters["ka"].value) == ("fast", "A fast one", 2.0)
     assert (model.name, model.title) == ("oral", "")
+
+
+def test_copies_with_other_residual_errors_and_texts():
+    model = build()
+    name = next(iter(model.outputs))
+    other = model.replace(errors={name: Proportional(0.3)}, description="Of adults.")
+    assert (other.outputs[name].error, other.description) == (Proportional(0.3), "Of adults.")
+    assert model.outputs[name].error != Proportional(0.3)
+    with pytest.raises(ModelError, match="model 'oral': unknown output 'nothing'"):
+        model.replace(errors={"nothing": Proportional(0.3)})
 
 
 def test_copies_check_names_and_bounds():

@@ -140,6 +140,7 @@ class Kernel:
 
     def __init__(self, equations: Equations, width: int | None = None) -> None:
         self.lanes = width or lanes()
+        self._methods: dict[str, Method] = {}
         self.states = equations.states
         self.n = len(equations.states)
         along = {c: c + s * (TIME - o) for c in equations.sloping for s, o in [slope_inputs(c)]}
@@ -292,10 +293,9 @@ class Kernel:
 
     def method(self, name: str) -> Method:
         """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""
-        cache: dict[str, Method] = self.__dict__.setdefault("_methods", {})
-        if name not in cache:
-            cache[name] = self._compile(name)
-        return cache[name]
+        if name not in self._methods:
+            self._methods[name] = self._compile(name)
+        return self._methods[name]
 
     def _compile(self, name: str) -> Method:
         tableau = METHODS[name]
@@ -350,7 +350,7 @@ class Kernel:
     def _emit_observe(self, module: ir.Module, roots: Sequence[Node]) -> None:
         names = ("count", "t", "y", "ystride", "p", "pstride", "out", "ostride")
         f = Frame(module, "observe", names, self.lanes, numbers=("count", "ystride", "pstride", "ostride"))
-        b, used = f.builder, set(_below(roots))
+        b, used = f.builder, set(walk(roots))
 
         def offset(stride: str, row: int, column: Value | None = None) -> Value:
             start = b.mul(f.arg[stride], ir.Constant(f.arg[stride].type, row))
@@ -377,12 +377,6 @@ class Kernel:
 
         f.loop(f.arg["count"], body, step=self.lanes)
         f.done()
-
-
-def _below(roots: Sequence[Node]) -> list[Node]:
-    from pkpd.engine.graph.tree import walk
-
-    return list(walk(roots))
 
 
 def _periods(roots: Sequence[Node]) -> tuple[float, ...]:
