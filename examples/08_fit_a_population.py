@@ -38,11 +38,12 @@ data = pkpd.read_events(out / "study.csv")
 found = pkpd.fit(model, data, "focei", start={"CL": 2.0, "V": 40.0, "ka": 2.0, "omega_CL": 0.3, "sigma_prop": 0.4})
 print(found)
 
-# Profiles of the likelihood, `fit.bootstrap` and `fit.sir` give intervals without normality; these are the normal ones.
+# Profiles of the likelihood, `pkpd.uncertainty.bootstrap` and `.sir` give intervals without normality; these are the
+# normal ones.
 low, high = found.ci(0.95)["CL"]
 print(f"\nCL {found.theta['CL']:.2f} L/h, 95% from {low:.2f} to {high:.2f}; simulated with 4")
 
-table = found.diagnostics(n=500, seed=1)
+table = pkpd.checks.diagnostics(found, n=500, seed=1)
 print(table[["CWRES", "NPDE"]].to_dataframe()[["CWRES", "NPDE"]].describe().loc[["mean", "std"]].round(2).to_string())
 axes = pkpd.plot.goodness_of_fit(table)
 axes[0, 0].figure.savefig(out / "goodness_of_fit.png", dpi=150)

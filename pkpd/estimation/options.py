@@ -12,7 +12,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 
-__all__ = ["call", "checked_options", "options_of"]
+__all__ = ["checked_options", "options_of"]
 
 Runners = Mapping[str, Callable[..., Any]]
 
@@ -72,25 +72,6 @@ def checked_options(method: str, options: Mapping[str, Any], runners: Runners, v
     if faults:
         raise PkpdError(f"{verb}, method {method}: {'; '.join(faults)}")
     return out
-
-
-def call(verb: str, function: Callable[..., Any], *given: Any, **options: Any) -> Any:
-    """Call a function with options by name.
-
-    Raises
-    ------
-    PkpdError
-        If it has no option of a name, with the nearest one.
-    """
-    parameters = inspect.signature(function).parameters.values()
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        names = [p.name for p in parameters]
-        left = names[len(given) :]
-        wrong = [n for n in options if n not in left]
-        if wrong:
-            twice = ", given twice" if wrong[0] in names else nearest(wrong[0], left)
-            raise PkpdError(f"{verb}: no option '{wrong[0]}'{twice}; it has {', '.join(left) or 'none'}")
-    return function(*given, **options)
 
 
 def _hint(name: str, known: Mapping[str, str], runners: Runners) -> str:

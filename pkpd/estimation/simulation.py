@@ -15,12 +15,14 @@ from pkpd.people.population import Population
 from pkpd.randomness import ETAS, KAPPAS, PARAMETERS, check_seed, normals, uniforms_at
 
 if TYPE_CHECKING:
-    from pkpd.estimation.result import Fit
+    from pkpd.estimation.record import FitRecord
 
 __all__ = ["estimate_draws", "population_of"]
 
 
-def estimate_draws(fit: Fit, n: int, seed: int = 0, uncertainty: bool | Sampled | np.ndarray = True) -> np.ndarray:
+def estimate_draws(
+    fit: FitRecord, n: int, seed: int = 0, uncertainty: bool | Sampled | np.ndarray = True
+) -> np.ndarray:
     """Return estimated vectors as they could have been, (n, size).
 
     Draw k of a seed does not depend on ``n``.
@@ -54,8 +56,8 @@ def estimate_draws(fit: Fit, n: int, seed: int = 0, uncertainty: bool | Sampled 
     if fit.uncertainty is None:
         raise PkpdError(
             f"population_of: the fit has no covariance of the estimates ({fit.covariance_message}); call "
-            "fit.covariance_step(), give uncertainty=fit.bootstrap(...), or uncertainty=False for the estimates alone, "
-            "as in population=fit.population(n, uncertainty=False)"
+            "fit.covariance_step(), give uncertainty=pkpd.uncertainty.bootstrap(fit), or uncertainty=False for the "
+            "estimates alone, as in population=fit.population(n, uncertainty=False)"
         )
     free = np.isfinite(np.diag(fit.uncertainty.scaled))
     factor = np.zeros((size, size))
@@ -77,7 +79,7 @@ def _samples(given: Any) -> np.ndarray:
 
 
 def population_of(
-    fit: Fit,
+    fit: FitRecord,
     n: int,
     seed: int = 0,
     uncertainty: bool | Sampled | np.ndarray = True,

@@ -13,7 +13,7 @@ from pkpd.model.residual import LogNormal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkpd.estimation.result import Fit
+    from pkpd.estimation.record import FitRecord
 
 __all__ = ["estimates_table", "report", "shrinkage"]
 
@@ -23,7 +23,7 @@ STRONG = 0.95
 EVALUATION = "importance"
 
 
-def shrinkage(fit: Fit) -> dict[str, float]:
+def shrinkage(fit: FitRecord) -> dict[str, float]:
     """Return the shrinkage of etas and residuals; see :attr:`pkpd.estimation.result.Fit.shrinkage`.
 
     Source: Savic RM, Karlsson MO. AAPS J 2009;11:558-569.
@@ -47,14 +47,14 @@ def shrinkage(fit: Fit) -> dict[str, float]:
     return out
 
 
-def individual_predictions(fit: Fit) -> np.ndarray:
+def individual_predictions(fit: FitRecord) -> np.ndarray:
     """Return the prediction of each observation at the subjects' random effects, (N,)."""
     predictor = fit.problem.predictor
     chain = predictor.chain(fit.x[: fit.layout.q], fit.effects)
     return predictor.solve(chain.phi, "plain")[0]
 
 
-def estimates_table(fit: Fit, level: float = 0.95) -> pd.DataFrame:
+def estimates_table(fit: FitRecord, level: float = 0.95) -> pd.DataFrame:
     """Return one row for each parameter of the model.
 
     Columns: ``estimate``, ``se``, ``rse`` (%), ``low``, ``high``, ``cv`` (IIV as CV% on the log scale, else the sd of
@@ -76,7 +76,7 @@ def estimates_table(fit: Fit, level: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.Index(list(values), name="parameter"))
 
 
-def _random(fit: Fit) -> dict[str, float]:
+def _random(fit: FitRecord) -> dict[str, float]:
     """Return variances and covariances by label, in the order of the factors."""
     out: dict[str, float] = {}
     for prefix, names, matrix in (
@@ -94,7 +94,7 @@ def _varied(name: str) -> str:
     return name.removeprefix("omega_").removeprefix("iov_") if name.startswith("omega_") else ""
 
 
-def _spread(fit: Fit, name: str, value: float) -> float:
+def _spread(fit: FitRecord, name: str, value: float) -> float:
     parameter = fit.model.parameters.get(_varied(name))
     if parameter is None:
         return math.nan
@@ -103,15 +103,15 @@ def _spread(fit: Fit, name: str, value: float) -> float:
     return 100 * math.sqrt(math.expm1(value)) if value < LARGEST_LOG else math.inf
 
 
-def _shrunk(fit: Fit, name: str) -> float:
-    return fit.shrinkage.get(_varied(name), math.nan) if not name.startswith("omega_iov_") else math.nan
+def _shrunk(fit: FitRecord, name: str) -> float:
+    return shrinkage(fit).get(_varied(name), math.nan) if not name.startswith("omega_iov_") else math.nan
 
 
 def _number(x: float, digits: int = 4) -> str:
     return "" if math.isnan(x) else f"{x:.{digits}g}"
 
 
-def report(fit: Fit) -> str:
+def report(fit: FitRecord) -> str:
     """Return the fit as text: what was done, objective, estimates, correlations, messages."""
     evaluated = fit.method == EVALUATION
     t = estimates_table(fit)
@@ -141,7 +141,7 @@ def report(fit: Fit) -> str:
         return "\n".join([*lines, *(f"note: {m}" for m in fit.messages)])
     head = ("", "estimate", "unit", "RSE %", "95% CI", "IIV", "shrink %")
     lines += ["", *_aligned([head, *(_row(fit, name, r) for name, r in t.iterrows())])]
-    extra = [f"{n} {100 * s:.0f}%" for n, s in fit.shrinkage.items() if n.startswith("eps_")]
+    extra = [f"{n} {100 * s:.0f}%" for n, s in shrinkage(fit).items() if n.startswith("eps_")]
     if extra:
         lines.append(f"shrinkage of residuals: {', '.join(extra)}")
     lines += _correlated(fit)
@@ -151,7 +151,7 @@ def report(fit: Fit) -> str:
     return "\n".join(lines)
 
 
-def _row(fit: Fit, name: Any, r: Any) -> tuple[str, ...]:
+def _row(fit: FitRecord, name: Any, r: Any) -> tuple[str, ...]:
     parameter = fit.model.parameters.get(name)
     varied = fit.model.parameters.get(_varied(name))
     spread = ""
@@ -174,7 +174,7 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _correlated(fit: Fit) -> list[str]:
+def _correlated(fit: FitRecord) -> list[str]:
     """Point out effects that are correlated, and estimates that are strongly so."""
     lines = []
     sd = np.sqrt(np.diag(fit.omega))

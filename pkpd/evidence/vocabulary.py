@@ -1,4 +1,4 @@
-"""The drugs and markers that reports speak of: the library's ``seeds/words.toml``, and what a user's folders add to it."""
+"""Words of reports by their role; those of drugs and markers come with the content: seeds/, or a seed's own folder."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def etas(
     Parameters
     ----------
     fit : Fit or xarray.Dataset
-        A fit, or what its ``diagnostics()`` returned.
+        A fit, or what ``pkpd.checks.diagnostics`` returned of it.
     names : sequence of str, optional
         Parameters whose effects to draw; all by default.
     covariates : sequence of str, optional

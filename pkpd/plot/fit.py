@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
-from pkpd.kinds import needs
+from pkpd.estimation import checks
+from pkpd.kinds import kind_of, needs
 from pkpd.plot.frame import figure_width, new_frame
 from pkpd.plot.layers import log_axis
 from pkpd.plot.style import COLOURS, GREY, MM, axis_label, house_style
@@ -48,7 +49,7 @@ def goodness_of_fit(
         Logarithmic axes of data and predictions; where 95% of them span a factor above 30 by default.
     width : {"single", "double"} or float
     **options
-        Of ``fit.diagnostics``: ``n``, ``seed`` ...
+        Of ``pkpd.checks.diagnostics``: ``n``, ``seed`` ...
 
     Returns
     -------
@@ -111,10 +112,10 @@ def _gof_key(figure: Any, censored: bool) -> None:
 
 def diagnosed(fit: Any, options: dict[str, Any]) -> Any:
     """Return the diagnostics of a fit, or those given."""
-    if hasattr(fit, "diagnostics"):
-        return fit.diagnostics(**options)
+    if kind_of(fit) == "Fit":
+        return checks.diagnostics(fit, **options)
     if "CWRES" not in getattr(fit, "data_vars", ()):
-        raise DataError(f"a fit is needed, or its diagnostics(), got {type(fit).__name__}")
+        raise DataError(f"a fit is needed, or what pkpd.checks.diagnostics(fit) returned, got {type(fit).__name__}")
     return fit
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.estimation import checks
+from pkpd.kinds import kind_of
 from pkpd.plot.frame import figure_width
 from pkpd.plot.layers import log_axis
 from pkpd.plot.style import COLOURS, GREY, MM, axis_label, house_style
@@ -45,7 +47,7 @@ def vpc(
         Draw the data.
     width : {"single", "double"} or float
     **options
-        Of ``fit.vpc``: ``n``, ``bins``, ``prediction_corrected``, ``by``, ``x``, ``lloq``, ``seed`` ...
+        Of ``pkpd.checks.vpc``: ``n``, ``bins``, ``prediction_corrected``, ``by``, ``x``, ``lloq``, ``seed`` ...
 
     Returns
     -------
@@ -88,10 +90,10 @@ def vpc(
 
 
 def _checked(fit: Any, output: str | None, options: dict[str, Any]) -> Any:
-    if hasattr(fit, "vpc"):
-        return fit.vpc(**({} if output is None else {"output": output}), **options)
+    if kind_of(fit) == "Fit":
+        return checks.vpc(fit, **({} if output is None else {"output": output}), **options)
     if "bin_middle" not in getattr(fit, "data_vars", ()):
-        raise DataError(f"vpc: a fit is needed, or its vpc(), got {type(fit).__name__}")
+        raise DataError(f"vpc: a fit is needed, or what pkpd.checks.vpc(fit) returned, got {type(fit).__name__}")
     if options:
         raise DataError(f"vpc: {', '.join(options)} cannot be changed in a check already made; give the fit")
     return fit

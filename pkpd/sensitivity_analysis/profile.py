@@ -95,7 +95,7 @@ def profile_likelihood(
         raise PkpdError(
             "profile_likelihood takes a function of values by name that returns a log-likelihood, got "
             f"{f'a {kind}' if kind else type(objective).__name__}; of a Model with data use sensitivity(model, ..., "
-            "method='profile', data=...), of a Fit fit.profile()"
+            "method='profile', data=...), of a Fit pkpd.uncertainty.profile(fit)"
         )
     names = [str(n) for n in start]
     cut = float(chdtri(1, 1 - check_level(level)))

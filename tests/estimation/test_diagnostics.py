@@ -8,11 +8,12 @@ from fit_cases import as_array, at_start, bolus, censored, drawn, drug_and_marke
 
 from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation import checks
 from pkpd.estimation.checks import fitted as fitted_module
-from pkpd.estimation.checks import npde as npde_module
-from pkpd.estimation.checks.diagnostics import diagnostics
+from pkpd.estimation.checks import prediction_errors as npde_module
 from pkpd.estimation.checks.fitted import Fitted, row_limits
-from pkpd.estimation.checks.npde import npde, npde_tests
+from pkpd.estimation.checks.prediction_errors import npde, npde_tests
+from pkpd.estimation.checks.residuals import diagnostics
 from pkpd.estimation.whiten import whiten
 from pkpd.model.residual import Additive, Combined, LogNormal, Proportional
 
@@ -269,11 +270,11 @@ def test_scores_that_are_not_normal_are_found():
 
 
 def test_the_fit_has_these_as_methods(straight):
-    d = straight.diagnostics(n=100, seed=2)
+    d = checks.diagnostics(straight, n=100, seed=2)
     np.testing.assert_array_equal(d["NPDE"], diagnostics(straight, n=100, seed=2)["NPDE"])
-    assert straight.npde(n=100)["NPDE"].dims == ("row",)
-    assert straight.vpc(n=20).attrs["n"] == 20
-    assert straight.curves(10)["IPRED"].shape[:2] == (1, 10)
+    assert checks.npde(straight, n=100)["NPDE"].dims == ("row",)
+    assert checks.vpc(straight, n=20).attrs["n"] == 20
+    assert checks.curves(straight, 10)["IPRED"].shape[:2] == (1, 10)
 
 
 @pytest.mark.slow

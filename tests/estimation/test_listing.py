@@ -12,6 +12,7 @@ from scipy import stats
 
 import pkpd
 from pkpd.errors import PkpdError
+from pkpd.estimation import checks
 from pkpd.estimation.result import Fit
 
 
@@ -21,7 +22,7 @@ def found() -> Fit:
 
 
 def test_a_table_has_one_line_a_row(found: Fit) -> None:
-    table = found.table()
+    table = checks.listing(found)
     frame = found.events.frame
     seen = frame[frame["EVID"] == 0]
     assert len(table) == len(seen) == found.n_observations
@@ -35,14 +36,14 @@ def test_a_table_has_one_line_a_row(found: Fit) -> None:
 
 
 def test_a_table_of_subjects_has_their_parameters(found: Fit) -> None:
-    table = found.table("subjects")
+    table = checks.listing(found, "subjects")
     assert table.columns.tolist() == ["ID", "n_observations", "CL", "V", "eta_CL", "eta_V"]
     assert table["n_observations"].tolist() == [5] * 8
     np.testing.assert_allclose(table["CL"], found.theta["CL"] * np.exp(found.effects[:, 0]))
     with pytest.raises(
         PkpdError, match=r"table: of must be rows or subjects, got 'subject' \(did you mean 'subjects'\?\)"
     ):
-        found.table("subject")
+        checks.listing(found, "subject")
 
 
 def test_draws_say_how_probable_each_datum_is_and_what_could_have_been_seen() -> None:

@@ -17,11 +17,11 @@ import pkpd
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.result import Fit
-from pkpd.estimation.search import covariate_search as search_module
-from pkpd.estimation.search.compare_fits import chi2_tail, compare_fits, likelihood_ratio
-from pkpd.estimation.search.covariate_search import covariate_search
+from pkpd.estimation.search import stepwise as search_module
+from pkpd.estimation.search.criteria import chi2_tail, compare_fits, likelihood_ratio
 from pkpd.estimation.search.relations import Relation, relations_for, with_relations
-from pkpd.estimation.uncertainty.profile import Held, profile
+from pkpd.estimation.search.stepwise import covariate_search
+from pkpd.estimation.uncertainty.profiles import Held, profile
 
 # -- profiles
 

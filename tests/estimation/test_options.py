@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from fit_data import bolus_model, simulated_table
 
 import pkpd
 from pkpd.errors import PkpdError
+from pkpd.estimation import checks, uncertainty
 from pkpd.estimation import search_progress as telling
-from pkpd.estimation.options import call
 from pkpd.estimation.search_progress import Line
 
 
@@ -52,15 +52,13 @@ def test_whole_numbers_of_numpy_are_taken() -> None:
 def test_what_follows_a_fit_checks_its_options_too() -> None:
     found = pkpd.fit(bolus_model(), simulated_table(), "fo", covariance=None)
     with pytest.raises(
-        PkpdError, match=r"diagnostics: no option 'roots' \(did you mean 'root'\?\); it has n, seed, root"
+        PkpdError, match=r"diagnostics has no option 'roots' \(did you mean 'root'\?\); it has fit, n, seed, root"
     ):
-        found.diagnostics(roots="cholesky")
+        cast(Any, checks.diagnostics)(found, roots="cholesky")
     with pytest.raises(PkpdError, match=r"bootstrap, method fo: no option 'restart' \(did you mean 'restarts'\?\)"):
-        found.bootstrap(3, restart=2)
-    with pytest.raises(PkpdError, match=r"population: no option 'size'"):
-        found.population(3, size=2)
-    with pytest.raises(PkpdError, match=r"sum: no option 'start', given twice"):
-        call("sum", lambda values, start=0: sum(values, start), [1], 2, start=3)
+        uncertainty.bootstrap(found, 3, restart=2)
+    with pytest.raises(PkpdError, match=r"population has no option 'size'"):
+        cast(Any, found.population)(3, size=2)
 
 
 def test_an_evaluation_says_that_nothing_was_estimated() -> None:

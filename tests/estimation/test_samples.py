@@ -20,9 +20,9 @@ from pkpd.estimation.api import fit
 from pkpd.estimation.pieces import run_pieces
 from pkpd.estimation.problem import pose
 from pkpd.estimation.simulation import estimate_draws, population_of
-from pkpd.estimation.uncertainty import bootstrap as module
-from pkpd.estimation.uncertainty.bootstrap import bootstrap, draw_subjects
-from pkpd.estimation.uncertainty.sir import sir
+from pkpd.estimation.uncertainty import resampling as module
+from pkpd.estimation.uncertainty.importance_resampling import sir
+from pkpd.estimation.uncertainty.resampling import bootstrap, draw_subjects
 
 # -- subjects drawn again
 

@@ -13,9 +13,9 @@ from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.checks import fitted as fitted_module
 from pkpd.estimation.checks.binning import bin_edges, bins_of, percentiles, time_after_dose
-from pkpd.estimation.checks.curves import curves
-from pkpd.estimation.checks.diagnostics import diagnostics
-from pkpd.estimation.checks.vpc import vpc
+from pkpd.estimation.checks.residuals import diagnostics
+from pkpd.estimation.checks.subject_curves import curves
+from pkpd.estimation.checks.visual import vpc
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Combined, Proportional

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import shutil
 import subprocess
 import sys
@@ -28,13 +27,6 @@ def test_every_public_name_resolves_to_its_module():
     for name in pkpd.__all__:
         assert getattr(pkpd, name) is not None
         assert name in dir(pkpd)
-
-
-def test_names_shown_to_type_checkers_are_the_public_names():
-    tree = ast.parse(Path(str(pkpd.__file__)).read_text(encoding="utf-8"))
-    block = next(n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
-    shown = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert shown == {**pkpd._MODULE_OF, **dict.fromkeys(pkpd._SUBMODULES, "pkpd")}
 
 
 def test_unknown_name_gives_the_nearest():

@@ -20,6 +20,7 @@ import pkpd
 from pkpd import EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State
 from pkpd.dosing.dose import Dose
 from pkpd.errors import PkpdError
+from pkpd.estimation import checks
 from pkpd.timegrid import TimeGrid
 from pkpd.units import conversion
 
@@ -242,7 +243,7 @@ def test_fits(unit, method):
 @EACH
 def test_what_follows_a_fit(unit, tmp_path):
     fit, base = (fitted(u, "min", "focei") for u in (unit, "h"))
-    rows, others = fit.diagnostics(), base.diagnostics()
+    rows, others = checks.diagnostics(fit), checks.diagnostics(base)
     np.testing.assert_allclose(rows["TIME"] * HOURS[unit], others["TIME"], rtol=1e-12)
     np.testing.assert_allclose(rows["CWRES"], others["CWRES"], atol=1e-3)
     one = EventTable.from_regimen(Regimen(amt=60, cmt="central"), [6]).frame.assign(DV=[np.nan, 1.4])

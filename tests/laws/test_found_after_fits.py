@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pytest
 
 import pkpd
 from pkpd import Additive, LogNormal, Model, Omega, Output, Parameter, PkpdError, Proportional, State
+from pkpd.estimation import checks
 
 HEAD = {
     "source.toml": 'name = "toy"\ncitation = "me"\ndoi = ""\nkind = "one"\nreadable = ["all"]\nday_zero = "x"\n'
@@ -217,8 +218,8 @@ def test_an_impossible_fact_is_named_where_there_is_no_starting_point(tmp_path: 
 
 def test_what_follows_a_fit_refuses_what_it_cannot_use() -> None:
     fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels()), "fo")
-    assert fit.curves(5, end=20.0)["time"].max() == 20.0
-    assert fit.curves(5, outputs="y").sizes["output"] == 1
+    assert checks.curves(fit, 5, end=20.0)["time"].max() == 20.0
+    assert checks.curves(fit, 5, outputs="y").sizes["output"] == 1
     for options, words in (
         ({"end": -1.0}, "end must be a time after every subject's first row.* at 0 h, got -1"),
         ({"end": "20"}, "end must be a time .* got '20'"),
@@ -226,10 +227,10 @@ def test_what_follows_a_fit_refuses_what_it_cannot_use() -> None:
         ({"points": 5.5}, r"points must be 2 or more, a whole number, got 5\.5"),
     ):
         with pytest.raises(PkpdError, match=words):
-            fit.curves(**options)
+            checks.curves(fit, **cast(Any, options))
     for uncertainty in ("yes", np.full((2, fit.x.size), np.nan), {"CL": 1.0}):
         with pytest.raises(PkpdError, match="uncertainty must be True, False, a Bootstrap"):
-            fit.population(3, uncertainty=uncertainty)
+            fit.population(3, uncertainty=cast(Any, uncertainty))
 
 
 def test_messages_about_one_patient_name_the_verb_and_its_option() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import pkpd
 from pkpd.errors import DataError, PkpdError, RegimenError
+from pkpd.estimation import checks, uncertainty
 
 # pk1_iv: 5 L/h and 50 L at 70 kg, so that 100 mg into a vein are 2 exp(-0.1 t) mg/L, every 12 h at steady state
 # from 2 / (1 - exp(-1.2)) down to that times exp(-1.2).
@@ -235,8 +236,9 @@ def test_options_of_a_fit_are_checked_in_words(fitted, options, message):
     ],
 )
 def test_options_of_what_follows_a_fit_are_checked_in_words(fitted, verb, options, message):
+    home = {"bootstrap": uncertainty, "population": type(fitted)}.get(verb, checks)
     with pytest.raises(PkpdError, match=message):
-        getattr(fitted, verb)(**options)
+        getattr(home, verb)(fitted, **options)
 
 
 def test_a_covariate_that_comes_back_is_quoted_with_its_range(model):

@@ -9,6 +9,7 @@ import pytest
 from fit_cases import at_start, bolus, censored, drawn, drug_and_marker
 
 from pkpd.errors import DataError
+from pkpd.estimation import checks
 from pkpd.estimation.api import fit
 from pkpd.model.residual import Combined
 from pkpd.plot.etas import etas
@@ -57,7 +58,7 @@ def test_goodness_of_fit_has_six_panels_an_output(several):
         "Population prediction [mg/L]", "Standard normal quantile",
     ]  # fmt: skip
     assert [ax.get_ylabel() for ax in axes[1]] == ["M [mg/L]", "M [mg/L]", "IWRES", "CWRES", "CWRES", "NPDE quantile"]
-    table = several.diagnostics(n=0)
+    table = checks.diagnostics(several, n=0)
     own = (table["output"] == "M").values
     x, y = lines(axes[1, 1], "_data")[0].get_data()
     np.testing.assert_allclose(x, table["IPRED"].values[own])
@@ -82,9 +83,9 @@ def test_censored_data_hang_at_their_limit(limited):
 def test_goodness_of_fit_refuses_what_has_no_residuals(several):
     with pytest.raises(DataError, match=r"goodness_of_fit: no residuals of output 'G'; there are Cc, M"):
         goodness_of_fit(several, "G", n=0)
-    with pytest.raises(DataError, match=r"a fit is needed, or its diagnostics\(\), got dict"):
+    with pytest.raises(DataError, match=r"a fit is needed, or what pkpd.checks.diagnostics\(fit\) returned, got dict"):
         goodness_of_fit({})  # type: ignore[arg-type]
-    grades = several.diagnostics(n=0)
+    grades = checks.diagnostics(several, n=0)
     with pytest.raises(DataError, match="no output has residuals; a VPC shows grades"):
         goodness_of_fit(grades.isel(row=(grades["output"] == "G").values))
 
@@ -97,7 +98,7 @@ def test_a_local_mean_follows_a_curve():
 
 
 def test_a_check_has_bands_and_a_panel_below(limited):
-    check = limited.vpc(n=60)
+    check = checks.vpc(limited, n=60)
     (ax,) = vpc(check)
     bands = [c for c in ax.collections if c.get_label() == "_band"]
     assert len(bands) == 3
@@ -129,12 +130,12 @@ def test_a_check_of_strata_and_outputs(limited, several):
 
 
 def test_a_check_that_is_made_is_not_made_again(limited):
-    check = limited.vpc(n=20)
+    check = checks.vpc(limited, n=20)
     with pytest.raises(DataError, match="vpc: n, bins cannot be changed in a check already made; give the fit"):
         vpc(check, n=50, bins=3)
     with pytest.raises(DataError, match=r"vpc: there is no output 'cc'; there is Cc \(did you mean 'Cc'\?\)"):
         vpc(check, "cc")
-    with pytest.raises(DataError, match=r"vpc: a fit is needed, or its vpc\(\), got int"):
+    with pytest.raises(DataError, match=r"vpc: a fit is needed, or what pkpd.checks.vpc\(fit\) returned, got int"):
         vpc(3)  # type: ignore[arg-type]
 
 
@@ -148,7 +149,7 @@ def test_individuals_come_in_pages(limited):
     below = (limited.data.subject == 2) & (limited.data.censored == 1)
     np.testing.assert_allclose(lines(ax, "_censored")[0].get_xdata(), limited.data.time[below])
     x, y = lines(ax, "_individual")[0].get_data()
-    table = limited.diagnostics(n=0)
+    table = checks.diagnostics(limited, n=0)
     np.testing.assert_allclose(np.interp(table["TIME"].values[own], x, y), table["IPRED"].values[own], rtol=0.02)
     assert len({page_ax.get_ylim() for page_ax in pages[0]}) == 1
     drawn_to_the_end(pages[0])
@@ -184,7 +185,7 @@ def test_etas_with_pairs_and_covariates(limited):
     assert [t.get_text() for t in axes[1, 2].get_xticklabels()] == ["0", "1"]
     assert len(lines(axes[0, 3], "_trend")) == 1
     drawn_to_the_end(axes)
-    assert etas(limited.diagnostics(n=0), ["V"], []).shape == (1, 1)
+    assert etas(checks.diagnostics(limited, n=0), ["V"], []).shape == (1, 1)
 
 
 def test_etas_that_are_not_there(limited):

@@ -17,7 +17,7 @@ from pkpd.observation.predictor import Predictor
 from pkpd.randomness import ETAS, RESIDUALS, normals, uniforms_at
 
 if TYPE_CHECKING:
-    from pkpd.estimation.result import Fit
+    from pkpd.estimation.record import FitRecord
 
 __all__ = ["Fitted", "row_limits"]
 
@@ -45,7 +45,7 @@ class Fitted:
         Cholesky factor of their covariance.
     """
 
-    def __init__(self, fit: Fit, data: FitData | None = None) -> None:
+    def __init__(self, fit: FitRecord, data: FitData | None = None) -> None:
         self.fit, self.data = fit, fit.data if data is None else data
         problem = fit.problem
         self.model, self.layout = fit.model, fit.layout

@@ -10,7 +10,7 @@ import numpy as np
 from pkpd.estimation.methods.complete import Complete
 
 if TYPE_CHECKING:
-    from pkpd.estimation.result import Fit
+    from pkpd.estimation.record import FitRecord
 
 __all__ = ["with_predictions"]
 
@@ -18,7 +18,7 @@ __all__ = ["with_predictions"]
 STREAM = 11
 
 
-def with_predictions(fit: Fit) -> Any:
+def with_predictions(fit: FitRecord) -> Any:
     """Return the draws of a fit with groups ``log_likelihood`` and ``posterior_predictive``; None where it has none.
 
     Both hold ``DV`` (chain, draw, observation), at the random effects of each draw: the log-density of a datum given
@@ -44,7 +44,7 @@ def with_predictions(fit: Fit) -> Any:
     return arviz().InferenceData(**there, **groups)
 
 
-def _each(fit: Fit, vectors: np.ndarray, effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _each(fit: FitRecord, vectors: np.ndarray, effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return log-densities and drawn data of each draw, (draws, N) both."""
     data, lay, complete = fit.data, fit.layout, Complete(fit.problem)
     constant = np.zeros(data.y.size)

@@ -14,7 +14,7 @@ from pkpd.errors import PkpdError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkpd.estimation.result import Fit
+    from pkpd.estimation.record import FitRecord
 
 __all__ = ["Sampled", "check_level"]
 
@@ -45,7 +45,7 @@ class Sampled:
         What the user should know.
     """
 
-    fit: Fit
+    fit: FitRecord
     vectors: np.ndarray
     messages: tuple[str, ...]
 

@@ -10,7 +10,7 @@ import numpy as np
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.checks.fitted import Fitted, row_limits
 from pkpd.estimation.whiten import whiten
-from pkpd.options import whole_number
+from pkpd.options import checked, whole_number
 from pkpd.randomness import RESAMPLING, check_seed, uniforms_at
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ BLOQ = ("impute", "omit")
 MOST = 20_000_000
 
 
+@checked
 def npde(
     fit: Fit, *, n: int = 1000, seed: int = 0, decorrelation: str = "cholesky", bloq: str = "impute",
     lloq: float | dict[str, float] | None = None,

@@ -16,6 +16,7 @@ from pkpd.estimation.again import objective_again, smooth_method
 from pkpd.estimation.api import threads_for
 from pkpd.estimation.pieces import Record, run_pieces
 from pkpd.estimation.uncertainty.sampled import Sampled
+from pkpd.options import checked
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Sir(Sampled):
         ]
 
 
+@checked
 def sir(
     fit: Fit,
     draws: int = 1000,
@@ -182,7 +184,7 @@ def _check(fit: Fit, draws: int, resamples: int, iterations: int, inflation: flo
     if fit.uncertainty is None:
         raise PkpdError(
             f"sir: the fit has no covariance of the estimates to draw from ({fit.covariance_message}); call "
-            "fit.covariance_step('S'), or fit.bootstrap(...)"
+            "fit.covariance_step('S'), or pkpd.uncertainty.bootstrap(fit)"
         )
     numbers = {"draws": draws, "resamples": resamples, "iterations": iterations}
     wrong = [f"{n} {v}" for n, v in numbers.items() if isinstance(v, bool) or operator.index(v) < 1]
@@ -240,7 +242,7 @@ def _resampled(log_w: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarra
     if possible < k:
         raise PkpdError(
             f"sir: {possible} of {log_w.size} draws are possible, {k} are to be resampled; the covariance of the "
-            "estimates is too wide: lower inflation, or use fit.bootstrap(...)"
+            "estimates is too wide: lower inflation, or use pkpd.uncertainty.bootstrap(fit)"
         )
     keys = log_w + rng.gumbel(size=log_w.size)
     return np.sort(np.argsort(-keys)[:k])

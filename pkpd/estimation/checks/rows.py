@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.checks.diagnostics import diagnostics
+from pkpd.estimation.checks.residuals import diagnostics
 from pkpd.model.numeric import Person
+from pkpd.options import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ __all__ = ["listing"]
 OF = ("rows", "subjects")
 
 
+@checked
 def listing(fit: Fit, of: str = "rows", *, n: int = 0, seed: int = 0) -> pd.DataFrame:
     """Return predictions and residuals of each row, or individual parameters of each subject, as a plain table.
 
@@ -34,7 +36,7 @@ def listing(fit: Fit, of: str = "rows", *, n: int = 0, seed: int = 0) -> pd.Data
         individual parameters, and ``eta_<parameter>``.
     n, seed : int
         Simulated data sets for NPDE and NPD, which are added to the rows; 0 for none. See
-        :func:`pkpd.estimation.checks.diagnostics.diagnostics`.
+        :func:`pkpd.estimation.checks.residuals.diagnostics`.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def listing(fit: Fit, of: str = "rows", *, n: int = 0, seed: int = 0) -> pd.Data
     >>> people = pkpd.Population.draw(model, 8, seed=1)
     >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
     >>> found = fit(model, pkpd.read_events(table.frame.drop(columns="MDV")), "fo", covariance=None)
-    >>> len(found.table()), len(found.table("subjects"))
+    >>> len(listing(found)), len(listing(found, "subjects"))
     (32, 8)
     """
     if of not in OF:

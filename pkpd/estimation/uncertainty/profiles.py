@@ -14,6 +14,7 @@ from pkpd.estimation.again import objective_again, smooth_method
 from pkpd.estimation.methods.objective import Objective, Outcome
 from pkpd.estimation.methods.optimise import minimise
 from pkpd.estimation.uncertainty.sampled import check_level
+from pkpd.options import checked
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.walk import Better, ProfileProblem, Side, Transform, walked
 from pkpd.simulation.progress import Progress
@@ -31,6 +32,7 @@ RESTARTS = 3
 FAR = 1e9
 
 
+@checked
 def profile(
     fit: Fit,
     names: str | Iterable[str] | None = None,

@@ -9,8 +9,9 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.checks.fitted import Fitted
-from pkpd.estimation.checks.npde import npde
+from pkpd.estimation.checks.prediction_errors import npde
 from pkpd.estimation.whiten import whiten
+from pkpd.options import checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +23,7 @@ __all__ = ["ROOTS", "diagnostics", "standardised"]
 ROOTS = ("symmetric", "cholesky")
 
 
+@checked
 def diagnostics(
     fit: Fit, *, n: int = 1000, seed: int = 0, root: str = "symmetric", decorrelation: str = "cholesky",
     bloq: str = "impute",
@@ -35,7 +37,7 @@ def diagnostics(
     - ``RES`` DV - PRED, ``IRES`` DV - IPRED, ``IWRES`` IRES over the residual standard deviation at IPRED;
     - ``WRES``  C^(-1/2) (DV - PRED), C = G Omega G^T + S, with G and S at eta = 0 (first order);
     - ``CWRES`` C^(-1/2) (DV - CPRED), with G at eta, and S at IPRED or, where the fit is without interaction, at PRED;
-    - ``NPD`` and ``NPDE`` as :func:`pkpd.estimation.checks.npde.npde` has them.
+    - ``NPD`` and ``NPDE`` as :func:`pkpd.estimation.checks.prediction_errors.npde` has them.
 
     Where the error is log-normal, WRES, IWRES and CWRES are those of log DV and log f, and CPRED is the exponential of
     its linear prediction. Counts have their own variance in S. Grades and events in time have predictions, and grades
@@ -53,7 +55,7 @@ def diagnostics(
         Which root of C: the symmetric one keeps each residual with its own row, the triangular one takes rows in order
         of time (NONMEM's WRESCHOL).
     decorrelation, bloq : str
-        As for :func:`pkpd.estimation.checks.npde.npde`.
+        As for :func:`pkpd.estimation.checks.prediction_errors.npde`.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from pkpd.estimation.api import runner_of, runners, threads_for
 from pkpd.estimation.options import checked_options
 from pkpd.estimation.pieces import Record, run_pieces
 from pkpd.estimation.problem import pose
-from pkpd.estimation.search.compare_fits import chi2_tail
+from pkpd.estimation.search.criteria import chi2_tail
 from pkpd.estimation.search.relations import Relation, relations_for, with_relations
 from pkpd.kinds import needs
 

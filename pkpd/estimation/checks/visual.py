@@ -12,7 +12,7 @@ from pkpd.errors import DataError, PkpdError, nearest
 from pkpd.estimation.checks.binning import bin_edges, bins_of, column_of, percentiles, strata_of
 from pkpd.estimation.checks.fitted import Fitted, row_limits
 from pkpd.model.residual import Ordinal
-from pkpd.options import whole_number
+from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class _Group:
     rows: np.ndarray
 
 
+@checked
 def vpc(
     fit: Fit, n: int = 500, bins: int | Sequence[float] = 8, *, prediction_corrected: bool = False,
     by: str | Mapping[str, Sequence[float]] | None = None, output: str | None = None, x: str = "TIME",

@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.errors import DataError, nearest
 from pkpd.estimation.checks.fitted import Fitted
 from pkpd.observation.data import Channel, FitData
+from pkpd.options import checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,6 +24,7 @@ __all__ = ["curves", "dense"]
 _NOTHING = ("AMT", "RATE", "II", "ADDL", "SS")
 
 
+@checked
 def curves(
     fit: Fit, points: int = 200, outputs: Sequence[str] | None = None, *, end: float | None = None
 ) -> xr.Dataset:

@@ -1,0 +1,301 @@
+"""What an estimation found, as plain values: the vector, its covariance, and what follows from these alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from pkpd.errors import PkpdError
+from pkpd.estimation.methods.objective import METHODS, Objective
+from pkpd.estimation.problem import Problem
+from pkpd.estimation.uncertainty.covariance import Covariance, covariance_of
+from pkpd.estimation.vector import Natural, bounded_exp
+from pkpd.simulation.source import History, Source
+from pkpd.transport import without_computed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from pkpd.dosing.events import EventTable
+    from pkpd.estimation.vector import PopulationVector
+    from pkpd.model.model import Model
+    from pkpd.observation.data import FitData
+
+__all__ = ["FitRecord"]
+
+
+@dataclass(eq=False)
+class FitRecord(Source):
+    """Estimates, how well they are known, and the problem that they are of; the base of `Fit`.
+
+    The objective ``ofv`` is NONMEM's: -2 log-likelihood without the constant ``N log(2 pi)``, N being the number of
+    data with a normal density (not those that are censored, grades, counts or events). ``loglik`` has the constant.
+
+    Attributes
+    ----------
+    problem : Problem
+        Start model, data, layout of the estimated vector.
+    x : float array, (n,)
+        Estimated vector: thetas on their scale, entries of the Cholesky factors of covariances, residual parameters.
+    effects : float array, (m, p)
+        Most probable (or mean) random effects of each subject: eta, then kappa of each occasion.
+    ofv : float
+    method : str
+    converged : bool
+    messages : list of str
+        What the user should know.
+    trace : list of dict
+        History: iteration, ofv and the natural quantities.
+    seconds : float
+    uncertainty : Covariance or None
+        What the covariance step found.
+    covariance_message : str
+        Why there is none, or what is to be said of it.
+    extra : dict
+        What a method has to say beside.
+    """
+
+    problem: Problem
+    x: np.ndarray
+    effects: np.ndarray
+    ofv: float
+    method: str
+    converged: bool = True
+    messages: list[str] = field(default_factory=list)
+    trace: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    uncertainty: Covariance | None = None
+    covariance_message: str = "no covariance step was asked for; call covariance_step()"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_computed(self)
+
+    # -- what was fitted
+
+    @property
+    def data(self) -> FitData:
+        """Observations."""
+        return self.problem.data
+
+    @property
+    def events(self) -> EventTable:
+        """The data set."""
+        return self.problem.data.table
+
+    @property
+    def layout(self) -> PopulationVector:
+        """Layout of the estimated vector."""
+        return self.problem.layout
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it was posed and solved."""
+        return self.problem.settings
+
+    @cached_property
+    def model(self) -> Model:
+        """The model with the estimates put in."""
+        return self.layout.rebuilt(self.x)
+
+    def history(self) -> History:
+        """Return what is known of new subjects: which outputs were observed."""
+        return History(day_zero=0.0, axis="day from time 0", learned=frozenset(map(str, self.data.output)))
+
+    # -- estimates
+
+    @cached_property
+    def natural(self) -> Natural:
+        """All values, fixed ones too."""
+        return self.layout.natural(self.x)
+
+    @property
+    def theta(self) -> dict[str, float]:
+        """Typical values of all parameters."""
+        return self.natural.theta
+
+    @property
+    def omega(self) -> np.ndarray:
+        """Covariance of eta, in the order of ``etas``."""
+        return self.natural.omega
+
+    @property
+    def omega_iov(self) -> np.ndarray:
+        """Covariance of kappa, in the order of ``layout.kappas``."""
+        return self.natural.omega_iov
+
+    @property
+    def sigma(self) -> dict[str, float]:
+        """Residual parameters; standard deviations unless their name says otherwise."""
+        return self.natural.sigma
+
+    @property
+    def etas(self) -> tuple[str, ...]:
+        """Parameters that vary between subjects."""
+        return self.layout.etas
+
+    @property
+    def estimates(self) -> dict[str, float]:
+        """Estimated quantities by label: thetas, variances and covariances, residual parameters."""
+        return dict(zip(self.layout.labels, self.layout.quantities(self.x).tolist(), strict=True))
+
+    @cached_property
+    def ebe(self) -> xr.DataArray:
+        """Empirical Bayes estimates of eta, dimensions subject and parameter."""
+        import xarray as xr
+
+        coords = {"subject": self.data.labels, "parameter": list(self.etas)}
+        return xr.DataArray(self.effects[:, : len(self.etas)], coords, ("subject", "parameter"), "ebe")
+
+    @cached_property
+    def ebe_iov(self) -> xr.DataArray:
+        """Empirical Bayes estimates of kappa, dimensions subject, occasion and parameter."""
+        import xarray as xr
+
+        k, o = len(self.layout.kappas), self.problem.links.occasions
+        values = self.effects[:, len(self.etas) :].reshape(self.data.n_subjects, o, k)
+        coords = {"subject": self.data.labels, "occasion": np.arange(o), "parameter": list(self.layout.kappas)}
+        return xr.DataArray(values, coords, ("subject", "occasion", "parameter"), "ebe_iov")
+
+    # -- the objective
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated quantities."""
+        return self.layout.size
+
+    @property
+    def n_observations(self) -> int:
+        """Number of observations."""
+        return self.data.n_observations
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood, with the constant."""
+        return -0.5 * (self.ofv + self.data.n_continuous * math.log(2.0 * math.pi))
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, ``-2 loglik + 2 n``."""
+        return -2.0 * self.loglik + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, ``-2 loglik + n log(observations)``."""
+        return -2.0 * self.loglik + self.n_parameters * math.log(self.n_observations)
+
+    def objective(self, method: str | None = None) -> Objective:
+        """Return the objective of a method, warm at the estimates; that of the fit itself by default.
+
+        Raises
+        ------
+        PkpdError
+            If the method has no such objective.
+        """
+        name = self.method if method is None else method
+        if name not in METHODS:
+            raise PkpdError(f"fit: method '{name}' has no objective with a gradient; name one of {', '.join(METHODS)}")
+        found = self.problem.objective(name)
+        _, factor, _, _ = found.unpack(self.x)
+        found.u = np.linalg.solve(factor, self.effects.T).T if factor.size else np.zeros_like(self.effects)
+        return found
+
+    # -- how well they are known
+
+    def covariance_step(self, kind: str = "R", method: str | None = None) -> Self:
+        """Compute the covariance of the estimates and return the fit.
+
+        Parameters
+        ----------
+        kind : {"R", "S", "RS", "linearised"}
+            Inverse of half the second derivative of the objective, inverse of the sum of squared scores of subjects,
+            the sandwich of both, or inverse of the expected information of the linearised model.
+        method : str, optional
+            Objective that it is taken of; that of the fit, or FOCEI where the method of the fit has none.
+        """
+        name = method or (self.method if self.method in METHODS and self.method != "nlme" else "focei")
+        found, message = covariance_of(self.objective(name), self.layout, self.x, kind)
+        self.uncertainty, self.covariance_message = found, message
+        return self
+
+    @property
+    def covariance(self) -> pd.DataFrame | None:
+        """Covariance of the estimates on their natural scale, labelled; None if there is none, see the message."""
+        import pandas as pd
+
+        if self.uncertainty is None:
+            return None
+        labels = list(self.uncertainty.labels)
+        return pd.DataFrame(self.uncertainty.matrix, labels, labels)
+
+    @property
+    def correlation(self) -> pd.DataFrame | None:
+        """Correlation of the estimates."""
+        cov = self.covariance
+        if cov is None:
+            return None
+        sd = np.sqrt(np.diag(cov))
+        return cov / np.outer(sd, sd)
+
+    @property
+    def se(self) -> dict[str, float]:
+        """Standard errors by label; NaN where not known."""
+        labels = self.layout.labels
+        if self.uncertainty is None:
+            return dict.fromkeys(labels, math.nan)
+        return dict(zip(labels, np.sqrt(np.diag(self.uncertainty.matrix)).tolist(), strict=True))
+
+    @property
+    def rse(self) -> dict[str, float]:
+        """Relative standard errors, as fractions."""
+        return {
+            n: (s / abs(v) if v else math.nan)
+            for (n, v), s in zip(self.estimates.items(), self.se.values(), strict=True)
+        }
+
+    def ci(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
+        """Return confidence intervals by label.
+
+        Normal on the scale of estimation for thetas and residual parameters, and for variances on the logarithm; a
+        covariance has a symmetric one.
+
+        Parameters
+        ----------
+        level : float
+            Between 0 and 1.
+        """
+        from scipy.special import ndtri
+
+        if not 0 < level < 1:
+            raise PkpdError(f"ci: level must lie between 0 and 1, got {level}")
+        z = float(ndtri(0.5 + 0.5 * level))
+        out: dict[str, tuple[float, float]] = {}
+        se = self.se
+        values = self.layout.quantities(self.x)
+        scaled = None if self.uncertainty is None else np.sqrt(np.diag(self.uncertainty.scaled))
+        for k, (label, e) in enumerate(zip(self.layout.labels, self.layout.entries, strict=True)):
+            s, v = se[label], float(values[k])
+            if scaled is None or not math.isfinite(s):
+                out[label] = (math.nan, math.nan)
+            elif e.kind in ("theta", "sigma"):
+                ends = [self.x.copy(), self.x.copy()]
+                ends[0][k] -= z * scaled[k]
+                ends[1][k] += z * scaled[k]
+                low, high = (float(self.layout.quantities(end)[k]) for end in ends)
+                out[label] = (low, high)
+            elif e.at[0] == e.at[1]:
+                wide = z * s / v
+                out[label] = (v * bounded_exp(-wide), v * bounded_exp(wide))
+            else:
+                out[label] = (v - z * s, v + z * s)
+        return out
+
+    @property
+    def condition_number(self) -> float:
+        """Largest over smallest eigenvalue of the correlation of the estimates; NaN if not known."""
+        return math.nan if self.uncertainty is None else self.uncertainty.condition_number
