@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from pkpd.errors import UnitError
+from pkpd.errors import RegimenError, UnitError
 from pkpd.units import conversion
 
-__all__ = ["UNITS", "canonical_unit", "factor", "shortest"]
+__all__ = ["UNITS", "amount_ratio", "canonical_unit", "factor", "shortest"]
 
 UNITS: dict[str, str] = {
     **dict.fromkeys(("mg", "milligram", "milligrams"), "mg"),
@@ -62,6 +62,34 @@ def factor(unit: str, to: str) -> Fraction | None:
     except UnitError:
         return None
     return Fraction(ratio) if ratio >= 1 else 1 / Fraction(conversion(to, unit))
+
+
+def amount_ratio(who: str, unit: str | None, to: str, mixed: bool) -> Fraction:
+    """Return what the amounts of a regimen are multiplied by to be in another unit.
+
+    Parameters
+    ----------
+    who : str
+        The regimen, for messages.
+    unit, to : str
+    mixed : bool
+        Whether amounts without a unit were added to those in ``unit``.
+
+    Raises
+    ------
+    RegimenError
+        If the amounts cannot be converted.
+    """
+    ratio = None if unit is None else factor(unit, to)
+    if mixed and ratio != 1:
+        raise RegimenError(
+            f"{who}: amounts without a unit were added to amounts in {unit}, which cannot be converted to {to}: give "
+            "each part its unit=..."
+        )
+    if ratio is None:
+        have = f"amounts in {unit}" if unit else "amounts without a unit (give unit=...)"
+        raise RegimenError(f"{who}: {have} cannot be converted to {to}")
+    return ratio
 
 
 def shortest(value: float) -> str:

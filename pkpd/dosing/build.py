@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from pkpd.dosing.dose import Dose, check_fields
 from pkpd.errors import RegimenError
 from pkpd.timegrid import times_in
 
-__all__ = ["DEFAULTS", "make_doses", "rows_of", "said"]
+__all__ = ["DEFAULTS", "doses_of"]
 
 DEFAULTS: dict[str, Any] = {
     "amt": None,
@@ -28,11 +28,6 @@ DEFAULTS: dict[str, Any] = {
 """Arguments of a dose and what they are if not given; ``amt`` must be."""
 
 
-def said(given: Mapping[str, Any]) -> list[str]:
-    """Return the names of the arguments that differ from their defaults."""
-    return [name for name, value in given.items() if np.ndim(value) or value != DEFAULTS[name]]
-
-
 def _length(value: Any) -> int | None:
     """Return the length of a sequence, None of a single value."""
     return None if isinstance(value, str) or np.ndim(value) == 0 else len(value)
@@ -47,6 +42,20 @@ def rows_of(given: Mapping[str, Any], who: str, time_unit: str) -> list[dict[str
         raise RegimenError(f"{who}: sequences must have the same number of values: {text}")
     n = next(iter(lengths.values()), 1)
     return [{name: value[k] if name in lengths else value for name, value in given.items()} for k in range(n)]
+
+
+def doses_of(
+    given: Mapping[str, Any], doses: Iterable[Dose | Mapping[str, Any]] | None, who: str, time_unit: str
+) -> list[Dose]:
+    """Return the doses that the arguments of a regimen are, or the records that stand in their place."""
+    names = [name for name, value in given.items() if np.ndim(value) or value != DEFAULTS[name]]
+    if doses is not None and names:
+        raise RegimenError(f"{who}: {', '.join(names)} and doses are both given; put {names[0]} on the doses")
+    if doses is not None:
+        return make_doses(list(doses), who)
+    if given["amt"] is None and names:
+        raise RegimenError(f"{who}: amt is missing; {', '.join(names)} alone give nothing")
+    return [] if given["amt"] is None else make_doses(rows_of(given, who, time_unit), who)
 
 
 def make_doses(rows: Sequence[Dose | Mapping[str, Any]], who: str) -> list[Dose]:

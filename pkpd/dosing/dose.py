@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.dosing.record import COUNTABLE, Compartment
-from pkpd.dosing.routes import canonical_route
+from pkpd.dosing.words import canonical_route
 from pkpd.errors import RegimenError
 from pkpd.units.time import convert_time
 

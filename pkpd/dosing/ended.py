@@ -11,7 +11,7 @@ from pkpd.dosing.dose import Dose, count_before
 from pkpd.dosing.record import NEAR
 from pkpd.units.time import convert_time
 
-__all__ = ["ended_by", "ended_within", "together", "without_ended"]
+__all__ = ["amount_given", "ended_by", "ended_within", "one_by_one", "together", "without_ended"]
 
 
 def without_ended(doses: Sequence[Dose], time_unit: str) -> tuple[Dose, ...]:
@@ -40,7 +40,18 @@ def without_ended(doses: Sequence[Dose], time_unit: str) -> tuple[Dose, ...]:
     return tuple(out)
 
 
-def together(one: Sequence[Dose], other: Sequence[Dose]) -> tuple[Dose, ...]:
+def one_by_one(doses: Sequence[Dose], time_unit: str) -> list[Dose]:
+    """Return all doses that are given, each by itself, in order of time."""
+    singles = (single for dose in without_ended(doses, time_unit) for single in dose.expand() if single.gives)
+    return sorted(singles, key=lambda dose: dose.time)
+
+
+def amount_given(doses: Sequence[Dose], time_unit: str) -> float:
+    """Return the sum of all amounts that are given."""
+    return float(sum(dose.amt * (dose.addl + 1) for dose in without_ended(doses, time_unit) if dose.gives))
+
+
+def together(one: Sequence[Dose], other: Sequence[Dose]) -> list[Dose]:
     """Return the records of two regimens that are both given, in order of time.
 
     Each keeps its order. Where one begins at steady state, it comes first at that time: what the other gives then is
@@ -54,7 +65,7 @@ def together(one: Sequence[Dose], other: Sequence[Dose]) -> tuple[Dose, ...]:
     first = {dose.time for dose in other if _anew(dose)} - {dose.time for dose in one if _anew(dose)}
     marked = [(dose.time, 1, dose) for dose in one]
     marked += [(dose.time, 0 if dose.time in first else 2, dose) for dose in other]
-    return tuple(dose for *_, dose in sorted(marked, key=lambda each: each[:2]))
+    return [dose for *_, dose in sorted(marked, key=lambda each: each[:2])]
 
 
 def ended_by(steady: Sequence[Dose], given: Sequence[Dose], time_unit: str) -> str:

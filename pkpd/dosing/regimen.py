@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.dosing.amounts import canonical_unit, factor, shortest
-from pkpd.dosing.build import DEFAULTS, make_doses, rows_of, said
+from pkpd.dosing.amounts import amount_ratio, canonical_unit, shortest
+from pkpd.dosing.build import DEFAULTS, doses_of
 from pkpd.dosing.dose import Dose
-from pkpd.dosing.ended import together, without_ended
+from pkpd.dosing.ended import amount_given, one_by_one, together, without_ended
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.record import RECORD, Compartment
 from pkpd.dosing.routes import places_of
-from pkpd.dosing.text import dose_text, regimen_repr
+from pkpd.dosing.text import doses_repr, doses_text
 from pkpd.errors import RegimenError
 from pkpd.units.time import canonical_time
 
@@ -96,20 +96,12 @@ class Regimen:
     ) -> None:
         who = f"regimen {name!r}" if name else "regimen"
         given = dict(zip(DEFAULTS, (amt, cmt, time, rate, tinf, ii, addl, ss, evid, route), strict=True))
-        names, time_unit = said(given), canonical_time(time_unit, f"{who}: time_unit")
-        if doses is not None and names:
-            raise RegimenError(f"{who}: {', '.join(names)} and doses are both given; put {names[0]} on the doses")
-        if doses is None and amt is None and names:
-            raise RegimenError(f"{who}: amt is missing; {', '.join(names)} alone give nothing")
-        if doses is not None:
-            made = make_doses(list(doses), who)
-        else:
-            made = [] if amt is None else make_doses(rows_of(given, who, time_unit), who)
-        object.__setattr__(self, "doses", tuple(sorted(made, key=lambda dose: dose.time)))
-        object.__setattr__(self, "unit", None if unit is None else canonical_unit(unit))
-        object.__setattr__(self, "time_unit", time_unit)
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "mixed", False)
+        time_unit = canonical_time(time_unit, f"{who}: time_unit")
+        order = tuple(sorted(doses_of(given, doses, who, time_unit), key=lambda dose: dose.time))
+        unit = None if unit is None else canonical_unit(unit)
+        fields = {"doses": order, "unit": unit, "time_unit": time_unit, "name": name, "mixed": False}
+        for field, value in fields.items():
+            object.__setattr__(self, field, value)
 
     @classmethod
     def of(cls, *doses: Dose, unit: str | None = None, time_unit: str = "h", name: str | None = None) -> Regimen:
@@ -182,13 +174,12 @@ class Regimen:
     @property
     def times(self) -> np.ndarray:
         """Times of all doses that are given, additional ones too, in ``time_unit``, ascending; shape (doses,)."""
-        return np.array(self.explicit()["time"], dtype=float)
+        return np.array([dose.time for dose in one_by_one(self.doses, self.time_unit)], dtype=float)
 
     @property
     def total(self) -> float:
         """Sum of all amounts given, in the unit of the regimen."""
-        kept = without_ended(self.doses, self.time_unit)
-        return float(sum(dose.amt * (dose.addl + 1) for dose in kept if dose.gives))
+        return amount_given(self.doses, self.time_unit)
 
     def explicit(self) -> dict[str, list]:
         """Return all doses one by one as lists ``time``, ``amt``, ``cmt`` and ``ii``, for plots and summaries.
@@ -198,7 +189,7 @@ class Regimen:
         >>> Regimen(amt=100, cmt="depot", ii=12, addl=1).explicit()
         {'time': [0.0, 12.0], 'amt': [100.0, 100.0], 'cmt': ['depot', 'depot'], 'ii': [12.0, 12.0]}
         """
-        doses = [dose for dose in self.expand() if dose.gives]
+        doses = one_by_one(self.doses, self.time_unit)
         return {field: [getattr(dose, field) for dose in doses] for field in ("time", "amt", "cmt", "ii")}
 
     def records(self, states: Sequence[str]) -> np.ndarray:
@@ -256,8 +247,7 @@ class Regimen:
         """Return the records, times in ``time_unit``, as a data frame with NONMEM's columns."""
         import pandas as pd
 
-        names = ("time", "evid", "cmt", "amt", "rate", "ii", "addl", "ss")
-        return pd.DataFrame({name.upper(): [getattr(dose, name) for dose in self.doses] for name in names})
+        return pd.DataFrame({n.upper(): [getattr(dose, n) for dose in self.doses] for n in RECORD.names or ()})
 
     # -- other regimens made from it
 
@@ -269,14 +259,12 @@ class Regimen:
         unit = self.unit or other.unit
         second = other if other.unit is None or unit is None else other.to(unit)
         doses = together(self.doses, second.in_time(self.time_unit).doses)
-        made = self.with_doses(doses, unit=unit)
         bare = any(any(dose.gives for dose in each) and each.unit is None for each in (self, other))
-        object.__setattr__(made, "mixed", self.mixed or other.mixed or (bare and unit is not None))
-        return made if self.name == other.name else made.named(None)
+        mixed = self.mixed or other.mixed or (bare and unit is not None)
+        return self.with_doses(doses, unit=unit, mixed=mixed, name=self.name if self.name == other.name else None)
 
     def __radd__(self, other: object) -> Regimen:
-        # sum() starts from 0.
-        return self if isinstance(other, int) and other == 0 else NotImplemented
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum() starts from 0
 
     def __mul__(self, factor: float) -> Regimen:
         return self.scale(factor) if isinstance(factor, int | float | np.number) else NotImplemented
@@ -331,12 +319,11 @@ class Regimen:
         [0.0, 24.0, 48.0]
         """
         other = other.in_time(self.time_unit)
-        given = [dose for dose in self.doses if dose.gives]
-        follow = next((dose.ii for dose in other.doses if dose.gives), 0.0)
-        if not given:
-            return self + other
         every = self.explicit()
-        last = float(every["time"][-1])
+        if not every["time"]:
+            return self + other
+        last = every["time"][-1]
+        follow = next((dose.ii for dose in other.doses if dose.gives), 0.0)
         interval = dosing_cycle(every["time"], every["amt"], every["ii"]).after or follow
         if not interval:
             raise RegimenError(
@@ -351,8 +338,7 @@ class Regimen:
 
     def expand(self) -> Regimen:
         """Return the same doses with no ``addl`` left; a later dose at steady state (``ss=1``) ends additional ones."""
-        kept = without_ended(self.doses, self.time_unit)
-        return self.with_doses(single for dose in kept for single in dose.expand())
+        return self.with_doses(d for dose in without_ended(self.doses, self.time_unit) for d in dose.expand())
 
     def to(self, unit: str) -> Regimen:
         """Return the same doses in another unit.
@@ -367,15 +353,7 @@ class Regimen:
         >>> Regimen(amt=0.5, unit="g").to("mg").doses
         (Dose(500),)
         """
-        ratio = None if self.unit is None else factor(self.unit, unit)
-        if self.mixed and ratio != 1:
-            raise RegimenError(
-                f"{self._who}: amounts without a unit were added to amounts in {self.unit}, which cannot be converted "
-                f"to {unit}: give each part its unit=..."
-            )
-        if ratio is None:
-            have = f"amounts in {self.unit}" if self.unit else "amounts without a unit (give unit=...)"
-            raise RegimenError(f"{self._who}: {have} cannot be converted to {unit}")
+        ratio = amount_ratio(self._who, self.unit, unit, self.mixed)
         return self.with_doses((dose.convert(ratio) for dose in self.doses), unit=unit)
 
     def in_time(self, unit: str) -> Regimen:
@@ -400,20 +378,20 @@ class Regimen:
         """Return the same regimen under another name."""
         return self.with_doses(self.doses, name=name)
 
-    def with_doses(self, doses: Iterable[Dose], **units: Any) -> Regimen:
+    def with_doses(self, doses: Iterable[Dose], *, mixed: bool | None = None, **units: Any) -> Regimen:
         """Return a regimen of other doses, all else the same but for ``unit``, ``time_unit`` or ``name`` if given."""
         same: dict[str, Any] = {"unit": self.unit, "time_unit": self.time_unit, "name": self.name}
         made = Regimen(doses=doses, **(same | units))
-        object.__setattr__(made, "mixed", self.mixed)
+        object.__setattr__(made, "mixed", self.mixed if mixed is None else mixed)
         return made
 
     # -- how it reads
 
     def __str__(self) -> str:
-        return " + ".join(dose_text(dose, self.unit, self.time_unit) for dose in self.doses) or "no doses"
+        return doses_text(self.doses, self.unit, self.time_unit)
 
     def __repr__(self) -> str:
-        return regimen_repr(self)
+        return doses_repr(self.doses, self.unit, self.time_unit, self.name)
 
     @property
     def _who(self) -> str:

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
+from pkpd.dosing.dose import Dose
 from pkpd.dosing.record import Compartment, compartment_index, missing_compartment
-from pkpd.dosing.words import ROUTES
 from pkpd.errors import RegimenError
 
-if TYPE_CHECKING:
-    from pkpd.dosing.dose import Dose
-
-__all__ = ["canonical_route", "place_of", "places_of", "routes_of_states"]
+__all__ = ["place_of", "places_of", "routes_of_states"]
 
 _PLACES = {"SC": ("depot",), "IM": ("depot",), "PO": ("depot", "gut"), "IV": ("central",)}
 _ABSORBING = ("depot", "gut")
-
-
-def canonical_route(route: Any) -> str | None:
-    """Return the one spelling of a route, or None for none; an unknown one stays, in upper case.
-
-    Examples
-    --------
-    >>> canonical_route("intravenous"), canonical_route("icv")
-    ('IV', 'ICV')
-    """
-    if route is None:
-        return None
-    if not isinstance(route, str) or not route.strip():
-        raise RegimenError(f"route must be a text such as 'IV' or 'SC', got {route!r}")
-    text = route.strip().replace(".", "")
-    return ROUTES.get(text.lower(), text.upper())
 
 
 def routes_of_states(states: Iterable[str]) -> dict[str, str]:

@@ -104,7 +104,7 @@ def parse(
         return segment.strength(text, weight, unit)
 
     parts = [chain(text, segments, strength, HOURS[time_unit]) for segments in chains]
-    return list(functools.reduce(together, parts)) if len(parts) > 1 else parts[0], unit
+    return functools.reduce(together, parts) if len(parts) > 1 else parts[0], unit
 
 
 class _Parser(Cursor):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from functools import reduce
 
 from pkpd.dosing.amounts import shortest
 from pkpd.dosing.dose import Dose
+from pkpd.dosing.ended import amount_given, one_by_one, together
 from pkpd.dosing.words import HOURS, ROUTES
 
-if TYPE_CHECKING:
-    from pkpd.dosing.regimen import Regimen
-
-__all__ = ["dose_text", "reads_back", "regimen_repr"]
+__all__ = ["dose_text", "doses_repr", "doses_text", "reads_back"]
 
 _SHOWN = 6
 
@@ -81,21 +80,25 @@ def _given(dose: Dose, unit: str | None, time_unit: str) -> list[str]:
     return parts
 
 
-def regimen_repr(regimen: Regimen) -> str:
+def doses_text(doses: Sequence[Dose], unit: str | None, time_unit: str) -> str:
+    """Write the records of a regimen as shorthand."""
+    return " + ".join(dose_text(dose, unit, time_unit) for dose in doses) or "no doses"
+
+
+def doses_repr(doses: Sequence[Dose], unit: str | None, time_unit: str, name: str | None) -> str:
     """Write a regimen as the expression that makes it, or in short if it is long."""
-    clock = regimen.time_unit
-    arguments = f", time_unit={clock!r}" if clock != "h" else ""
-    name = f", name={regimen.name!r}" if regimen.name else ""
-    if not regimen.doses:
-        return f"Regimen(doses=[]{arguments}{name})"
-    if len(regimen) > _SHOWN:
-        times = regimen.times
-        span = f"from {shortest(times.min())} to {shortest(times.max())} {clock}" if times.size else "nothing given"
-        called = f" {regimen.name!r}" if regimen.name else ""
-        total = f"{regimen.total:g} {regimen.unit or ''}".strip()
-        first = dose_text(regimen.doses[0], regimen.unit, clock)
-        return f"<Regimen{called}: {times.size} doses {span}, {total} in all; first {first}>"
-    if all(reads_back(dose, clock) for dose in regimen.doses):
-        return f"Regimen.parse({str(regimen)!r}{arguments}{name})"
-    unit = f", unit={regimen.unit!r}" if regimen.unit else ""
-    return f"Regimen(doses={list(regimen.doses)!r}{unit}{arguments}{name})"
+    arguments = f", time_unit={time_unit!r}" if time_unit != "h" else ""
+    called = f", name={name!r}" if name else ""
+    if not doses:
+        return f"Regimen(doses=[]{arguments}{called})"
+    if len(doses) > _SHOWN:
+        times = [dose.time for dose in one_by_one(doses, time_unit)]
+        span = f"from {shortest(times[0])} to {shortest(times[-1])} {time_unit}" if times else "nothing given"
+        total = f"{amount_given(doses, time_unit):g} {unit or ''}".strip()
+        what = f"{len(times)} doses {span}, {total} in all; first {dose_text(doses[0], unit, time_unit)}"
+        return f"<Regimen {name!r}: {what}>" if name else f"<Regimen: {what}>"
+    in_order = reduce(together, ([dose] for dose in doses), []) == list(doses)
+    if in_order and all(reads_back(dose, time_unit) for dose in doses):
+        return f"Regimen.parse({doses_text(doses, unit, time_unit)!r}{arguments}{called})"
+    of = f", unit={unit!r}" if unit else ""
+    return f"Regimen(doses={list(doses)!r}{of}{arguments}{called})"

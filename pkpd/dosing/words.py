@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
+from pkpd.errors import RegimenError
 from pkpd.units.time import HOURS as ALL_HOURS
 
-__all__ = ["EXAMPLES", "HOURS", "PHRASES", "REFUSED", "ROUTES", "SINGLE"]
+__all__ = ["EXAMPLES", "HOURS", "PHRASES", "REFUSED", "ROUTES", "SINGLE", "canonical_route"]
 
 HOURS: dict[str, Fraction] = {word: n for word, n in ALL_HOURS.items() if n in (Fraction(1, 60), 1, 24, 168)}
 """Spellings of units of time that an order may hold -> h."""
@@ -58,3 +60,19 @@ EXAMPLES = (
     "1 mg/kg IV over 2 h every 3 weeks x4",
 )
 """Texts that show what is understood."""
+
+
+def canonical_route(route: Any) -> str | None:
+    """Return the one spelling of a route, or None for none; an unknown one stays, in upper case.
+
+    Examples
+    --------
+    >>> canonical_route("intravenous"), canonical_route("icv")
+    ('IV', 'ICV')
+    """
+    if route is None:
+        return None
+    if not isinstance(route, str) or not route.strip():
+        raise RegimenError(f"route must be a text such as 'IV' or 'SC', got {route!r}")
+    text = route.strip().replace(".", "")
+    return ROUTES.get(text.lower(), text.upper())

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PopulationError
 from pkpd.people.columns import check_labels
-
-if TYPE_CHECKING:
-    from pkpd.people.population import Population
+from pkpd.people.people import People
 
 __all__ = ["join"]
 
 _ALIKE = ("model", "eta_names", "iov_names", "n_occasions")
 Floats = NDArray[np.float64]
+P = TypeVar("P", bound=People)
 
 
-def join(people: Sequence[Population], labels: Sequence[Any] | None) -> Population:
+def join(people: Sequence[P], labels: Sequence[Any] | None) -> P:
     """Return the subjects of all populations in order; see ``Population.concat``."""
     first, who = people[0], f"population of '{people[0].model}'"
     for other in people[1:]:
@@ -47,7 +46,7 @@ def join(people: Sequence[Population], labels: Sequence[Any] | None) -> Populati
     )
 
 
-def _places(people: Sequence[Population]) -> tuple[NDArray[np.int64], Floats | None]:
+def _places(people: Sequence[People]) -> tuple[NDArray[np.int64], Floats | None]:
     """Return places in the random streams; kappas are fixed first where the places must change."""
     index = np.concatenate([p.index for p in people])
     together = len({p.seed for p in people}) == 1 and len(np.unique(index)) == len(index)
@@ -56,7 +55,7 @@ def _places(people: Sequence[Population]) -> tuple[NDArray[np.int64], Floats | N
     return (index if together else np.arange(len(index))), kappas
 
 
-def _parameters(who: str, people: Sequence[Population]) -> dict[str, Floats]:
+def _parameters(who: str, people: Sequence[People]) -> dict[str, Floats]:
     names = list(people[0].parameters)
     for other in people[1:]:
         if set(other.parameters) != set(names):
@@ -67,7 +66,7 @@ def _parameters(who: str, people: Sequence[Population]) -> dict[str, Floats]:
     return {k: np.concatenate([p.parameters[k] for p in people]) for k in names}
 
 
-def _varying(people: Sequence[Population]) -> dict[str, tuple[tuple[Floats, Floats], ...]]:
+def _varying(people: Sequence[People]) -> dict[str, tuple[tuple[Floats, Floats], ...]]:
     """Return time courses; a subject whose covariate is constant gets one value at time 0."""
     out: dict[str, tuple[tuple[Floats, Floats], ...]] = {}
     for name in dict.fromkeys(k for p in people for k in p.varying):
