@@ -76,3 +76,5 @@ model = Model(
     dynamics=dynamics,
     calculate=outputs,
 )
+
+measures = {"below": {"CRP": 10.0}}

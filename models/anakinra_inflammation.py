@@ -128,3 +128,10 @@ model = Model(
     connect=connect,
     calculate=outputs,
 )
+
+# What schedules are judged by unless others are asked for, the marker that has to rise, and the level of health.
+measures = {
+    "shown": ["CRP_area", "CRP_day_below_10", "ferritin_peak", "ICANS_grade_days", "ICANS_days_grade3"],
+    "rises": ["lymphocytes"],
+    "below": {"CRP": 10.0},
+}

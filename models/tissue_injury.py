@@ -80,3 +80,5 @@ model = Model(
     dynamics=dynamics,
     calculate=outputs,
 )
+
+measures = {"rises": ["lymphocytes"]}

@@ -1,7 +1,6 @@
 """The public names, each with the module that it is loaded from when it is first used."""
 
 from . import plot as plot
-from .comparison.anakinra import ANAKINRA as ANAKINRA
 from .comparison.answer import Answer as Answer
 from .comparison.arms import Arm as Arm
 from .comparison.compare import compare as compare
@@ -12,6 +11,7 @@ from .comparison.measure import day_below as day_below
 from .comparison.questions import questions as questions
 from .comparison.recommend import recommend as recommend
 from .comparison.result import Comparison as Comparison
+from .comparison.schedules import schedules as schedules
 from .comparison.target import Target as Target
 from .dosing.dose import Dose as Dose
 from .dosing.events import EventTable as EventTable

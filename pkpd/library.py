@@ -1,4 +1,4 @@
-"""Models, seeds and studies found by name or by path; model files executed without being importable packages."""
+"""Models, seeds and studies found by name or by path; their files executed without being importable packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkpd.errors import LibraryError, nearest, shortened
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
 
 __all__ = [
-    "Catalogue", "Entry", "content_names", "content_root", "find_content", "is_dir_at", "is_file_at", "list_models",
-    "load_model", "path_of",
+    "Catalogue", "Entry", "content_in", "content_names", "content_of", "content_root", "find_content", "is_dir_at",
+    "is_file_at", "list_models", "load_file", "load_model", "path_of",
 ]  # fmt: skip
 
 # What one piece of content is called, and whether it is a file (a model) or a folder (a report, a study).
@@ -207,6 +207,82 @@ def load_model(name_or_path: str | os.PathLike[str] | Entry) -> Model:
     return _model_of(module, path)
 
 
+def load_file(path: str | os.PathLike[str]) -> types.ModuleType:
+    """Return a Python file of content as a module under a name of its own; it is executed anew at each call.
+
+    Raises
+    ------
+    LibraryError
+        If there is no such file.
+    """
+    file = Path(path).expanduser().resolve()
+    if not is_file_at(file):
+        raise LibraryError(f"file '{shortened(path)}' {_absence(file)}")
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
+    with _guarded(file):
+        return _execute(file, f"pkpd_content_{file.stem}_{digest}")
+
+
+def content_in(folder: str | os.PathLike[str], name: str) -> Any:
+    """Return what the file of a name in a folder of content assigns to that name; None where there is no such file.
+
+    Parameters
+    ----------
+    folder : path
+        Of a study, or beside a model.
+    name : str
+        ``schedules``, ``questions`` or ``published``, for example.
+
+    Raises
+    ------
+    LibraryError
+        If the file assigns nothing to its name.
+    """
+    path = Path(folder) / f"{name}.py"
+    if not is_file_at(path):
+        return None
+    found = vars(load_file(path))
+    if name not in found:
+        raise LibraryError(f"file {path} must assign to the global name '{name}'; it has none")
+    return found[name]
+
+
+def content_of(model: Model, name: str) -> dict[str, Any]:
+    """Return what the files of a model and of its parts declare under a name beside the model itself.
+
+    That is a global of the model's own file, or of the file of that name in the folder beside it that is called as
+    the model's file: ``schedules`` in ``models/mine.py`` or in ``models/mine/schedules.py``.
+
+    Returns
+    -------
+    dict of str to object
+        By part; the model's own under an empty text, and first. Those that declare nothing are left out.
+
+    Examples
+    --------
+    >>> list(content_of(load_model("anakinra_inflammation"), "schedules"))
+    ['anakinra']
+    """
+    found = {"": _beside(model.file, name) if model.file else None}
+    for prefix, part in model.parts.items():
+        inner = content_of(part, name)
+        found |= {f"{prefix}.{key}".removesuffix("."): value for key, value in inner.items()}
+    return {part: value for part, value in found.items() if value is not None}
+
+
+def _beside(file: str, name: str) -> Any:
+    path = Path(file)
+    loaded = (m for n, m in list(sys.modules.items()) if n.startswith("pkpd_model_") and m.__file__ == file)
+    module = next(loaded, None)
+    if module is None:  # in another process than the one that loaded the model
+        if not is_file_at(path):
+            return None
+        path, module_name = _locate(path)
+        with _guarded(path):
+            module = _execute(path, module_name)
+    return vars(module)[name] if name in vars(module) else content_in(path.with_suffix(""), name)
+
+
 def _kind(kind: str) -> tuple[str, bool]:
     if kind not in _KINDS:
         raise LibraryError(f"no content of kind '{kind}'{nearest(kind, _KINDS)}; there are {', '.join(_KINDS)}")
@@ -298,6 +374,7 @@ def _model_of(module: types.ModuleType, path: Path) -> Model:
         else:
             have = f"it defines {', '.join(found)}" if found else "it defines no Model"
         raise LibraryError(f"model file {path} must assign one Model to the global name 'model'; {have}")
+    model = type(model).from_fields({**vars(model), "file": str(path)})
     if not (model.title or model.description) and module.__doc__:
         title, _, rest = inspect.cleandoc(module.__doc__).partition("\n")
         return model.replace(title=title, description=rest.strip())

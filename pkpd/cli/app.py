@@ -7,22 +7,23 @@ from typing import Annotated
 import typer
 
 from pkpd.cli import calibrate, compare, models, run, seeds, sensitivity, simulate, validate
+from pkpd.cli.arguments import first_of
 
 __all__ = ["app"]
 
-HELP = """Pharmacokinetic and pharmacodynamic models as plain equations: simulate, calibrate, compare schedules.
+HELP = f"""Pharmacokinetic and pharmacodynamic models as plain equations: simulate, calibrate, compare schedules.
 
 The main job, from three clinical reports to an HTML report in results/:
 
 \b
-  pkpd run anakinra_reports
+  pkpd run {first_of("calibration")}
 
 First steps:
 
 \b
   pkpd models                   what the library holds
-  pkpd models anakinra          one model: parameters, sources, equations
-  pkpd simulate anakinra --dose "100 mg SC q24h x7" --out sims.csv
+  pkpd models pk1_oral          one model: parameters, sources, equations
+  pkpd simulate pk1_oral --dose "100 mg q24h x7" --out sims.csv
   pkpd seeds                    the clinical reports
   pkpd validate my/report       check files of your own
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pkpd.errors import nearest
+from pkpd.library import content_names
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from pkpd.people.population import Population
 
 __all__ = [
-    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "looks_like_path", "one_of",
-    "people_of", "regimens_of", "times_of", "usual_times",
+    "Cmt", "Covariates", "Doses", "Seed", "Settings", "Times", "assignments", "existing", "first_of", "looks_like_path",
+    "one_of", "people_of", "regimens_of", "times_of", "usual_times",
 ]  # fmt: skip
 
 Doses = Annotated[
@@ -57,6 +58,16 @@ Covariates = Annotated[
     typer.Option("--covariate", metavar="NAME=VALUE", help="A covariate, e.g. WT=82 or CRCL=20; may be repeated."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+def first_of(kind: str) -> str:
+    """Return the name of something that the library holds, for examples.
+
+    Parameters
+    ----------
+    kind : {'models', 'seeds', 'calibration'}
+    """
+    return next(iter(content_names(kind)), "my_own")
 
 
 def looks_like_path(text: str) -> bool:

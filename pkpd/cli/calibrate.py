@@ -18,12 +18,12 @@ __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
 NEEDS_ARGUMENTS = False
 
-HELP = """Calibrate a study to its evidence, and say what was learned.
+HELP = f"""Calibrate a study to its evidence, and say what was learned.
 
 \b
   pkpd calibrate                                   the studies of the library
-  pkpd calibrate anakinra_reports --out fit.nc     mode and normal approximation
-  pkpd calibrate anakinra_reports --engine nuts --keep chains --out fit.nc
+  pkpd calibrate {given.first_of("calibration")} --out fit.nc     mode and normal approximation
+  pkpd calibrate {given.first_of("calibration")} --engine nuts --keep chains --out fit.nc
   pkpd calibrate my/study.py --quick               one's own study, for a look
 
 With --keep, a sampler that was interrupted goes on where it was.

@@ -16,11 +16,11 @@ __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
 NEEDS_ARGUMENTS = True
 
-HELP = """Compare schedules in the same people: exposure, blockade, markers, grades, with their uncertainty.
+HELP = f"""Compare schedules in the same people: exposure, blockade, markers, grades, with their uncertainty.
 
 \b
-Anakinra's known schedules (all of them, or chosen with --schedule) in 300 persons:
-  pkpd compare anakinra --ic50 0.027 --covariate CRCL=20 --n 300
+The schedules that a model's files know (all of them, or chosen with --schedule) in 300 persons:
+  pkpd compare MODEL --covariate CRCL=20 --n 300
 
 \b
 Schedules and targets of one's own:
@@ -29,11 +29,11 @@ Schedules and targets of one's own:
 
 \b
 What a calibration knows of new patients of a cohort, from the onset of their illness:
-  pkpd compare anakinra_reports --cohort strati --figure compared.png
+  pkpd compare {given.first_of("calibration")} --cohort COHORT --figure compared.png
 
 \b
 Or of one patient, with his other drugs, from his own first dose, in days of his report:
-  pkpd compare anakinra_reports --patient strati2020/p3 -d "daily=100 mg SC q24h x7"
+  pkpd compare {given.first_of("calibration")} --patient SEED/PATIENT -d "daily=100 mg SC q24h x7"
 
 The spread over people is between patients; of a calibration it is also what is not known.
 """
@@ -50,7 +50,7 @@ def command(
     ],
     dose: given.Doses = None,
     schedule: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="One of anakinra's known schedules; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="One of the model's known schedules; may be repeated.")
     ] = None,
     study: Annotated[
         str | None, typer.Option(metavar="STUDY", help="The study of a .nc file that has no study.py beside it.")
@@ -75,7 +75,7 @@ def command(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="TARGET", help="e.g. 'CRP < 10 mg/L by day 5' or 'blockade > 0.9 at trough'; may be repeated."
+            metavar="TARGET", help="e.g. 'Cc > 0.1 mg/L at trough' or 'blockade > 0.9 at trough'; may be repeated."
         ),
     ] = None,
     measure: Annotated[
@@ -83,7 +83,7 @@ def command(
     ] = None,
     ic50: Annotated[
         float | None,
-        typer.Option("--ic50", help="Concentration that halves the IL-1 signal, where the model has none."),
+        typer.Option("--ic50", help="Concentration that blocks half of the target, where the model says none."),
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="People, or draws of a calibration.")] = 300,
     seed: given.Seed = 0,
@@ -158,12 +158,15 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
 
 
 def _arms(dose: Any, schedule: Any, model: Any, covariates: Any) -> dict[str, Any]:
-    from pkpd.comparison.anakinra import ANAKINRA
     from pkpd.comparison.arms import Arm
+    from pkpd.comparison.schedules import schedules
 
     parsed = given.regimens_of(dose, model, None, covariates)
     # What is written in words begins where the treatment does.
     arms: dict[str, Any] = {name: Arm(regimen, relative=True) for name, regimen in parsed.items()}
-    for name in schedule or ([] if dose else list(ANAKINRA)):
-        arms[name] = ANAKINRA[given.one_of(name, list(ANAKINRA), "schedule")]
+    known = schedules(model)
+    for name in schedule or ([] if dose else list(known)):
+        arms[name] = known[given.one_of(name, list(known), "schedule")]
+    if not arms:
+        raise typer.BadParameter(f"model '{model.name}' knows no schedule; give doses: --dose 'NAME=100 mg q24h x7'")
     return arms

@@ -22,9 +22,9 @@ HELP = """List the models of the library, show one, or write its document.
 
 \b
   pkpd models                                    names and titles
-  pkpd models anakinra                           states, parameters with sources, equations
+  pkpd models pk1_oral                           states, parameters with sources, equations
   pkpd models my/own.py                          the same of one's own file
-  pkpd models anakinra --document anakinra.html  with typeset equations, to read and print
+  pkpd models pk1_oral --document pk1_oral.html  with typeset equations, to read and print
 """
 
 

@@ -23,16 +23,16 @@ __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
 NEEDS_ARGUMENTS = True
 
-HELP = """Run a study to the end: check the evidence, calibrate, compare schedules, analyse, write a report.
+HELP = f"""Run a study to the end: check the evidence, calibrate, compare schedules, analyse, write a report.
 
 \b
 The main job, under three minutes on two cores:
-  pkpd run anakinra_reports
+  pkpd run {given.first_of("calibration")}
 
 \b
 The setting of record, with all checks (it goes on where it was if it is
 interrupted and called again):
-  pkpd run anakinra_reports --full --out record
+  pkpd run {given.first_of("calibration")} --full --out record
 
 \b
 A study of one's own, a folder with study.py or the file:

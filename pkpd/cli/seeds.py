@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pkpd.cli.arguments import first_of
 from pkpd.cli.console import Debug, console, guarded, print_table, wrote
 from pkpd.cli.files import check_suffix, save_figure
 
@@ -17,12 +18,12 @@ __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
 NEEDS_ARGUMENTS = False
 
-HELP = """List the clinical reports, show one, or draw it.
+HELP = f"""List the clinical reports, show one, or draw it.
 
 \b
   pkpd seeds                                   names, and what patients
-  pkpd seeds strati2020                        patients, doses, facts, what could be read
-  pkpd seeds strati2020 --figure strati.png    every patient a strip: doses, facts, events by day
+  pkpd seeds {first_of("seeds")}                      patients, doses, facts, what could be read
+  pkpd seeds {first_of("seeds")} --figure report.png  every patient a strip: doses, facts, events by day
   pkpd seeds my/report                         a folder of one's own
 """
 

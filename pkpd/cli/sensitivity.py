@@ -26,7 +26,7 @@ HELP = """Find out what drives an answer: shares of variance (sobol), exact deri
 
 \b
 Which parameters decide the trough after a week:
-  pkpd sensitivity anakinra -d "100 mg SC q24h x7" --times 0:168:1 --of "Cc.at(168)"
+  pkpd sensitivity pk1_oral -d "100 mg q24h x7" --times 0:168:1 --of "Cc.at(168)"
 
 \b
 Ranges of one's own, for two answers, with a figure:

@@ -23,14 +23,14 @@ NEEDS_ARGUMENTS = True
 HELP = """Simulate a model for doses, or for a NONMEM data set.
 
 \b
-Seven days of anakinra in a typical person, as a table:
-  pkpd simulate anakinra --dose "100 mg SC q24h x7" --out week.csv
+Seven days of doses in a typical person, as a table:
+  pkpd simulate pk1_oral --dose "100 mg q24h x7" --out week.csv
 
 \b
-Two schedules in 500 persons with poor kidneys, as NetCDF and as a figure:
-  pkpd simulate anakinra --covariate CRCL=20 --n 500 --seed 1 \\
+Two schedules in 500 persons who clear slowly, as NetCDF and as a figure:
+  pkpd simulate pk1_oral --set CL=2 --n 500 --seed 1 \\
        -d "daily=100 mg q24h x14" -d "q48h=100 mg q48h x7" \\
-       --out poor.nc --figure poor.png
+       --out slow.nc --figure slow.png
 
 \b
 A model and a data set of one's own:

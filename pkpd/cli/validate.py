@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pkpd.cli.arguments import first_of
 from pkpd.cli.console import FAULTS, Debug, console, guarded, print_table
 from pkpd.errors import LibraryError, nearest, shortened
 
@@ -20,7 +21,7 @@ NEEDS_ARGUMENTS = True
 
 _FOLDERS = {"seed": "seeds", "model": "models", "study": "calibration"}
 
-HELP = """Check reports, models and studies, and name all their faults.
+HELP = f"""Check reports, models and studies, and name all their faults.
 
 A report is a folder with source.toml, patients.csv, doses.csv and facts.csv. A model is a file: its names and units are
 checked, it is compiled and solved, and a dose must reach what the file says it reaches. Models of the library that have
@@ -28,9 +29,9 @@ published figures are compared with these. A study is a folder with study.py, or
 its model and reports.
 
 \b
-  pkpd validate strati2020 villegas2020      reports of the library
+  pkpd validate {first_of("seeds")}                 reports of the library
   pkpd validate my/report                    a folder of one's own
-  pkpd validate anakinra my/own.py           models
+  pkpd validate pk1_oral my/own.py           models
   pkpd validate my/study.py                  a study of one's own
 
 Exit status 3 if there is any fault.

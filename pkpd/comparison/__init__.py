@@ -1,27 +1,26 @@
 """Schedules compared in the same subjects, the authors' questions answered, and a schedule for a new patient."""
 
-from pkpd.comparison.anakinra import ANAKINRA, ANAKINRA_SOURCES
 from pkpd.comparison.answer import Answer
 from pkpd.comparison.arms import Arm
 from pkpd.comparison.compare import compare
 from pkpd.comparison.contrasts import by_covariate, starts
 from pkpd.comparison.measure import Measure, day_below
-from pkpd.comparison.questions import QUESTIONS, questions
+from pkpd.comparison.questions import Question, questions
 from pkpd.comparison.recommend import Recommendation, recommend
 from pkpd.comparison.result import Comparison
+from pkpd.comparison.schedules import Schedule, schedules
 from pkpd.comparison.target import Target
 from pkpd.estimation.individual.api import Individual, individual
 
 __all__ = [
-    "ANAKINRA",
-    "ANAKINRA_SOURCES",
-    "QUESTIONS",
     "Answer",
     "Arm",
     "Comparison",
     "Individual",
     "Measure",
+    "Question",
     "Recommendation",
+    "Schedule",
     "Target",
     "by_covariate",
     "compare",
@@ -29,5 +28,6 @@ __all__ = [
     "individual",
     "questions",
     "recommend",
+    "schedules",
     "starts",
 ]

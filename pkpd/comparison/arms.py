@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.comparison.anakinra import ANAKINRA
+from pkpd.comparison.schedules import Schedule, named_schedules
 from pkpd.dosing.amounts import factor
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen
@@ -31,7 +31,7 @@ class Arm:
 
     Parameters
     ----------
-    regimen : Regimen or str
+    regimen : Regimen, str or Schedule
         Or the shorthand for it.
     covariates : mapping of name to number or array, shape (subject,)
         Covariates in place of the subjects' own.
@@ -39,7 +39,7 @@ class Arm:
         Typical values in place of the subjects' own.
     relative : bool, optional
         Whether the regimen's time 0 is the start of the treatment rather than of the subjects' clock; by default so
-        for a shorthand, not for a Regimen.
+        for a shorthand and a schedule, not for a Regimen.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Arm:
     {'CRCL': 20}
     """
 
-    regimen: Regimen | str
+    regimen: Regimen | str | Schedule
     covariates: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     relative: bool | None = None
@@ -114,12 +114,12 @@ class Plan:
         return total / days + constant, len(self.doses) / days
 
 
-def read_arms(regimens: Mapping[str, Any] | Iterable[str], model: Model, people: Population) -> list[Plan]:
+def read_arms(regimens: Mapping[str, Any] | Iterable[str] | None, model: Model, people: Population) -> list[Plan]:
     """Return what a user gave to be compared, ready to be simulated.
 
     Parameters
     ----------
-    regimens : mapping of name to Regimen, str or Arm, or iterable of names in `ANAKINRA`
+    regimens : mapping of name to Regimen, str, Schedule or Arm, or names of the model's `schedules`; None for all
     model : Model
         Gives the clock, and the compartments of routes.
     people : Population
@@ -130,7 +130,7 @@ def read_arms(regimens: Mapping[str, Any] | Iterable[str], model: Model, people:
     RegimenError
         If a name is unknown, or a regimen cannot be understood; all of them are named.
     """
-    named = _named(regimens)
+    named = _named(regimens, model)
     plans, wrong = [], []
     for name, value in named.items():
         arm = value if isinstance(value, Arm) else Arm(value)
@@ -144,19 +144,11 @@ def read_arms(regimens: Mapping[str, Any] | Iterable[str], model: Model, people:
     return plans
 
 
-def _named(regimens: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
+def _named(regimens: Mapping[str, Any] | Iterable[str] | None, model: Model) -> dict[str, Any]:
     if isinstance(regimens, Mapping):
         found = dict(regimens)
     else:
-        names = [regimens] if isinstance(regimens, (str, Regimen)) else list(regimens)
-        strange = [n for n in names if n not in ANAKINRA]
-        if strange:
-            hints = ", ".join(f"{n!r}{nearest(str(n), ANAKINRA)}" for n in strange)
-            raise RegimenError(
-                f"compare: {len(strange)} of {len(names)} names are no schedule of ANAKINRA: {hints}; it has "
-                f"{', '.join(ANAKINRA)}; give others as a mapping of name to regimen"
-            )
-        found = {name: ANAKINRA[name] for name in names}
+        found = dict(named_schedules(model, [regimens] if isinstance(regimens, (str, Regimen)) else regimens))
     if not found:
         raise RegimenError("compare: there is nothing to compare; give a mapping of name to regimen")
     return found
@@ -171,7 +163,7 @@ def _plan(name: str, arm: Arm, model: Model, people: Population) -> Plan:
     last = dosing_cycle(time, given["amt"], given["ii"]).after
     ends = [d.time + d.tinf for d in regimens[0].expand() if d.tinf is not None]
     regimens, unit = _in_mg(regimens, model)
-    relative = isinstance(arm.regimen, str) if arm.relative is None else arm.relative
+    relative = isinstance(arm.regimen, (str, Schedule)) if arm.relative is None else arm.relative
     return Plan(name, arm, regimens, doses, last, np.unique(np.asarray(ends, float)), day, unit, relative)
 
 
@@ -186,11 +178,11 @@ def _in_mg(regimens: tuple[Regimen, ...], model: Model) -> tuple[tuple[Regimen, 
     return tuple(r.to("mg") for r in named), "mg"
 
 
-def _regimens(
-    given: Regimen | str | Sequence[Regimen], name: str, model: Model, people: Population
-) -> tuple[Regimen, ...]:
+def _regimens(given: Regimen | str | Schedule, name: str, model: Model, people: Population) -> tuple[Regimen, ...]:
     if isinstance(given, Regimen):
         return (bound(model, given),)
+    if isinstance(given, Schedule):
+        return tuple(bound(model, each) for each in given.regimens(model, people, name))
     if isinstance(given, str):
         return tuple(bound(model, each) for each in from_text(given, model, people, name))
     raise RegimenError(f"a regimen is a Regimen, an Arm or the shorthand for one, got {given!r}")

@@ -67,7 +67,7 @@ class _Task:
 @checked
 def compare(
     source: Any,
-    regimens: Mapping[str, Any] | Iterable[str],
+    regimens: Mapping[str, Any] | Iterable[str] | None = None,
     *,
     population: Population | None = None,
     patient: str | None = None,
@@ -97,7 +97,7 @@ def compare(
     ----------
     source : Model, Fit, Calibration or Individual
         Who is treated: subjects of a model, or draws of what is known about patients.
-    regimens : mapping of name to Regimen, str or Arm; or names of `ANAKINRA`
+    regimens : mapping of name to Regimen, str, Schedule or Arm; or names of the model's `schedules`, by default all
         A text is the shorthand, its routes are the model's, and begins at ``start``; a Regimen has the times of the
         patient's clock (the model's time). An `Arm` also changes covariates or parameters. Doses on another clock than
         the model's, or in another unit than the state's, are converted.
@@ -122,14 +122,14 @@ def compare(
     measures : "all", or sequence of str or Measure, optional
         By default the main ones, of markers only those that something was observed of; the notes name the others.
     targets : str, mapping or sequence, optional
-        Conditions whose probability is computed, such as ``"CRP < 10 mg/L by day 5"``; see `Target`.
+        Conditions whose probability is computed, such as ``"Cc > 2 mg/L at trough"``; see `Target`.
     background : Regimen, str or bool, optional
         What every arm gets besides; it does not count as a dose of the regimen. By default a patient's own other drugs,
         as they were given; False leaves them out.
     concentration : str, optional
         Output that is the concentration of the drug; ``Cc`` where the model has it.
     IC50 : float or array, shape (subject,), optional
-        Concentration that halves the IL-1 signal, for a model without an output ``blockade``.
+        Concentration that blocks half of the drug's target, for a model without an output ``blockade``.
     rtol, atol : float
         As for `simulate`.
     seed : int
@@ -204,7 +204,7 @@ def _measures(
         if all(_base(model, output, has_ic50) for output in m.outputs)
     }
     if given is None:
-        return asked_of(who, main_of(known), markers_of(model, concentration))
+        return asked_of(who, main_of(model, known), markers_of(model, concentration))
     if isinstance(given, str):
         if given != "all" and given not in known:
             raise PkpdError(f"compare: {_no_measure(model, [given], known, has_ic50)}")

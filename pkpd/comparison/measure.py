@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkpd.comparison.course import Course
-from pkpd.errors import PkpdError
+from pkpd.errors import LibraryError, PkpdError
+from pkpd.library import content_of
 from pkpd.metrics.labels import clearance_scale
 from pkpd.metrics.register import REGISTER
 from pkpd.model.residual import LogNormal, Ordinal
@@ -18,7 +19,7 @@ from pkpd.units import divide
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["DERIVED", "Measure", "built_in", "day_below", "main_of"]
+__all__ = ["DERIVED", "Judged", "Measure", "built_in", "day_below", "judged", "main_of"]
 
 DERIVED = {"blockade": "Cc", "blockade_csf": "Ccsf"}
 """Outputs that follow from a concentration and IC50 where a model does not have them: C / (C + IC50)."""
@@ -29,11 +30,50 @@ _REGISTERED = (
 )  # fmt: skip
 """Numbers of the register of exposure that schedules are compared by: not AUC, which hangs on the window."""
 
-_HIGHER_IS_BETTER = ("lymphocytes",)
-_MAIN = (
-    "AUC24", "Cmax", "Ctrough", "time_above_IC50", "blockade_trough", "CRP_area", "CRP_day_below_10",
-    "ferritin_peak", "ICANS_grade_days", "ICANS_days_grade3",
-)  # fmt: skip
+_MAIN = ("AUC24", "Cmax", "Ctrough", "time_above_IC50", "blockade_trough")
+_OF_MARKERS = ("_area", "_day_below", "_grade_days", "_days_grade3")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model's file says about its markers, as ``measures = {"rises": ["albumin"]}``.
+
+    Attributes
+    ----------
+    shown : sequence of str
+        Measures of markers that are shown unless a user asks for others; all areas, days below a level and grades by
+        default.
+    rises : sequence of str
+        Markers that are better if higher.
+    below : mapping of marker to number
+        Levels, in the marker's unit, below which it shall stay.
+    """
+
+    shown: tuple[str, ...] | list[str] = ()
+    rises: tuple[str, ...] | list[str] = ()
+    below: Mapping[str, float] = field(default_factory=dict)
+
+
+def judged(model: Model) -> Judged:
+    """Return how a model's file wants its markers judged.
+
+    Raises
+    ------
+    LibraryError
+        If the file says something else.
+    """
+    given = content_of(model, "measures").get("", {})
+    try:
+        found = Judged(**given)
+    except TypeError:
+        raise LibraryError(
+            f"measures of model '{model.name}': write a mapping with {', '.join(Judged.__dataclass_fields__)}, "
+            f"got {given!r}"
+        ) from None
+    strange = [name for name in (*found.rises, *found.below) if name not in model.outputs]
+    if strange:
+        raise LibraryError(f"measures of model '{model.name}': it has no output {', '.join(strange)}")
+    return found
 
 
 @dataclass(frozen=True)
@@ -61,7 +101,7 @@ class Measure:
 
     Examples
     --------
-    >>> late = Measure("late", "mg/L", "CRP on day 14", ("CRP",), lambda c: c.at("CRP", 14 * c.day), "less")
+    >>> late = Measure("late", "mg/L", "plasma on day 14", ("Cc",), lambda c: c.at("Cc", 14 * c.day), "less")
     >>> late.unit
     'mg/L'
     """
@@ -96,6 +136,7 @@ def built_in(model: Model, drug: str = "Cc") -> dict[str, Measure]:
     ['AUCtau', 'AUC24', 'Cmax']
     """
     found: list[Measure] = []
+    said = judged(model)
     if drug in model.outputs:
         found += _concentration(model, drug)
         found += _blockade()
@@ -105,15 +146,16 @@ def built_in(model: Model, drug: str = "Cc") -> dict[str, Measure]:
         if isinstance(output.error, Ordinal):
             found += _grades(name, len(output.error.cuts))
         elif output.error is not None and not name.startswith("Cc"):
-            found += _marker(name, output.unit, isinstance(output.error, LogNormal))
-    if "CRP" in model.outputs and model.outputs["CRP"].unit == "mg/L":
-        found.append(day_below("CRP", 10.0, "mg/L"))
+            found += _marker(name, output.unit, isinstance(output.error, LogNormal), name in said.rises)
+    found += [day_below(name, level, model.outputs[name].unit) for name, level in said.below.items()]
     return {measure.name: measure for measure in found}
 
 
-def main_of(known: Mapping[str, Measure]) -> list[Measure]:
+def main_of(model: Model, known: Mapping[str, Measure]) -> list[Measure]:
     """Return the measures that are shown unless a user asks for others."""
-    return [known[name] for name in _MAIN if name in known] or list(known.values())
+    usual = [name for name in known if any(end in name for end in _OF_MARKERS)]
+    shown = (*_MAIN, *(judged(model).shown or usual))
+    return [known[name] for name in shown if name in known] or list(known.values())
 
 
 def _over(function: Callable[[Course, tuple[float, float]], np.ndarray]) -> Callable[[Course], np.ndarray]:
@@ -145,11 +187,11 @@ def _blockade() -> list[Measure]:
 
     return [
         Measure("time_above_IC50", "1", "fraction of the treatment with a concentration above IC50, where half of the "
-                "IL-1 signal is blocked; the treatment ends one interval after the last dose", ("blockade",), above,
+                "target is blocked; the treatment ends one interval after the last dose", ("blockade",), above,
                 "more"),
-        Measure("blockade_trough", "1", "part of the IL-1 signal that is blocked at the end of the last dosing "
+        Measure("blockade_trough", "1", "part of the target that is blocked at the end of the last dosing "
                 "interval, C / (C + IC50)", ("blockade",), _over(lambda c, s: c.at("blockade", s[1])), "more"),
-        Measure("blockade_mean", "1", "part of the IL-1 signal that is blocked, average of the last dosing interval",
+        Measure("blockade_mean", "1", "part of the target that is blocked, average of the last dosing interval",
                 ("blockade",), _over(lambda c, s: c.mean("blockade", s)), "more"),
     ]  # fmt: skip
 
@@ -160,14 +202,13 @@ def _csf(unit: str) -> list[Measure]:
                 ("Ccsf",), _over(lambda c, s: c.highest("Ccsf", s))),
         Measure("Ccsf_mean", unit, "average concentration in cerebrospinal fluid in the last dosing interval",
                 ("Ccsf",), _over(lambda c, s: c.mean("Ccsf", s))),
-        Measure("blockade_csf_mean", "1", "part of the IL-1 signal that is blocked behind the blood-brain barrier, "
+        Measure("blockade_csf_mean", "1", "part of the target that is blocked behind the blood-brain barrier, "
                 "average of the last dosing interval", ("blockade_csf",),
                 _over(lambda c, s: c.mean("blockade_csf", s)), "more"),
     ]  # fmt: skip
 
 
-def _marker(name: str, unit: str, positive: bool) -> list[Measure]:
-    more = name in _HIGHER_IS_BETTER
+def _marker(name: str, unit: str, positive: bool, more: bool) -> list[Measure]:
     extreme = "nadir" if more else "peak"
     better = "more" if more else "less"
     label = unit or "1"
@@ -220,8 +261,8 @@ def day_below(output: str, level: float, unit: str = "") -> Measure:
 
     Examples
     --------
-    >>> day_below("CRP", 10, "mg/L").name
-    'CRP_day_below_10'
+    >>> day_below("albumin", 35, "g/L").name
+    'albumin_day_below_35'
     """
     text = f"{level:g} {unit}".strip()
     return Measure(

@@ -1,46 +1,71 @@
-"""The questions that the authors of the three reports raise about schedules, answered from a model or a calibration."""
+"""Questions that the files of a model or of a study ask and answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pkpd.comparison.answer import Answer
-from pkpd.comparison.kinetics import csf_reach, every_other_day
-from pkpd.comparison.reports import late_starters, twice_daily
-from pkpd.errors import PkpdError, nearest
+from pkpd.errors import LibraryError, PkpdError, nearest
 from pkpd.kinds import needs
+from pkpd.library import content_in, content_of
 from pkpd.model.model import Model
+from pkpd.simulation.source import model_from
 
-__all__ = ["QUESTIONS", "questions"]
+__all__ = ["Question", "known_questions", "questions"]
 
-QUESTIONS: dict[str, tuple[str, bool, Callable[..., Answer]]] = {
-    "early_start": (
-        "Would Strati's late starters (P2, P3, P6, P8) have gained by an early start?",
-        True,
-        late_starters,
-    ),
-    "every_other_day": (
-        "Is every other day at a creatinine clearance below 30 mL/min the same exposure as daily at normal function?",
-        False,
-        every_other_day,
-    ),
-    "twice_daily": ("Did twice-daily dosing matter in Naviglio's patient?", True, twice_daily),
-    "csf": ("Could any subcutaneous dose have reached the cerebrospinal fluid?", False, csf_reach),
-}
-"""By name: the question, whether it needs a calibration, and what answers it."""
+
+@dataclass(frozen=True)
+class Question:
+    """A question, and what answers it.
+
+    Attributes
+    ----------
+    text : str
+    answer : function of (name, text, source, n, seed)
+        Returns an `Answer`; ``n`` are subjects, or draws of each patient.
+    of_patients : bool
+        Whether only what is known of patients can answer it, not a model alone.
+    """
+
+    text: str
+    answer: Callable[[str, str, Any, int, int], Answer]
+    of_patients: bool = False
+
+
+def known_questions(source: Any) -> dict[str, Question]:
+    """Return the questions of a source's study and of its model, by name.
+
+    A study's folder holds them in ``questions.py``, a model's file itself or ``questions.py`` in the folder beside it:
+    ``questions = {name: Question(text, answer)}``.
+
+    Raises
+    ------
+    LibraryError
+        If what is declared is something else.
+    """
+    study = getattr(source, "study", None)
+    own = None if study is None or study.folder is None else content_in(study.folder, "questions")
+    given = [] if own is None else [own]
+    given += content_of(model_from("questions", source), "questions").values()
+    found: dict[str, Question] = {}
+    for each in given:
+        if not isinstance(each, Mapping) or not all(isinstance(q, Question) for q in each.values()):
+            raise LibraryError(f"questions: write {{name: Question(text, answer)}}, got {each!r}")
+        found |= {name: question for name, question in each.items() if name not in found}
+    return found
 
 
 def questions(source: Any, names: Sequence[str] | None = None, *, n: int = 500, seed: int = 0) -> list[Answer]:
-    """Answer the authors' counterfactual questions.
+    """Answer the questions that a model or a study asks.
 
     Parameters
     ----------
-    source : Model or calibration
-        Questions about kinetics alone are answered by a model (with a calibration: by the model ``anakinra``, with the
-        calibrated IC50); those about patients need a calibration.
+    source : Model or Calibration
+        Questions about patients need what a calibration knows of them.
     names : sequence of str, optional
-        Of `QUESTIONS`; all that the source can answer by default.
+        All that the source can answer by default.
     n : int
         Subjects, or draws of each patient.
     seed : int
@@ -62,17 +87,15 @@ def questions(source: Any, names: Sequence[str] | None = None, *, n: int = 500, 
     ['every_other_day', 'csf']
     """
     needs("questions", source, ("Model", "Calibration"))
-    alone = isinstance(source, Model)
+    known, alone = known_questions(source), isinstance(source, Model)
     if names is None:
-        names = [name for name, (_, posterior, _) in QUESTIONS.items() if not (alone and posterior)]
-    strange = [name for name in names if name not in QUESTIONS]
-    if strange:
-        hints = ", ".join(f"'{name}'{nearest(name, QUESTIONS)}" for name in strange)
-        raise PkpdError(f"questions: there is no {hints}; there are {', '.join(QUESTIONS)}")
-    posterior = [name for name in names if QUESTIONS[name][1]]
-    if alone and posterior:
+        names = [name for name, question in known.items() if not (alone and question.of_patients)]
+    if strange := [name for name in names if name not in known]:
+        hints = ", ".join(f"'{name}'{nearest(name, known)}" for name in strange)
+        raise PkpdError(f"questions: there is no {hints}; there are {', '.join(known) or 'none'}")
+    if alone and (asked := [name for name in names if known[name].of_patients]):
         raise PkpdError(
-            f"questions: {', '.join(posterior)} can only be answered by a calibration, which knows the patients; "
+            f"questions: {', '.join(asked)} can only be answered by a calibration, which knows the patients; "
             f"model '{source.name}' does not"
         )
-    return [QUESTIONS[name][2](name, QUESTIONS[name][0], source, n, seed) for name in names]
+    return [known[name].answer(name, known[name].text, source, n, seed) for name in names]

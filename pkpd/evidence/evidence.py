@@ -92,8 +92,7 @@ class Evidence(Kind):
 
     @property
     def markers(self) -> dict[str, str]:
-        """Markers that models have outputs for, and the units of these: those of a fact's own where nothing else
-        says."""
+        """Markers that models have outputs for, and their units: a fact's own where nothing else says."""
         known = {name: word.unit for name, word in self.words.markers.items()} | dict(self.source.markers)
         fitted = [f for f in self.facts if f.use == "fit" and f.kind not in WORDLESS and f.marker not in known]
         return known | {f.marker: f.unit for f in reversed(fitted)}

@@ -35,6 +35,7 @@ class Definition(Kind):
     description: str
     reference: str
     time_unit: str
+    file: str = ""
     own: Declared
     parts: Mapping[str, Self]
     routines: Mapping[str, Routine]

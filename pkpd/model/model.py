@@ -73,6 +73,8 @@ class Model(Traced):
 
     Attributes
     ----------
+    file : str
+        Where it was loaded from, which is where its schedules and published numbers are looked for; empty if nowhere.
     states, parameters, covariates, outputs : mapping of full name to declaration
     connected : set of str
         Covariates of parts that ``connect`` gives, by full name.

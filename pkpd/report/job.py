@@ -106,6 +106,26 @@ class ReportJob:
         """Short name of the focus in sentences."""
         return str(self.words.get("focus_name", self.focus))
 
+    @property
+    def drug(self) -> str | None:
+        """Drug whose schedules are compared: the study's choice, or its first report's; None if the model lacks it."""
+        drug = self.words.get("drug") or self.study.problem.evidence[0].studied
+        states = self.study.problem.model.states
+        return str(drug) if any(name in states for name in (f"{drug}.depot", f"{drug}.central")) else None
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Measures by which other doses are judged in the same patients, the main one first; the study's choice."""
+        from pkpd.comparison.measure import built_in
+
+        known = built_in(self.study.problem.model)
+        return [str(name) for name in self.words.get("outcomes", []) if name in known]
+
+    @property
+    def outcome(self) -> str:
+        """What the main outcome measures, in words."""
+        return str(self.words.get("outcome_name", self.outcomes[0] if self.outcomes else ""))
+
     def section(self, key: str) -> Section:
         """Return a section of the report, under the study's own title where it gives one."""
         title = self.words.get("titles", {}).get(key, SECTIONS[key])

@@ -34,7 +34,7 @@ def test_help_of_a_command_shows_examples_and_explains_every_option(command: str
 
 def test_nothing_given_shows_the_help():
     assert "Usage: pkpd" in run(code=2)
-    assert "pkpd simulate anakinra" in run("simulate", code=2)
+    assert "pkpd simulate pk1_oral" in run("simulate", code=2)
 
 
 def test_version():

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from pkpd.comparison import ANAKINRA, ANAKINRA_SOURCES, Arm, Measure, Target, by_covariate, compare, day_below, starts
+from pkpd.comparison import Arm, Measure, Target, by_covariate, compare, day_below, schedules, starts
 from pkpd.comparison import compare as compare_function
 from pkpd.comparison.statistics import contrast, summary
 from pkpd.dosing.regimen import Regimen
@@ -30,7 +30,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def built_in(model):
-    return compare(model, ANAKINRA, n=40, measures="all", IC50=IC50, seed=3)
+    return compare(model, n=40, measures="all", IC50=IC50, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_area_at_steady_state_is_dose_over_clearance(model, built_in):
 
 
 def test_blockade_is_the_formula(built_in):
-    for regimen in ANAKINRA:
+    for regimen in schedules(load_model("anakinra")):
         trough = values(built_in, "Ctrough", regimen)
         np.testing.assert_allclose(values(built_in, "blockade_trough", regimen), trough / (trough + IC50), rtol=1e-9)
 
@@ -106,8 +106,8 @@ def test_infusion_by_weight_follows_each_subject(model):
 
 
 def test_every_built_in_schedule_has_a_source_and_a_dose(model, built_in):
-    assert set(ANAKINRA_SOURCES) == set(ANAKINRA)
-    assert all(text.endswith(("read", "assumed")) for text in ANAKINRA_SOURCES.values())
+    assert tuple(schedules(model)) == built_in.regimens
+    assert all(known.source.endswith(("read", "assumed")) for known in schedules(model).values())
     burden = dict(zip(built_in.regimens, built_in.dataset["mg_per_day"].values, strict=True))
     assert burden["100 mg BID"] == 200.0
     assert burden["100 mg every other day"] == 50.0

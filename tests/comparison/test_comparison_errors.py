@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from pkpd.comparison import Arm, Measure, Target, by_covariate, compare, questions, starts
-from pkpd.comparison.anakinra import routes_of
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError, SolverError
 from pkpd.library import load_model
@@ -26,7 +25,7 @@ def _without_weight(model):
 
 
 def test_unknown_schedules_are_all_named(model):
-    with pytest.raises(RegimenError, match=r"2 of 3 names are no schedule of ANAKINRA: '100 mg dayly' \(did you mean "
+    with pytest.raises(RegimenError, match=r"2 of 3 names are none of its schedules: '100 mg dayly' \(did you mean "
                        r"'100 mg daily'\?\), 'x'; it has 100 mg daily, .*mapping of name to regimen"):  # fmt: skip
         compare(model, ["100 mg dayly", "100 mg BID", "x"])
 
@@ -43,8 +42,8 @@ def test_other_faults_of_regimens(model):
         compare(model, {})
     with pytest.raises(RegimenError, match="a regimen is a Regimen, an Arm or the shorthand for one, got 100"):
         compare(model, {"a": 100})
-    with pytest.raises(RegimenError, match="has no state depot or central, nor one of a part 'anakinra'"):
-        routes_of(load_model("neurotoxicity"))
+    with pytest.raises(RegimenError, match="model 'neurotoxicity': it has none; give others as a mapping of name to"):
+        compare(load_model("neurotoxicity"))
     with pytest.raises(RegimenError, match="is by weight, but the subjects have no covariate 'WT'; give mg"):
         compare(model, {"a": "1 mg/kg daily x3"}, population=_without_weight(model))
 
@@ -136,7 +135,7 @@ def test_helpers(model):
         by_covariate(model, "100 mg", "crcl", [1])
     with pytest.raises(PkpdError, match="give at least one value of CRCL"):
         by_covariate(model, "100 mg", "CRCL", [])
-    with pytest.raises(PkpdError, match=r"there is no 'cfs' \(did you mean 'csf'\?\); there are early_start"):
+    with pytest.raises(PkpdError, match=r"there is no 'cfs' \(did you mean 'csf'\?\); there are every_other_day, csf"):
         questions(model, ["cfs"])
-    with pytest.raises(PkpdError, match="early_start, twice_daily can only be answered by a calibration"):
-        questions(model, ["early_start", "csf", "twice_daily"])
+    with pytest.raises(PkpdError, match=r"there is no 'csf'; there are none"):
+        questions(load_model("pk1_oral"), ["csf"])

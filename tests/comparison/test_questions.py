@@ -11,8 +11,9 @@ import pytest
 
 from pkpd import plot
 from pkpd.comparison import compare, questions
-from pkpd.errors import DataError
-from pkpd.library import load_model
+from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.study.loading import load_study
+from pkpd.library import find_content, load_model
 from pkpd.people.distributions import normal
 from pkpd.people.population import Population
 from pkpd.plot.schedule import comparison
@@ -37,7 +38,7 @@ class Calibration(Source):
     method = "map"
 
     def __init__(self, phi, contraction=0.9, patients=None):
-        self.model = load_model("anakinra_inflammation")
+        self.model, self.study = load_model("anakinra_inflammation"), load_study("anakinra_reports")
         self.name, self.phi, self.patients = "truth", phi, patients
         self.taught = contraction
 
@@ -89,11 +90,18 @@ def test_cerebrospinal_fluid(kinetics):
     assert lower / mean == pytest.approx(0.0028 / 0.019, rel=0.1)
 
 
-def test_csf_needs_a_compartment():
-    answer = questions(load_model("pk1_oral"), ["csf"], n=5)[0]
+def test_an_answer_without_numbers_has_no_figure():
+    answer = questions(Calibration(0.5, patients=()), ["early_start"], n=5)[0]
     assert not answer.answered
-    assert answer.answer == "Not answered: model 'pk1_oral' has no cerebrospinal fluid."
     assert plot.answer(answer) == {}
+
+
+def test_a_model_alone_cannot_answer_for_patients(tmp_path):
+    text = (find_content("models", "pk1_oral")).read_text(encoding="utf-8")
+    own = "\nfrom pkpd.comparison import Question\n\nquestions = {'who': Question('Who?', None, of_patients=True)}\n"
+    (tmp_path / "own.py").write_text(text + own, encoding="utf-8")
+    with pytest.raises(PkpdError, match="questions: who can only be answered by a calibration, which knows the"):
+        questions(load_model(tmp_path / "own.py"), ["who"])
 
 
 def test_calibrated_ic50_reaches_the_kinetic_answers():

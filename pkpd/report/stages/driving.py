@@ -8,6 +8,7 @@ import numpy as np
 
 from pkpd.report.page import Table, Text
 from pkpd.report.words import listing, percent
+from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.report.job import ReportJob
@@ -19,28 +20,31 @@ _MOST = 8
 
 def drivers(job: ReportJob) -> None:
     """Find which uncertain quantities decide how far the drug lowers the activity, by Sobol's shares of variance."""
+    from pkpd.comparison.measure import built_in
     from pkpd.plot.sensitivity import tornado
-    from pkpd.report.stages.schedules import _arms, _drug
+    from pkpd.report.stages.schedules import arms_of
     from pkpd.sensitivity_analysis import sensitivity
 
-    model, drug = job.study.problem.model, _drug(job)
+    model, drug = job.study.problem.model, job.drug
     patient = str(job.words.get("drivers_patient", job.fit.patients[-1]))
-    if drug is None or "activity" not in model.outputs:
+    if drug is None or not job.outcomes:
         return
-    arms, background, window = _arms(job, patient, drug)
+    (output,) = built_in(model)[job.outcomes[0]].outputs
+    arms, background, window = arms_of(job, patient, drug)
     if not arms:
         return
     regimens = {name: arms[name] if background is None else background + arms[name] for name in ("none", "given")}
-    times = np.arange(window[0], window[1] + 1.0, 4.0)
+    hour = float(convert_time(1.0, "h", model.time_unit))
+    times = np.arange(window[0], window[1] + hour, 4.0 * hour)
     ranges = _ranges(job, patient)
 
     def fall(sims: Any) -> Any:
-        area = sims["activity"].mean("time")
+        area = sims[output].mean("time")
         return (1.0 - area.sel(regimen="given") / area.sel(regimen="none")).drop_vars("regimen", errors="ignore")
 
     found = sensitivity(
-        model, regimens, _median(job, patient), times, of={"fall in activity": fall}, parameters=ranges, method="sobol",
-        n=1024 if job.full else 256, seed=job.seed,
+        model, regimens, _median(job, patient), times, of={f"fall in {output}": fall}, parameters=ranges,
+        method="sobol", n=1024 if job.full else 256, seed=job.seed,
     )  # fmt: skip
     table = found.table().reset_index().sort_values("ST", ascending=False)
     job.keep_table("drivers", table)
@@ -51,7 +55,7 @@ def drivers(job: ReportJob) -> None:
     ]
     job.section("drivers").add(
         Text(
-            "How far anakinra lowers the inflammatory activity depends on quantities that are not known exactly. Each "
+            f"How far {drug} lowers the {job.outcome} depends on quantities that are not known exactly. Each "
             f"was varied over the central 95% of what is possible for {patient} after the reports, all at once, and "
             "the spread of the answer was shared out among them. A quantity with a large share is worth measuring; one "
             "with a small share could be off without much harm. Correlations between quantities were left aside."
@@ -61,7 +65,7 @@ def drivers(job: ReportJob) -> None:
             "drivers",
             tornado(found, most=_MOST, width=125),
             "Bars of the shares of variance by parameter, largest at the top; the table holds the numbers.",
-            "**What decides how far anakinra lowers the activity.** Share of the variance by each quantity alone, "
+            f"**What decides how far {drug} lowers the {job.outcome}.** Share of the variance by each quantity alone, "
             "and with its interactions.",
             wide=False,
         ),

@@ -1,23 +1,22 @@
-"""Answers from pharmacokinetics alone: renal function, and the way into cerebrospinal fluid."""
+"""Questions that pharmacokinetics of anakinra alone answer: renal function, the way into cerebrospinal fluid."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from pkpd.comparison.anakinra import routes_of
 from pkpd.comparison.answer import Answer
+from pkpd.comparison.answering import middle
 from pkpd.comparison.arms import Arm
 from pkpd.comparison.compare import compare
-from pkpd.comparison.result import Comparison
+from pkpd.comparison.questions import Question
 from pkpd.comparison.statistics import number, share
 from pkpd.library import load_model
 from pkpd.model.model import Model
 from pkpd.people.distributions import lognormal, normal
 from pkpd.people.population import Population
-
-__all__ = ["csf_reach", "every_other_day"]
 
 EQUIVALENT = (0.8, 1.25)
 """Ratios that regulators call the same exposure (bioequivalence)."""
@@ -56,11 +55,6 @@ def half_signal(source: Any, n: int, seed: int) -> tuple[np.ndarray | None, str]
     return np.full(n, value), f"{value:g} mg/L in everybody: 0.024 (Jung 2023) to 0.030 (derived from Urien 2013)"
 
 
-def _middle(found: Comparison, measure: str, regimen: str) -> str:
-    low, middle, high = np.quantile(found.samples(measure, regimen), [0.05, 0.5, 0.95])
-    return f"{number(middle)} ({number(low)}-{number(high)})"
-
-
 def every_other_day(name: str, question: str, source: Any, n: int, seed: int) -> Answer:
     """Answer whether every other day at severe renal impairment is the exposure of daily doses at normal function."""
     model = _model(source)
@@ -89,9 +83,9 @@ def every_other_day(name: str, question: str, source: Any, n: int, seed: int) ->
         f"{verdict}: every other day gives {number(ratio[1])} times (90% {number(ratio[0])}-{number(ratio[2])}) the "
         f"exposure per day of daily doses at normal function, where daily doses would give {number(daily)} times. The "
         f"peak is {number(part['Cmax'])} times and the trough {number(part['Ctrough'])} times that at normal function; "
-        f"blockade at trough is {_middle(found, 'blockade_trough', rare)} instead of "
-        f"{_middle(found, 'blockade_trough', usual)}, with daily doses "
-        f"{_middle(found, 'blockade_trough', both)}. {share(inside)} of those who get it every other day lie within "
+        f"blockade at trough is {middle(found, 'blockade_trough', rare)} instead of "
+        f"{middle(found, 'blockade_trough', usual)}, with daily doses "
+        f"{middle(found, 'blockade_trough', both)}. {share(inside)} of those who get it every other day lie within "
         "the central 90% of daily exposure at normal function."
     )
     caveats = (
@@ -122,11 +116,8 @@ _LOW_RATIO = 0.0028
 def csf_reach(name: str, question: str, source: Any, n: int, seed: int) -> Answer:
     """Answer whether a subcutaneous dose can reach cerebrospinal fluid."""
     model = _model(source)
-    prefix = next(iter(routes_of(model).values())).rpartition(".")[0]
-    prefix = f"{prefix}." if prefix else ""
+    prefix = "anakinra." if "anakinra" in model.parts else ""
     kin, kout = f"{prefix}kin_csf", f"{prefix}kout_csf"
-    if kin not in model.parameters:
-        return Answer(name, question, f"Not answered: model '{model.name}' has no cerebrospinal fluid.")
     entry, turnover = model.parameters[kin].value, model.parameters[kout].value
     # RSE 19% each (Gueorguieva 2008).
     unsure = {kin: lognormal(entry, 0.19), kout: lognormal(turnover, 0.19)}
@@ -143,15 +134,16 @@ def csf_reach(name: str, question: str, source: Any, n: int, seed: int) -> Answe
     reaching = [r for r in under_skin if chance[r] >= 0.5]
     best, infused = under_skin[-1], list(_DOSES)[-1]
     typical = float(np.median(found.samples("Ccsf_mean", under_skin[0])))
+    peak = functools.partial(middle, found, "Ccsf_max", factor=1000.0)  # ng/mL
     verdict = f"Only {', '.join(reaching)} would" if reaching else f"Hardly, up to {best}"
     answer = (
-        f"{verdict}: the peak in cerebrospinal fluid is {_ng(found, under_skin[0])} ng/mL with {under_skin[0]} and "
-        f"{_ng(found, best)} ng/mL with {best}, which passes 100 ng/mL with a probability of {share(chance[best])}; an "
+        f"{verdict}: the peak in cerebrospinal fluid is {peak(under_skin[0])} ng/mL with {under_skin[0]} and "
+        f"{peak(best)} ng/mL with {best}, which passes 100 ng/mL with a probability of {share(chance[best])}; an "
         f"average of 100 ng/mL would take about {100 * round(CSF_TARGET / typical)} mg under the skin a day. "
-        f"{infused} gives {_ng(found, infused)} ng/mL ({share(chance[infused])}). Behind the barrier "
-        f"{under_skin[0]} blocks {_middle(found, 'blockade_csf_mean', under_skin[0])} of the IL-1 signal on average, "
-        f"{best} {_middle(found, 'blockade_csf_mean', best)}; if the monkeys' lower ratio holds, "
-        f"{_middle(tight, 'blockade_csf_mean', under_skin[0])} and {_middle(tight, 'blockade_csf_mean', best)}."
+        f"{infused} gives {peak(infused)} ng/mL ({share(chance[infused])}). Behind the barrier "
+        f"{under_skin[0]} blocks {middle(found, 'blockade_csf_mean', under_skin[0])} of the IL-1 signal on average, "
+        f"{best} {middle(found, 'blockade_csf_mean', best)}; if the monkeys' lower ratio holds, "
+        f"{middle(tight, 'blockade_csf_mean', under_skin[0])} and {middle(tight, 'blockade_csf_mean', best)}."
     )
     caveats = (
         "Entry and turnover (0.0019 and 0.1 per h) are from infusions after brain haemorrhage, not verified; in "
@@ -172,7 +164,10 @@ def _level(level: np.ndarray | None, model: Model) -> float:
     return float(np.median(level)) if level is not None else float(model.parameters["IC50"].value)
 
 
-def _ng(found: Comparison, regimen: str) -> str:
-    """Return the peak in cerebrospinal fluid in ng/mL, with its central 90%."""
-    low, middle, high = 1000 * np.quantile(found.samples("Ccsf_max", regimen), [0.05, 0.5, 0.95])
-    return f"{number(middle)} ({number(low)}-{number(high)})"
+questions = {
+    "every_other_day": Question(
+        "Is every other day at a creatinine clearance below 30 mL/min the same exposure as daily at normal function?",
+        every_other_day,
+    ),
+    "csf": Question("Could any subcutaneous dose have reached the cerebrospinal fluid?", csf_reach),
+}

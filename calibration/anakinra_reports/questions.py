@@ -1,73 +1,42 @@
-"""Answers about the reports' own patients, from a calibration: an early start, and twice-daily doses."""
+"""Questions that the authors of the reports raise about their own patients: an early start, twice-daily doses."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pkpd.comparison.answer import Answer
+from pkpd.comparison.answering import (
+    approximate,
+    belief,
+    change,
+    contrasts,
+    contrasts_of_all,
+    given_and_others,
+    reflects_prior,
+    taught,
+    window_around,
+)
 from pkpd.comparison.compare import compare
 from pkpd.comparison.measure import Measure, built_in
+from pkpd.comparison.questions import Question
 from pkpd.comparison.result import Comparison
 from pkpd.comparison.statistics import number, share
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, LibraryError
+from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.seeds import load_seed
 from pkpd.simulation.source import model_from
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from pkpd.evidence.evidence import Evidence
-
-__all__ = ["late_starters", "taught", "twice_daily"]
+SHARE, WHAT = "tone.phi", "the share of IL-1"
+DRUG = "anakinra"
 
 LATE = ("p2", "p3", "p6", "p8")
 """Strati's patients whose anakinra began on day 41, 31, 31 and 14; the others' on days 6 to 10."""
 
 _EARLY, _LONG, _GIVEN = "early", "early, continued", "as given"
-_CLEAR, _GAIN, _PRIOR = 0.9, 0.9, 0.3
-
-
-@functools.lru_cache(maxsize=1)
-def taught(source: Any) -> dict[str, float]:
-    """Return how far the evidence moved each number away from its prior: 0 not at all, 1 altogether.
-
-    That is one minus the area that both densities have in common, so that a shift counts as well as a narrowing.
-
-    Parameters
-    ----------
-    source : calibration
-        With a method ``contraction`` that returns a table with column ``overlap``, by names like
-        ``"tone.phi[strati2020/p2]"``.
-    """
-    table = getattr(source, "contraction", lambda: None)()
-    return {} if table is None else {str(k): 1.0 - float(v) for k, v in table["overlap"].to_dict().items()}
-
-
-def _reflects_prior(known: Mapping[str, float], patient: str) -> bool:
-    """Return whether the evidence is known to have taught little about a patient's share of IL-1."""
-    return known.get(f"tone.phi[{patient}]", 1.0) < _PRIOR
-
-
-def _belief(known: Mapping[str, float], patient: str, extra: tuple[str, ...] = ()) -> str:
-    """Say how much the evidence taught about what the answer depends on."""
-    found = {n: known[n] for n in (f"tone.phi[{patient}]", *extra) if n in known}
-    if not found:
-        return f"{patient}: how much the evidence taught about the share of IL-1 is not known."
-    text = ", ".join(f"{n} {share(max(c, 0.0))}" for n, c in found.items())
-    verdict = "; the answer mostly reflects the prior" if _reflects_prior(known, patient) else ""
-    return f"{patient}: how far the evidence moved the prior: {text}{verdict}."
-
-
-def _approximate(source: Any) -> tuple[str, ...]:
-    """Return a caveat for a posterior that is an approximation."""
-    if getattr(source, "method", "") != "map":
-        return ()
-    return ("From the normal approximation at the mode (method='map'); the posterior of record is method='nuts'.",)
+_CLEAR, _GAIN = 0.9, 0.9
 
 
 def _evidence(name: str, question: str, source: Any, seed_name: str, patients: tuple[str, ...]) -> Evidence | Answer:
@@ -81,13 +50,6 @@ def _evidence(name: str, question: str, source: Any, seed_name: str, patients: t
     if missing:
         return Answer(name, question, f"Not answered: the calibration has no {', '.join(missing)}.")
     return evidence
-
-
-def _split(evidence: Evidence, patient: str) -> tuple[Regimen, Regimen | None]:
-    """Return a patient's anakinra, and all other drugs."""
-    others = tuple(d for d in evidence.drugs if d != "anakinra")
-    rest = evidence.regimen(patient, others, prefix=True) if others else None
-    return evidence.regimen(patient, ("anakinra",), prefix=True), rest if rest is not None and len(rest) else None
 
 
 def _toxicity_day(evidence: Evidence, patient: str) -> float | None:
@@ -111,7 +73,7 @@ def late_starters(name: str, question: str, source: Any, n: int, seed: int) -> A
     said, none = [], []
     gains: dict[str, list[str]] = {_EARLY: [], _LONG: []}
     for patient in LATE:
-        given, rest = _split(evidence, patient)
+        given, rest = given_and_others(evidence, patient, DRUG)
         first = float(given.times[0])
         day = _toxicity_day(evidence, patient)
         start = first if day is None else float(evidence.hours(day))
@@ -119,7 +81,7 @@ def late_starters(name: str, question: str, source: Any, n: int, seed: int) -> A
             none.append(patient.upper())
             continue
         arms = _early_arms(given, start)
-        window = (start, float(given.times[-1]) + 24.0 * 7)
+        window = window_around(source, start, float(given.times[-1]) + 24.0 * 7)
         who = patient.upper()
         found[who] = compare(
             source, arms, patient=f"strati2020/{patient}", n=n, seed=seed, background=rest, window=window,
@@ -140,7 +102,7 @@ def late_starters(name: str, question: str, source: Any, n: int, seed: int) -> A
         f"{winners[_EARLY]}; from an early course that goes on to the real end: {winners[_LONG]}. {' '.join(said)}"
     )
     known = taught(source)
-    doubtful = [who for who in found if _reflects_prior(known, f"strati2020/{who.lower()}")]
+    doubtful = [who for who in found if reflects_prior(known, SHARE, f"strati2020/{who.lower()}")]
     if doubtful:
         answer += (
             f" For {', '.join(doubtful)} this mostly reflects the prior: the report taught little about IL-1's share."
@@ -150,14 +112,14 @@ def late_starters(name: str, question: str, source: Any, n: int, seed: int) -> A
             f" {', '.join(none)} got anakinra on the day on which treatment of the toxicity began: no earlier start."
         )
     caveats = (
-        *_approximate(source),
-        *(_belief(known, f"strati2020/{p.lower()}", ("w_csf",)) for p in found),
+        *approximate(source),
+        *(belief(known, SHARE, f"strati2020/{p.lower()}", WHAT, ("w_csf",)) for p in found),
         "Early is the day on which the toxicity was first treated. Steroids and tocilizumab stay as they were, though "
         "a response might have spared them; survival is not modelled.",
         "A course of 7 days that begins early also ends early: 'early, continued' goes on to the end of the real one.",
         "P8 was treated for HLH, and got a single dose of 200 mg; for this patient grades were not reported.",
     )
-    return Answer(name, question, answer, _table(found, _GIVEN), caveats, found, sought, _GIVEN)
+    return Answer(name, question, answer, contrasts_of_all(found, _GIVEN), caveats, found, sought, _GIVEN)
 
 
 def _early_arms(given: Regimen, start: float) -> dict[str, Regimen]:
@@ -179,32 +141,15 @@ def _headline(evidence: Evidence, patient: str, sought: list[str]) -> str:
 
 def _gain(found: Comparison, measure: str) -> tuple[str, list[str]]:
     """Say what an early start changes in one patient, and which arms are a clear gain."""
-    rows = _rows(found, _GIVEN)
+    rows = contrasts(found, _GIVEN)
     text, clear = [], []
     for arm in (_EARLY, _LONG):
         row = rows[arm, measure]
         chance = row["P(better)"]
         if chance >= _CLEAR and row["ratio"] <= _GAIN:
             clear.append(arm)
-        text.append(f"{arm} {_change(row)}, less with a probability of {share(chance)}")
+        text.append(f"{arm} {change(row)}, less with a probability of {share(chance)}")
     return "; ".join(text), clear
-
-
-def _rows(found: Comparison, to: str) -> dict[tuple[str, str], dict[str, float]]:
-    """Return the paired contrasts by regimen and measure."""
-    numbers = found.ratios(to=to).drop(columns="unit")
-    return {(str(key[0]), str(key[1])): row for key, row in numbers.to_dict(orient="index").items()}
-
-
-def _change(row: Mapping[str, float]) -> str:
-    low, high = number(row["difference_low"]), number(row["difference_high"])
-    return f"{number(row['difference'])} (90% {low} to {high})"
-
-
-def _table(found: Mapping[str, Comparison], to: str) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat({who: one.ratios(to=to) for who, one in found.items()}, names=["patient"])
 
 
 def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Answer:
@@ -213,7 +158,7 @@ def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Ans
     if isinstance(evidence, Answer):
         return evidence
     patient = evidence.patients[0]
-    given, rest = _split(evidence, patient)
+    given, rest = given_and_others(evidence, patient, DRUG)
     arms = _naviglio_arms(given)
     if arms is None:
         return Answer(name, question, "Not answered: the evidence has no switch to twice-daily doses.")
@@ -226,19 +171,19 @@ def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Ans
     full = f"{evidence.name}/{patient}"
     found = compare(
         source, arms, patient=full, n=n, seed=seed, background=rest, measures=measures,
-        window=(float(given.times[0]), float(given.times[-1]) + 12.0),
+        window=window_around(source, float(given.times[0]), float(given.times[-1]) + 12.0),
     )  # fmt: skip
     known = taught(source)
     caveats = (
-        *_approximate(source),
-        _belief(known, full),
+        *approximate(source),
+        belief(known, SHARE, full, WHAT),
         "The report gives no days: the axis is nominal, and the day of the switch is assumed.",
         "Weight and creatinine clearance are not reported (reference values); renal toxicity was, and impaired kidneys "
         "would make daily doses last longer and the switch matter less.",
         "Steroids were stopped after anakinra began in all scenarios, on the same days.",
     )
     answer = _mattered(found)
-    if _reflects_prior(known, full):
+    if reflects_prior(known, SHARE, full):
         answer += " This mostly reflects the prior: the report taught little about IL-1's share."
     return Answer(
         name, question, answer, found.table(), caveats, {patient.upper(): found}, found.measures,
@@ -248,7 +193,7 @@ def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Ans
 def _fever() -> Measure:
     return Measure(
         "fever_days", "d", "days of the window with a temperature above 38 degC", ("temperature",),
-        lambda c: c.above("temperature", 38.0, c.window) * (c.window[1] - c.window[0]) / 24.0, "less",
+        lambda c: c.above("temperature", 38.0, c.window) * (c.window[1] - c.window[0]) / c.day, "less",
     )  # fmt: skip
 
 
@@ -274,7 +219,7 @@ def _naviglio_arms(given: Regimen) -> dict[str, Regimen] | None:
 
 def _mattered(found: Comparison) -> str:
     """Say what twice-daily doses changed."""
-    rows = _rows(found, "daily throughout")
+    rows = contrasts(found, "daily throughout")
     given = {m: rows[_GIVEN, m] for m in found.measures}
     trough = found.table(["blockade_trough"])["blockade_trough"]
     parts = [f"Blockade at trough: {trough['daily throughout']} with daily doses, {trough[_GIVEN]} as given."]
@@ -290,5 +235,13 @@ def _mattered(found: Comparison) -> str:
             f"{number(row['ratio_high'])}) that of daily doses throughout; less with a probability of {share(chance)}."
         )
     if "fever_days" in given:
-        parts.append(f"Days with fever change by {_change(given['fever_days'])}.")
+        parts.append(f"Days with fever change by {change(given['fever_days'])}.")
     return " ".join(parts)
+
+
+questions = {
+    "early_start": Question(
+        "Would Strati's late starters (P2, P3, P6, P8) have gained by an early start?", late_starters, of_patients=True
+    ),
+    "twice_daily": Question("Did twice-daily dosing matter in Naviglio's patient?", twice_daily, of_patients=True),
+}
