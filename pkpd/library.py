@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Catalogue", "Entry", "content_in", "content_names", "content_of", "content_root", "find_content", "is_dir_at",
-    "is_file_at", "list_models", "load_file", "load_model", "path_of",
+    "is_file_at", "list_models", "load_file", "load_model", "models_with", "path_of",
 ]  # fmt: skip
 
 # What one piece of content is called, and whether it is a file (a model) or a folder (a report, a study).
@@ -268,6 +268,12 @@ def content_of(model: Model, name: str) -> dict[str, Any]:
         inner = content_of(part, name)
         found |= {f"{prefix}.{key}".removesuffix("."): value for key, value in inner.items()}
     return {part: value for part, value in found.items() if value is not None}
+
+
+def models_with(name: str) -> tuple[str, ...]:
+    """Return the models of the library that declare something in a file of their own beside them."""
+    found = (content_root() / "models").glob(f"*/{name}.py")
+    return tuple(sorted(path.parent.name for path in found))
 
 
 def _beside(file: str, name: str) -> Any:

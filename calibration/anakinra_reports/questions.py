@@ -20,7 +20,7 @@ from pkpd.comparison.answering import (
 )
 from pkpd.comparison.compare import compare
 from pkpd.comparison.measure import Measure, built_in
-from pkpd.comparison.questions import Question
+from pkpd.comparison.questions import OpenQuestion
 from pkpd.comparison.result import Comparison
 from pkpd.comparison.statistics import number, share
 from pkpd.dosing.regimen import Regimen
@@ -240,8 +240,8 @@ def _mattered(found: Comparison) -> str:
 
 
 questions = {
-    "early_start": Question(
+    "early_start": OpenQuestion(
         "Would Strati's late starters (P2, P3, P6, P8) have gained by an early start?", late_starters, of_patients=True
     ),
-    "twice_daily": Question("Did twice-daily dosing matter in Naviglio's patient?", twice_daily, of_patients=True),
+    "twice_daily": OpenQuestion("Did twice-daily dosing matter in Naviglio's patient?", twice_daily, of_patients=True),
 }

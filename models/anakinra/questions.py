@@ -11,7 +11,7 @@ from pkpd.comparison.answer import Answer
 from pkpd.comparison.answering import middle
 from pkpd.comparison.arms import Arm
 from pkpd.comparison.compare import compare
-from pkpd.comparison.questions import Question
+from pkpd.comparison.questions import OpenQuestion
 from pkpd.comparison.statistics import number, share
 from pkpd.library import load_model
 from pkpd.model.model import Model
@@ -165,9 +165,9 @@ def _level(level: np.ndarray | None, model: Model) -> float:
 
 
 questions = {
-    "every_other_day": Question(
+    "every_other_day": OpenQuestion(
         "Is every other day at a creatinine clearance below 30 mL/min the same exposure as daily at normal function?",
         every_other_day,
     ),
-    "csf": Question("Could any subcutaneous dose have reached the cerebrospinal fluid?", csf_reach),
+    "csf": OpenQuestion("Could any subcutaneous dose have reached the cerebrospinal fluid?", csf_reach),
 }

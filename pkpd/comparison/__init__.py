@@ -5,10 +5,10 @@ from pkpd.comparison.arms import Arm
 from pkpd.comparison.compare import compare
 from pkpd.comparison.contrasts import by_covariate, starts
 from pkpd.comparison.measure import Measure, day_below
-from pkpd.comparison.questions import Question, questions
+from pkpd.comparison.questions import OpenQuestion, questions
 from pkpd.comparison.recommend import Recommendation, recommend
 from pkpd.comparison.result import Comparison
-from pkpd.comparison.schedules import Schedule, schedules
+from pkpd.comparison.schedules import KnownSchedule, schedules
 from pkpd.comparison.target import Target
 from pkpd.estimation.individual.api import Individual, individual
 
@@ -17,10 +17,10 @@ __all__ = [
     "Arm",
     "Comparison",
     "Individual",
+    "KnownSchedule",
     "Measure",
-    "Question",
+    "OpenQuestion",
     "Recommendation",
-    "Schedule",
     "Target",
     "by_covariate",
     "compare",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.comparison.schedules import Schedule, named_schedules
+from pkpd.comparison.schedules import KnownSchedule, named_schedules
 from pkpd.dosing.amounts import factor
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen
@@ -31,7 +31,7 @@ class Arm:
 
     Parameters
     ----------
-    regimen : Regimen, str or Schedule
+    regimen : Regimen, str or KnownSchedule
         Or the shorthand for it.
     covariates : mapping of name to number or array, shape (subject,)
         Covariates in place of the subjects' own.
@@ -47,7 +47,7 @@ class Arm:
     {'CRCL': 20}
     """
 
-    regimen: Regimen | str | Schedule
+    regimen: Regimen | str | KnownSchedule
     covariates: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     relative: bool | None = None
@@ -119,7 +119,7 @@ def read_arms(regimens: Mapping[str, Any] | Iterable[str] | None, model: Model, 
 
     Parameters
     ----------
-    regimens : mapping of name to Regimen, str, Schedule or Arm, or names of the model's `schedules`; None for all
+    regimens : mapping of name to Regimen, str, KnownSchedule or Arm, or names of the model's `schedules`; None for all
     model : Model
         Gives the clock, and the compartments of routes.
     people : Population
@@ -163,7 +163,7 @@ def _plan(name: str, arm: Arm, model: Model, people: Population) -> Plan:
     last = dosing_cycle(time, given["amt"], given["ii"]).after
     ends = [d.time + d.tinf for d in regimens[0].expand() if d.tinf is not None]
     regimens, unit = _in_mg(regimens, model)
-    relative = isinstance(arm.regimen, (str, Schedule)) if arm.relative is None else arm.relative
+    relative = isinstance(arm.regimen, (str, KnownSchedule)) if arm.relative is None else arm.relative
     return Plan(name, arm, regimens, doses, last, np.unique(np.asarray(ends, float)), day, unit, relative)
 
 
@@ -178,10 +178,10 @@ def _in_mg(regimens: tuple[Regimen, ...], model: Model) -> tuple[tuple[Regimen, 
     return tuple(r.to("mg") for r in named), "mg"
 
 
-def _regimens(given: Regimen | str | Schedule, name: str, model: Model, people: Population) -> tuple[Regimen, ...]:
+def _regimens(given: Regimen | str | KnownSchedule, name: str, model: Model, people: Population) -> tuple[Regimen, ...]:
     if isinstance(given, Regimen):
         return (bound(model, given),)
-    if isinstance(given, Schedule):
+    if isinstance(given, KnownSchedule):
         return tuple(bound(model, each) for each in given.regimens(model, people, name))
     if isinstance(given, str):
         return tuple(bound(model, each) for each in from_text(given, model, people, name))

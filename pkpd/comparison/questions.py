@@ -13,11 +13,11 @@ from pkpd.library import content_in, content_of
 from pkpd.model.model import Model
 from pkpd.simulation.source import model_from
 
-__all__ = ["Question", "known_questions", "questions"]
+__all__ = ["OpenQuestion", "known_questions", "questions"]
 
 
 @dataclass(frozen=True)
-class Question:
+class OpenQuestion:
     """A question, and what answers it.
 
     Attributes
@@ -34,11 +34,11 @@ class Question:
     of_patients: bool = False
 
 
-def known_questions(source: Any) -> dict[str, Question]:
+def known_questions(source: Any) -> dict[str, OpenQuestion]:
     """Return the questions of a source's study and of its model, by name.
 
     A study's folder holds them in ``questions.py``, a model's file itself or ``questions.py`` in the folder beside it:
-    ``questions = {name: Question(text, answer)}``.
+    ``questions = {name: OpenQuestion(text, answer)}``.
 
     Raises
     ------
@@ -49,10 +49,10 @@ def known_questions(source: Any) -> dict[str, Question]:
     own = None if study is None or study.folder is None else content_in(study.folder, "questions")
     given = [] if own is None else [own]
     given += content_of(model_from("questions", source), "questions").values()
-    found: dict[str, Question] = {}
+    found: dict[str, OpenQuestion] = {}
     for each in given:
-        if not isinstance(each, Mapping) or not all(isinstance(q, Question) for q in each.values()):
-            raise LibraryError(f"questions: write {{name: Question(text, answer)}}, got {each!r}")
+        if not isinstance(each, Mapping) or not all(isinstance(q, OpenQuestion) for q in each.values()):
+            raise LibraryError(f"questions: write {{name: OpenQuestion(text, answer)}}, got {each!r}")
         found |= {name: question for name, question in each.items() if name not in found}
     return found
 

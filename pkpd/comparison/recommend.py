@@ -83,7 +83,7 @@ def recommend(
     ----------
     patient : Individual
         Of :func:`individual` or :func:`estimate_individual`.
-    regimens : mapping of name to Regimen, str or Schedule, or names of the model's `schedules`
+    regimens : mapping of name to Regimen, str or KnownSchedule, or names of the model's `schedules`
         Each on a clock that starts now.
     target : str, Target, mapping or sequence
         Such as ``"blockade > 0.9 at trough"`` or ``{"CRP": ("<", 10, "by day 5")}``; of several, all must be met. Days

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.people.population import Population
 
-__all__ = ["Schedule", "named_schedules", "schedules"]
+__all__ = ["KnownSchedule", "named_schedules", "schedules"]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class KnownSchedule:
     """A regimen that is known by a name.
 
     Attributes
@@ -50,7 +50,7 @@ class Schedule:
         return tuple(r.with_doses([replace(d, cmt=f"{self.part}.{d.cmt}") for d in r.doses]) for r in found)
 
 
-def schedules(model: Model) -> dict[str, Schedule]:
+def schedules(model: Model) -> dict[str, KnownSchedule]:
     """Return the schedules that a model's files, or those of its parts, know by name.
 
     A file declares them as ``schedules = {"100 mg daily": ("100 mg SC daily x14", "US label; read")}``: text and
@@ -67,7 +67,7 @@ def schedules(model: Model) -> dict[str, Schedule]:
     >>> schedules(load_model("anakinra"))["100 mg daily"].text
     '100 mg SC daily x14'
     """
-    found: dict[str, Schedule] = {}
+    found: dict[str, KnownSchedule] = {}
     for part, given in content_of(model, "schedules").items():
         wrong = None if isinstance(given, Mapping) else given
         for name, value in given.items() if isinstance(given, Mapping) else ():
@@ -75,7 +75,7 @@ def schedules(model: Model) -> dict[str, Schedule]:
             if not (isinstance(pair, tuple) and 1 <= len(pair) <= 2 and all(isinstance(v, str) for v in pair)):
                 wrong = value
                 break
-            found.setdefault(str(name), Schedule(*pair, part=part))
+            found.setdefault(str(name), KnownSchedule(*pair, part=part))
         if wrong is not None:
             raise LibraryError(
                 f"schedules of model '{model.name}'{f', part {part}' if part else ''}: write {{name: (text, source)}}, "
@@ -84,7 +84,7 @@ def schedules(model: Model) -> dict[str, Schedule]:
     return found
 
 
-def named_schedules(model: Model, names: Any) -> dict[str, Schedule]:
+def named_schedules(model: Model, names: Any) -> dict[str, KnownSchedule]:
     """Return some of a model's schedules; all of them for None.
 
     Raises

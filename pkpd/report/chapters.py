@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 from pkpd.plot.style import house_style
 from pkpd.plot.validation import effect_curves, published_ratios
 from pkpd.report.blocks import Block, Figure, Heading, Listing, Text
-from pkpd.validation.effects import READINGS
 from pkpd.validation.report import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+    from pkpd.validation.records import EffectReading
     from pkpd.validation.report import Agreement, EffectResult, ValidationReport
 
 __all__ = ["validation_chapter"]
-
-_SHORT = {"anakinra_urien2013": "Urien 2013", "anakinra_jung2023": "Jung 2023"}
 
 
 def validation_chapter(report: ValidationReport) -> list[Block]:
@@ -26,8 +24,8 @@ def validation_chapter(report: ValidationReport) -> list[Block]:
     blocks: list[Block] = [Heading(2, "Beside published data")]
     if report.rows:
         blocks += _kinetics(report)
-    if report.effects:
-        blocks += _effects(report)
+    if report.reading is not None:
+        blocks += _effects(report, report.reading)
     return blocks
 
 
@@ -43,10 +41,10 @@ def _kinetics(report: ValidationReport) -> list[Block]:
         f"5-95% is of {report.n} virtual persons with the declared variability, weight log-normal (CV 20%) and "
         "creatinine clearance uniform in the group. Values marked assumed were not verified at their source."
     )
-    names = list(dict.fromkeys(n for c in report.rows for n in c.variants))
+    names = {n: short for c in report.rows for n, short in c.row.variants.items()}
     columns = ("quantity", "unit", "published", "spread", "known", "use", "simulated", "5-95%", "result",
-               *(_SHORT.get(n, n) for n in names))  # fmt: skip
-    rows = tuple(_row(c, names) for c in report.rows)
+               *names.values())  # fmt: skip
+    rows = tuple(_row(c, list(names)) for c in report.rows)
     settings = tuple((c.row.what, c.setting, c.assumed, c.row.source) for c in report.rows)
     blocks: list[Block] = [
         Heading(3, "Pharmacokinetics"), Text(intro),
@@ -69,25 +67,29 @@ def _row(c: Agreement, names: list[str]) -> tuple[str, ...]:
     return (what, *rest, *(number(c.variants.get(n)) for n in names))
 
 
-def _effects(report: ValidationReport) -> list[Block]:
-    shares = [r for r in report.effects if r.effect.of_phi]
-    levels = [r for r in report.effects if not r.effect.of_phi]
+def _effects(report: ValidationReport, reading: EffectReading) -> list[Block]:
+    shares = [r for r in report.effects if r.effect.of_share]
+    levels = [r for r in report.effects if not r.effect.of_share]
+    marker, symbol = reading.output, reading.symbol
     intro = (
-        "All of these are external checks: none informs a prior of a calibration, so that a share phi estimated from "
-        "patients can be held against them. Each trial's regimen is simulated with the disease as large as CRP was "
-        "without the drug, for phi from 0 to 1; the reading is the phi at which the model gives the published effect, "
-        "with that at the ends of the published interval in brackets. Where no phi does, it says so."
+        f"All of these are external checks: none informs a prior of a calibration, so that a share {symbol} estimated "
+        f"from patients can be held against them. Each trial's regimen is simulated with the disease as large as "
+        f"{marker} was without the drug, for {symbol} from 0 to 1; the reading is the {symbol} at which the model "
+        "gives the published effect, with that at the ends of the published interval in brackets. Where no "
+        f"{symbol} does, it says so."
     )
-    legend = "Assumptions of the readings: " + "; ".join(f"{name}: {text}" for name, text in READINGS.items()) + "."
-    rows = tuple(_reading(r, name) for r in shares for name in r.curves)
+    assumptions = reading.assumptions
+    legend = "Assumptions of the readings: " + "; ".join(f"{name}: {text}" for name, text in assumptions.items()) + "."
+    rows = tuple(_reading(r, name, list(assumptions)) for r in shares for name in r.curves)
     blocks: list[Block] = [
-        Heading(3, "Effects on CRP"), Text(intro), Text(legend),
+        Heading(3, f"Effects on {marker}"), Text(intro), Text(legend),
         _figure(effect_curves(report), f"{report.model}_effects",
-                "Effects on CRP. Lines: simulated; dashes and bands: published; bars at the foot: shares that agree."),
-        Listing(("effect", "regimen", "published", "known", *READINGS), rows),
+                f"Effects on {marker}. Lines: simulated; dashes and bands: published; bars at the foot: shares that "
+                "agree."),
+        Listing(("effect", "regimen", "published", "known", *assumptions), rows),
     ]  # fmt: skip
     if levels:
-        fallen = tuple((r.effect.title, f"{r.effect.untreated:g} to {r.effect.value:g} mg/L", r.effect.known,
+        fallen = tuple((r.effect.title, f"{r.effect.untreated:g} to {r.effect.value:g} {r.unit}", r.effect.known,
                         next(iter(r.readings.values()))["plateau"].text) for r in levels)  # fmt: skip
         blocks.append(Listing(("effect", "published", "known", "simulated"), fallen))
     notes = tuple((r.effect.title, r.effect.note, r.effect.source) for r in report.effects)
@@ -95,11 +97,17 @@ def _effects(report: ValidationReport) -> list[Block]:
     return blocks
 
 
-def _reading(result: EffectResult, name: str) -> tuple[str, ...]:
+def _reading(result: EffectResult, name: str, assumptions: list[str]) -> tuple[str, ...]:
     e = result.effect
     interval = f" ({e.low:g}-{e.high:g}, {e.spread})" if e.low is not None and e.high is not None else ""
     found = result.readings[name]
-    return (e.title, name, f"{e.value:g}{interval}", e.known, *(found[k].text if k in found else "" for k in READINGS))
+    return (
+        e.title,
+        name,
+        f"{e.value:g}{interval}",
+        e.known,
+        *(found[k].text if k in found else "" for k in assumptions),
+    )
 
 
 def _figure(drawing: Drawing, name: str, caption: str) -> Figure:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.kinds import kind_of
+from pkpd.metrics.quantities import quantities_from
 from pkpd.options import checked
 from pkpd.people.population import Population
 from pkpd.randomness import check_seed
@@ -16,7 +17,6 @@ from pkpd.sensitivity_analysis.designs import check_level
 from pkpd.sensitivity_analysis.factors import Ranges, factors_from, function_factors
 from pkpd.sensitivity_analysis.local import local
 from pkpd.sensitivity_analysis.profile import profile_model
-from pkpd.sensitivity_analysis.quantities import quantities_from
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.runs import FunctionRuns, ModelRuns
 from pkpd.sensitivity_analysis.screening import check_independent, morris, sobol

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.metrics.quantities import Quantity
 from pkpd.metrics.reading import area_gradient
 from pkpd.metrics.register import NUMBERS
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import factor_kind, names_from
-from pkpd.sensitivity_analysis.quantities import Quantity
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.arguments import named_from
 from pkpd.simulation.doses import records_of

@@ -10,10 +10,10 @@ import numpy as np
 
 from pkpd.dosing.events import EventTable
 from pkpd.errors import DataError, PkpdError
+from pkpd.metrics.quantities import Quantity
 from pkpd.people.columns import check_range
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import Factor
-from pkpd.sensitivity_analysis.quantities import Quantity
 from pkpd.simulation.api import simulate
 
 if TYPE_CHECKING:

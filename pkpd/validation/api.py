@@ -6,31 +6,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.errors import DataError, nearest
+from pkpd.errors import DataError, LibraryError, nearest
 from pkpd.kinds import needs
-from pkpd.library import load_model
+from pkpd.library import content_of, load_model, models_with
 from pkpd.model.model import Model
-from pkpd.validation.effects import EFFECT_MODEL, run_effects
-from pkpd.validation.measures import MEASURES, SettingCourse, run_setting
-from pkpd.validation.published import PUBLISHED, SETTINGS, rows_for
+from pkpd.validation.effects import run_effects
+from pkpd.validation.measures import SettingCourse, outputs_of, run_setting
+from pkpd.validation.records import EffectReading, Published
 from pkpd.validation.report import Agreement, ValidationReport
 
 if TYPE_CHECKING:
-    from pkpd.validation.records import Published
+    from collections.abc import Sequence
 
-__all__ = ["has_published", "validate_model"]
+    from pkpd.validation.records import Setting
+
+__all__ = ["effects_of", "has_published", "published_of", "validate_model"]
 
 
 def validate_model(model: str | Model, *, n: int = 500, seed: int = 0) -> ValidationReport:
-    """Compare a model with published pharmacokinetics, and a composed one with published effects on CRP as well.
+    """Compare a model with published pharmacokinetics, and with published effects on a marker.
 
     A published number was either ``used`` to choose a parameter of the model, so that agreement shows consistency only,
-    or is ``external``. Published effects on CRP are all external: none of them informs a prior of any calibration here.
+    or is ``external``. Published effects are external. The numbers stand beside the model's file, as ``published`` and
+    ``effects``.
 
     Parameters
     ----------
     model : str or Model
-        Name in the library, or a model of that name with other values. Rows of its parts are included.
+        Name in the library, or a model, perhaps with other values. Numbers on its parts are included.
     n : int
         Subjects of the virtual population, for the central 90% beside the typical value.
     seed : int
@@ -62,57 +65,95 @@ def validate_model(model: str | Model, *, n: int = 500, seed: int = 0) -> Valida
     if n < 2:
         raise DataError(f"validate_model: n must be at least 2, got {n}")
     given = load_model(model) if isinstance(model, str) else model
-    models = {given.name: given, **{part.name: _with_values(given, prefix) for prefix, part in given.parts.items()}}
-    rows = rows_for(tuple(models))
-    with_effects = given.name == EFFECT_MODEL
-    if not rows and not with_effects:
-        known = sorted({row.model for row in PUBLISHED} | {EFFECT_MODEL})
+    rows, reading = published_of(given), effects_of(given)
+    if not rows and reading is None:
+        known = sorted({*models_with("published"), *models_with("effects")})
         raise DataError(
             f"validate_model: nothing published is stored for model '{given.name}'{nearest(given.name, known)}; there "
             f"is {', '.join(known)}"
         )
-    runs = _Runs(n, seed)
-    compared = tuple(_compare(row, models[row.model], runs) for row in rows)
-    return ValidationReport(given.name, compared, run_effects(given) if with_effects else (), n, seed)
+    compared: list[Agreement] = []
+    for part, numbers in rows.items():
+        of = given if not part else _with_values(given, part)
+        runs = _Runs(n, seed, numbers)
+        compared += [_compare(row, of, runs) for row in numbers]
+    results = () if reading is None else run_effects(given, reading)
+    return ValidationReport(given.name, tuple(compared), results, n, seed, reading)
 
 
-def _with_values(model: Model, prefix: str) -> Model:
-    """Return a part with the values that it has in the composed model."""
-    part = model.parts[prefix]
-    return part.replace(values={n: model.parameters[f"{prefix}.{n}"].value for n in part.parameters})
+def published_of(model: Model) -> dict[str, tuple[Published, ...]]:
+    """Return the published numbers on a model and on its parts, by part; the model's own under an empty text.
+
+    Raises
+    ------
+    LibraryError
+        If its files declare something else.
+    """
+    found: dict[str, tuple[Published, ...]] = {}
+    for part, rows in content_of(model, "published").items():
+        if not isinstance(rows, (tuple, list)) or not all(isinstance(row, Published) for row in rows):
+            raise LibraryError(f"published numbers of model '{model.name}': write (Published(...), ...), got {rows!r}")
+        found[part] = tuple(rows)
+    return found
+
+
+def effects_of(model: Model) -> EffectReading | None:
+    """Return how published effects on a marker are read with a model; None where its own files have none.
+
+    Raises
+    ------
+    LibraryError
+        If its files declare something else.
+    """
+    found = content_of(model, "effects").get("")
+    if found is not None and not isinstance(found, EffectReading):
+        raise LibraryError(f"effects of model '{model.name}': write EffectReading(...), got {found!r}")
+    return found
 
 
 def has_published(model: Model) -> bool:
     """Tell whether published numbers are stored for a model or its parts."""
-    return model.name == EFFECT_MODEL or bool(rows_for((model.name, *(part.name for part in model.parts.values()))))
+    return bool(published_of(model)) or effects_of(model) is not None
+
+
+def _with_values(model: Model, prefix: str) -> Model:
+    """Return a part with the values that it has in the composed model."""
+    part = model
+    for name in prefix.split("."):
+        part = part.parts[name]
+    return part.replace(values={n: model.parameters[f"{prefix}.{n}"].value for n in part.parameters})
 
 
 class _Runs:
-    """Simulated settings, each made once."""
+    """Simulated settings of some published numbers, each made once."""
 
-    def __init__(self, n: int, seed: int) -> None:
+    def __init__(self, n: int, seed: int, rows: Sequence[Published]) -> None:
         self.n, self.seed = n, seed
-        self.made: dict[tuple[str, str], tuple[SettingCourse, SettingCourse]] = {}
+        self.asked: dict[Setting, list[str]] = {}
+        for row in rows:
+            for setting in filter(None, (row.setting, row.against)):
+                self.asked.setdefault(setting, []).append(row.measure)
+        self.made: dict[tuple[str, Setting], tuple[SettingCourse, SettingCourse]] = {}
 
-    def of(self, model: Model, setting: str) -> tuple[SettingCourse, SettingCourse]:
-        if (model.name, setting) not in self.made:
-            self.made[model.name, setting] = run_setting(model, SETTINGS[setting], self.n, self.seed)
-        return self.made[model.name, setting]
+    def of(self, model: Model, setting: Setting) -> tuple[SettingCourse, SettingCourse]:
+        key = (model.name, setting)
+        if key not in self.made:
+            outputs = outputs_of(model, self.asked[setting])
+            self.made[key] = run_setting(model, setting, outputs, self.n, self.seed)
+        return self.made[key]
 
 
 def _compare(row: Published, model: Model, runs: _Runs) -> Agreement:
     one, many = _measured(row, model, runs)
     p5, p95 = np.quantile(many, [0.05, 0.95])
     variants = {name: float(_measured(row, load_model(name), runs)[0][0]) for name in row.variants}
-    setting = SETTINGS[row.setting]
-    return Agreement(row, setting.text, setting.assumed, float(one[0]), float(p5), float(p95), variants)
+    return Agreement(row, model.name, float(one[0]), float(p5), float(p95), variants)
 
 
 def _measured(row: Published, model: Model, runs: _Runs) -> tuple[np.ndarray, np.ndarray]:
     """Return the measure in the typical person and in each subject, divided by that of another setting if asked."""
-    measure = MEASURES[row.measure]
-    one, many = (measure(course) for course in runs.of(model, row.setting))
+    one, many = (course.measure(row.measure, "" if row.against else row.unit) for course in runs.of(model, row.setting))
     if row.against:
-        below_one, below_many = (measure(course) for course in runs.of(model, row.against))
+        below_one, below_many = (course.measure(row.measure) for course in runs.of(model, row.against))
         one, many = one / below_one, many / below_many
     return one, many

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,95 +11,87 @@ from numpy.typing import NDArray
 
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
-from pkpd.metrics.dataset import exposure
+from pkpd.metrics.quantities import Quantity, quantities_from
 from pkpd.people.distributions import lognormal, uniform
 from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
-from pkpd.validation.records import Setting
+from pkpd.timegrid import TimeGrid
+from pkpd.units import conversion
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.model.model import Model
+    from pkpd.validation.records import Setting
 
-__all__ = ["MEASURES", "SettingCourse", "run_setting"]
+__all__ = ["SettingCourse", "outputs_of", "run_setting"]
 
 Floats = NDArray[np.float64]
 WEIGHT_CV = 0.2
-L_PER_H = 0.06
-"""mL/min to L/h."""
 
 
 @dataclass(frozen=True)
 class SettingCourse:
-    """Simulated concentrations of a setting, one row per subject.
+    """Simulated curves of a setting, one row per subject.
 
     Attributes
     ----------
-    setting : Setting
+    model : Model
     data : Dataset, dims (subject, time)
-    amount, weight : array, shape (subject,)
-        Each dose in mg; kg.
+    weight : array, shape (subject,)
+        kg.
     """
 
-    setting: Setting
+    model: Model
     data: xr.Dataset
-    amount: Floats
     weight: Floats
 
-    @cached_property
-    def found(self) -> xr.Dataset:
-        """Exposure of each subject, from the doses that the simulation knows."""
-        return exposure(self.data["Cc"])
+    def measure(self, asked: str, unit: str = "") -> Floats:
+        """Return a measure in a unit, shape (subject,).
 
-    def time_over(self, level: float) -> Floats:
-        """Return the hours above a concentration in mg/L, shape (subject,)."""
-        return np.asarray(exposure(self.data["Cc"], threshold=level)["time_above"].values, float)
+        Parameters
+        ----------
+        asked : str
+            ``Cc.Cmax`` and the like, an individual parameter, or one over another, ``Ccsf.last / Cc.last``.
+        unit : str
+            With ``/kg`` for a measure that is divided by weight; empty for the unit that it has.
+        """
+        above, *below = (self._term(part) for part in asked.split(" / "))
+        values, own = above
+        if below:
+            values, own = values / below[0][0], _over(own, below[0][1])
+        if unit.endswith("/kg"):
+            values, own = values / self.weight, f"{own}/kg"
+        return values * (conversion(own, unit) if unit and own != unit else 1.0)
 
-    def at_end(self, name: str) -> Floats:
-        """Return an output at the last time, shape (subject,)."""
-        return np.asarray(self.data[name].isel(time=-1).values, float)
-
-    def mean(self, name: str, start: float) -> Floats:
-        """Return the mean of an output from a time to the end, shape (subject,)."""
-        part = self.data[name].sel(time=slice(start, None))
-        span = float(part["time"][-1] - part["time"][0])
-        return np.asarray(part.integrate("time").values, float) / span
-
-
-def _of(name: str) -> Callable[[SettingCourse], Floats]:
-    return lambda course: np.asarray(course.found[name].values, float)
-
-
-def _clearance(course: SettingCourse) -> Floats:
-    return _of("CL_F")(course) / L_PER_H
-
-
-def _apparent_volume(course: SettingCourse) -> Floats:
-    """Return what the model has for V/F; no curve under the skin shows it by itself."""
-    volume = course.data["V"] / course.data["F"] if "F" in course.data else course.data["V"]
-    # where V differs between occasions it has a time axis
-    return np.asarray((volume.isel(time=0) if "time" in volume.dims else volume).values, float)
+    def _term(self, asked: str) -> tuple[Floats, str]:
+        """Return a measure and its unit."""
+        if asked == "F" and asked not in self.model.parameters:  # all of a dose arrives
+            return np.ones(self.weight.shape), "1"
+        if asked in self.model.parameters:
+            # where it differs between occasions it has a time axis
+            found, unit = self.data[asked], self.model.parameters[asked].unit
+            found = found.isel(time=0) if "time" in found.dims else found
+        else:
+            (quantity,) = quantities_from(self.model, asked, np.asarray(self.data["time"].values, float))
+            found, unit = quantity.of(self.data), quantity.unit
+        return np.broadcast_to(np.asarray(found.values, float), self.weight.shape), unit or "1"
 
 
-MEASURES: dict[str, Callable[[SettingCourse], Floats]] = {
-    **{name: _of(name) for name in ("Cmax", "Tmax", "half_life", "AUCinf", "Cavg", "accumulation")},
-    "AUCinf_days": lambda c: _of("AUCinf")(c) / 24,
-    "days_over_1": lambda c: c.time_over(1.0) / 24,
-    "days_over_5": lambda c: c.time_over(5.0) / 24,
-    "CL_F": _clearance,
-    "CL_kg": lambda c: _clearance(c) / c.weight,
-    "V_F": _apparent_volume,
-    "last": lambda c: c.at_end("Cc"),
-    "csf_mean": lambda c: c.mean("Ccsf", 1.0),
-    "csf_last_day": lambda c: c.mean("Ccsf", c.setting.end - 24),
-    "csf_ratio": lambda c: c.at_end("Ccsf") / c.at_end("Cc"),
-    "csf_area": lambda c: c.mean("Ccsf", 0.0) / c.mean("Cc", 0.0),
-}
-"""Measures by name, each of a course to an array of shape (subject,)."""
+def _over(one: str, other: str) -> str:
+    return one if other == "1" else "1" if one == other else f"{one}/({other})"
 
 
-def run_setting(model: Model, setting: Setting, n: int, seed: int) -> tuple[SettingCourse, SettingCourse]:
+def outputs_of(model: Model, measures: Iterable[str]) -> list[str]:
+    """Return the outputs and individual parameters that measures need, of those that a model has."""
+    terms = [term for asked in measures for term in asked.split(" / ")]
+    names = dict.fromkeys(t if t in model.parameters else Quantity.output_in(t) for t in terms)
+    return [name for name in names if name in model.outputs or name in model.parameters]
+
+
+def run_setting(
+    model: Model, setting: Setting, outputs: list[str], n: int, seed: int
+) -> tuple[SettingCourse, SettingCourse]:
     """Simulate the typical person and `n` subjects with the declared variability.
 
     Weights are log-normal about the typical one with a CV of 20%, creatinine clearances uniform in the setting's range;
@@ -109,9 +100,10 @@ def run_setting(model: Model, setting: Setting, n: int, seed: int) -> tuple[Sett
     Examples
     --------
     >>> from pkpd.library import load_model
-    >>> typical, people = run_setting(load_model("anakinra"), Setting("adults", 100), 3, 0)
-    >>> MEASURES["Cmax"](typical).round(2), len(MEASURES["Cmax"](people))
-    (array([0.86]), 3)
+    >>> from pkpd.validation.records import Setting
+    >>> typical, people = run_setting(load_model("pk1_oral"), Setting("adults", 100), ["Cc"], 3, 0)
+    >>> typical.measure("Cc.Cmax", "ug/L").shape, people.measure("Cc.Cmax").shape
+    ((1,), (3,))
     """
     known = {"WT": setting.weight, "CRCL": setting.crcl}
     spread = {"WT": lognormal(setting.weight, WEIGHT_CV), "CRCL": uniform(*setting.crcl_range)}
@@ -121,16 +113,16 @@ def run_setting(model: Model, setting: Setting, n: int, seed: int) -> tuple[Sett
     covariates = {"WT": drawn, "CRCL": spread["CRCL"]}
     many = Population.draw(model, n, covariates={k: v for k, v in covariates.items() if k in model.covariates},
                            seed=seed)  # fmt: skip
-    return _course(model, setting, one, np.array([setting.weight])), _course(model, setting, many, drawn)
+    typical = _course(model, setting, outputs, one, np.array([setting.weight]))
+    return typical, _course(model, setting, outputs, many, drawn)
 
 
-def _course(model: Model, setting: Setting, people: Population, weight: Floats) -> SettingCourse:
+def _course(model: Model, setting: Setting, outputs: list[str], people: Population, weight: Floats) -> SettingCourse:
     amount = setting.amt * weight if setting.per_kg else np.full(len(weight), float(setting.amt))
-    times = np.arange(round(setting.end / setting.step) + 1) * setting.step
-    kept = [n for n in ("Cc", "Ccsf", "V", "F") if n in model.outputs or n in model.parameters]
+    times = TimeGrid(np.arange(round(setting.end / setting.step) + 1) * setting.step, "h")
     regimens = [_regimen(setting, float(a)) for a in amount]
-    data = simulate(model, regimens, people, times, outputs=kept, on_failure="raise", progress=False)
-    return SettingCourse(setting, data, amount, weight)
+    data = simulate(model, regimens, people, times, outputs=outputs, on_failure="raise", progress=False)
+    return SettingCourse(model, data, weight)
 
 
 def _regimen(setting: Setting, amount: float) -> Regimen:

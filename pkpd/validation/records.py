@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["EQUIVALENCE", "Effect", "Published", "Setting"]
+__all__ = ["EQUIVALENCE", "Effect", "EffectReading", "Published", "Setting"]
 
 EQUIVALENCE = (0.8, 1.25)
 """Ratio of simulated to published that counts as agreement where no spread was published (as in bioequivalence)."""
@@ -64,14 +65,12 @@ class Published:
     ----------
     key : str
         Unique name of the row.
-    model : str
-        Model of the library that should reproduce it.
     what : str
         Quantity, in words.
     measure : str
-        How it is measured on the simulated course, a key of `measures.MEASURES`.
-    setting : str
-        Key of `published.SETTINGS`.
+        What of the simulated course it is: ``Cc.Cmax``, ``Cc.mean(1, 24)``, ``Cc.time_above(5)`` and the like, as
+        `sensitivity` is asked; an individual parameter, ``V``; or one over another, ``Ccsf.last / Cc.last``.
+    setting : Setting
     value : float or None
         In ``unit``; None where only bounds were published.
     low, high : float or None
@@ -83,19 +82,18 @@ class Published:
         Whether the number was read in the source, derived from it, or stands there unverified.
     used : str
         Parameters of the model that were chosen with this number; empty for an external check.
-    against : str
+    against : Setting or None
         Setting whose measure divides that of ``setting``.
-    variants : tuple of str
-        Other models of the library to set beside it.
+    variants : mapping of str to str
+        Other models of the library to set beside it, and their short names.
     why : str
         Explanation of a simulated value outside the spread.
     """
 
     key: str
-    model: str
     what: str
     measure: str
-    setting: str
+    setting: Setting
     value: float | None
     unit: str
     source: str
@@ -104,8 +102,8 @@ class Published:
     spread: str = ""
     known: str = "read"
     used: str = ""
-    against: str = ""
-    variants: tuple[str, ...] = ()
+    against: Setting | None = None
+    variants: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
 
     @property
@@ -131,23 +129,24 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A published effect on CRP, beside which the composed model can stand.
+    """A published effect on a marker, beside which a model can stand.
 
     Attributes
     ----------
     key, what : str
         Unique name of the row; trial and quantity in words.
     measure : {"area ratio", "ratio", "level"}
-        Area under CRP with the drug over that without; CRP at the end of the window over that without; or CRP itself,
-        somewhere in the window. The first two depend on phi, the last is of tocilizumab and does not.
+        Area under the marker with the drug over that without; the marker at the end of the window over that without;
+        or the marker itself, somewhere in the window. The first two depend on the share that the drug can block, the
+        last does not.
     window : (float, float)
         Start and end, h after the first dose.
     doses : dict of name to (amt, cmt, ii, addl, tinf)
         Regimens in mg and h; several where a trial pooled them.
     untreated : float
-        CRP without the drug, mg/L: its mean over the window, or that before treatment for the other measures.
+        Marker without the drug, in its unit: the mean over the window, or that before treatment for the other measures.
     value, low, high : float or None
-        Published effect and its interval; a ratio, or mg/L for a level.
+        Published effect and its interval; a ratio, or a level in the marker's unit.
     source, spread, known : str
         ``spread`` says what the interval is.
     weight, crcl : float
@@ -179,11 +178,70 @@ class Effect:
     note: str = ""
 
     @property
-    def of_phi(self) -> bool:
-        """Whether the effect depends on the share phi."""
+    def of_share(self) -> bool:
+        """Whether the effect depends on the share that the drug can block."""
         return self.measure != "level"
 
     @property
     def title(self) -> str:
         """Trial and quantity with a capital letter."""
         return self.what[:1].upper() + self.what[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectReading:
+    """How published effects on a marker are read as the share of a disease that a drug can block.
+
+    The marker is ``baseline`` in health, and ``slope`` times what the disease drives above it.
+
+    Attributes
+    ----------
+    trials : tuple of Effect
+        In the order of reports.
+    output : str
+        Marker.
+    share : str
+        Parameter from 0 to 1 that is sought.
+    share_text : str
+        It in words.
+    baseline, slope, loss : str
+        Parameters of the marker; ``loss`` is its rate constant.
+    plateau : mapping of parameter to float
+        A disease that is level before and during treatment; times on the model's clock.
+    onset : mapping of parameter to float
+        What differs if the disease begins with the first dose; times of ``clocked`` count from that dose.
+    clocked : tuple of str
+        Parameters that are times.
+    title : str
+        Heading of a table of the readings.
+    run_in : float
+        Hours of untreated disease before the first dose, for the marker to be level.
+    """
+
+    trials: tuple[Effect, ...]
+    output: str
+    share: str
+    share_text: str
+    baseline: str
+    slope: str
+    loss: str
+    plateau: Mapping[str, float]
+    onset: Mapping[str, float]
+    clocked: tuple[str, ...]
+    title: str
+    run_in: float = 480.0
+
+    @property
+    def symbol(self) -> str:
+        """Name of the share without its part."""
+        return self.share.rpartition(".")[2]
+
+    @property
+    def assumptions(self) -> dict[str, str]:
+        """Assumptions under which an effect is read as a share, by name."""
+        health = f"{self.baseline.rpartition('.')[2]} 0"
+        return {
+            "plateau": "the disease is level before and during treatment",
+            f"all of {self.output}": f"the same, and none of {self.output} belongs to health ({health})",
+            "onset": "the disease begins with the first dose",
+        }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pkpd.kinds import Kind
-from pkpd.validation.records import Effect, Published
+from pkpd.validation.records import Effect, EffectReading, Published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,10 +37,8 @@ class Agreement:
     Attributes
     ----------
     row : Published
-    setting : str
-        Who was dosed, in words.
-    assumed : str
-        What of that was not published.
+    model : str
+        Which was simulated.
     simulated : float
         Of the typical person.
     p5, p95 : float
@@ -50,12 +48,21 @@ class Agreement:
     """
 
     row: Published
-    setting: str
-    assumed: str
+    model: str
     simulated: float
     p5: float
     p95: float
     variants: dict[str, float]
+
+    @property
+    def setting(self) -> str:
+        """Who was dosed, in words."""
+        return self.row.setting.text
+
+    @property
+    def assumed(self) -> str:
+        """What of that was not published."""
+        return self.row.setting.assumed
 
     @property
     def within(self) -> bool:
@@ -95,19 +102,19 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Inversion:
-    """The share phi that reproduces a published effect under one regimen.
+    """The share that reproduces a published effect under one regimen.
 
     Attributes
     ----------
-    phi : float or None
-        For the published value; None where no phi from 0 to 1 does.
+    share : float or None
+        For the published value; None where no share from 0 to 1 does.
     low, high : float or None
-        For the ends of the published interval; None where no phi reaches that end or none was published.
+        For the ends of the published interval; None where no share reaches that end or none was published.
     text : str
         The same in words.
     """
 
-    phi: float | None
+    share: float | None
     low: float | None
     high: float | None
     text: str
@@ -115,23 +122,26 @@ class Inversion:
 
 @dataclass(frozen=True, slots=True)
 class EffectResult:
-    """A published effect on CRP and the composed model's.
+    """A published effect on a marker and the model's.
 
     Attributes
     ----------
     effect : Effect
     axis : tuple of float
-        Shares phi at which the model was simulated; hours after the dose for a level.
+        Shares at which the model was simulated; hours after the dose for a level.
     curves : dict of regimen to tuple of float
         Simulated measure at each of them.
     readings : dict of regimen to dict of assumption to Inversion
-        ``plateau`` first; the assumptions are those of `effects.READINGS`.
+        ``plateau`` first; the assumptions are those of the `EffectReading`.
+    unit : str
+        Of the marker.
     """
 
     effect: Effect
     axis: tuple[float, ...]
     curves: dict[str, tuple[float, ...]]
     readings: dict[str, dict[str, Inversion]]
+    unit: str = ""
 
 
 COLUMNS = ("quantity", "setting", "unit", "published", "spread", "known", "use", "simulated", "5-95%", "result")
@@ -147,9 +157,11 @@ class ValidationReport(Kind):
     rows : tuple of Agreement
         Pharmacokinetics.
     effects : tuple of EffectResult
-        Effects on CRP; none for a model without CRP.
+        Effects on a marker, if the model's files have some.
     n, seed : int
         Size and seed of the virtual population.
+    reading : EffectReading or None
+        How these effects were read.
     """
 
     kind: ClassVar[str] = "ValidationReport"
@@ -159,6 +171,7 @@ class ValidationReport(Kind):
     effects: tuple[EffectResult, ...]
     n: int
     seed: int
+    reading: EffectReading | None = None
 
     @property
     def outside(self) -> tuple[Agreement, ...]:
@@ -183,7 +196,7 @@ class ValidationReport(Kind):
         for c in self.rows:
             r = c.row
             records.append(
-                {"key": r.key, "model": r.model, "quantity": r.what, "setting": c.setting, "assumed": c.assumed,
+                {"key": r.key, "model": c.model, "quantity": r.what, "setting": c.setting, "assumed": c.assumed,
                  "unit": r.unit,
                  "published": r.value, "low": r.low, "high": r.high, "spread": r.spread, "known": r.known,
                  "use": r.use, "used_for": r.used, "simulated": c.simulated, "p5": c.p5, "p95": c.p95,
@@ -195,16 +208,16 @@ class ValidationReport(Kind):
     def effect_table(self) -> pd.DataFrame:
         """Return one row per published effect, regimen and assumption under which it is read.
 
-        Columns: key, effect, regimen, assumption, published, low, high, spread, known, use, phi, phi_low, phi_high,
-        reading, note, source.
+        Columns: key, effect, regimen, assumption, published, low, high, spread, known, use, share, share_low,
+        share_high, reading, note, source.
         """
         import pandas as pd
 
         records = [
             {"key": r.effect.key, "effect": r.effect.what, "regimen": name, "assumption": assumption,
              "published": r.effect.value, "low": r.effect.low, "high": r.effect.high, "spread": r.effect.spread,
-             "known": r.effect.known, "use": "external", "phi": found.phi, "phi_low": found.low,
-             "phi_high": found.high, "reading": found.text, "note": r.effect.note, "source": r.effect.source}
+             "known": r.effect.known, "use": "external", "share": found.share, "share_low": found.low,
+             "share_high": found.high, "reading": found.text, "note": r.effect.note, "source": r.effect.source}
             for r in self.effects
             for name, readings in r.readings.items()
             for assumption, found in readings.items()
@@ -221,14 +234,16 @@ class ValidationReport(Kind):
         head = (
             f"validation of {self.model}: {count} of {len(self.rows)} published numbers reproduced "
             f"({sum(c.within for c in external)} of {len(external)} external ones), {len(self.outside)} not, "
-            f"{len(self.unexplained)} of them without explanation; {len(self.effects)} effects on CRP"
+            f"{len(self.unexplained)} of them without explanation"
         )
+        if self.reading is not None:
+            head += f"; {len(self.effects)} effects on {self.reading.output}"
         widths = [max(len(line[i]) for line in [COLUMNS, *self.lines()]) for i in range(len(COLUMNS))]
         body = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
                 for line in [COLUMNS, *self.lines()]]  # fmt: skip
-        phi = [
+        shares = [
             f"{r.effect.what}, {name}: {found['plateau'].text}"
             for r in self.effects
             for name, found in r.readings.items()
         ]
-        return "\n".join([head, *(body if self.rows else []), *phi])
+        return "\n".join([head, *(body if self.rows else []), *shares])

@@ -31,7 +31,6 @@ from pkpd.simulation.api import simulate
 from pkpd.timegrid import hours
 from pkpd.units.time import convert_time
 from pkpd.validation.measures import SettingCourse
-from pkpd.validation.records import Setting
 
 CL, V, KA = 3.0, 30.0, 1.0
 K = CL / V
@@ -141,12 +140,12 @@ def test_one_regimen_has_the_same_numbers_under_the_same_names_for_every_verb():
     driven = sensitivity(drug(), load(), times=times, of=asked, parameters=same, n=4, rtol=1e-9, atol=1e-12).data[
         "mean"
     ]
-    validated = SettingCourse(Setting("", 300, ii=24, addl=4), sims, np.array([300.0]), np.array([70.0])).found
+    validated = SettingCourse(drug(), sims, np.array([70.0]))
     for name in names:
         value = float(found[name])
         assert name == "AUC" or compared[name].item() == pytest.approx(value, rel=1e-4), name
         assert float(driven.sel(quantity=name).squeeze()) == pytest.approx(value, rel=1e-6), name
-        assert validated[name].item() == value, name
+        assert validated.measure(f"Cc.{name}").item() == value, name
     assert float(driven.sel(quantity="max").squeeze()) == pytest.approx(10.0, rel=1e-6)
     assert float(driven.sel(quantity="auc").squeeze()) == pytest.approx(float(found.AUC), rel=1e-6)
     assert float(driven.sel(quantity="tau").squeeze()) == pytest.approx(float(found.AUCtau), rel=1e-6)

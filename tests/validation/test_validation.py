@@ -10,17 +10,14 @@ import pytest
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
-from pkpd.library import content_names, load_model
+from pkpd.library import content_names, load_model, models_with
 from pkpd.people.population import Population
 from pkpd.plot.validation import effect_curves, published_ratios
 from pkpd.simulation.api import simulate
-from pkpd.validation.api import has_published, validate_model
-from pkpd.validation.effects import PHI, READINGS, invert, run_effects
-from pkpd.validation.measures import MEASURES
-from pkpd.validation.published import PUBLISHED, SETTINGS, rows_for
+from pkpd.validation.api import effects_of, has_published, published_of, validate_model
+from pkpd.validation.effects import SHARES, invert, run_effects
 from pkpd.validation.records import Effect
 from pkpd.validation.report import Agreement, ValidationReport
-from pkpd.validation.trials import EFFECTS
 
 COMPOSED = "anakinra_inflammation"
 YANG = {"normal": 100, "mild": 65, "moderate": 40, "severe": 15, "ESRD": 2}
@@ -36,12 +33,13 @@ def row(report: ValidationReport, key: str) -> Agreement:
 
 
 def test_tables_are_sound():
-    keys = [r.key for r in PUBLISHED] + [e.key for e in EFFECTS]
-    assert len(set(keys)) == len(keys)
-    assert {r.setting for r in PUBLISHED} | {r.against for r in PUBLISHED if r.against} == set(SETTINGS)
-    assert {r.measure for r in PUBLISHED} == set(MEASURES)
-    for r in PUBLISHED:
-        model = load_model(r.model)
+    models = [load_model(name) for name in models_with("published")]
+    rows = [(model, r) for model in models for r in published_of(model)[""]]
+    reading = effects_of(load_model(COMPOSED))
+    assert reading is not None
+    keys = [r.key for _, r in rows] + [e.key for e in reading.trials]
+    assert len(set(keys)) == len(keys) > 40
+    for model, r in rows:
         low, high = r.limits
         assert low < high, r.key
         assert low <= r.centre <= high, r.key
@@ -50,7 +48,7 @@ def test_tables_are_sound():
         assert r.known == "assumed" or "not verified" not in r.source, r.key
         assert set(filter(None, r.used.split(", "))) <= set(model.parameters), r.key
         assert set(r.variants) <= set(content_names("models"))
-    assert all(e.note and e.source for e in EFFECTS)
+    assert all(e.note and e.source for e in reading.trials)
 
 
 def test_every_disagreement_is_explained_and_no_explanation_is_stale(report: ValidationReport):
@@ -120,14 +118,16 @@ def test_same_seed_same_report(report: ValidationReport):
 
 def test_tables_and_text(report: ValidationReport):
     table, effects = report.table(), report.effect_table()
-    assert len(table) == len(report.rows) == len(rows_for(("anakinra", "tocilizumab_linear")))
+    parts = published_of(load_model(COMPOSED))
+    assert list(parts) == ["anakinra", "tocilizumab"]
+    assert len(table) == len(report.rows) == sum(map(len, parts.values()))
     assert set(table["use"]) == {"used", "external"}
     assert set(effects["use"]) == {"external"}
     assert {text for text, within in zip(table["explanation"], table["within"], strict=True) if within} == {""}
     assert np.isfinite(table["anakinra_jung2023"].to_numpy(float)).sum() >= 8
     text = repr(report)
     assert all(c.row.what in text for c in report.rows)
-    level = effects.set_index(["key", "assumption"])["phi"].to_dict()["anajis", "plateau"]
+    level = effects.set_index(["key", "assumption"])["share"].to_dict()["anajis", "plateau"]
     assert f"phi {level:.2f}" in text
 
 
@@ -140,22 +140,25 @@ def test_unknown_models_are_refused():
     assert has_published(load_model("tocilizumab_linear"))
 
 
-def test_effects_fall_linearly_with_phi(report: ValidationReport):
+def test_effects_fall_linearly_with_the_share(report: ValidationReport):
     for result in report.effects:
-        if not result.effect.of_phi:
+        if not result.effect.of_share:
             continue
         for curve in result.curves.values():
-            chord = curve[0] + np.array(PHI) * (curve[-1] - curve[0])
+            chord = curve[0] + np.array(SHARES) * (curve[-1] - curve[0])
             np.testing.assert_allclose(curve, chord, rtol=1e-6)
             assert curve[0] == pytest.approx(1.0, abs=1e-6)
             assert curve[-1] < 0.7
-    assert {name for r in report.effects for found in r.readings.values() for name in found} == set(READINGS)
+    assert report.reading is not None
+    assert {name for r in report.effects for found in r.readings.values() for name in found} == set(
+        report.reading.assumptions
+    )
 
 
 def test_inverted_share_gives_the_published_effect(report: ValidationReport):
     """VCUART3, twice daily: the disease scaled by hand so that untreated CRP averages 214 / 14 mg/L."""
     result = next(r for r in report.effects if r.effect.key == "vcuart3")
-    phi = result.readings["100 mg BID"]["plateau"].phi
+    phi = result.readings["100 mg BID"]["plateau"].share
     assert phi is not None
     fixed = {"tone.t_on": -1e4, "tone.tau_on": 1.0, "tone.t_off": 1e5, "tone.tau_off": 1.0, "tone.phi": phi,
              "acute.slope_CRP": 214 / 14 - 2.0}  # fmt: skip
@@ -173,7 +176,8 @@ def test_tocilizumab_needs_the_loss_that_is_said(report: ValidationReport):
     assert found
     assert float(found[1]) > 18  # what the tracer's 0.0365/h would leave without any delay
     changed = load_model(COMPOSED).replace(values={"acute.kout_CRP": float(found[2])})
-    again = next(r for r in run_effects(changed) if r.effect.key == "tocilizumab")
+    assert report.reading is not None
+    again = next(r for r in run_effects(changed, report.reading) if r.effect.key == "tocilizumab")
     (course,) = again.curves.values()
     assert course[again.axis.index(48.0)] == pytest.approx(14.0, rel=0.03)
     assert course[0] == pytest.approx(95.0, rel=1e-3)
@@ -190,9 +194,9 @@ def test_tocilizumab_needs_the_loss_that_is_said(report: ValidationReport):
 )
 def test_inversion_says_when_no_phi_does(value: float, low: float | None, high: float | None, text: str):
     effect = Effect("a", "A", "ratio", (0, 1), {}, 10.0, value, "none", low=low, high=high)
-    found = invert(effect, (0.0, 1.0), np.array([1.0, 0.2]))
+    found = invert(effect, (0.0, 1.0), np.array([1.0, 0.2]), "phi")
     assert found.text == text
-    assert (found.phi is None) == text.startswith("no phi")
+    assert (found.share is None) == text.startswith("no phi")
 
 
 def test_figures(report: ValidationReport):
@@ -207,5 +211,5 @@ def test_figures(report: ValidationReport):
     empty = ValidationReport("none", (), (), 2, 0)
     with pytest.raises(DataError, match="validation of none has no published numbers to draw"):
         published_ratios(empty)
-    with pytest.raises(DataError, match="validation of none has no effects on CRP to draw"):
+    with pytest.raises(DataError, match="validation of none has no effects on a marker to draw"):
         effect_curves(empty)

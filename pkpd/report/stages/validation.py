@@ -41,7 +41,7 @@ def published(job: ReportJob) -> None:
     )
     if len(effects):
         job.keep_table("validation_effects", effects)
-        section.add(_effects(effects))
+        section.add(_effects(effects, found.reading.title if found.reading else ""))
 
 
 def _line(row: tuple[str, ...]) -> list[str]:
@@ -49,10 +49,10 @@ def _line(row: tuple[str, ...]) -> list[str]:
     return [what, setting, unit, value, spread, f"{simulated} ({between})", verdict]
 
 
-def _effects(table: Any) -> Table:
+def _effects(table: Any, title: str) -> Table:
     rows = [[r["effect"], r["regimen"], r["published"], r["reading"]] for r in table.to_dict("records")]
     return Table(
-        "Published effects of anakinra on C-reactive protein, and the IL-1 share that would explain each",
+        title,
         ["effect", "schedule", "published", "what it means in this model"],
         rows,
         "These were not used for the calibration.",

@@ -33,6 +33,9 @@ _KINDS = {
     "at": "value",
     "tmax": "time of the largest value",
 }
+_ABOVE = ("time_above", "time_above_tau")
+"""Numbers of the register that need a level."""
+
 _PATTERN = re.compile(r"^(?P<output>.+)\.(?P<kind>[A-Za-z]\w*)(\((?P<times>[^()]*)\))?$")
 
 
@@ -55,6 +58,8 @@ class Quantity:
         Times that count, among those observed.
     window : tuple of (float, float) or None
         The first and the last of them; None for all.
+    threshold : float or None
+        Of the time above it.
     function : callable, optional
     """
 
@@ -65,7 +70,14 @@ class Quantity:
     meaning: str = ""
     kept: slice = field(default_factory=lambda: slice(None))
     window: tuple[float, float] | None = None
+    threshold: float | None = None
     function: Callable[[Any], Any] | None = None
+
+    @staticmethod
+    def output_in(asked: str) -> str:
+        """Return the output that a quantity such as ``Cc.auc(24, 48)`` is about."""
+        found = _PATTERN.match(asked)
+        return asked if found is None else found["output"]
 
     def of(self, sims: xr.Dataset) -> xr.DataArray:
         """Return the quantity of every subject and regimen of a simulation."""
@@ -73,8 +85,8 @@ class Quantity:
             return self._called(sims)
         if self.kind in KINDS:
             return read_off(sims[self.output], self.kind, self.window)
-        if self.kind in NUMBERS:
-            found = exposure(sims[self.output], window=self.window)[self.kind]
+        if self.kind in (*NUMBERS, *_ABOVE):
+            found = exposure(sims[self.output], window=self.window, threshold=self.threshold)[self.kind]
             return found.drop_vars([n for n in found.coords if n not in found.dims])
         values = sims[self.output].isel(time=self.kept)
         return values if self.kind == "course" else values.isel(time=-1, drop=True).reset_coords(drop=True)
@@ -107,7 +119,8 @@ def quantities_from(model: Model, of: Any, times: np.ndarray) -> list[Quantity]:
     ----------
     of : str, callable, sequence of str, mapping of name to str or callable, or None
         ``"Cc"`` is an output over time; ``"Cc.auc"``, ``.mean``, ``.max``, ``.min``, ``.last``, ``.tmax`` are numbers,
-        also between two times, ``"Cc.auc(24, 48)"``; ``"Cc.at(24)"`` the value at a time; ``"Cc.Cmax"``,
+        also between two times, ``"Cc.auc(24, 48)"``; ``"Cc.at(24)"`` the value at a time, ``"Cc.time_above(5)"`` the
+        time above a level; ``"Cc.Cmax"``,
         ``"Cc.AUCtau"`` and the other names of `pkpd.metrics.register` those of ``exposure``. A function gets the data
         set and returns one value per subject. None: every declared output over time.
 
@@ -139,7 +152,7 @@ def _quantity(model: Model, name: str, asked: Any, times: np.ndarray) -> Quantit
         raise PkpdError(f"quantity '{name}' must be a name such as 'Cc.auc' or a function, got {asked!r}")
     everything = {*model.outputs, *model.states, *model.trace.individual}
     found = _PATTERN.match(asked)
-    known = (*_KINDS, *NUMBERS)
+    known = (*_KINDS, *NUMBERS, *_ABOVE)
     if asked in everything or found is None or (found["kind"] not in known and found["times"] is None):
         _check_kind(asked, found, everything)
         q = known_outputs(model, [asked])[0]
@@ -148,10 +161,14 @@ def _quantity(model: Model, name: str, asked: Any, times: np.ndarray) -> Quantit
     if kind not in known:
         raise PkpdError(_no_kind(asked, kind))
     q = known_outputs(model, [output])[0]
-    kept = _window(asked, kind, found["times"], times)
     unit = q.unit or "1"
-    label = REGISTER[kind].meaning if kind in NUMBERS else _KINDS[kind]
-    meaning = f"{label} of {q.meaning or q.name}" if kind not in NUMBERS else f"{q.meaning or q.name}: {label}"
+    label = REGISTER[kind].meaning if kind in REGISTER else _KINDS[kind]
+    meaning = f"{label} of {q.meaning or q.name}" if kind not in REGISTER else f"{q.meaning or q.name}: {label}"
+    if kind in _ABOVE:
+        level = _level(asked, kind, found["times"])
+        shown = f"{meaning.replace('the threshold', f'{level:g} {unit}')}"
+        return Quantity(name, kind, output, _unit(model, kind, unit), shown, threshold=level)
+    kept = _window(asked, kind, found["times"], times)
     unit = _unit(model, kind, unit)
     if found["times"]:
         shown = [f"{t:g}" for t in times[kept][[0, -1]]]
@@ -168,7 +185,7 @@ def _unit(model: Model, kind: str, unit: str) -> str:
         "area": area, "time": model.time_unit, "rate": divide("1", model.time_unit), "1": "1",
         "clearance": clearance_scale(dosed, area)[0] if dosed else divide("1", area),
     }  # fmt: skip
-    of = {"auc": "area", "tmax": "time"}.get(kind, REGISTER[kind].kind if kind in NUMBERS else "")
+    of = {"auc": "area", "tmax": "time"}.get(kind, REGISTER[kind].kind if kind in REGISTER else "")
     return units.get(of, unit)
 
 
@@ -178,8 +195,15 @@ def _check_kind(asked: str, found: re.Match[str] | None, everything: set[str]) -
         raise PkpdError(_no_kind(asked, found["kind"]))
 
 
+def _level(asked: str, kind: str, text: str | None) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        raise PkpdError(f"quantity '{asked}': write it as 'Cc.{kind}(5)', with a level in the output's unit") from None
+
+
 def _no_kind(asked: str, kind: str) -> str:
-    known = (*_KINDS, *NUMBERS)
+    known = (*_KINDS, *NUMBERS, *_ABOVE)
     hint = nearest(kind, known)
     return (
         f"quantity '{asked}': there is no '{kind}'; there is {', '.join(known)}{hint}; "

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pkpd.validation.records import Effect
-
-__all__ = ["EFFECTS"]
+from pkpd.validation.records import Effect, EffectReading
 
 SC, IV, TOCILIZUMAB = "anakinra.depot", "anakinra.central", "tocilizumab.central"
 COVID = "medRxiv 2020.06.12.20122374, summary"
 _TOCILIZUMAB = {"8 mg/kg IV": (560.0, TOCILIZUMAB, 0.0, 0, 1.0)}
 
-EFFECTS: tuple[Effect, ...] = (
+TRIALS = (
     Effect(
         "mrc_ila", "MRC-ILA, area under CRP over 7 days", "area ratio", (0, 168),
         {"100 mg daily": (100, SC, 24, 13, 0)}, 43.5 / 7, 0.51,
@@ -59,4 +57,18 @@ EFFECTS: tuple[Effect, ...] = (
         note="Dose, spread and exact times are not in the summary.",
     ),
 )  # fmt: skip
-"""All of them, in the order of the report; doses are (mg, state, interval, further doses, duration of infusion)."""
+"""In the order of the report; doses are (mg, state, interval, further doses, duration of infusion)."""
+
+effects = EffectReading(
+    trials=TRIALS,
+    output="CRP",
+    share="tone.phi",
+    share_text="Share phi of IL-1",
+    baseline="acute.CRP0",
+    slope="acute.slope_CRP",
+    loss="acute.kout_CRP",
+    plateau={"tone.t_on": -1e4, "tone.tau_on": 1.0, "tone.t_off": 1e5, "tone.tau_off": 1.0, "tone.surge": 0.0},
+    onset={"tone.t_on": 6.0, "tone.tau_on": 1.0},
+    clocked=("tone.t_on", "tone.t_off"),
+    title="Published effects of anakinra on C-reactive protein, and the IL-1 share that would explain each",
+)
