@@ -73,9 +73,10 @@ def _between(low: float, high: float, spread: str = "range") -> dict[str, Any]:
 
 
 def _row(key: str, what: str, measure: str, setting: str, unit: str, source: str, **more: Any) -> Published:
-    against = {"against": SETTINGS[more.pop("against")]} if "against" in more else {}
-    return Published(**{"value": None} | more | against, key=key, what=what, measure=measure, setting=SETTINGS[setting],
-                     unit=unit, source=source)  # fmt: skip
+    given: dict[str, Any] = {"value": None} | more
+    if "against" in given:
+        given["against"] = SETTINGS[given["against"]]
+    return Published(key=key, what=what, measure=measure, setting=SETTINGS[setting], unit=unit, source=source, **given)
 
 
 _TOO_CLEAN = (

@@ -97,7 +97,8 @@ def compare(
     ----------
     source : Model, Fit, Calibration or Individual
         Who is treated: subjects of a model, or draws of what is known about patients.
-    regimens : mapping of name to Regimen, str, KnownSchedule or Arm; or names of the model's `schedules`, by default all
+    regimens : mapping of name to Regimen, str, KnownSchedule or Arm; or names of the model's `schedules`
+        All of these by default.
         A text is the shorthand, its routes are the model's, and begins at ``start``; a Regimen has the times of the
         patient's clock (the model's time). An `Arm` also changes covariates or parameters. Doses on another clock than
         the model's, or in another unit than the state's, are converted.

@@ -98,7 +98,7 @@ def test_an_answer_without_numbers_has_no_figure():
 
 def test_a_model_alone_cannot_answer_for_patients(tmp_path):
     text = (find_content("models", "pk1_oral")).read_text(encoding="utf-8")
-    own = "\nfrom pkpd.comparison import OpenQuestion\n\nquestions = {'who': OpenQuestion('Who?', None, of_patients=True)}\n"
+    own = "\nfrom pkpd.comparison import OpenQuestion as Q\n\nquestions = {'who': Q('Who?', None, of_patients=True)}\n"
     (tmp_path / "own.py").write_text(text + own, encoding="utf-8")
     with pytest.raises(PkpdError, match="questions: who can only be answered by a calibration, which knows the"):
         questions(load_model(tmp_path / "own.py"), ["who"])

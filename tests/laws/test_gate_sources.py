@@ -63,7 +63,7 @@ VERBS: dict[str, tuple[Any, str]] = {
     "profile_likelihood": (lambda s: pkpd.profile_likelihood(s, {"CL": 3.0}), ""),
     "compare": (lambda s: pkpd.compare(s, ARMS, n=5), "Model, Individual, estimated Individual"),
     "by_covariate": (lambda s: pkpd.by_covariate(s, ARMS, "WT", [50], n=5), ""),
-    "questions": (lambda s: pkpd.questions(s, ["csf"], n=5), "Model, Calibration"),
+    "questions": (lambda s: pkpd.questions(s, n=5), "Model, Calibration"),
     "recommend": (
         lambda s: pkpd.recommend(s, ARMS, "Cc > 1 mg/L at trough", n=20),
         "Individual, estimated Individual",
