@@ -75,6 +75,7 @@ from .evidence.evidence import Evidence as Evidence
 from .evidence.seeds import list_seeds as list_seeds
 from .evidence.seeds import load_seed as load_seed
 from .evidence.seeds import validate_seed as validate_seed
+from .evidence.term import Term as Term
 from .library import list_models as list_models
 from .library import load_model as load_model
 from .metrics import exposure as exposure
@@ -95,8 +96,7 @@ from .model.residual import Poisson as Poisson
 from .model.residual import Proportional as Proportional
 from .model.residual import TimeToEvent as TimeToEvent
 from .observation.api import Likelihood as Likelihood
-from .observation.term import Subject as Subject
-from .observation.term import Term as Term
+from .observation.subject import Subject as Subject
 from .people import Population as Population
 from .people import categorical as categorical
 from .people import lognormal as lognormal

@@ -15,9 +15,10 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, nearest
 from pkpd.evidence.curves import ReportedCurve, curve_facts
 from pkpd.evidence.doses import regimen_of
+from pkpd.evidence.kinds import fact_kinds
 from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
 from pkpd.evidence.vocabulary import Vocabulary, vocabulary_of
-from pkpd.evidence.words import COLUMNS, COVARIATES, WORDLESS
+from pkpd.evidence.words import COLUMNS, COVARIATES
 from pkpd.kinds import Kind, needs
 from pkpd.people.population import Population
 from pkpd.timegrid import TimeGrid
@@ -94,7 +95,7 @@ class Evidence(Kind):
     def markers(self) -> dict[str, str]:
         """Markers that models have outputs for, and their units: a fact's own where nothing else says."""
         known = {name: word.unit for name, word in self.words.markers.items()} | dict(self.source.markers)
-        fitted = [f for f in self.facts if f.use == "fit" and f.kind not in WORDLESS and f.marker not in known]
+        fitted = [f for f in self.facts if f.use == "fit" and fact_kinds()[f.kind].fitted and f.marker not in known]
         return known | {f.marker: f.unit for f in reversed(fitted)}
 
     @cached_property

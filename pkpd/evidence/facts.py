@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pkpd.errors import nearest
+from pkpd.evidence.kinds import FactKind, fact_kinds
 from pkpd.evidence.reading import Row, to_number
 from pkpd.evidence.values import Fact
-from pkpd.evidence.words import ALSO, KINDS, MEANS, NEEDS, OPERATORS, USES, WORDLESS
+from pkpd.evidence.words import MEANS, OPERATORS, USES
 
 __all__ = ["Scope", "facts"]
 
@@ -46,7 +47,8 @@ def facts(rows: Sequence[Row], scope: Scope) -> list[Fact]:
 
 
 def _fact(row: Row, name: str, scope: Scope) -> Fact:
-    kind = row.word("kind", KINDS) or ""
+    word = row.word("kind", fact_kinds()) or ""
+    kind = fact_kinds().get(word)
     use = row.word("use", USES) or ""
     op = row.word("op", OPERATORS, optional=True) or ""
     if row["patient"] and scope.patients is not None:
@@ -62,7 +64,7 @@ def _fact(row: Row, name: str, scope: Scope) -> Fact:
         fact=name,
         patient=row["patient"],
         marker=row["marker"],
-        kind=kind,
+        kind=word,
         time=time,
         time_to=time_to,
         at=at,
@@ -81,7 +83,7 @@ def _fact(row: Row, name: str, scope: Scope) -> Fact:
     )
 
 
-def _check_marker(row: Row, kind: str, use: str, markers: Mapping[str, str]) -> None:
+def _check_marker(row: Row, kind: FactKind | None, use: str, markers: Mapping[str, str]) -> None:
     """Note a marker that is only spelt otherwise than one that is known; others are those of one's own models."""
     marker = row.text("marker", "say what was measured or what happened")
     if not marker or marker in markers:
@@ -89,12 +91,14 @@ def _check_marker(row: Row, kind: str, use: str, markers: Mapping[str, str]) -> 
     plain = {_plain(known): known for known in markers}
     if _plain(marker) in plain:
         row.fault("marker", f"this marker is called '{plain[_plain(marker)]}'")
-    elif use == "fit" and kind not in WORDLESS and (hint := nearest(marker, markers)):
+    elif use == "fit" and (kind is None or kind.fitted) and (hint := nearest(marker, markers)):
         listed = f"models have {', '.join(markers)}{hint}"
         row.fault("marker", "no model output", f"{listed}; further ones go under [markers] in source.toml")
 
 
-def _window(row: Row, kind: str, start_day: float | None) -> tuple[float | None, float | None, float | None]:
+def _window(
+    row: Row, kind: FactKind | None, start_day: float | None
+) -> tuple[float | None, float | None, float | None]:
     """Return the days of a fact, noting those before the start and in the wrong order."""
     days = {column: row.number(column) for column in ("time", "time_to", "at")}
     for column, day in days.items():
@@ -103,8 +107,9 @@ def _window(row: Row, kind: str, start_day: float | None) -> tuple[float | None,
     time, time_to, at = days["time"], days["time_to"], days["at"]
     if time is not None and time_to is not None and time_to < time:
         row.fault("time_to", f"before time, {time:g}", "a window runs from time to time_to")
-    if at is not None and kind not in ("peak", "nadir", ""):
-        row.fault("at", f"a fact of kind {kind} has no day 'at'", "leave it empty; 'at' is for peaks and nadirs")
+    if at is not None and kind is not None and kind.shape != "extreme":
+        takers = " and ".join(f"{word}s" for word, each in fact_kinds().items() if each.shape == "extreme")
+        row.fault("at", f"a fact of kind {row['kind']} has no day 'at'", f"leave it empty; 'at' is for {takers}")
     elif at is not None:
         low, high = (time if time is not None else at), (time_to if time_to is not None else at)
         if not low <= at <= high:
@@ -112,49 +117,47 @@ def _window(row: Row, kind: str, start_day: float | None) -> tuple[float | None,
     return time, time_to, at
 
 
-def _values(row: Row, kind: str) -> tuple[float | None, float | None, str]:
+def _values(row: Row, kind: FactKind | None) -> tuple[float | None, float | None, str]:
     """Return value, value_to and the text that stands for a value."""
-    if kind in WORDLESS:
+    if kind is not None and not kind.fitted:
         number = to_number(row["value"])
         return number, row.number("value_to"), "" if number is not None else row["value"]
-    if kind == "grade":
-        rule = "a grade, 0, 1, 2, 3 or 4"
-        value, value_to = (row.number(column, rule, lambda x: x in (0, 1, 2, 3, 4)) for column in ("value", "value_to"))
-    elif kind == "change":
-        value, value_to = (row.number(column, "a ratio > 0", lambda x: x > 0) for column in ("value", "value_to"))
-    else:
-        value, value_to = row.number("value"), row.number("value_to")
+    rule, holds = ("", None) if kind is None or kind.rule is None else kind.rule
+    value, value_to = (row.number(column, rule, holds) for column in ("value", "value_to"))
     if value is not None and value_to is not None and value_to < value:
         row.fault("value_to", f"below value, {value:g}", "a range runs from value to value_to")
     return value, value_to, ""
 
 
-def _check_fit(row: Row, kind: str, use: str) -> None:
+def _check_fit(row: Row, kind: FactKind | None, use: str) -> None:
     """Note what a fact that is to be fitted lacks, and what it says that no likelihood would know of."""
     if use != "fit":
         return
-    if kind in WORDLESS:
-        row.fault("use", f"a fact of kind {kind} has no likelihood", "allowed: check, no")
+    word = row["kind"]
+    if kind is not None and not kind.fitted:
+        row.fault("use", f"a fact of kind {word} has no likelihood", "allowed: check, no")
         return
     if not row["patient"]:
         row.fault("patient", "a fact to fit needs a patient", "use is check or no for a cohort", show=False)
-    for column in NEEDS.get(kind, ()):
-        if not row[column]:
-            row.fault(column, f"a {kind} to fit needs {column}", "give it, or let use be check or no", show=False)
-    for column, what in MEANS.items():
-        if row[column] and kind and column not in (*NEEDS[kind], *ALSO.get(kind, ())):
-            row.fault(column, f"a {kind} to fit has no {column}, {what}", "leave it empty, or let use be check or no")
-    if kind == "grade" and row["reading_sd"]:
-        row.fault("reading_sd", "a grade to fit has no reading_sd, which is relative", "leave it empty")
-
-
-def _check_unit(row: Row, kind: str, markers: Mapping[str, str]) -> None:
-    """Note a unit that is missing, or in which the marker cannot be told."""
-    if kind in (*WORDLESS, ""):
+    if kind is None:
         return
-    if kind in ("change", "grade"):
+    for column in kind.needs:
+        if not row[column]:
+            row.fault(column, f"a {word} to fit needs {column}", "give it, or let use be check or no", show=False)
+    for column, what in MEANS.items():
+        if row[column] and column not in (*kind.needs, *kind.also):
+            row.fault(column, f"a {word} to fit has no {column}, {what}", "leave it empty, or let use be check or no")
+    if kind.takes == "grade" and row["reading_sd"]:
+        row.fault("reading_sd", f"a {word} to fit has no reading_sd, which is relative", "leave it empty")
+
+
+def _check_unit(row: Row, kind: FactKind | None, markers: Mapping[str, str]) -> None:
+    """Note a unit that is missing, or in which the marker cannot be told."""
+    if kind is None or not kind.fitted:
+        return
+    if not kind.has_unit:
         if row["unit"] not in ("", "1", "grade"):
-            row.fault("unit", f"a {kind} has no unit", "leave it empty")
+            row.fault("unit", f"a {row['kind']} has no unit", "leave it empty")
         return
     unit = markers.get(row["marker"])
     if row["value"] and not row["unit"] and unit != "":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from pkpd.evidence.kinds import fact_kinds
 from pkpd.units import conversion
 
 __all__ = ["Fact", "PatientFact", "ReportSource", "ReportedDose"]
@@ -194,8 +195,13 @@ class Fact:
         >>> fact.to("ng/mL").value, fact.to("ng/mL").unit
         (4200.0, 'ng/mL')
         """
-        if self.kind == "change" or (self.value is None and self.value_to is None):
+        if not _has_unit(self.kind) or (self.value is None and self.value_to is None):
             return self
         factor = conversion(self.unit, unit)
         value, value_to = (None if v is None else v * factor for v in (self.value, self.value_to))
         return replace(self, value=value, value_to=value_to, unit=unit)
+
+
+def _has_unit(word: str) -> bool:
+    kind = fact_kinds().get(word)
+    return kind is None or kind.has_unit

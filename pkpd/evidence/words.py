@@ -1,23 +1,19 @@
-"""The words of a seed folder: its files, columns and kinds of facts, which are the same in every report."""
+"""The words of a seed folder: its files and columns, which are the same in every report."""
 
 from __future__ import annotations
 
 from pkpd.transport import frozen
 
 __all__ = [
-    "ALSO",
     "CARD",
     "CARD_OPTIONAL",
     "COLUMNS",
     "COVARIATES",
     "INTO",
-    "KINDS",
     "KNOWN",
     "MEANS",
-    "NEEDS",
     "OPERATORS",
     "USES",
-    "WORDLESS",
 ]
 
 _TAIL = ("known", "where", "reason")
@@ -53,29 +49,5 @@ INTO = frozen({"SC": "depot", "IM": "depot", "PO": "depot", "IV": "central"})
 COVARIATES = frozen({"WT": "kg", "CRCL": "mL/min"})
 """Quantities of ``patients.csv`` that are covariates of models, and their units."""
 
-NEEDS = frozen(
-    {
-        "value": ("time", "value"),
-        "peak": ("time", "time_to", "at", "value"),
-        "nadir": ("time", "time_to", "at", "value"),
-        "below": ("time", "value"),
-        "above": ("time", "value"),
-        "change": ("time", "time_to", "op", "value"),
-        "grade": ("time", "value"),
-        "order": (),
-        "event": (),
-        "text": (),
-    }
-)
-"""What a fact of a kind must give before a model can be fitted to it."""
-
-ALSO = frozen({"below": ("time_to",), "above": ("time_to",), "grade": ("value_to",)})
-"""What a fact of a kind may say beside what it needs."""
-
 MEANS = frozen({"time_to": "the end of a window", "op": "of a change", "value_to": "the end of a range of grades"})
 """Columns that facts of some kinds only have a use for, and what they are."""
-
-KINDS = tuple(NEEDS)
-
-WORDLESS = ("order", "event", "text")
-"""Kinds without a likelihood; their value may be a text."""

@@ -16,15 +16,18 @@ from pkpd.engine.solve.run import solve_block
 from pkpd.engine.solve.tangent import tangent
 from pkpd.errors import DataError, nearest
 from pkpd.kinds import needs
-from pkpd.observation.kernel import sum_terms
-from pkpd.observation.packing import lay_out, pack_inputs, pack_terms
-from pkpd.observation.term import Subject, check
+from pkpd.model.residual import Exact
+from pkpd.observation.kernel import Sums, sum_terms
+from pkpd.observation.packing import lay_out, pack_batches, pack_inputs, pack_terms
+from pkpd.observation.predictive import Measured, Predictive, Replicates, predictive, replicate
+from pkpd.observation.rules import Factors, said_of
+from pkpd.observation.subject import Subject, check
 from pkpd.simulation.kernels import equations_for, quantities
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
-    from pkpd.observation.predictive import Predictive, Replicates
+    from pkpd.model.residual import ResidualError
 
 __all__ = ["IMPOSSIBLE_DOSE", "Evaluation", "Likelihood", "Predictions"]
 
@@ -102,6 +105,7 @@ class Likelihood:
         Position of the subject of each.
     cells : Cells
         Single measurements that the terms are made of.
+    errors : dict of output to ResidualError
     start : float array, (subjects, free)
         The model's values, or the subjects' own.
 
@@ -119,7 +123,7 @@ class Likelihood:
     --------
     >>> import numpy as np
     >>> import pkpd
-    >>> from pkpd.observation.term import Subject, Term
+    >>> from pkpd import Subject, Term
     >>> model = pkpd.load_model("pk1_oral")
     >>> dose = pkpd.Regimen.parse("100 mg", cmt="depot")
     >>> ann = Subject("Ann", dose, terms=(Term("4 h", "density", "Cc", 4.0, 1.5),))
@@ -159,6 +163,11 @@ class Likelihood:
         self._inputs, self._rows = pack_inputs(self._kernel(False).inputs, model, self.subjects, self.free)
         self.start = np.ascontiguousarray(self._inputs[self._rows].T)
         self.packed = pack_terms(self._layout, model, self.scaled, self._reach())
+        self.first, self.said = self._layout.first, said_of(self.terms)
+        found = {n: model.outputs[n].error for n in self._layout.outputs}
+        self.errors: dict[str, ResidualError] = {n: e for n, e in found.items() if e is not None}
+        self.factors = Factors(self.terms, self.first)
+        self._batches, self._codes = pack_batches(self.factors.all, self._layout.row, self.said, self.errors)
 
     def _check_names(self) -> None:
         model = self.model
@@ -171,7 +180,7 @@ class Likelihood:
         for n in self.scaled:
             if n not in model.outputs:
                 faults.append(("scaled", f"model '{model.name}' has no output '{n}'{nearest(n, model.outputs)}"))
-            elif model.outputs[n].error is None or type(model.outputs[n].error).__name__ == "Exact":
+            elif model.outputs[n].error is None or isinstance(model.outputs[n].error, Exact):
                 faults.append(("scaled", f"output '{n}' has no residual error that a factor could change"))
         for what, names in (("free", self.free), ("scaled", self.scaled)):
             faults += [(what, f"'{n}' is given twice") for n in dict.fromkeys(names) if names.count(n) > 1]
@@ -248,9 +257,8 @@ class Likelihood:
             np.empty(m), np.empty((m, len(self.free))), np.empty((m, len(self.scaled))), np.empty(len(self.terms)),
             status,
         )  # fmt: skip
-        sum_terms(
-            self.packed, y, factors, status, gradient, found.loglik, found.gradient, found.gradient_scales, found.terms
-        )
+        sums = Sums(found.loglik, found.gradient, found.gradient_scales, found.terms)
+        sum_terms(self.packed, self._batches, y, factors, status, gradient, sums)
         return found
 
     def _scales(self, scales: Any) -> np.ndarray:
@@ -270,28 +278,33 @@ class Likelihood:
         y, status = self._solve(values, gradient)
         p, n = self.packed, len(self._layout.outputs)
         output = p.output[self.cells.term]
-        cells = np.where(status[self.cells.subject] == 0, y[output, p.row], np.nan)
+        row = self._layout.row
+        cells = np.where(status[self.cells.subject] == 0, y[output, row], np.nan)
         if not gradient:
             return Predictions(cells, None, status)
         jacobian = np.zeros((cells.size, len(self.free)))
         for k in range(len(self.free)):
-            jacobian[:, k] = y[n * (k + 1) + output, p.row]
+            jacobian[:, k] = y[n * (k + 1) + output, row]
         return Predictions(cells, jacobian, status)
+
+    def _measured(self, values: Any, scales: Any) -> Measured:
+        """Return what terms are formed of, at some values."""
+        factors, cells = self._scales(scales), self.cells
+        each = np.broadcast_to(factors, (len(self.subjects), factors.shape[1]))
+        e = self.packed.scaled[self.packed.output[cells.term]]
+        factor = np.where(e >= 0, each[cells.subject, e], 1.0) if self.scaled else np.ones(e.size)
+        return Measured(self.terms, self.first, cells.term, self.errors, self.predict(values).values, factor)
 
     def replicate(self, values: Any, scales: Any = None, seed: int = 0, n: int | None = None) -> Replicates:
         """Draw what would have been measured, and form of it what each term states.
 
         See :func:`pkpd.observation.predictive.replicate`.
         """
-        from pkpd.observation.predictive import replicate
-
-        return replicate(self, values, self._scales(scales), seed, n)
+        return replicate(self._measured(values, scales), seed, n)
 
     def cdf(self, values: Any, scales: Any = None) -> Predictive:
         """Return how probable what each term states was, see :func:`pkpd.observation.predictive.predictive`."""
-        from pkpd.observation.predictive import predictive
-
-        return predictive(self, values, self._scales(scales))
+        return predictive(self._measured(values, scales), self.factors, self.said)
 
 
 def _symbol(name: str) -> Node:

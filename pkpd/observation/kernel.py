@@ -1,211 +1,185 @@
-"""Log-probabilities of terms and their derivatives by predictions and residual factors, as one compiled loop.
+"""The sum of the log-probabilities of terms, and its derivatives by predictions and residual factors.
 
-With m the prediction and s the factor on the residual error of an output, the analysis scale is log y with sd
-``sqrt((sigma s)^2 + reading^2)`` for LogNormal and Exact outputs, y with sd ``sqrt((s sd(m))^2 + (reading m)^2)`` else.
+The probabilities are those of kinds of facts and residual errors, compiled by ``pkpd.observation.rules``; this loop
+gathers predictions for them, calls them by address, and adds up what they say. It knows neither kinds nor errors.
 """
 
 from __future__ import annotations
 
 import math
-from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, entry
+from pkpd.engine.solve.call import call_prepare
 
-__all__ = ["FAMILIES", "KIND_CODES", "OUTSIDE", "Packed", "log_cdf", "sum_terms"]
+__all__ = ["OUTSIDE", "Batches", "PackedTerms", "Sums", "sum_terms"]
 
-#: terms and their cells as columns: see ``pkpd.observation.packing``
-Packed = namedtuple(
-    "Packed",
-    "kind subject first last value low high reading row output family a b scaled reach_first reach",
-)
-KIND_CODES = {
-    "density": 0, "below": 1, "above": 2, "peak": 3, "nadir": 4, "ratio": 5, "ratio_below": 6, "ratio_above": 7,
-    "grade": 8,
-}  # fmt: skip
-DENSITY, BELOW, ABOVE, PEAK, NADIR, RATIO, RATIO_BELOW, RATIO_ABOVE, GRADE = range(9)
-FAMILIES = {"LogNormal": 0, "Exact": 0, "Additive": 1, "Proportional": 1, "Combined": 1, "Combined sd": 2, "Ordinal": 3}
-LOG, VARIANCE, LINEAR = 0, 1, 2
-HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 #: status of a subject with a prediction at which its data are impossible, beside those of ``pkpd.engine.solve.status``
 OUTSIDE = 100
 
 
-@compiled
-def log_cdf(z):
-    """Return log Phi(z) and its derivative, phi(z) / Phi(z), accurate in both tails."""
-    if z > -25.0:
-        half = 0.5 * math.erfc(-z * math.sqrt(0.5))
-        value = math.log(half) if z < 1.0 else math.log1p(-0.5 * math.erfc(z * math.sqrt(0.5)))
-        return value, math.exp(-0.5 * z * z - HALF_LOG_2PI - value)
-    # phi(z) / Phi(z) as a continued fraction: Abramowitz and Stegun 26.2.14
-    x, tail = -z, 0.0
-    for k in range(12, 0, -1):
-        tail = k / (x + tail)
-    return -0.5 * z * z - HALF_LOG_2PI - math.log(x + tail), x + tail
+class Batches(NamedTuple):
+    """Factors that one piece of machine code calculates, batch by batch.
+
+    Attributes
+    ----------
+    address : int array, (batches,)
+    size : int array, (batches,)
+        Factors.
+    width : int array, (batches,)
+        The same, filled up to whole vectors.
+    cells : int array, (batches,)
+        Cells of each factor, k.
+    factor_first, cell_first, input_first, root_first : int array, (batches,)
+        Where the batch begins in ``term``, ``row``, ``inputs``, ``place``.
+    term : int array, (factors,)
+        The term that each belongs to.
+    row : int array
+        Rows of the cells in the predictions; of the first cell of each factor, then of the second.
+    inputs : float array
+        Rows of the code's inputs; the first k + 1, predictions and factors on residual errors, are filled here.
+    place : int array
+        Row of the logarithm in what the code writes, of its derivatives by k predictions and by the factor; -1 for a
+        number, which is in ``number``.
+    number : float array
+    room : int
+        Largest number of what the code writes.
+    """
+
+    address: np.ndarray
+    size: np.ndarray
+    width: np.ndarray
+    cells: np.ndarray
+    factor_first: np.ndarray
+    cell_first: np.ndarray
+    input_first: np.ndarray
+    root_first: np.ndarray
+    term: np.ndarray
+    row: np.ndarray
+    inputs: np.ndarray
+    place: np.ndarray
+    number: np.ndarray
+    room: int
+
+
+class PackedTerms(NamedTuple):
+    """What terms depend on.
+
+    Attributes
+    ----------
+    subject, output : int array, (terms,)
+    scaled : int array, (outputs,)
+        Number of the factor on the residual error, -1 without.
+    reach_first : int array, (outputs + 1,)
+    reach : int array
+        Numbers of the inputs that each output depends on.
+    """
+
+    subject: np.ndarray
+    output: np.ndarray
+    scaled: np.ndarray
+    reach_first: np.ndarray
+    reach: np.ndarray
+
+
+class Sums(NamedTuple):
+    """What is written.
+
+    Attributes
+    ----------
+    loglik : float array, (subjects,)
+    gradient : float array, (subjects, inputs)
+    gradient_scales : float array, (subjects, scaled outputs)
+    terms : float array, (terms,)
+    """
+
+    loglik: np.ndarray
+    gradient: np.ndarray
+    gradient_scales: np.ndarray
+    terms: np.ndarray
 
 
 @compiled
-def _spread(family, a, b, m, s, reading):
-    """Return the sd on the analysis scale and its derivatives by m and by s."""
-    if family == LOG:
-        sd = math.sqrt((a * s) ** 2 + reading * reading)
-        return sd, 0.0, a * a * s / sd
-    if family == VARIANCE:
-        base2, slope = a * a + b * b * m * m, b * b * m
-    else:
-        base = a + b * abs(m)
-        base2, slope = base * base, base * b * (1.0 if m >= 0.0 else -1.0)
-    sd = math.sqrt(s * s * base2 + (reading * m) ** 2)
-    return sd, (s * s * slope + reading * reading * m) / sd, s * base2 / sd
+def _factor(p, scales, t):
+    """Return the factor on the residual error of a term."""
+    e = p.scaled[p.output[t]]
+    return scales[min(p.subject[t], scales.shape[0] - 1), e] if e >= 0 else 1.0
 
 
 @compiled
-def _cell(kind, family, a, b, m, s, reading, y):
-    """Return the log-probability of one measurement and its derivatives by m and by s."""
-    if family == LOG and not m > 0.0:
-        return (0.0 if kind == BELOW else -np.inf), 0.0, 0.0
-    sd, sd_m, sd_s = _spread(family, a, b, m, s, reading)
-    if not sd > 0.0:
-        return -np.inf, 0.0, 0.0
-    shift = -1.0 / (m * sd) if family == LOG else -1.0 / sd
-    z = (math.log(y / m) if family == LOG else y - m) / sd
-    if kind == DENSITY:
-        value = -0.5 * z * z - math.log(sd) - HALF_LOG_2PI - (math.log(y) if family == LOG else 0.0)
-        wide = (z * z - 1.0) / sd
-        return value, -z * shift + wide * sd_m, wide * sd_s
-    sign = 1.0 if kind == BELOW else -1.0
-    value, slope = log_cdf(sign * z)
-    slope *= sign
-    return value, slope * (shift - z * sd_m / sd), -slope * z * sd_s / sd
+def _gather(p, b, g, y, scales, inputs):
+    """Fill in the predictions and factors of a batch."""
+    n, width, at = b.size[g], b.width[g], b.input_first[g]
+    for j in range(width):
+        i = min(j, n - 1)
+        t = b.term[b.factor_first[g] + i]
+        for c in range(b.cells[g]):
+            inputs[at + c * width + j] = y[p.output[t], b.row[b.cell_first[g] + c * n + i]]
+        inputs[at + b.cells[g] * width + j] = _factor(p, scales, t)
 
 
 @compiled
-def _relative(family, a, b, m, s):
-    """Return the variance of log y and its derivatives by m and by s."""
-    sd, sd_m, sd_s = _spread(family, a, b, m, s, 0.0) if family != LOG else (a * s, 0.0, a)
-    if family == LOG:
-        return sd * sd, 0.0, 2.0 * sd * sd_s
-    r = sd / m
-    return r * r, 2.0 * r * (sd_m - r) / m, 2.0 * r * sd_s / m
+def _root(b, g, r, j, found):
+    """Return what a batch says of one factor: its logarithm, or one of its derivatives."""
+    place = b.place[b.root_first[g] + r]
+    return found[place * b.width[g] + j] if place >= 0 else b.number[b.root_first[g] + r]
 
 
 @compiled
-def _ratio(kind, family, a, b, before, after, s, reading, y):
-    """Return the log-probability of a ratio and its derivatives by both predictions and by s."""
-    if not (before > 0.0 and after > 0.0):
-        return -np.inf, 0.0, 0.0, 0.0
-    v0, v0_m, v0_s = _relative(family, a, b, before, s)
-    v1, v1_m, v1_s = _relative(family, a, b, after, s)
-    sd = math.sqrt(v0 + v1 + reading * reading)
-    z = math.log(y * before / after) / sd
-    if kind == RATIO:
-        value = -0.5 * z * z - math.log(sd) - HALF_LOG_2PI - math.log(y)
-        slope, wide = -z / sd, 0.5 * (z * z - 1.0) / (sd * sd)
-    else:
-        sign = 1.0 if kind == RATIO_BELOW else -1.0
-        value, slope = log_cdf(sign * z)
-        slope *= sign / sd
-        wide = -0.5 * slope * z / sd
-    return value, slope / before + wide * v0_m, -slope / after + wide * v1_m, wide * (v0_s + v1_s)
-
-
-@compiled
-def _grade(low, high, m, s):
-    """Return log P(low <= m + s L < high), L logistic, and its derivatives by m and by s."""
-    # sigma(a) - sigma(b) = sigma(a) sigma(-b) (1 - exp(b - a))
-    a, b = (m - low) / s, (m - high) / s
-    value, by_a, by_b = 0.0, 0.0, 0.0
-    if low > -np.inf:
-        value -= math.log1p(math.exp(-abs(a))) + max(-a, 0.0)
-        by_a += 1.0 / (1.0 + math.exp(a)) if a < 700.0 else 0.0
-    if high < np.inf:
-        value -= math.log1p(math.exp(-abs(b))) + max(b, 0.0)
-        by_b -= 1.0 / (1.0 + math.exp(-b)) if b > -700.0 else 0.0
-    total = by_a + by_b
-    by_s = 0.0
-    if low > -np.inf:
-        by_s -= by_a * a / s
-    if high < np.inf:
-        by_s -= by_b * b / s
-    if low > -np.inf and high < np.inf:
-        gap = (high - low) / s
-        value += math.log(-math.expm1(-gap))
-        by_s -= gap / s / math.expm1(gap)
-    return value, total / s, by_s
-
-
-@compiled
-def _add(p, y, n_out, o, row, subject, slope, gradient):
-    """Add the derivative by a prediction times the prediction's derivatives."""
-    for q in range(p.reach_first[o], p.reach_first[o + 1]):
-        k = p.reach[q]
-        gradient[subject, k] += slope * y[n_out * (k + 1) + o, row]
-
-
-@compiled
-def _term(p, t, y, s, slopes, gradient):
-    """Return the log-probability of a term and its derivative by s; add to the gradient of its subject."""
-    n_out, kind, first, who, o = p.family.size, p.kind[t], p.first[t], p.subject[t], p.output[t]
-    family, a, b, reading = p.family[o], p.a[o], p.b[o], p.reading[t]
-    if kind == GRADE:
-        total, by_m, by_s = _grade(p.low[t], p.high[t], y[o, p.row[first]], s)
-        if slopes:
-            _add(p, y, n_out, o, p.row[first], who, by_m, gradient)
-        return total, by_s
-    if kind >= RATIO:
-        before, after = p.row[first], p.row[first + 1]
-        total, by_0, by_1, by_s = _ratio(kind, family, a, b, y[o, before], y[o, after], s, reading, p.value[t])
-        if slopes:
-            _add(p, y, n_out, o, before, who, by_0, gradient)
-            _add(p, y, n_out, o, after, who, by_1, gradient)
-        return total, by_s
-    total, by_s = 0.0, 0.0
-    for c in range(first, p.last[t]):
-        each = kind
-        if kind >= PEAK:  # the first cell is that of the extreme
-            each = DENSITY if c == first else BELOW if kind == PEAK else ABOVE
-        value, by_m, more = _cell(each, family, a, b, y[o, p.row[c]], s, reading, p.value[t])
-        total += value
-        by_s += more
-        if slopes:
-            _add(p, y, n_out, o, p.row[c], who, by_m, gradient)
-    return total, by_s
+def _scatter(p, b, g, y, slopes, status, found, out):
+    """Add what a batch says to its terms and to the gradients of their subjects."""
+    n, k, n_out = b.size[g], b.cells[g], p.scaled.size
+    for j in range(n):
+        t = b.term[b.factor_first[g] + j]
+        who, o = p.subject[t], p.output[t]
+        if status[who]:
+            continue
+        out.terms[t] += _root(b, g, 0, j, found)
+        if p.scaled[o] >= 0:
+            out.gradient_scales[who, p.scaled[o]] += _root(b, g, k + 1, j, found)
+        if not slopes:
+            continue
+        for c in range(k):
+            slope, row = _root(b, g, c + 1, j, found), b.row[b.cell_first[g] + c * n + j]
+            for q in range(p.reach_first[o], p.reach_first[o + 1]):
+                out.gradient[who, p.reach[q]] += slope * y[n_out * (p.reach[q] + 1) + o, row]
 
 
 @entry
-def sum_terms(p, y, scales, status, slopes, loglik, gradient, gradient_scales, terms):
+def sum_terms(p, b, y, scales, status, slopes, out):
     """Write the log-likelihood of each subject, its gradient, and the log-probability of each term.
 
     Parameters
     ----------
-    p : Packed
+    p : PackedTerms
+    b : Batches
     y : float array, (n_out * (1 + inputs), rows)
         Predictions and, if ``slopes``, their derivatives by each input.
     scales : float array, (subjects or 1, scaled outputs)
     status : int array, (subjects,)
         Not 0 where there are no predictions; OUTSIDE is written where data are impossible.
-    loglik, gradient, gradient_scales, terms : float arrays
-        Written: (subjects,), (subjects, inputs), (subjects, scaled outputs), (terms,).
+    out : Sums
     """
+    loglik, gradient, gradient_scales, terms = out.loglik, out.gradient, out.gradient_scales, out.terms
     loglik[:] = 0.0
     gradient[:] = 0.0
     gradient_scales[:] = 0.0
-    for t in range(p.kind.size):
-        who, e = p.subject[t], p.scaled[p.output[t]]
+    terms[:] = 0.0
+    inputs, found = b.inputs.copy(), np.empty(b.room)
+    for g in range(b.address.size):
+        _gather(p, b, g, y, scales, inputs)
+        call_prepare(b.address[g], b.width[g], b.width[g], inputs[b.input_first[g] :], found)
+        _scatter(p, b, g, y, slopes, status, found, out)
+    for t in range(terms.size):
+        who = p.subject[t]
+        if status[who] == 0 and -np.inf < terms[t] < np.inf:
+            loglik[who] += terms[t]
+            continue
         terms[t] = -np.inf
-        if status[who]:
-            continue
-        s = scales[min(who, scales.shape[0] - 1), e] if e >= 0 else 1.0
-        total, by_s = _term(p, t, y, s, slopes, gradient)
-        if not -np.inf < total < np.inf:
+        if status[who] == 0:
             status[who] = OUTSIDE
-            continue
-        terms[t] = total
-        loglik[who] += total
-        if e >= 0:
-            gradient_scales[who, e] += by_s
     for i in range(loglik.size):
         if status[i] == 0 and not math.isfinite(np.sum(gradient[i]) + np.sum(gradient_scales[i])):
             status[i] = OUTSIDE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,20 +12,22 @@ from pkpd.dosing.record import NEAR, RECORD
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.solve.block import Block
 from pkpd.errors import DataError, nearest
-from pkpd.model.residual import Ordinal, ResidualError
-from pkpd.observation.kernel import FAMILIES, KIND_CODES, Packed
-from pkpd.observation.term import Subject, Term, check, faults_of
+from pkpd.evidence.kinds import kind_named
+from pkpd.observation.kernel import Batches, PackedTerms
+from pkpd.observation.rules import RuleGroup, Said, compiled_rule
+from pkpd.observation.subject import Subject, check, faults_of
+from pkpd.observation.tape import Tape
 from pkpd.simulation.columns import constant_columns
 from pkpd.simulation.doses import records_of, regimen_from
 from pkpd.simulation.grid import pack_records
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
+    from pkpd.evidence.term import Term
     from pkpd.model.model import Model
+    from pkpd.model.residual import ResidualError
 
-__all__ = ["CellLayout", "Cells", "checked_records", "lay_out", "pack_inputs", "pack_terms"]
-
-SAME = 1e-6  # times closer than this are one cell
+__all__ = ["CellLayout", "Cells", "checked_records", "lay_out", "pack_batches", "pack_inputs", "pack_terms"]
 
 
 @dataclass(frozen=True)
@@ -73,19 +75,6 @@ class CellLayout:
     block: Block
 
 
-def cell_times(term: Term, every: float) -> np.ndarray:
-    """Return when a term's output is measured: the time of the extreme first, the two times of a ratio in order."""
-    if term.time_to is None:
-        return np.array([term.time])
-    if term.kind.startswith("ratio"):
-        return np.array([term.time, term.time_to])
-    inside = np.arange(term.time, term.time_to, every)
-    window = np.append(inside[inside < term.time_to - SAME], term.time_to)
-    if term.at is None:
-        return window
-    return np.append(term.at, window[np.abs(window - term.at) > SAME])
-
-
 def checked_records(model: Model, subjects: Sequence[Subject]) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the records of each subject's doses, and when each begins.
 
@@ -113,7 +102,7 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> CellLayo
     records, origin = checked_records(model, subjects)
     terms = [t for s in subjects for t in s.terms]
     subject = np.repeat(np.arange(len(subjects)), [len(s.terms) for s in subjects])
-    times = [cell_times(t, every) for t in terms]
+    times = [kind_named(t.kind).times(t, every) for t in terms]
     first = np.concatenate([[0], np.cumsum([t.size for t in times])]).astype(np.int64)
     flat = np.concatenate([*times, np.empty(0)])
     owner = np.repeat(subject, [t.size for t in times])
@@ -155,8 +144,6 @@ def _block(
 def _faults(model: Model, subjects: Sequence[Subject], origin: np.ndarray) -> Iterator[tuple[str, str]]:
     """Yield all that is wrong with subjects: (who, what)."""
     errors = {n: o.error for n, o in model.outputs.items()}
-    kinds = {n: None if e is None else type(e).__name__ for n, e in errors.items()}
-    grades = {n: len(e.cuts) for n, e in errors.items() if isinstance(e, Ordinal)}
     names = [s.name for s in subjects]
     for name in dict.fromkeys(n for n in names if names.count(n) > 1):
         yield f"subject '{name}'", f"is given {names.count(name)} times"
@@ -173,7 +160,7 @@ def _faults(model: Model, subjects: Sequence[Subject], origin: np.ndarray) -> It
                 elif what == "covariate" and model.covariates[name].forbidden(np.array([value], np.float64)).any():
                     yield who, f"covariate {name} must be {model.covariates[name].allowed}, got {value:g}"
         for term in subject.terms:
-            for fault in faults_of(term, kinds, grades, float(start)):
+            for fault in faults_of(term, errors, float(start)):
                 yield f"{who}, term '{term.name}'", fault
 
 
@@ -192,8 +179,10 @@ def pack_inputs(
     return out, np.array([rows[n] for n in free], np.int64)
 
 
-def pack_terms(layout: CellLayout, model: Model, scaled: Sequence[str], reach: Mapping[str, Sequence[int]]) -> Packed:
-    """Return the terms as the compiled loop takes them.
+def pack_terms(
+    layout: CellLayout, model: Model, scaled: Sequence[str], reach: Mapping[str, Sequence[int]]
+) -> PackedTerms:
+    """Return what the terms depend on, as the compiled loop takes it.
 
     Parameters
     ----------
@@ -202,45 +191,64 @@ def pack_terms(layout: CellLayout, model: Model, scaled: Sequence[str], reach: M
     reach : mapping of output to the numbers of the inputs that it depends on
     """
     outputs = layout.outputs
-    errors = [model.outputs[n].error for n in outputs]
-    families, a, b = zip(*map(_family, errors), strict=True) if outputs else ((), (), ())
-    bounds = [_bounds(t, model.outputs[t.output].error) for t in layout.terms]
     lists = [list(reach[n]) for n in outputs]
-
-    def numbers(values: Sequence[float] | Iterator[float], kind: type = float) -> np.ndarray:
-        return np.array(list(values), np.int64 if kind is int else np.float64)
-
-    terms = layout.terms
-    return Packed(
-        kind=numbers([KIND_CODES[t.kind] for t in terms], int),
-        subject=layout.subject.astype(np.int64), first=layout.first[:-1].copy(), last=layout.first[1:].copy(),
-        value=numbers([t.value for t in terms]), low=numbers([x for x, _ in bounds]),
-        high=numbers([x for _, x in bounds]), reading=numbers([t.reading_sd for t in terms]), row=layout.row,
-        output=numbers([outputs.index(t.output) for t in terms], int), family=numbers(families, int),
-        a=numbers(a), b=numbers(b),
-        scaled=numbers([list(scaled).index(n) if n in scaled else -1 for n in outputs], int),
+    return PackedTerms(
+        subject=layout.subject.astype(np.int64),
+        output=np.array([outputs.index(t.output) for t in layout.terms], np.int64),
+        scaled=np.array([list(scaled).index(n) if n in scaled else -1 for n in outputs], np.int64),
         reach_first=np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64),
-        reach=numbers([k for x in lists for k in x], int),
+        reach=np.array([k for x in lists for k in x], np.int64),
+    )
+
+
+def pack_batches(
+    groups: Sequence[RuleGroup], row: np.ndarray, said: Said, errors: Mapping[str, ResidualError]
+) -> tuple[Batches, list[Tape]]:
+    """Return the factors of terms as the compiled loop takes them, and the machine code, which must be kept.
+
+    Groups of one machine code, which may be of several outputs, are one batch.
+
+    Parameters
+    ----------
+    row : int array, (cells,)
+        Row of each cell in the predictions.
+    """
+    together: dict[Tape, list[RuleGroup]] = {}
+    for group in groups:
+        code = compiled_rule(group.log, group.output, errors[group.output], len(group.cells))
+        together.setdefault(code, []).append(group)
+    size = np.array([sum(g.term.size for g in own) for own in together.values()], np.int64)
+    cells = np.array([len(own[0].cells) for own in together.values()], np.int64)
+    lanes = np.array([code.lanes for code in together], np.int64)
+    width = -(-size // lanes) * lanes if size.size else size
+    inputs = [_inputs(own, int(w), said, errors) for own, w in zip(together.values(), width, strict=True)]
+    packed = Batches(
+        address=np.array([code.address for code in together], np.int64), size=size, width=width, cells=cells,
+        factor_first=_starts(size), cell_first=_starts(size * cells), input_first=_starts([x.size for x in inputs]),
+        root_first=_starts(cells + 2),
+        term=_flat([g.term for own in together.values() for g in own], np.int64),
+        row=_flat([row[np.concatenate([g.cells for g in own], axis=1)] for own in together.values()], np.int64),
+        inputs=_flat(inputs, np.float64), place=_flat([code.places for code in together], np.int64),
+        number=_flat([code.numbers for code in together], np.float64),
+        room=max([int(code.rows * w) for code, w in zip(together, width, strict=True)], default=0),
     )  # fmt: skip
+    return packed, list(together)
 
 
-def _family(error: ResidualError | None) -> tuple[int, float, float]:
-    """Return the family of a residual error and its numbers."""
-    name = type(error).__name__
-    given = {f.name: getattr(error, f.name) for f in fields(error)} if error is not None else {}  # type: ignore[arg-type]
-    if given.get("convention") == "sd":
-        name = "Combined sd"
-    if name not in FAMILIES:
-        raise DataError(
-            f"likelihood: residual error {name} is not known; use {', '.join(list(FAMILIES)[:-2])} or Ordinal"
-        )
-    return FAMILIES[name], float(given.get("add", given.get("sigma", 0.0))), float(given.get("prop", 0.0))
+def _inputs(groups: Sequence[RuleGroup], width: int, said: Said, errors: Mapping[str, ResidualError]) -> np.ndarray:
+    """Return the rows of inputs of a batch; those of predictions and factors are 0."""
+    columns = []
+    for g in groups:
+        own = [np.full(g.term.size, p.value) for p in errors[g.output].parameters]
+        stated = [said.reading[g.term], said.value[g.term], said.value_to[g.term]]
+        columns.append(np.vstack([np.zeros((len(g.cells) + 1, g.term.size)), *stated, *own]))
+    together = np.hstack(columns)
+    return np.pad(together, ((0, 0), (0, width - together.shape[1])), mode="edge")
 
 
-def _bounds(term: Term, error: ResidualError | None) -> tuple[float, float]:
-    """Return the cuts below and above the grades of a term."""
-    if not isinstance(error, Ordinal):
-        return 0.0, 0.0
-    cuts = (-np.inf, *error.cuts, np.inf)
-    top = term.value if term.value_to is None else term.value_to
-    return cuts[int(term.value)], cuts[int(top) + 1]
+def _starts(sizes: Sequence[int] | np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)[: len(sizes)]
+
+
+def _flat(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
+    return np.concatenate([np.empty(0), *(x.ravel() for x in parts)]).astype(kind)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.model.residual import Ordinal
+from pkpd.evidence.kinds import kind_named
+from pkpd.evidence.term import Term
+from pkpd.model.residual import ResidualError
+from pkpd.observation.rules import Factors, RuleGroup, Said, summed
 from pkpd.randomness import RESIDUALS, uniforms
 
-if TYPE_CHECKING:
-    from pkpd.observation.api import Likelihood
-    from pkpd.observation.term import Term
-
-__all__ = ["Predictive", "Replicates", "predictive", "replicate"]
+__all__ = ["Measured", "Predictive", "Replicates", "predictive", "replicate"]
 
 
 @dataclass(frozen=True)
@@ -53,122 +51,78 @@ class Predictive:
     pit: np.ndarray
 
 
-def _spread(like: Likelihood, m: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each cell whether it is on the logarithmic scale, and the sd there without reading error."""
-    p, term = like.packed, like.cells.term
-    output = p.output[term]
-    scales = np.broadcast_to(factors, (len(like.subjects), factors.shape[1]))
-    e = p.scaled[output]
-    s = np.where(e >= 0, scales[like.cells.subject, e] if factors.shape[1] else 1.0, 1.0)
-    a, b, family = p.a[output], p.b[output], p.family[output]
-    plain = np.where(family == 2, a + b * np.abs(m), np.hypot(a, b * m))
-    return family == 0, s * np.where(family == 0, a, np.where(family == 3, 1.0, plain))
+@dataclass(frozen=True)
+class Measured:
+    """What terms are formed of.
+
+    Attributes
+    ----------
+    terms : list of Term
+    first : int array, (terms + 1,)
+        Ranges of cells.
+    term : int array, (cells,)
+        The term that each cell belongs to.
+    errors : dict of output to ResidualError
+    f, factor : float array, (cells,)
+        Predictions, and factors on the standard deviations of their errors.
+    """
+
+    terms: Sequence[Term]
+    first: np.ndarray
+    term: np.ndarray
+    errors: dict[str, ResidualError]
+    f: np.ndarray
+    factor: np.ndarray
 
 
-def _predicted(like: Likelihood, values: Any, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    with np.errstate(invalid="ignore"):
-        m = like.predict(values).values
-        return m, *_spread(like, m, factors)
-
-
-def replicate(like: Likelihood, values: Any, factors: np.ndarray, seed: int, n: int | None = None) -> Replicates:
+def replicate(cells: Measured, seed: int, n: int | None = None) -> Replicates:
     """Draw all measurements and form of them what each term states.
 
     Parameters
     ----------
-    values : float array, (subjects, free)
-    factors : float array, (subjects or 1, scaled)
+    cells : Measured
     seed : int
     n : int, optional
         Number of replicates; one, without its dimension, by default.
     """
     from scipy.special import ndtri
 
-    m, log, sd = _predicted(like, values, factors)
-    p, term = like.packed, like.cells.term
-    reading = p.reading[term]
+    terms, m = cells.terms, cells.f
+    kinds = [kind_named(t.kind) for t in terms]
     count = 1 if n is None else n
-    z = ndtri(uniforms(seed, 0, count, m.size + len(like.terms), RESIDUALS))
-    with np.errstate(invalid="ignore"):
-        own = np.array([t.kind.startswith("ratio") for t in like.terms], bool)  # their reading error is the ratio's
-        extra = np.where(own[term], 0.0, reading) if len(like.terms) else reading
-        drawn = np.where(
-            log, m * np.exp(np.hypot(sd, extra) * z[:, : m.size]), m + np.hypot(sd, extra * m) * z[:, : m.size]
-        )
-    out = np.empty((count, len(like.terms)))
-    for t, each in enumerate(like.terms):
-        cells = slice(p.first[t], p.last[t])
-        if each.kind == "grade":
-            error = like.model.outputs[each.output].error
-            assert isinstance(error, Ordinal)
-            out[:, t] = _grades(error, float(m[cells][0]), float(sd[cells][0]), z[:, cells.start])
-        else:
-            out[:, t] = _STATISTICS[each.kind](drawn[:, cells], each, np.exp(p.reading[t] * z[:, m.size + t]))
-            out[np.isnan(drawn[:, cells]).any(axis=1), t] = np.nan
-    observed = np.array([1.0 if t.kind in _REGIONS else t.value for t in like.terms])
+    z = ndtri(uniforms(seed, 0, count, m.size + len(terms), RESIDUALS))
+    reading = np.array([t.reading_sd if k.reads_cells else 0.0 for t, k in zip(terms, kinds, strict=True)])[cells.term]
+    output = np.array([t.output for t in terms], object)[cells.term]
+    drawn = np.empty((count, m.size))
+    with np.errstate(all="ignore"):
+        for name, error in cells.errors.items():
+            own = output == name
+            law = error.widened(m[own], cells.factor[own], reading[own])
+            drawn[:, own] = law.draw(m[own], z[:, : m.size][:, own])
+        drawn[:, np.isnan(m)] = np.nan
+        out = np.empty((count, len(terms)))
+        for t, (term, kind) in enumerate(zip(terms, kinds, strict=True)):
+            y = drawn[:, cells.first[t] : cells.first[t + 1]]
+            out[:, t] = kind.statistic(y, term, np.exp(term.reading_sd * z[:, m.size + t]))
+            out[np.isnan(y).any(axis=1), t] = np.nan
+    observed = np.array([k.observed(t) for t, k in zip(terms, kinds, strict=True)])
     return Replicates(out[0] if n is None else out, observed)
 
 
-def _grades(error: Ordinal, m: float, factor: float, z: np.ndarray) -> np.ndarray:
-    if not np.isfinite(m):
-        return np.full(z.shape, np.nan)
-    return Ordinal([c / factor for c in error.cuts]).draw(np.full(z.shape, m / factor), z)
-
-
-_REGIONS = ("below", "above", "ratio_below", "ratio_above")
-_STATISTICS: dict[str, Callable[[np.ndarray, Term, np.ndarray], np.ndarray]] = {
-    "density": lambda y, term, noise: y[:, 0],
-    "below": lambda y, term, noise: (y < term.value).mean(axis=1),
-    "above": lambda y, term, noise: (y > term.value).mean(axis=1),
-    "peak": lambda y, term, noise: y.max(axis=1),
-    "nadir": lambda y, term, noise: y.min(axis=1),
-    "ratio": lambda y, term, noise: y[:, 1] / y[:, 0] * noise,
-    "ratio_below": lambda y, term, noise: (y[:, 1] / y[:, 0] * noise < term.value).astype(float),
-    "ratio_above": lambda y, term, noise: (y[:, 1] / y[:, 0] * noise > term.value).astype(float),
-}
-
-
-def predictive(like: Likelihood, values: Any, factors: np.ndarray) -> Predictive:
+def predictive(cells: Measured, factors: Factors, said: Said) -> Predictive:
     """Return for each term the probability of what was reported, and of less.
 
     Parameters
     ----------
-    values : float array, (subjects, free)
-    factors : float array, (subjects or 1, scaled)
+    cells : Measured
+    factors : Factors
+    said : Said
     """
-    from scipy.special import ndtr
 
-    m, log, sd = _predicted(like, values, factors)
-    p, term = like.packed, like.cells.term
-    count = len(like.terms)
-    probability, pit = np.full(count, np.nan), np.full(count, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = np.where(log, np.hypot(sd, p.reading[term]), np.hypot(sd, p.reading[term] * m))
-        value = p.value[term]
-        z = np.where(log, np.log(np.maximum(value, 0.0)) - np.log(m), value - m) / total
-        lower = ndtr(z)
-        relative = np.where(log, sd, sd / m) ** 2
-        for t, each in enumerate(like.terms):
-            cells = slice(p.first[t], p.last[t])
-            below = lower[cells]
-            if each.kind.startswith("ratio"):
-                before, after = m[cells]
-                sd_ratio = np.sqrt(relative[cells].sum() + p.reading[t] ** 2)
-                cdf = float(ndtr(np.log(each.value * before / after) / sd_ratio))
-                probability[t], pit[t] = _split(each.kind, cdf)
-            elif each.kind == "grade":
-                below_low, below_high = (
-                    1.0 / (1.0 + np.exp((m[cells][0] - cut) / sd[cells][0])) for cut in (p.low[t], p.high[t])
-                )
-                probability[t], pit[t] = below_high - below_low, 0.5 * (below_low + below_high)
-            elif each.kind in ("below", "above"):
-                probability[t] = np.prod(below if each.kind == "below" else 1.0 - below)
-            else:
-                pit[t] = 1.0 - np.prod(1.0 - below) if each.kind == "nadir" else np.prod(below)
-    return Predictive(probability, pit)
+    def total(groups: Sequence[RuleGroup]) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.exp(summed(groups, cells.errors, said, cells.f, cells.factor))
 
-
-def _split(kind: str, cdf: float) -> tuple[float, float]:
-    if kind == "ratio":
-        return np.nan, cdf
-    return (cdf if kind == "ratio_below" else 1.0 - cdf), np.nan
+    region = np.array([kind_named(t.kind).region for t in cells.terms], bool)
+    less, more = total(factors.less), 1.0 - total(factors.more)
+    return Predictive(np.where(region, total(factors.all), np.nan), np.where(np.isnan(less), more, less))

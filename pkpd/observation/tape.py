@@ -24,6 +24,13 @@ class Tape:
     inputs : sequence of Node, (n,)
         Symbols that the expressions depend on.
     roots : sequence of Node, (k,)
+
+    Attributes
+    ----------
+    places : int array, (k,)
+        Rows of the expressions in what the machine code writes; -1 for numbers.
+    numbers : float array, (k,)
+        Values of the expressions that are numbers, 0 for the others.
     """
 
     def __init__(self, inputs: Sequence[Node], roots: Sequence[Node]) -> None:
@@ -33,18 +40,34 @@ class Tape:
         )
         self._kernel = Kernel(equations)
         index = self._kernel.slots.index
-        self._constants = [(r, node.value) for r, node in enumerate(roots) if node.op == "const"]
-        self._places = np.array([0 if node.op == "const" else index[node] for node in roots], np.int64)
+        fixed = [node.op == "const" for node in roots]
+        self.places = np.array([-1 if c else index[node] for node, c in zip(roots, fixed, strict=True)], np.int64)
+        self.numbers = np.array([node.value if c else 0.0 for node, c in zip(roots, fixed, strict=True)])
         self.size = len(roots)
+
+    @property
+    def address(self) -> int:
+        """Address of the machine code, for :func:`pkpd.engine.solve.call.call_prepare`; the tape must be kept."""
+        return self._kernel.base["prepare"]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that the machine code writes."""
+        return self._kernel.n_places
+
+    @property
+    def lanes(self) -> int:
+        """Number that columns are filled up to a multiple of."""
+        return self._kernel.lanes
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Return the expressions, (k, columns), for inputs of shape (n, columns)."""
         columns = values.shape[1]
         if not columns or not self.size:
             return np.empty((self.size, columns))
-        out = prepare(self._kernel, values)[self._places, :columns]
-        for r, value in self._constants:
-            out[r] = value
+        out = prepare(self._kernel, values)[self.places, :columns]
+        for r in np.flatnonzero(self.places < 0):
+            out[r] = self.numbers[r]
         return out
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.evidence.kinds import Glyph, kind_named, term_kinds
+from pkpd.model.residual import Ordinal
 from pkpd.plot.frame import figure_width, value_limits
 from pkpd.plot.glyphs import GRADES
 from pkpd.plot.layers import draw_bands, log_axis
@@ -27,8 +29,8 @@ _INK = "#222222"
 _OFF = COLOURS[1]
 _PANEL = 27.0
 _TWO = 150.0
-_SIGNS = {"density": "o", "peak": "^", "nadir": "v"}
-_TICK: dict[str, Any] = {"below": 11, "above": 10}  # carets that hang from, or stand on, the bound
+_SIGNS: dict[Glyph, str] = {"point": "o", "peak": "^", "nadir": "v"}
+_TICK: dict[Glyph, Any] = {"ceiling": 11, "floor": 10}  # carets that hang from, or stand on, the bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,15 +180,16 @@ def _plan(
 def _panel(ax: Axes, plan: _Plan, output: str) -> None:
     declared = plan.calibration.study.problem.model.outputs[output]
     ax.set_xlim(plan.days[0], plan.days[-1])
-    if type(declared.error).__name__ == "Ordinal":
-        _grades(ax, plan, output, declared.error)
+    error = declared.error
+    if isinstance(error, Ordinal):
+        _grades(ax, plan, output, error)
         return
     facts = plan.reported(output)
-    marks = [r.term.value for r in facts if not r.kind.startswith("ratio")]
+    marks = [r.term.value for r in facts if kind_named(r.kind).glyph != "slope"]
     values = plan.values[output]
     middle = np.nanquantile(values, [0.05, 0.95])
     shown = [m for m in [*middle, *marks] if m > 0]
-    log = type(declared.error).__name__ == "LogNormal" and len(shown) > 1 and max(shown) > 12 * min(shown)
+    log = error is not None and error.data == "log" and len(shown) > 1 and max(shown) > 12 * min(shown)
     drawn = draw_bands(ax, plan.days, values, (0.5, 0.95), COLOURS[0], log)
     for fact in facts:
         _fact(ax, plan, fact, np.nanmedian(values, axis=0))
@@ -205,30 +208,30 @@ def _fact(ax: Axes, plan: _Plan, fact: Any, median: np.ndarray) -> None:
     term, colour = fact.term, plan.colour(fact)
     first = plan.day(term.time)
     last = first if term.time_to is None else plan.day(term.time_to)
-    if fact.kind.startswith("ratio"):
+    kind = kind_named(fact.kind)
+    if kind.glyph == "slope":
         start = float(np.interp(first, plan.days, median))
-        sign = {"ratio": "=", "ratio_below": "<", "ratio_above": ">"}[fact.kind]
         look: dict[str, Any] = {"color": colour, "linewidth": 0.9, "linestyle": ":", "label": "_ratio", "zorder": 6}
         ax.plot([first, last], [start, term.value * start], **look)
         middle = (0.5 * (first + last), 0.5 * (1 + term.value) * start)
         late = middle[0] > plan.days[int(0.8 * len(plan.days))]
         place: dict[str, Any] = {"textcoords": "offset points", "ha": "right" if late else "left"}
-        ax.annotate(f"{sign} {term.value:g} ×", middle, (-4 if late else 3, 3), **place, fontsize=6, color=colour)
+        ax.annotate(f"{kind.sign} {term.value:g} ×", middle, (-4 if late else 3, 3), **place, fontsize=6, color=colour)
         return
-    if fact.kind in _TICK:
+    if kind.glyph in _TICK:
         ax.plot([first, last], [term.value] * 2, color=colour, linewidth=0.8, label="_bound", zorder=6)
         at = [first] if last == first else np.linspace(first, last, max(2, int((last - first) / 8)))
-        ax.plot(at, [term.value] * len(at), linestyle="none", marker=_TICK[fact.kind], markersize=4, color=colour,
+        ax.plot(at, [term.value] * len(at), linestyle="none", marker=_TICK[kind.glyph], markersize=4, color=colour,
                 markeredgewidth=0, label="_bound", zorder=6)  # fmt: skip
         return
     at = first if term.at is None else plan.day(term.at)
     if term.at is not None:
         ax.plot([first, last], [term.value] * 2, color=colour, linewidth=0.4, alpha=0.6, label="_window", zorder=5)
-    ax.plot([at], [term.value], _SIGNS[fact.kind], markersize=4.2, markerfacecolor="white", markeredgecolor=colour,
+    ax.plot([at], [term.value], _SIGNS[kind.glyph], markersize=4.2, markerfacecolor="white", markeredgecolor=colour,
             markeredgewidth=0.9, label="_fact", zorder=7)  # fmt: skip
 
 
-def _grades(ax: Axes, plan: _Plan, output: str, error: Any) -> None:
+def _grades(ax: Axes, plan: _Plan, output: str, error: Ordinal) -> None:
     """Draw the probability of each grade as a stack, the reported grades above it."""
     latent = plan.values[output]
     latent = latent[np.isfinite(latent).all(axis=1)]
@@ -282,14 +285,13 @@ def _key(figure: Any, plan: _Plan) -> None:
     from matplotlib.lines import Line2D
 
     kinds = {r.kind for o in plan.outputs for r in plan.reported(o)}
+    shown = [kind for name, kind in term_kinds().items() if name in kinds]
     handles: list[Any] = [Line2D([], [], color=COLOURS[0], linewidth=1.2, label="posterior median, 50%, 95%")]
     look: dict[str, Any] = {"color": _INK, "linewidth": 0, "markerfacecolor": "white", "markersize": 4}
-    words = {"density": "value", "peak": "peak", "nadir": "nadir"}
-    handles += [Line2D([], [], marker=_SIGNS[k], label=w, **look) for k, w in words.items() if k in kinds]
-    bounds = {"below": "less than", "above": "more than"}
     full: dict[str, Any] = {"color": _INK, "linewidth": 0.8, "markersize": 4, "markeredgewidth": 0}
-    handles += [Line2D([], [], marker=_TICK[k], label=w, **full) for k, w in bounds.items() if k in kinds]
-    if any(k.startswith("ratio") for k in kinds):
+    handles += [Line2D([], [], marker=_SIGNS[k.glyph], label=k.label, **look) for k in shown if k.glyph in _SIGNS]
+    handles += [Line2D([], [], marker=_TICK[k.glyph], label=k.label, **full) for k in shown if k.glyph in _TICK]
+    if any(k.glyph == "slope" for k in shown):
         handles.append(Line2D([], [], color=_INK, linewidth=0.9, linestyle=":", label="ratio"))
     columns = int(np.clip(plan.width / 22, 2, len(handles)))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns)

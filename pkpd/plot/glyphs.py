@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pkpd.evidence.kinds import Glyph, fact_kinds
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -26,6 +28,7 @@ __all__ = [
     "draw_span",
     "draw_symbol",
     "draw_ticks",
+    "glyph_of",
     "ink_of",
     "window",
 ]
@@ -39,6 +42,11 @@ UNUSED = "#8c8c8c"
 
 GRADES = ("#f2f2f2", "#fee391", "#fec44f", "#ec7014", "#993404")
 """Colours of grades 0 to 4 (ColorBrewer YlOrBr; the grade is written on them)."""
+
+
+def glyph_of(fact: Fact) -> Glyph:
+    """Return how a fact is drawn, as its kind says."""
+    return fact_kinds()[fact.kind].glyph
 
 
 def ink_of(fact: Fact) -> str:
@@ -93,7 +101,7 @@ def draw_symbol(ax: Axes, y: float, *, fact: Fact, day: float, sign: str, size: 
 def draw_bound(ax: Axes, y: float, *, fact: Fact, half: float) -> None:
     """Draw an upper or lower bound."""
     ends = window(fact)
-    draw_limit(ax, ends, y, below=fact.kind == "below", read=fact.known == "read", half=half, ink=ink_of(fact))
+    draw_limit(ax, ends, y, below=glyph_of(fact) == "ceiling", read=fact.known == "read", half=half, ink=ink_of(fact))
 
 
 def draw_limit(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pkpd.plot.glyphs import GRADES, INK, SIZE, UNUSED, draw_limit
+from pkpd.evidence.kinds import fact_kinds
+from pkpd.plot.glyphs import GRADES, INK, SIZE, UNUSED, draw_limit, glyph_of
 from pkpd.plot.lanes import label_width
-from pkpd.plot.strips import WORDS, drug_colour, is_course, is_span
+from pkpd.plot.strips import drug_colour, is_course, is_span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,23 +28,25 @@ def key_entries(evidence: Evidence, patients: Sequence[str]) -> list[_Entry]:
         if any(r.drug == drug and r.patient in patients for r in evidence.doses)
     ]
     facts = [fact for fact in evidence.facts if fact.patient in patients and fact.time is not None]
-    kinds = {fact.kind for fact in facts}
+    glyphs = {glyph_of(fact) for fact in facts}
     known = {row.known for row in (*evidence.doses, *facts) if row.patient in patients}
     spans = {row.drug for row in evidence.doses if row.patient in patients and is_span(row)}
     tall = {drug: ", height per day" if drug in spans else "" for drug in drugs}
     entries: list[_Entry] = [(evidence.words.key(d) + tall[d], _patch(drug_colour(d, evidence))) for d in drugs]
     if (own := evidence.studied) in drugs:
         entries.append((f"days on {own}", _patch(drug_colour(own, evidence), 0.1)))
-    if "grade" in kinds:
+    if "grade" in glyphs:
         entries.append(("grade", _grade_key))
-    signs = {"peak": _window_key("^"), "nadir": _window_key("v"), "value": _sign("o")}
-    texts = {"peak": "peak in its window", "nadir": "nadir", "value": "value"}
-    entries += [(texts[kind], draw) for kind, draw in signs.items() if kind in kinds]
-    if kinds & {"below", "above"}:
+    points = [kind.label for word, kind in fact_kinds().items() if any(fact.kind == word for fact in facts)
+              and kind.glyph == "point"]  # fmt: skip
+    signs = {"peak": _window_key("^"), "nadir": _window_key("v"), "point": _sign("o")}
+    texts = {"peak": "peak in its window", "nadir": "nadir", "point": ", ".join(points)}
+    entries += [(texts[glyph], draw) for glyph, draw in signs.items() if glyph in glyphs]
+    if glyphs & {"ceiling", "floor"}:
         entries.append(("upper or lower bound", _bound_key))
-    if "change" in kinds:
+    if "slope" in glyphs:
         entries.append(("change, as a ratio", _change_key))
-    if "event" in kinds:
+    if any(fact.kind == "event" for fact in facts):
         entries.append(("event", _sign("D", 2.4)))
     if any(fact.marker == "death" and fact.value != 0 for fact in facts):
         entries.append(("death", _dagger))
@@ -52,7 +55,7 @@ def key_entries(evidence: Evidence, patients: Sequence[str]) -> list[_Entry]:
         entries.append(("daily doses, days not printed", _dotted(drug_colour(courses[-1], evidence))))
     if known - {"read"}:
         entries.append(("filled: read; open or dashed: derived or assumed", _open_key))
-    if any(fact.use == "no" and fact.kind not in WORDS for fact in facts):
+    if any(fact.use == "no" and glyph_of(fact) != "none" for fact in facts):
         entries.append(("grey: put aside", _patch(UNUSED)))
     return entries
 

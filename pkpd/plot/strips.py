@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pkpd.errors import UnitError
+from pkpd.evidence.kinds import Glyph, fact_kinds
 from pkpd.plot.glyphs import (
     INK,
     SIZE,
@@ -22,6 +23,7 @@ from pkpd.plot.glyphs import (
     draw_span,
     draw_symbol,
     draw_ticks,
+    glyph_of,
     ink_of,
     window,
 )
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from pkpd.evidence.values import Fact, ReportedDose
 
 __all__ = [
-    "WORDS",
     "Scale",
     "day_of_death",
     "drug_colour",
@@ -41,9 +42,6 @@ __all__ = [
     "is_span",
     "lanes_of",
 ]
-
-WORDS = ("order", "event", "text")
-"""Kinds of facts that are words, not marks on a lane of their marker."""
 
 _COLOURS = COLOURS[:6]  # black is for what was reported
 _MANY = 8
@@ -93,8 +91,8 @@ def lanes_of(evidence: Evidence, patient: str, scale: Scale) -> list[Lane]:
     facts = [_understood(fact, evidence) for fact in evidence.facts if fact.patient == patient]
     dated = [fact for fact in facts if fact.time is not None]
     lanes = [_drug_lane(evidence, patient, drug, dated, scale) for drug in evidence.words.order(evidence.drugs)]
-    shown = [fact for fact in dated if fact.kind not in WORDS]
-    graded = {fact.marker for fact in evidence.facts if fact.kind == "grade"}
+    shown = [fact for fact in dated if glyph_of(fact) != "none"]
+    graded = {fact.marker for fact in evidence.facts if glyph_of(fact) == "grade"}
     order = {name: (name not in graded, k) for k, name in enumerate(evidence.markers)}
     markers = sorted({fact.marker for fact in shown}, key=lambda name: (order.get(name, (True, 99)), name))
     lanes += [_marker_lane(name, [fact for fact in shown if fact.marker == name], evidence, scale) for name in markers]
@@ -152,7 +150,7 @@ def _amount(row: ReportedDose) -> str:
 
 
 def _marker_lane(marker: str, facts: list[Fact], evidence: Evidence, scale: Scale) -> Lane:
-    units = sorted({_unit(fact.unit) for fact in facts if fact.unit and fact.kind not in ("change", "grade")})
+    units = sorted({_unit(fact.unit) for fact in facts if fact.unit and fact_kinds()[fact.kind].has_unit})
     unit = f", {'/'.join(units)}" if units else ""
     lane = Lane(f"{evidence.words.label(marker)}{unit}", INK)
     facts = sorted(facts, key=lambda fact: fact.time or 0.0)
@@ -164,10 +162,7 @@ def _marker_lane(marker: str, facts: list[Fact], evidence: Evidence, scale: Scal
         top = max(curve, key=lambda fact: fact.value or 0.0)
         at = scale.mm(top.time or 0.0)
         lane.marks.append(Mark(at - 0.5, at + 0.5, draw_nothing, _value(top)))
-    makers = {"peak": _extreme, "nadir": _extreme, "below": _bound, "above": _bound, "change": _change}
-    for fact in facts:
-        make: Callable[[Fact, Scale], Mark] = {**makers, "grade": _grade}.get(fact.kind, _point)
-        lane.marks.append(make(fact, scale))
+    lane.marks += [_MAKERS[glyph_of(fact)](fact, scale) for fact in facts]
     return lane
 
 
@@ -178,7 +173,7 @@ def _point(fact: Fact, scale: Scale) -> Mark:
 
 def _extreme(fact: Fact, scale: Scale) -> Mark:
     day = fact.at if fact.at is not None else fact.time or 0.0
-    return _symbol(fact, scale, day, "^" if fact.kind == "peak" else "v", 3.8)
+    return _symbol(fact, scale, day, "^" if glyph_of(fact) == "peak" else "v", 3.8)
 
 
 def _symbol(fact: Fact, scale: Scale, day: float, sign: str, size: float) -> Mark:
@@ -195,7 +190,7 @@ def _bound(fact: Fact, scale: Scale) -> Mark:
     first = fact.time or 0.0
     last = fact.time_to if fact.time_to is not None else first
     left, right = min(scale.mm(first), scale.mm(last)), max(scale.mm(first), scale.mm(last))
-    sign = "<" if fact.kind == "below" else ">"
+    sign = "<" if glyph_of(fact) == "ceiling" else ">"
     return Mark(
         left - 0.8,
         right + 0.8,
@@ -226,6 +221,12 @@ def _grade(fact: Fact, scale: Scale) -> Mark:
     at = scale.mm(fact.time or 0.0)
     draw = partial(draw_grade, fact=fact, text=text, half=scale.days(half))
     return Mark(at - half, at + half, draw)
+
+
+_MAKERS: dict[Glyph, Callable[[Fact, Scale], Mark]] = {
+    "point": _point, "peak": _extreme, "nadir": _extreme, "ceiling": _bound, "floor": _bound, "slope": _change,
+    "grade": _grade,
+}  # fmt: skip
 
 
 # -- events
@@ -261,7 +262,7 @@ def _happened(fact: Fact) -> bool:
 def _understood(fact: Fact, evidence: Evidence) -> Fact:
     """Return the fact in the unit of the marker's output, where it converts."""
     unit = evidence.markers.get(fact.marker)
-    if not unit or fact.kind in (*WORDS, "grade"):
+    if not unit or glyph_of(fact) in ("none", "grade"):
         return fact
     try:
         return fact.to(unit)

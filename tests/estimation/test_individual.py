@@ -11,10 +11,10 @@ from pkpd.comparison import compare, recommend
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.individual.api import individual
+from pkpd.evidence.term import Term
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import LogNormal
-from pkpd.observation.term import Term
 from pkpd.people.distributions import lognormal
 from pkpd.people.population import Population
 from pkpd.simulation.source import History, Source, Subjects

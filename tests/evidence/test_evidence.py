@@ -15,7 +15,8 @@ from evidence_sample import write_sample
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, LibraryError, UnitError
 from pkpd.evidence import Evidence, list_seeds, load_seed, validate_seed
-from pkpd.evidence.words import COLUMNS, INTO, KINDS, NEEDS
+from pkpd.evidence.kinds import fact_kinds
+from pkpd.evidence.words import COLUMNS, INTO
 from pkpd.library import load_model
 from pkpd.simulation.api import simulate
 
@@ -198,7 +199,7 @@ def test_facts_to_fit_convert_to_the_units_of_the_models(name: str):
     assert fitted
     for fact in fitted:
         assert fact.patient in evidence.patients
-        assert all(getattr(fact, column) not in (None, "") for column in NEEDS[fact.kind])
+        assert all(getattr(fact, column) not in (None, "") for column in fact_kinds()[fact.kind].needs)
         if fact.kind not in ("change", "grade"):
             value = fact.to(evidence.markers[fact.marker]).value
             assert value is not None
@@ -215,7 +216,7 @@ def test_people_of_a_report_fit_the_drug_model(name: str):
 
 def test_all_kinds_are_explained_and_listed_in_the_format(checkout: Path):
     text = (checkout / "seeds" / "README.md").read_text(encoding="utf-8")
-    for word in (*KINDS, *(column for columns in COLUMNS.values() for column in columns)):
+    for word in (*fact_kinds(), *(column for columns in COLUMNS.values() for column in columns)):
         assert f"`{word}`" in text or f"{word}," in text or f", {word}" in text, word
 
 

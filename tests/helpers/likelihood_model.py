@@ -6,10 +6,11 @@ from typing import Any
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.engine.graph.functions import expit, log
+from pkpd.evidence.term import Term
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Additive, Combined, Exact, LogNormal, Ordinal, Proportional
-from pkpd.observation.term import Subject, Term
+from pkpd.observation.subject import Subject
 
 STATES = ("depot", "central", "slow", "tone", "marker", "fever")
 CUTS = (-2.0, -1.0, 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,19 @@ from likelihood_model import CUTS, DAY, DOSES, MODEL, SUBJECTS, TERMS
 from scipy import special, stats
 
 from pkpd.dosing.regimen import Regimen
+from pkpd.engine.graph.derivative import derivative
+from pkpd.engine.graph.functions import sqrt
+from pkpd.engine.graph.nodes import as_node, symbol
 from pkpd.errors import DataError
+from pkpd.evidence.term import Term
 from pkpd.model.declare import Output
+from pkpd.model.residual import Additive, Combined, LogNormal, Ordinal, ResidualError, log_phi
 from pkpd.observation import kernel
 from pkpd.observation.api import IMPOSSIBLE_DOSE, NOT_A_NUMBER, Likelihood
-from pkpd.observation.term import Subject, Term
+from pkpd.observation.packing import pack_batches
+from pkpd.observation.rules import grouped, said_of
+from pkpd.observation.subject import Subject
+from pkpd.observation.tape import tape
 from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
 
@@ -173,30 +181,40 @@ def test_cells_of_windows():
 
 
 # --- tails ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("z", [-1e6, -300.0, -25.01, -24.99, -10.0, -1.0, 0.0, 0.99, 1.01, 5.0, 9.0, 40.0])
-def test_log_cdf_and_its_slope_in_both_tails(z):
-    value, slope = kernel.log_cdf.py_func(z)
-    assert value == pytest.approx(float(special.log_ndtr(z)), rel=1e-13, abs=1e-300)
-    assert (
-        slope == pytest.approx(np.exp(-0.5 * z * z - 0.5 * np.log(2 * np.pi) - special.log_ndtr(z)), rel=1e-9)
-        or z < -1e3
-    )
+@pytest.mark.parametrize(
+    "z", [-1e6, -300.0, -25.01, -24.99, -10.0, -3.51, -3.49, -1.0, 0.0, 0.99, 3.49, 3.51, 9.0, 40.0]
+)
+def test_log_phi_and_its_slope_in_both_tails(z):
+    value, slope = expression(log_phi, z)
+    assert value == pytest.approx(float(special.log_ndtr(z)), rel=1e-13, abs=1e-15)
+    assert float(log_phi(z)) == pytest.approx(value, rel=1e-13, abs=1e-15)
+    expected = np.exp(-0.5 * z * z - 0.5 * np.log(2 * np.pi) - special.log_ndtr(z))
+    assert slope == pytest.approx(expected, rel=1e-9, abs=1e-16) or z < -1e3
     if z < -30:
         assert slope == pytest.approx(-z, rel=2e-3)
 
 
+def expression(function: Any, x: float) -> tuple[float, float]:
+    """Return an expression of one number and its derivative, as compiled."""
+    node = symbol("x", "covariate")
+    root = as_node(function(node))
+    value, slope = tape([node], [root, derivative([root], node)[0]])(np.array([[x]]))[:, 0]
+    return float(value), float(slope)
+
+
 @pytest.mark.parametrize("m", [-900.0, -50.0, 0.3, 50.0, 900.0])
-@pytest.mark.parametrize(("low", "high"), [(-np.inf, -1.0), (-1.0, 0.5), (0.5, np.inf), (-np.inf, np.inf)])
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2)])
 def test_grades_far_out_are_finite_and_their_slopes_exact(low, high, m):
-    value, by_m, by_s = kernel._grade.py_func(low, high, m, 1.3)
-    assert np.isfinite([value, by_m, by_s]).all()
-    h = 1e-5
+    error = Ordinal((-1.0, 0.5))
 
-    def shifted(dm: float, ds: float) -> float:
-        return kernel._grade.py_func(low, high, m + dm, 1.3 + ds)[0]
+    def of(f: Any, width: Any) -> Any:
+        return error.widened(f, width, 0.0).log_between(f, low, high)
 
-    assert by_m == pytest.approx((shifted(h, 0) - shifted(-h, 0)) / (2 * h), rel=1e-6, abs=1e-8)
-    assert by_s == pytest.approx((shifted(0, h) - shifted(0, -h)) / (2 * h), rel=1e-6, abs=1e-8)
+    for function, x in ((lambda f: of(f, 1.3), m), (lambda width: of(m, width), 1.3)):
+        value, slope = expression(function, x)
+        assert np.isfinite([value, slope]).all()
+        near = [expression(function, x + h)[0] for h in (1e-5, -1e-5)]
+        assert slope == pytest.approx((near[0] - near[1]) / 2e-5, rel=1e-6, abs=1e-8)
 
 
 def test_impossible_reports_have_a_finite_likelihood_and_a_slope():
@@ -212,16 +230,18 @@ def two_terms(factors: np.ndarray, slope: float, second: float) -> list[np.ndarr
 
     Return loglik, gradient, gradient by factors and status.
     """
-    one = np.zeros(1)
-    p = kernel.Packed(
-        np.zeros(4, np.int64), np.array([0, 0, 1, 1]), np.arange(4), np.arange(1, 5), np.array([2.5, 3.0, 1.0, 3.5]),
-        np.zeros(4), np.zeros(4), np.zeros(4), np.arange(4), np.zeros(4, np.int64), np.ones(1, np.int64), one + 0.5,
-        one, np.zeros(1, np.int64), np.array([0, 1]), np.zeros(1, np.int64),
-    )  # fmt: skip
+    terms = [Term(str(k), "density", "x", 0.0, v) for k, v in enumerate([2.5, 3.0, 1.0, 3.5])]
+    groups = grouped(terms, np.arange(5), lambda kind, n: kind.rules(n))
+    batches, codes = pack_batches(groups, np.arange(4), said_of(terms), {"x": Additive(0.5)})
+    assert len(codes) == 1
+    p = kernel.PackedTerms(
+        np.array([0, 0, 1, 1]), np.zeros(4, np.int64), np.zeros(1, np.int64), np.array([0, 1]), np.zeros(1, np.int64)
+    )
     y = np.array([[2.0, second, 2.0, 3.0], [slope, 1.0, 1.0, 1.0]])
-    found = [np.zeros(2), np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2, np.int64)]
-    kernel.sum_terms(p, y, factors, found[3], True, *found[:3], np.zeros(4))
-    return found
+    found = kernel.Sums(np.zeros(2), np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(4))
+    status = np.zeros(2, np.int64)
+    kernel.sum_terms(p, batches, y, factors, status, True, found)
+    return [*found[:3], status]
 
 
 def test_each_subject_has_its_own_residual_factor():
@@ -240,23 +260,32 @@ def test_a_subject_with_one_impossible_term_has_no_gradient(slope, second):
 
 
 @pytest.mark.parametrize("m", [-3.0, 3.0])
-@pytest.mark.parametrize("family", [kernel.LOG, kernel.VARIANCE, kernel.LINEAR])
-def test_residual_sds_have_their_slopes_on_both_sides_of_zero(family, m):
-    sd = {
-        kernel.LOG: lambda m, s: np.hypot(0.5 * s, 0.1),
-        kernel.VARIANCE: lambda m, s: np.sqrt(s**2 * (0.25 + 0.04 * m**2) + (0.1 * m) ** 2),
-        kernel.LINEAR: lambda m, s: np.hypot(s * (0.5 + 0.2 * abs(m)), 0.1 * m),
-    }[family]
+@pytest.mark.parametrize(
+    ("error", "sd"),
+    [
+        (LogNormal(0.5), lambda m, s: np.hypot(0.5 * s, 0.1)),
+        (Combined(0.5, 0.2), lambda m, s: np.sqrt(s**2 * (0.25 + 0.04 * m**2) + (0.1 * m) ** 2)),
+        (Combined(0.5, 0.2, "sd"), lambda m, s: np.hypot(s * (0.5 + 0.2 * abs(m)), 0.1 * m)),
+    ],
+    ids=["log", "variance", "linear"],
+)
+def test_residual_sds_have_their_slopes_on_both_sides_of_zero(error, sd, m):
     by_m = (sd(m + 1e-5, 1.3) - sd(m - 1e-5, 1.3)) / 2e-5
     by_s = (sd(m, 1.3 + 1e-5) - sd(m, 1.3 - 1e-5)) / 2e-5
-    found = kernel._spread.py_func(family, 0.5, 0.2, m, 1.3, 0.1)
-    assert found == pytest.approx((sd(m, 1.3), by_m, by_s), rel=1e-8)
+    of_m = expression(lambda f: sqrt(error.widened(f, 1.3, 0.1).variance(f)) + 0.0 * f, m)
+    of_s = expression(lambda s: sqrt(error.widened(m, s, 0.1).variance(m)), 1.3)
+    assert (*of_m, of_s[1]) == pytest.approx((sd(m, 1.3), by_m, by_s), rel=1e-8)
 
 
 def test_nothing_at_all_is_below_any_limit():
     """A prediction of 0 with an error on the scale of logs: below a limit for certain, neither above nor a value."""
-    cells = [kernel._cell.py_func(kind, kernel.LOG, 0.3, 0.0, 0.0, 1.0, 0.0, 2.0) for kind in range(3)]
-    assert [value for value, _, _ in cells] == [-np.inf, 0.0, -np.inf]
+    error = LogNormal(0.3)
+    found = [
+        expression(lambda f: error.log_density(f, 2.0), 0.0), expression(lambda f: error.log_cdf(f, 2.0), 0.0),
+        expression(lambda f: error.log_cdf(f, 2.0, True), 0.0),
+    ]  # fmt: skip
+    assert [value for value, _ in found] == [-np.inf, 0.0, -np.inf]
+    assert found[1][1] == 0.0
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------
@@ -311,7 +340,7 @@ def faulty(term: Term, **changes: Any) -> Term:
 
 VALUE, PEAK, RATIO, GRADE = TERMS[0], TERMS[10], TERMS[13], TERMS[18]
 FAULTS = {
-    "kind must be one of density, below": faulty(VALUE, kind="densty"),
+    "kind must be one of density, peak": faulty(VALUE, kind="densty"),
     r"got 'densty' \(did you mean 'density'\?\)": faulty(VALUE, kind="densty"),
     r"the model has no output 'Marker' \(did you mean 'marker'\?\)": faulty(VALUE, output="Marker"),
     "output 'free' declares no residual error": faulty(VALUE, output="free"),
@@ -370,14 +399,22 @@ def test_faults_of_names():
         Likelihood(MODEL, SUBJECTS[:1], every=0.0)
 
 
-def test_unknown_errors_are_refused():
-    class Strange(type(MODEL.outputs["marker"].error)):  # type: ignore[misc]
-        pass
+def test_an_error_without_what_reports_need_is_refused():
+    @dataclass(frozen=True)
+    class Strange(ResidualError):
+        def log_density(self, f, y):
+            return -((y - f) ** 2)
+
+        def sd(self, f):
+            return 1.0
+
+        def draw(self, f, normal):
+            return f + normal
 
     model = MODEL._copy({"parameters": MODEL.parameters})
-    outputs = dict(model.outputs) | {"marker": Output("marker", "mg/L", error=Strange(0.3))}
+    outputs = dict(model.outputs) | {"marker": Output("marker", "mg/L", error=Strange())}
     model.__dict__["outputs"] = outputs
-    with pytest.raises(DataError, match="residual error Strange is not known; use LogNormal"):
+    with pytest.raises(DataError, match="output 'marker': Strange error has no widened, which reported values need"):
         Likelihood(model, SUBJECTS[:1])
 
 

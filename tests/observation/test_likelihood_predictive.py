@@ -10,7 +10,7 @@ from likelihood_model import DOSES, MODEL, SUBJECTS, TERMS
 from scipy import stats
 
 from pkpd.observation.api import Likelihood
-from pkpd.observation.term import Subject
+from pkpd.observation.subject import Subject
 
 LIKE = Likelihood(MODEL, SUBJECTS, ["phi"], scaled=["marker", "grade"])
 AT = np.array([0.75])

@@ -10,9 +10,10 @@ import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
+from pkpd.evidence.term import Term
 from pkpd.observation.api import Likelihood
 from pkpd.observation.packing import checked_records
-from pkpd.observation.term import Subject, Term
+from pkpd.observation.subject import Subject
 from pkpd.simulation.source import History, Subjects
 from pkpd.simulation.subjects import subjects_of
 from pkpd.simulation.weighted import effective, normalised, varying

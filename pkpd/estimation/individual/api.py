@@ -15,7 +15,7 @@ from pkpd.estimation.individual.given import given_of
 from pkpd.estimation.individual.plausible import messages_of
 from pkpd.estimation.methods.chain_history import seen_of
 from pkpd.estimation.result import Fit
-from pkpd.observation.term import Term
+from pkpd.evidence.term import Term
 from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 from pkpd.simulation.source import History, model_from

@@ -11,10 +11,9 @@ import numpy as np
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
-from pkpd.model.residual import Ordinal
+from pkpd.evidence.term import Term
 from pkpd.observation.binder import Binder
 from pkpd.observation.data import FitData, bind
-from pkpd.observation.term import Term
 from pkpd.simulation.doses import regimen_from
 
 if TYPE_CHECKING:
@@ -115,7 +114,8 @@ def _levels(model: Model, data: FitData) -> list[Term]:
         data.output.tolist(), data.time.tolist(), data.y.tolist(), data.censored.tolist(), strict=True
     ):
         kind = {1: "below", -1: "above", 0: "density"}[int(how)]
-        if isinstance(model.outputs[output].error, Ordinal):
+        error = model.outputs[output].error
+        if error is not None and error.data == "grade":
             kind = "grade"
         name = f"{output} at {time:g} {model.time_unit}"
         found.append(Term(name, kind, output, float(time), float(y)))

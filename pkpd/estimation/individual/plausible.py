@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pkpd.estimation.individual.adaptive import WeightedDraws
-from pkpd.observation.term import Term
+from pkpd.evidence.kinds import kind_named
+from pkpd.evidence.term import Term
 from pkpd.simulation.contradiction import Level, contradictions, middle_of
 from pkpd.simulation.weighted import normalised, varying
 
 __all__ = ["messages_of"]
-
-_SIGNS = {"below": "< ", "above": "> ", "ratio_below": "< ", "ratio_above": "> "}
-_NUMBERS = ("density", "peak", "nadir", "ratio")
 
 
 def messages_of(found: WeightedDraws, terms: tuple[Term, ...], seed: int) -> tuple[str, ...]:
@@ -62,11 +60,12 @@ def _levels(
     _, own = found.kernel.predicted(found.people, weights, seed)
     out = []
     for k, term in enumerate(terms):
-        number = term.kind in _NUMBERS
+        kind = kind_named(term.kind)
+        number = not kind.region
         expected = middle_of(anybody[:, k] if number else np.empty(0))
         # The rank of a bound is half its probability, of which a small one is far on one side.
         tail = own[k] if number else 2.0 * own[k]
         residual = float(ndtri(np.clip(tail, 1e-16, 1 - 1e-16))) if number else min(float(ndtri(max(tail, 1e-16))), 0.0)
-        observed = f"{_SIGNS.get(term.kind, '')}{term.value:g}"
+        observed = f"{kind.sign} {term.value:g}" if kind.sign in ("<", ">") else f"{term.value:g}"
         out.append(Level(term.name, observed, expected, float(rank[k]), residual))
     return out

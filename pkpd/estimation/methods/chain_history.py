@@ -15,8 +15,9 @@ from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.estimation.study.problem import StudyProblem
+    from pkpd.evidence.term import Term
     from pkpd.model.model import Model
-    from pkpd.observation.term import Subject, Term
+    from pkpd.observation.subject import Subject
     from pkpd.people.population import Population
 
 __all__ = ["history_of", "seen_of", "with_onset"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pkpd.estimation.study.study import Study
     from pkpd.model.model import Model
     from pkpd.observation.api import Likelihood
-    from pkpd.observation.term import Subject
+    from pkpd.observation.subject import Subject
 
 __all__ = ["StudyProblem", "build_problem", "read_evidence"]
 
@@ -234,7 +234,7 @@ def _subjects(
     cohorts: Sequence[str],
     reported: Sequence[Reported],
 ) -> tuple[Subject, ...]:
-    from pkpd.observation.term import Subject
+    from pkpd.observation.subject import Subject
 
     terms: dict[str, list[Any]] = {p: [] for p in patients}
     for r in reported:

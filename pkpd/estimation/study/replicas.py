@@ -9,23 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.errors import PkpdError
-from pkpd.observation.packing import cell_times
+from pkpd.evidence.kinds import Redrawn, kind_named
 
 if TYPE_CHECKING:
     from pkpd.estimation.study.problem import StudyProblem
+    from pkpd.evidence.term import Term
     from pkpd.observation import api
-    from pkpd.observation.term import Term
 
 __all__ = ["Replicator"]
 
 Floats = NDArray[np.float64]
-_MEASURED = ("density", "peak", "nadir", "below", "above")
 
 
 class Replicator:
@@ -46,7 +44,7 @@ class Replicator:
         self.terms: list[Term] = list(like.terms)
         self.times = [like.cells.time[like.cells.term == t] for t in range(len(self.terms))]
         self.owner = [s for s in like.subjects for _ in s.terms]
-        self.single = [list(_singles(t, at)) for t, at in zip(self.terms, self.times, strict=True)]
+        self.single = [kind_named(t.kind).singles(t, at) for t, at in zip(self.terms, self.times, strict=True)]
         by_subject: dict[str, list[Term]] = {}
         for who, parts in zip(self.owner, self.single, strict=True):
             by_subject.setdefault(who.name, []).extend(parts)
@@ -83,65 +81,4 @@ class Replicator:
         return replace(self.problem, subjects=subjects)
 
     def _anew(self, term: Term, times: Floats, y: Floats) -> Sequence[Term]:
-        if term.kind in ("peak", "nadir"):
-            return _extreme(term, times, y, self.cells.every)
-        if term.kind in ("below", "above"):
-            return _bound(term, times, y)
-        if term.kind == "grade":
-            return [_graded(term, float(y[0]), self._highest(term))]
-        if term.kind == "density":
-            return [replace(term, value=float(y[0]))]
-        if not y[0] > 0:
-            raise PkpdError(f"fact '{term.name}': a ratio of {y[0]:.3g} was drawn, which has no likelihood")
-        if term.kind == "ratio":
-            return [replace(term, value=float(y[0]))]
-        return [replace(term, kind="ratio_below" if y[0] < term.value else "ratio_above")]
-
-    def _highest(self, term: Term) -> int:
-        error: Any = self.problem.model.outputs[term.output].error
-        return len(error.cuts)
-
-
-def _singles(term: Term, times: Floats) -> Sequence[Term]:
-    """Return terms whose replicates are the measurements that a term is made of."""
-    if term.kind in _MEASURED:
-        return [
-            replace(term, name=f"{term.name}#{k}", kind="density", time=float(t), time_to=None, at=None, value_to=None)
-            for k, t in enumerate(times)
-        ]
-    return [replace(term, kind="ratio") if term.kind.startswith("ratio") else term]
-
-
-def _extreme(term: Term, times: Floats, y: Floats, every: float) -> list[Term]:
-    """Return a peak at the largest measurement, or a nadir at the smallest."""
-    k = int(np.argmax(y) if term.kind == "peak" else np.argmin(y))
-    value, at = float(y[k]), float(times[k])
-    out = [replace(term, value=value, at=at)]
-    # the reported day need not lie on the window's grid; it was measured all the same
-    assert term.at is not None
-    if k != 0 and not np.isclose(cell_times(out[0], every), term.at, rtol=0.0, atol=1e-6).any():
-        kind = "below" if term.kind == "peak" else "above"
-        out.append(replace(term, name=f"{term.name}#at", kind=kind, time=term.at, time_to=None, at=None, value=value))
-    return out
-
-
-def _bound(term: Term, times: Floats, y: Floats) -> list[Term]:
-    """Return the statement itself if all measurements keep to it, else one for each measurement."""
-    below = y < term.value
-    if (below if term.kind == "below" else ~below).all():
-        return [term]
-    return [
-        replace(term, name=f"{term.name}#{k}", kind="below" if b else "above", time=float(t), time_to=None)
-        for k, (t, b) in enumerate(zip(times, below, strict=True))
-    ]
-
-
-def _graded(term: Term, grade: float, highest: int) -> Term:
-    """Return which part of the scale a grade fell in: below the reported range, in it, or above."""
-    low = term.value
-    high = term.value if term.value_to is None else term.value_to
-    if grade < low:
-        return replace(term, value=0.0, value_to=low - 1.0)
-    if grade > high:
-        return replace(term, value=high + 1.0, value_to=float(highest))
-    return term
+        return kind_named(term.kind).redrawn(term, Redrawn(times, y, self.cells.every, self.cells.errors[term.output]))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.priors import to_scaled
+from pkpd.evidence.kinds import kind_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["contraction", "diagnostics", "divergences", "facts", "scalars", "summary", "trouble"]
 
 Floats = NDArray[np.float64]
-_REGIONS = ("below", "above", "ratio_below", "ratio_above", "grade")
 _OUTSIDE = 0.05
 _MUCH, _SOME = 0.5, 0.1
 _PARETO, _RHAT, _ESS = 0.7, 1.01, 400
@@ -142,7 +142,7 @@ def facts(calibration: Calibration) -> pd.DataFrame:
     low, middle, high = np.quantile(solved, [0.025, 0.5, 0.975], axis=0)
     kind = constant["fact_kind"].values.astype(str)
     probability, pit = predicted["probability"].values, predicted["pit"].values
-    region = np.isin(kind, _REGIONS)
+    region = np.array([kind_named(k).region for k in kind.tolist()], bool)
     with np.errstate(invalid="ignore"):
         inside = np.where(region, probability >= _OUTSIDE, np.abs(pit - 0.5) <= 0.475)
     columns: dict[str, Any] = {

@@ -8,18 +8,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import UnitError, nearest
+from pkpd.evidence.kinds import FactKind, kind_of_fact
+from pkpd.evidence.term import Term
 from pkpd.units import conversion
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
-    from pkpd.observation.term import Term
 
 __all__ = ["Reported", "fact_terms", "matches"]
-
-_KINDS = {"value": "density", "peak": "peak", "nadir": "nadir", "below": "below", "above": "above", "grade": "grade"}
-_CHANGES = {"=": "ratio", "<": "ratio_below", ">": "ratio_above"}
-_SIGNS = {"value": "=", "peak": "peak", "nadir": "nadir", "below": "<", "above": ">", "grade": "grade"}
 
 
 @dataclass(frozen=True)
@@ -96,12 +93,12 @@ def fact_terms(
                 f"{nearest(fact.marker, model.outputs)}; exclude it"
             )
             continue
-        kind = _CHANGES.get(fact.op) if fact.kind == "change" else _KINDS.get(fact.kind)
+        kind = kind_of_fact(fact.kind, fact.op)
         if kind is None:
             faults.append(f"fact '{name}' of kind '{fact.kind}' has no likelihood")
             continue
         factor = 1.0
-        if kind not in ("grade", *_CHANGES.values()):
+        if kind.has_unit:
             try:
                 factor = conversion(fact.unit, model.outputs[fact.marker].unit)
             except UnitError as error:
@@ -112,9 +109,7 @@ def fact_terms(
     return out, faults
 
 
-def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: str, factor: float) -> Reported:
-    from pkpd.observation.term import Term
-
+def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: FactKind, factor: float) -> Reported:
     def time(day: float | None) -> float | None:
         return None if day is None else convert_time(evidence.hours(day), "h", model.time_unit)
 
@@ -122,7 +117,7 @@ def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: str, fact
     value_to = None if fact.value_to is None else fact.value_to * factor
     term = Term(
         name=name,
-        kind=kind,
+        kind=kind.name,
         output=fact.marker,
         time=convert_time(evidence.hours(fact.time), "h", model.time_unit),
         time_to=time(fact.time_to),
@@ -132,15 +127,9 @@ def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: str, fact
         reading_sd=fact.reading_sd or 0.0,
     )
     patient = f"{evidence.name}/{fact.patient}"
-    text = _words(fact, value, value_to, "" if kind == "grade" else model.outputs[fact.marker].unit)
-    return Reported(name, patient, fact.marker, kind, text, term, fact.time, fact.time_to, fact.at)
-
-
-def _words(fact: Any, value: float, value_to: float | None, unit: str) -> str:
-    """Write the statement as ``CRP < 300 mg/L, day 6 to 13``."""
-    number = f"{value:.4g}" if value_to is None or value_to == value else f"{value:.4g} to {value_to:.4g}"
+    unit = model.outputs[fact.marker].unit if kind.has_unit else ""
+    number = f"{value:.4g}" if value_to in (None, value) else f"{value:.4g} to {value_to:.4g}"
     days = f"day {fact.time:g}" if fact.time_to is None else f"day {fact.time:g} to {fact.time_to:g}"
-    if fact.kind == "change":
-        return f"{fact.marker} ratio {fact.op} {number}, {days}"
     seen = "" if fact.at is None else f" on day {fact.at:g}"
-    return f"{fact.marker} {_SIGNS[fact.kind]} {number}{f' {unit}' if unit else ''}{seen}, {days}"
+    text = kind.words(fact.marker, f"{number} {unit}".rstrip(), days, seen)
+    return Reported(name, patient, fact.marker, kind.name, text, term, fact.time, fact.time_to, fact.at)

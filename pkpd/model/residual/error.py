@@ -145,6 +145,10 @@ class ResidualError(ABC):
         """Return the logarithm of P(Y < y) given f; of P(Y > y) for ``upper``."""
         raise ModelError(f"{type(self).__name__} error has no log_cdf, which censored data and bounds need")
 
+    def log_between(self, f: Any, low: Any, high: Any) -> Any:
+        """Return the logarithm of P(low <= Y <= high) given f, of grades."""
+        raise ModelError(f"{type(self).__name__} error has no log_between, which ranges of grades need")
+
     @property
     def has_cdf(self) -> bool:
         """Whether data may be censored, and bounds reported."""
@@ -174,10 +178,16 @@ class ResidualError(ABC):
 
     # -- its numbers
 
+    def _fields(self) -> dict[str, Any]:
+        if not dataclasses.is_dataclass(self):
+            raise ModelError(
+                f"residual error {type(self).__name__} must be a frozen dataclass: @dataclass(frozen=True)"
+            )
+        return {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+
     def _numbers(self) -> Mapping[str, float]:
         """Return the fields that are numbers above 0."""
-        own = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return {n: float(v) for n, v in own.items() if isinstance(v, (float, int, np.number)) and v > 0}
+        return {n: float(v) for n, v in self._fields().items() if isinstance(v, (float, int, np.number)) and v > 0}
 
     @property
     def parameters(self) -> tuple[ErrorParameter, ...]:
@@ -195,14 +205,13 @@ class ResidualError(ABC):
     def of(cls, **numbers: Any) -> Self:
         """Return an error whose numbers may be expressions or arrays: nothing is checked."""
         made = object.__new__(cls)
-        for name, value in numbers.items():
-            object.__setattr__(made, name, value)
+        for each in dataclasses.fields(cls):  # type: ignore[arg-type]
+            object.__setattr__(made, each.name, numbers.get(each.name, each.default))
         return made
 
     def replaced(self, **numbers: Any) -> Self:
         """Return this error with other numbers, which may be expressions or arrays: nothing is checked."""
-        own = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return self.of(**{**own, **numbers})
+        return self.of(**{**self._fields(), **numbers})
 
     # -- data sets
 

@@ -48,7 +48,7 @@ class NormalError(ResidualError):
         """Return log P(Y < y), or of the opposite; on the logarithm all is below any limit where f is 0."""
         sign = -1.0 if upper else 1.0
         found = log_phi(sign * self._shift(f, y) / sqrt(self.variance(f if at is None else at)))
-        return where(f > 0, found, 0.0) if self._log and not upper else found
+        return where(f <= 0, 0.0, found) if self._log and not upper else found
 
     def information(self, f: Any, at: Any = None) -> Any:
         """Return ``1 / r + (r' / r)^2 / 2``, r being the variance."""

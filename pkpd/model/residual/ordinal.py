@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Ordinal(ResidualError):
     data = "grade"
 
     cuts: tuple[float, ...]
+    #: of the latent logistic variable
+    width: Any = field(default=1.0, init=False, repr=False)
 
     def __init__(self, cuts: Sequence[float]) -> None:
         try:
@@ -54,6 +56,7 @@ class Ordinal(ResidualError):
         if any(low >= high for low, high in itertools.pairwise(given)):
             raise ModelError(f"Ordinal: cuts must rise from grade to grade, got {given}")
         object.__setattr__(self, "cuts", given)
+        object.__setattr__(self, "width", 1.0)
 
     @property
     def highest(self) -> float:
@@ -71,17 +74,17 @@ class Ordinal(ResidualError):
         cuts = tuple(itertools.accumulate(values))
         return Ordinal(cuts) if all(isinstance(c, (int, float)) for c in cuts) else Ordinal.of(cuts=cuts)
 
-    def log_between(self, f: Any, low: Any, high: Any, width: Any = 1.0) -> Any:
-        """Return log P(low <= G <= high); ``width`` is that of the latent logistic variable."""
-        n = len(self.cuts)
+    def log_between(self, f: Any, low: Any, high: Any) -> Any:
+        """Return log P(low <= G <= high)."""
+        n, width = len(self.cuts), self.width
         below = above = self.cuts[0]
         for k in range(1, n):
             below = where(low > k + 0.5, self.cuts[k], below)
             above = where(high > k - 0.5, self.cuts[k], above)
         bounded, limited = low > 0.5, high < n - 0.5
-        inside = log(1 - exp((below - above) / width))
+        gap = where(bounded & limited, below - above, -1.0)
         return (
-            where(bounded & limited, inside, 0.0)
+            where(bounded & limited, log(1 - exp(gap / width)), 0.0)
             - where(bounded, softplus((below - f) / width), 0.0)
             - where(limited, softplus((f - above) / width), 0.0)
         )
@@ -100,9 +103,13 @@ class Ordinal(ResidualError):
             total = total + d * d / maximum(above[k] - above[k + 1], 1e-300)
         return total
 
+    def widened(self, f: Any, factor: Any, reading: Any) -> Ordinal:
+        """Return the error with a wider logistic variable; a grade has no reading error."""
+        return self.replaced(width=self.width * factor)
+
     def exceedance(self, f: Any) -> Any:
         """Return the probabilities of at least grade 1, 2, ..., n for each f, shape of f + (n,)."""
-        odds = np.asarray(f, float)[..., None] - np.array(self.cuts)
+        odds = (np.asarray(f, float)[..., None] - np.array(self.cuts)) / self.width
         return 0.5 * (1.0 + np.tanh(0.5 * odds))
 
     def sd(self, f: Any) -> Any:
@@ -110,10 +117,10 @@ class Ordinal(ResidualError):
         above, weights = self.exceedance(f), 2.0 * np.arange(len(self.cuts)) + 1.0
         return np.sqrt(np.maximum(np.asarray(above @ weights - above.sum(-1) ** 2), 0.0))
 
-    def draw(self, f: Any, normal: Any, width: Any = 1.0) -> Any:
+    def draw(self, f: Any, normal: Any) -> Any:
         """Return grades, drawn by inversion: the probability integral of ``normal`` decides."""
         from scipy.special import log_ndtr
 
         z = np.asarray(normal, float)
-        latent = np.asarray(f, float) + width * (log_ndtr(z) - log_ndtr(-z))
+        latent = np.asarray(f, float) + self.width * (log_ndtr(z) - log_ndtr(-z))
         return np.sum(latent[..., None] >= np.array(self.cuts), axis=-1).astype(float)

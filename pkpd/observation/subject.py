@@ -1,0 +1,82 @@
+"""A subject: doses, covariates, and what is said about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pkpd.errors import DataError, nearest
+from pkpd.evidence.kinds import kind_named
+from pkpd.evidence.term import Term
+
+if TYPE_CHECKING:
+    from pkpd.dosing.regimen import Regimen
+    from pkpd.model.residual import ResidualError
+
+__all__ = ["Subject", "check", "faults_of"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A subject: doses, covariates, what is said about them.
+
+    Parameters
+    ----------
+    name : str
+    regimen : Regimen or str, optional
+        Doses into the model's states; none without. A text is read by `Regimen.parse`, on whatever clock.
+    covariates : mapping of name to float
+        In the model's units; the reference where not given.
+    terms : tuple of Term
+    values : mapping of name to float
+        Parameters of this subject that differ from the model's.
+    """
+
+    name: str
+    regimen: Regimen | str | None = None
+    covariates: Mapping[str, float] = field(default_factory=dict)
+    terms: tuple[Term, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: float) -> Iterator[str]:
+    """Yield what is wrong with a term.
+
+    Parameters
+    ----------
+    errors : mapping of output to its residual error, None where it declares none
+    start : float
+        Time from which the subject is simulated.
+    """
+    try:
+        kind = kind_named(term.kind)
+    except DataError as fault:
+        yield str(fault)
+        return
+    if term.output not in errors:
+        yield f"the model has no output '{term.output}'{nearest(term.output, errors)}; it has {', '.join(errors)}"
+        return
+    error = errors[term.output]
+    if error is None:
+        yield f"output '{term.output}' declares no residual error; give it one in the model (Exact() with reading_sd)"
+        return
+    if term.value is None or not math.isfinite(term.value):
+        yield f"value must be a finite number, got {term.value}"
+    if term.reading_sd is None or not math.isfinite(term.reading_sd) or term.reading_sd < 0:
+        yield f"reading_sd must be finite and >= 0, got {term.reading_sd}"
+    for name in ("value_to", "time_to", "at"):
+        x = getattr(term, name)
+        if x is not None and not math.isfinite(x):
+            yield f"{name} must be finite or left out, got {x}"
+    yield from kind.faults(term, error, start)
+
+
+def check(faults: Sequence[tuple[str, str]], limit: int = 20) -> str:
+    """Return the message of all faults, each with who it belongs to; empty if there are none."""
+    if not faults:
+        return ""
+    lines = [f"  {who}: {what}" for who, what in faults[:limit]]
+    more = [f"  ... and {len(faults) - limit} more"] if len(faults) > limit else []
+    return "\n".join([f"likelihood: {len(faults)} faults" if len(faults) > 1 else "likelihood:", *lines, *more])
