@@ -37,6 +37,7 @@ def command(
     study: Annotated[
         str | None, typer.Argument(metavar="[STUDY]", help="A study of the library, or the path of one's own.")
     ] = None,
+    *,
     engine: Annotated[str, typer.Option(help="map or nuts.")] = "map",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer starts or draws: for a look.")] = False,
     seed: given.Seed = 0,

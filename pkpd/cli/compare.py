@@ -48,6 +48,7 @@ def command(
             help="A model (name or .py file), a fitted study (name), a calibration (.nc file) or a folder of results.",
         ),
     ],
+    *,
     dose: given.Doses = None,
     schedule: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="One of the model's known schedules; may be repeated.")

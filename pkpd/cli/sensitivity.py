@@ -42,6 +42,7 @@ def command(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A model of the library, or the path of one's own file.")
     ],
+    *,
     dose: given.Doses = None,
     cmt: given.Cmt = None,
     times: given.Times = None,

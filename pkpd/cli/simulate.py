@@ -43,6 +43,7 @@ def command(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A model of the library, or the path of one's own file.")
     ],
+    *,
     dose: given.Doses = None,
     cmt: given.Cmt = None,
     events: Annotated[

@@ -14,7 +14,7 @@ from pkpd.units import conversion
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Course", "fraction_above"]
+__all__ = ["Course"]
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,18 @@ class Course:
         left = self.values[name][:, k - 1]
         return left + (right - left) * (time - self.time[k - 1]) / (self.time[k] - self.time[k - 1])
 
-    def area(self, name: str, span: tuple[float, float], method: str = "linear") -> np.ndarray:
-        """Return the area under an output over a span, unit x time, shape (subject,)."""
+    def curve(self, values: np.ndarray, span: tuple[float, float]) -> Curve:
+        """Return values at all times, shape (subject, time), as curves over a span, linear between the times."""
         at = self.columns(span)
-        values = np.ascontiguousarray(self.values[name][:, at])
-        if method == "linear":
-            return np.trapezoid(values, self.time[at], axis=1)
-        return Curve(self.time[at], values, method).area()[:, -1]
+        return Curve(self.time[at], np.ascontiguousarray(values[:, at]), "linear")
 
-    def mean(self, name: str, span: tuple[float, float], method: str = "linear") -> np.ndarray:
+    def area(self, name: str, span: tuple[float, float]) -> np.ndarray:
+        """Return the area under an output over a span, unit x time, shape (subject,)."""
+        return self.curve(self.values[name], span).area()[:, -1]
+
+    def mean(self, name: str, span: tuple[float, float]) -> np.ndarray:
         """Return the average of an output over a span, shape (subject,)."""
-        return self.area(name, span, method) / (span[1] - span[0])
+        return self.area(name, span) / (span[1] - span[0])
 
     def highest(self, name: str, span: tuple[float, float]) -> np.ndarray:
         """Return the largest value of an output in a span, shape (subject,)."""
@@ -126,8 +127,8 @@ class Course:
 
     def above(self, name: str, level: float, span: tuple[float, float]) -> np.ndarray:
         """Return the fraction of a span in which an output is above a level, shape (subject,)."""
-        at = self.columns(span)
-        return fraction_above(self.time[at], self.values[name][:, at], level)
+        found = self.curve(self.values[name], span)
+        return found.time_above(level).sum(axis=1) / float(found.time[-1] - found.time[0])
 
     def exceedance(self, name: str, grade: int) -> np.ndarray:
         """Return the probability that an ordinal output has at least a grade, shape (subject, time)."""
@@ -146,24 +147,3 @@ class Course:
         share = np.divide(left - level, left - right, out=np.zeros(len(k)), where=left > right)
         crossing = time[k] + share * (time[k + 1] - time[k])
         return np.where(never, np.inf, np.where(always, time[0], crossing))
-
-
-def fraction_above(time: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """Return the fraction of the time in which curves are above a level, linear between the times.
-
-    Parameters
-    ----------
-    time : ndarray, shape (time,)
-        Increasing.
-    values : ndarray, shape (subject, time)
-    level : float
-
-    Examples
-    --------
-    >>> fraction_above(np.array([0.0, 1.0, 2.0]), np.array([[0.0, 1.0, 1.0]]), 0.5)
-    array([0.75])
-    """
-    low = np.minimum(values[:, :-1], values[:, 1:])
-    high = np.maximum(values[:, :-1], values[:, 1:])
-    part = np.divide(high - level, high - low, out=(high > level).astype(float), where=high > low)
-    return np.clip(part, 0.0, 1.0) @ np.diff(time) / (time[-1] - time[0])

@@ -227,9 +227,8 @@ def _marker(name: str, unit: str, positive: bool, more: bool) -> list[Measure]:
 
 def _grades(name: str, grades: int) -> list[Measure]:
     def days(course: Course, from_grade: int, to_grade: int) -> np.ndarray:
-        at = course.columns(course.window)
-        expected = sum(course.exceedance(name, g)[:, at] for g in range(from_grade, to_grade + 1))
-        return np.trapezoid(np.asarray(expected), course.time[at], axis=1) / course.day
+        expected = np.sum([course.exceedance(name, g) for g in range(from_grade, to_grade + 1)], axis=0)
+        return course.curve(expected, course.window).area()[:, -1] / course.day
 
     found = [
         Measure(f"{name}_grade_days", "grade*d", f"expected grade of {name}, summed over the days of the window",

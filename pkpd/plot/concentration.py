@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -29,6 +29,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["compare", "concentration"]
+
+
+class _Style(NamedTuple):
+    """How curves are shown."""
+
+    bands: Sequence[float]
+    log: bool
+    thresholds: Mapping[str, float] | None
+    time_unit: str
+    individual: bool | int = False
+    others: bool = False
+
+    def check(self) -> None:
+        """Raise DataError for an option that is out of range."""
+        wrong = [band for band in self.bands if not 0 < band < 1]
+        if wrong:
+            raise DataError(f"bands must be fractions between 0 and 1, got {wrong[0]}")
+        if self.individual < 0:
+            raise DataError(f"individual must be True, False or a number >= 0, got {self.individual}")
+        for name, value in (self.thresholds or {}).items():
+            if not np.isfinite(value) or (self.log and value <= 0):
+                raise DataError(
+                    f"thresholds: '{name}' must be finite{' and > 0 on a log axis' if self.log else ''}, got {value}"
+                )
 
 
 @dataclass(frozen=True)
@@ -132,7 +156,8 @@ def concentration(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('Time [h]', 'Cc [mg/L]')
     """
-    plan = _plan(sims, output, by, facet, bands, individual, log, doses, observed, thresholds, time_unit)
+    style = _Style(bands, log, thresholds, time_unit, individual)
+    plan = _plan(sims, output, (by, facet), style, doses, observed)
     with house_style():
         axes = _draw(plan, width, ax)
     return axes[0] if plan.facet is None else np.array(axes, object)
@@ -169,7 +194,7 @@ def compare(
     DataError
         As by `concentration`; also if `dim` is missing.
     """
-    plan = _plan(sims, output, dim, dim, bands, False, log, doses, None, thresholds, time_unit, others=True)
+    plan = _plan(sims, output, (dim, dim), _Style(bands, log, thresholds, time_unit, others=True), doses, None)
     with house_style():
         return np.array(_draw(plan, width, None), object)
 
@@ -177,36 +202,23 @@ def compare(
 def _plan(
     sims: xr.Dataset | xr.DataArray,
     output: str,
-    by: str | None,
-    facet: str | None,
-    bands: Sequence[float],
-    individual: bool | int,
-    log: bool,
+    dims: tuple[str | None, str | None],
+    style: _Style,
     doses: bool | str | Sequence[str],
     observed: pd.DataFrame | EventTable | None,
-    thresholds: Mapping[str, float] | None,
-    time_unit: str,
-    others: bool = False,
 ) -> _Plan:
-    """Check what is asked for."""
+    """Check what is asked for; ``dims`` are told apart by colour and by panel."""
     values = pick_output(sims, output)
+    by, facet = dims
     facet = pick_dim(values, facet, "facet", "")
     by = pick_dim(values, by, "by", "regimen")
-    wrong = [band for band in bands if not 0 < band < 1]
-    if wrong:
-        raise DataError(f"bands must be fractions between 0 and 1, got {wrong[0]}")
-    if individual < 0:
-        raise DataError(f"individual must be True, False or a number >= 0, got {individual}")
-    for name, value in (thresholds or {}).items():
-        if not np.isfinite(value) or (log and value <= 0):
-            raise DataError(
-                f"thresholds: '{name}' must be finite{' and > 0 on a log axis' if log else ''}, got {value}"
-            )
-    count = 50 if individual is True else int(individual)
+    style.check()
+    count = 50 if style.individual is True else int(style.individual)
     shown = regimen_doses(values, doses)
     if isinstance(observed, EventTable):
         observed = observed.in_time(str(values["time"].attrs.get("units", "h"))).frame
     seen = observations(observed, (by, facet))
+    bands, log, thresholds, time_unit, _, others = style
     plan = _Plan(values, by, facet, tuple(bands), count, log, shown, seen, thresholds or {}, time_unit, others)
     if not np.isfinite(plan.scale * values["time"].values).all():
         raise DataError(f"output '{values.name}': time is not finite")
