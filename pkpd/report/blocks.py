@@ -1,191 +1,202 @@
-"""A document as a list of blocks, written as Markdown or as one self-contained HTML page."""
+"""A page as a value: sections of paragraphs, figures, tables and equations, for reports and for documents of models."""
 
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-__all__ = ["Block", "Equations", "Figure", "Heading", "Listing", "Text", "to_html_page", "to_markdown_text"]
+from pkpd.comparison.answer import Answer
+
+__all__ = ["Block", "Formulas", "Heading", "Items", "Note", "Page", "Picture", "Section", "Table", "Text"]
+
+_NUMBERLIKE = re.compile(r"^(?:[<>≤≥]|less than |more than )?\s*[-−]?[\d.,]+(e[-+]?\d+)?\s*%?(\s*[\[(].*[\])])?$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Heading:
-    """A heading of level 1 (the title) to 4."""
+    """A heading within a section, of level 3 or 4; in a document that is a list of blocks also 1 (its title) and 2."""
+
+    kind: ClassVar[str] = "heading"
 
     level: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Text:
-    """A paragraph; words between backquotes are names."""
+    """A paragraph; ``**word**`` is bold, a word between backquotes is a name."""
+
+    kind: ClassVar[str] = "text"
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A table of text."""
+@dataclass(frozen=True)
+class Note:
+    """A paragraph that must not be overlooked."""
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    kind: ClassVar[str] = "note"
 
-
-@dataclass(frozen=True, slots=True)
-class Equations:
-    """Equations in LaTeX as left and right sides."""
-
-    lines: tuple[tuple[str, str], ...]
+    text: str
+    title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A drawing: file name, words below it, SVG."""
+@dataclass(frozen=True)
+class Items:
+    """A list of short texts."""
 
-    name: str
+    kind: ClassVar[str] = "items"
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page.
+
+    Attributes
+    ----------
+    source : str
+        A ``data:`` address.
+    alt : str
+        What is seen, for readers who do not see it.
+    caption : str
+    wide : bool
+        Whether it takes the whole width of the page.
+    name : str
+        Of a file that holds it, without suffix.
+    """
+
+    kind: ClassVar[str] = "picture"
+
+    source: str
+    alt: str
     caption: str
-    svg: str
+    wide: bool = True
+    name: str = ""
+
+    @classmethod
+    def of_svg(cls, svg: str, name: str, caption: str) -> Picture:
+        """Return a picture of a drawing as SVG, whose caption says what is seen."""
+        data = base64.b64encode(svg.encode()).decode()
+        return cls(f"data:image/svg+xml;base64,{data}", caption, caption, name=name)
+
+    @property
+    def svg(self) -> str:
+        """The drawing as SVG."""
+        return base64.b64decode(self.source.partition("base64,")[2]).decode()
 
 
-Block = Heading | Text | Listing | Equations | Figure
+@dataclass(frozen=True)
+class Table:
+    """A table; texts to the left, numbers to the right.
 
-
-def to_markdown_text(blocks: Sequence[Block], figures: str = "figures") -> str:
-    """Write blocks as Markdown, equations between ``$$``, figures as links into a folder beside it.
-
-    Examples
-    --------
-    >>> print(to_markdown_text([Heading(2, "A"), Text("b")]))
-    ## A
-    <BLANKLINE>
-    b
-    <BLANKLINE>
+    Attributes
+    ----------
+    caption : str
+        Empty for none.
+    columns : sequence of str
+    rows : sequence of sequences
+        The first cell of each row is its heading.
+    note : str
+        Below the table.
     """
-    return "\n\n".join(_markdown(block, figures) for block in blocks) + "\n"
+
+    kind: ClassVar[str] = "table"
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+
+    def numeric(self, k: int) -> bool:
+        """Tell whether a column holds numbers."""
+        values = [row[k] for row in self.rows if row[k] is not None and row[k] != ""]
+        return bool(values) and all(isinstance(v, (int, float)) or _NUMBERLIKE.match(str(v)) for v in values)
 
 
-def _markdown(block: Block, figures: str) -> str:
-    match block:
-        case Heading(level, text):
-            return f"{'#' * level} {text}"
-        case Text(text):
-            return _escaped(text)
-        case Listing(columns, rows):
-            lines = [columns, tuple("---" for _ in columns), *rows]
-            return "\n".join("| " + " | ".join(_cell(c) for c in row) + " |" for row in lines)
-        case Equations(lines):
-            body = " \\\\\n".join(f"{left} &= {right}" for left, right in lines)
-            return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
-        case Figure(name, caption, _):
-            return f"![{caption}]({PurePosixPath(figures) / name}.svg)\n\n*{caption}*"
+@dataclass(frozen=True)
+class Formulas:
+    """Equations of one group.
 
-
-def _cell(text: str) -> str:
-    return _escaped(text).replace("|", "\\|")
-
-
-def _escaped(text: str) -> str:
-    """Escape what would start emphasis or an HTML tag outside backquotes."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(p if p.startswith("`") else re.sub(r"(\*|<(?=[A-Za-z/]))", r"\\\1", p) for p in parts)
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 Arial, Helvetica, "Liberation Sans", sans-serif; color: #1a1a1a; max-width: 70rem;
-  margin: 2rem auto; padding: 0 1.5rem; }}
-h1 {{ font-size: 1.6rem; line-height: 1.25; }}
-h2 {{ font-size: 1.25rem; margin-top: 2.4rem; border-bottom: 1px solid #bbb; padding-bottom: .2rem; }}
-h3 {{ font-size: 1.05rem; margin-top: 1.8rem; }}
-h4 {{ font-size: .95rem; margin-bottom: .3rem; }}
-p {{ max-width: 46rem; }}
-code {{ font: 13px "DejaVu Sans Mono", Menlo, Consolas, monospace; background: #f2f2f2; padding: 0 .2em; }}
-.wide {{ overflow-x: auto; margin: .6rem 0 1.2rem; }}
-table {{ border-collapse: collapse; font-size: 13px; }}
-th {{ text-align: left; border-bottom: 1.5px solid #333; padding: .25rem .6rem .25rem 0; vertical-align: bottom; }}
-td {{ border-bottom: 1px solid #e2e2e2; padding: .25rem .6rem .25rem 0; vertical-align: top; }}
-math {{ font: 1.1rem "STIX Two Math", "Latin Modern Math", "Cambria Math", math; }}
-math mtd {{ padding: .3rem .2rem; border: 0; }}
-figure {{ margin: 1rem 0 1.6rem; }}
-figure img {{ max-width: 100%; }}
-figcaption {{ font-size: 13px; color: #444; max-width: 46rem; }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-
-
-def to_html_page(blocks: Sequence[Block]) -> str:
-    """Write blocks as one HTML page that needs no other file and no network; equations are MathML.
-
-    Examples
-    --------
-    >>> "<h1>A</h1>" in to_html_page([Heading(1, "A")])
-    True
+    Attributes
+    ----------
+    title : str
+        Empty where a heading stands above.
+    lines : sequence of (str, str)
+        Left and right sides in LaTeX.
     """
-    title = next((b.text for b in blocks if isinstance(b, Heading)), "model")
-    return _PAGE.format(title=html.escape(title), body="\n".join(_html(block) for block in blocks))
+
+    kind: ClassVar[str] = "formulas"
+
+    title: str
+    lines: Sequence[tuple[str, str]]
 
 
-def _html(block: Block) -> str:
-    match block:
-        case Heading(level, text):
-            return f"<h{level}>{_inline(text)}</h{level}>"
-        case Text(text):
-            return f"<p>{_inline(text)}</p>"
-        case Listing(columns, rows):
-            head = "".join(f"<th>{html.escape(c)}</th>" for c in columns)
-            body = "".join("<tr>" + "".join(f"<td>{_inline(c)}</td>" for c in row) + "</tr>" for row in rows)
-            return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        case Equations(lines):
-            return f'<div class="wide">{mathml(lines)}</div>'
-        case Figure(_, caption, svg):
-            data = base64.b64encode(svg.encode()).decode()
-            text = html.escape(caption)
-            return (
-                f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}">'
-                f"<figcaption>{text}</figcaption></figure>"
-            )
+Block = Heading | Text | Note | Items | Answer | Picture | Table | Formulas
 
 
-def _inline(text: str) -> str:
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
+@dataclass
+class Section:
+    """A section or, at level 3, a part of one.
 
-
-def mathml(lines: Sequence[tuple[str, str]]) -> str:
-    """Return equations in LaTeX as one MathML table, aligned at the equals signs.
-
-    Examples
-    --------
-    >>> mathml([("y", "k_{e} x")]).startswith("<math")
-    True
+    Attributes
+    ----------
+    key : str
+        Anchor.
+    title : str
+    blocks : list
+    level : {2, 3}
     """
-    rows = "".join(
-        f'<mtr><mtd style="text-align: right">{_math(left)}</mtd><mtd><mo>=</mo></mtd>'
-        f'<mtd style="text-align: left">{_math(right)}</mtd></mtr>'
-        for left, right in lines
-    )
-    return f'<math displaystyle="true"><mtable displaystyle="true">{rows}</mtable></math>'
+
+    key: str
+    title: str
+    blocks: list[Any] = field(default_factory=list)
+    level: int = 2
+
+    def add(self, *blocks: Block) -> Section:
+        """Add blocks and return the section."""
+        self.blocks.extend(blocks)
+        return self
 
 
-def _math(text: str) -> str:
-    from latex2mathml.converter import convert
+@dataclass
+class Page:
+    """All that a page says.
 
-    # a word set upright is one identifier, not a row of letters
-    inner = re.search(r"<math[^>]*>(.*)</math>", convert(text), re.DOTALL)
-    if inner is None:
-        raise ValueError(f"no MathML for {text!r}")
-    letters = r'(?:<mi mathvariant="normal">[^<]*</mi>){2,}'
-    return re.sub(letters, lambda m: f"<mi>{re.sub('<[^>]*>', '', m.group())}</mi>", inner.group(1))
+    Attributes
+    ----------
+    title, subtitle : str
+    summary : list of str
+        The answer in a few sentences.
+    sections : list of Section
+    footer : str
+    made : str
+        When it was made; empty for a page that does not say.
+    """
+
+    title: str
+    subtitle: str = ""
+    summary: list[str] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    footer: str = "Research software. Nothing in this report is medical advice."
+    made: str = ""
+
+    @classmethod
+    def of_blocks(cls, blocks: Sequence[Block]) -> Page:
+        """Return a list of blocks as a page: a heading of level 1 is its title, each of level 2 begins a section."""
+        page = cls("", footer="Research software, not medical advice.")
+        section = Section("about", "")
+        for block in blocks:
+            if isinstance(block, Heading) and block.level == 1:
+                page.title = block.text
+            elif isinstance(block, Heading) and block.level == 2:
+                page.sections.append(section)
+                section = Section(f"part-{len(page.sections)}", block.text)
+            else:
+                section.add(block)
+        page.sections = [each for each in (*page.sections, section) if each.blocks]
+        return page

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pkpd.plot.style import house_style
 from pkpd.plot.validation import effect_curves, published_ratios
-from pkpd.report.blocks import Block, Figure, Heading, Listing, Text
+from pkpd.report.blocks import Block, Heading, Picture, Table, Text
 from pkpd.validation.report import number
 
 if TYPE_CHECKING:
@@ -50,15 +50,15 @@ def _kinetics(report: ValidationReport) -> list[Block]:
         Heading(3, "Pharmacokinetics"), Text(intro),
         _figure(published_ratios(report), f"{report.model}_published",
                 "Simulated over published: typical person and 5-95% of the population. Bars: published spread."),
-        Listing(columns, rows),
+        Table("", columns, rows),
     ]  # fmt: skip
     if report.outside:
         blocks += [Heading(3, "Where the model disagrees, and why"),
-                   Listing(("quantity", "published", "simulated", "explanation"), tuple(
+                   Table("", ("quantity", "published", "simulated", "explanation"), tuple(
                        (c.row.what, f"{number(c.row.centre)} {c.row.unit}", number(c.simulated),
                         c.row.why or "NOT EXPLAINED") for c in report.outside))]  # fmt: skip
     blocks += [Heading(3, "Settings and sources"), Text("Assumed: what of the setting was not published."),
-               Listing(("quantity", "setting", "assumed", "source"), settings)]  # fmt: skip
+               Table("", ("quantity", "setting", "assumed", "source"), settings)]  # fmt: skip
     return blocks
 
 
@@ -86,14 +86,14 @@ def _effects(report: ValidationReport, reading: EffectReading) -> list[Block]:
         _figure(effect_curves(report), f"{report.model}_effects",
                 f"Effects on {marker}. Lines: simulated; dashes and bands: published; bars at the foot: shares that "
                 "agree."),
-        Listing(("effect", "regimen", "published", "known", *assumptions), rows),
+        Table("", ("effect", "regimen", "published", "known", *assumptions), rows),
     ]  # fmt: skip
     if levels:
         fallen = tuple((r.effect.title, f"{r.effect.untreated:g} to {r.effect.value:g} {r.unit}", r.effect.known,
                         next(iter(r.readings.values()))["plateau"].text) for r in levels)  # fmt: skip
-        blocks.append(Listing(("effect", "published", "known", "simulated"), fallen))
+        blocks.append(Table("", ("effect", "published", "known", "simulated"), fallen))
     notes = tuple((r.effect.title, r.effect.note, r.effect.source) for r in report.effects)
-    blocks += [Heading(3, "What stands against these readings"), Listing(("effect", "remarks", "source"), notes)]
+    blocks += [Heading(3, "What stands against these readings"), Table("", ("effect", "remarks", "source"), notes)]
     return blocks
 
 
@@ -110,7 +110,7 @@ def _reading(result: EffectResult, name: str, assumptions: list[str]) -> tuple[s
     )
 
 
-def _figure(drawing: Drawing, name: str, caption: str) -> Figure:
+def _figure(drawing: Drawing, name: str, caption: str) -> Picture:
     """Return a drawing as SVG that is the same each time."""
     import matplotlib as mpl
     from matplotlib import pyplot as plt
@@ -119,4 +119,4 @@ def _figure(drawing: Drawing, name: str, caption: str) -> Figure:
         drawing.savefig(text, format="svg", metadata={"Date": None})
         svg = text.getvalue()
     plt.close(drawing)
-    return Figure(name, caption, svg)
+    return Picture.of_svg(svg, name, caption)

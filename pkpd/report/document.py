@@ -16,8 +16,9 @@ from pkpd.model.model import Model
 from pkpd.model.tables import ModelTable, correlations, tables
 from pkpd.model.trace import trace_names
 from pkpd.model.typeset import to_markdown
-from pkpd.report.blocks import Block, Equations, Heading, Listing, Text, to_html_page, to_markdown_text
+from pkpd.report.blocks import Block, Formulas, Heading, Picture, Table, Text
 from pkpd.report.chapters import validation_chapter
+from pkpd.report.writing import to_html, to_markdown_text
 from pkpd.validation.api import has_published, validate_model
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def document(model: str | Model, *, format: str = "html", report: ValidationRepo
     if format not in _FORMATS:
         raise DataError(f"document: format '{format}' is unknown; there is html, markdown{nearest(format, _FORMATS)}")
     blocks = document_blocks(model, report)
-    return to_html_page(blocks) if format == "html" else to_markdown_text(blocks)
+    return to_html(blocks) if format == "html" else to_markdown_text(blocks)
 
 
 def write_document(
@@ -88,8 +89,6 @@ def write_document(
     ...     [path.name for path in write_document("pk1_oral", folder)]
     ['pk1_oral.html', 'pk1_oral.md']
     """
-    from pkpd.report.blocks import Figure
-
     given = load_model(model) if not isinstance(model, Model) else model
     target = Path(target)
     if target.suffix not in ("", *_FORMATS.values()):
@@ -98,9 +97,9 @@ def write_document(
     blocks = document_blocks(given, report)
     files: dict[Path, str] = {}
     for path in paths:
-        files[path] = to_html_page(blocks) if path.suffix == ".html" else to_markdown_text(blocks)
+        files[path] = to_html(blocks) if path.suffix == ".html" else to_markdown_text(blocks)
         if path.suffix == ".md":
-            drawn = [b for b in blocks if isinstance(b, Figure)]
+            drawn = [b for b in blocks if isinstance(b, Picture)]
             files |= {path.parent / "figures" / f"{figure.name}.svg": figure.svg for figure in drawn}
     for path, text in files.items():
         write_whole(path, text)
@@ -182,9 +181,9 @@ def _only(table: ModelTable, prefix: str) -> ModelTable:
     )
 
 
-def _listing(table: ModelTable) -> Listing:
+def _listing(table: ModelTable) -> Table:
     named = tuple(_HEADERS.get(column, column) for column in table.columns)
-    return Listing(named, tuple((f"`{row[0]}`", *row[1:]) for row in table.rows))
+    return Table("", named, tuple((f"`{row[0]}`", *row[1:]) for row in table.rows))
 
 
 def _correlated(model: Model, prefix: str) -> list[Block]:
@@ -196,20 +195,21 @@ def _correlated(model: Model, prefix: str) -> list[Block]:
     return [Text(text) for text in found]
 
 
-def equation_groups(model: Model) -> list[tuple[str, Equations]]:
+def equation_groups(model: Model) -> list[Formulas]:
     """Return titled equations: individual parameters, initial state, dosing, dynamics, outputs."""
     groups = []
     for title, body in _EQUATIONS.findall(to_markdown(model)):
         sides = [line.split(" &= ", 1) for line in body.split(" \\\\\n")]
-        groups.append((title, Equations(tuple((left, right) for left, right in sides))))
+        groups.append(Formulas(title, tuple((left, right) for left, right in sides)))
     return groups
 
 
 def _equations(model: Model, level: int) -> list[Block]:
-    return [block for title, lines in equation_groups(model) for block in (Heading(level, title), lines)]
+    found = ((Heading(level, group.title), Formulas("", group.lines)) for group in equation_groups(model))
+    return [block for pair in found for block in pair]
 
 
-def _connections(model: Model) -> Equations | None:
+def _connections(model: Model) -> Formulas | None:
     """Return what drives the parts' covariates, with outputs by their names."""
     trace = trace_names(model, dict(model.trace.individual))
     if not trace.connections:
@@ -218,4 +218,4 @@ def _connections(model: Model) -> Equations | None:
     # an output that is another's name only, such as a state, stays as it is
     rights = substitute(tuple(trace.connections.values()), known)
     lines = zip(trace.connections, rights, strict=True)
-    return Equations(tuple((latex_name(n), latex(e, lambda node: latex_name(node.name))) for n, e in lines))
+    return Formulas("", tuple((latex_name(n), latex(e, lambda node: latex_name(node.name))) for n, e in lines))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkpd.report.page import Page, Picture, Section, Table
+from pkpd.report.blocks import Page, Picture, Section, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,7 @@ class ReportJob:
         folder = self.folder / "figures"
         folder.mkdir(exist_ok=True)
         try:
-            return Picture(save_figure(figure, folder, name), alt, caption, wide)
+            return Picture(save_figure(figure, folder, name), alt, caption, wide, name)
         finally:
             plt.close(figure)
 

@@ -10,8 +10,9 @@ import pytest
 
 from pkpd.errors import DataError
 from pkpd.library import load_model
-from pkpd.report.blocks import Equations, Figure, Heading, Listing, Text, mathml, to_html_page, to_markdown_text
+from pkpd.report.blocks import Formulas, Heading, Picture, Table, Text
 from pkpd.report.document import document, document_blocks, write_document
+from pkpd.report.writing import mathml, to_html, to_markdown_text
 from pkpd.validation.api import validate_model
 
 COMPOSED = "anakinra_inflammation"
@@ -22,7 +23,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 def pages() -> dict[str, str]:
     """Both forms of the main model's document, as committed: default population and seed."""
     blocks = document_blocks(COMPOSED)
-    return {"markdown": to_markdown_text(blocks), "html": to_html_page(blocks)}
+    return {"markdown": to_markdown_text(blocks), "html": to_html(blocks)}
 
 
 def test_everything_declared_is_in_the_document(pages: dict[str, str]):
@@ -43,13 +44,13 @@ def test_equations_of_parts_and_of_what_holds_them_together(pages: dict[str, str
     assert r"\mathrm{CTCZ}_{\mathrm{acute}} &= \mathrm{Cc}_{\mathrm{tocilizumab}}" in text
     assert text.count(r"\begin{aligned}") == text.count(r"\end{aligned}") > 14
     blocks = document_blocks("pk1_oral")
-    lines = [line for b in blocks if isinstance(b, Equations) for line in b.lines]
+    lines = [line for b in blocks if isinstance(b, Formulas) for line in b.lines]
     assert (r"\frac{d \mathrm{depot}}{d t}", r"-k_{a} \, \mathrm{depot}") in lines
 
 
 def test_html_needs_no_other_file(pages: dict[str, str]):
     page = pages["html"]
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "<script" not in page
     assert "$$" not in page
     assert page.count("data:image/svg+xml;base64,") == 2
@@ -99,12 +100,13 @@ def test_files_are_written(tmp_path: Path):
 
 
 def test_text_is_escaped_for_each_form():
-    listing = Listing(("x|y",), (("<1 & 2",),))
-    blocks = [Heading(1, "A & B"), Text("a*b <c> `d_e*`"), listing, Figure("f", "F", "<svg/>")]
-    text, page = to_markdown_text(blocks), to_html_page(blocks)
-    assert r"a\*b \<c> `d_e*`" in text
-    assert r"| x\|y |" in text
+    table = Table("", ("x|y", "z"), (("r", "<1 & 2"),))
+    blocks = [Heading(1, "A & B"), Text("a*b <c> `d_e*` **f**"), table, Picture.of_svg("<svg/>", "f", "F")]
+    text, page = to_markdown_text(blocks), to_html(blocks)
+    assert r"a\*b \<c> `d_e*` **f**" in text
+    assert r"| x\|y | z |" in text
     assert "![F](figures/f.svg)" in text
     assert "<title>A &amp; B</title>" in page
-    assert "a*b &lt;c&gt; <code>d_e*</code>" in page
+    assert "a*b &lt;c&gt; <code>d_e*</code> <strong>f</strong>" in page
+    assert blocks[-1].svg == "<svg/>"
     assert "<td>&lt;1 &amp; 2</td>" in page

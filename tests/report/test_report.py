@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from report_toy import write_study
 
+from pkpd.comparison.answer import Answer
 from pkpd.errors import PkpdError
+from pkpd.report.blocks import Formulas, Items, Note, Page, Picture, Section, Table, Text
 from pkpd.report.diagram import diagram
-from pkpd.report.mathml import equations_of
-from pkpd.report.page import Answer, Equations, Items, Note, Page, Picture, Section, Table, Text, cell, render
+from pkpd.report.document import equation_groups
 from pkpd.report.stages.assumptions import read_variant
 from pkpd.report.words import chance, learned, listing, number, percent
+from pkpd.report.writing import cell, mathml, to_html
 
 
 @pytest.mark.parametrize(
@@ -54,13 +56,13 @@ def test_table_knows_its_numbers():
 
 def test_page_escapes_what_it_is_given():
     section = Section("s", "A < B").add(
-        Text("<script>x</script> **a & b**"), Note("n", "N"), Items(["<i>"]), Answer("q?", "a"),
-        Picture("data:,x", 'an "alt"', "c"), Table("<t>", ["a"], [["<b>"]]), Equations("E", ["<math></math>"]),
+        Text("<script>x</script> **a & b**"), Note("n", "N"), Items(["<i>"]), Answer("n", "q?", "a"),
+        Picture("data:,x", 'an "alt"', "c"), Table("<t>", ["a"], [["<b>"]]), Formulas("E", [("y", "x")]),
     )  # fmt: skip
-    html = render(Page("T & T", sections=[section], summary=["**one**"]))
+    html = to_html(Page("T & T", sections=[section], summary=["**one**"]))
     assert "<script>" not in html
     assert "<strong>a &amp; b</strong>" in html
-    assert "<math></math>" in html
+    assert "<mi>y</mi>" in html
     assert 'alt="an &#34;alt&#34;"' in html
     assert "<title>T &amp; T</title>" in html
     assert "<td" not in html.partition("<tbody>")[2].partition("</tbody>")[0]
@@ -69,7 +71,7 @@ def test_page_escapes_what_it_is_given():
 def test_equations_of_every_group_are_typeset():
     from pkpd.library import load_model
 
-    found = equations_of(load_model("pk2_oral_irm1"))
+    found = equation_groups(load_model("pk2_oral_irm1"))
     assert [group.title for group in found] == [
         "Individual parameters",
         "Initial state",
@@ -77,8 +79,9 @@ def test_equations_of_every_group_are_typeset():
         "Dynamics",
         "Outputs",
     ]
-    assert all(line.startswith("<math") for group in found for line in group.lines)
-    assert not any("merror" in line or "\\" in line for group in found for line in group.lines)
+    typeset = [mathml(group.lines) for group in found]
+    assert all(text.startswith("<math") for text in typeset)
+    assert not any("merror" in text or "\\" in text for text in typeset)
 
 
 def test_diagram_draws_every_box_and_refuses_unknown_ones():

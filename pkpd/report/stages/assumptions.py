@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.report.page import Table, Text
+from pkpd.report.blocks import Table, Text
 from pkpd.report.words import number, percent, plural, records
 
 if TYPE_CHECKING:

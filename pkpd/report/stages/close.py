@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import platform
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pkpd.report.page import Items, Table, Text, render
+from pkpd.report.blocks import Items, Table, Text
+from pkpd.report.writing import to_html
 
 if TYPE_CHECKING:
     from pkpd.report.job import ReportJob
@@ -66,4 +68,5 @@ def write(job: ReportJob) -> None:
     job.page.subtitle = str(job.words.get("subtitle", job.study.title))
     job.page.summary = [text for _, text in sorted(job.said, key=lambda pair: pair[0])]
     job.page.sections = job.sections()
-    (job.folder / "report.html").write_text(render(job.page), encoding="utf-8")
+    job.page.made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    (job.folder / "report.html").write_text(to_html(job.page), encoding="utf-8")

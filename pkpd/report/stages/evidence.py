@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import DataError
-from pkpd.report.page import Items, Table, Text
+from pkpd.report.blocks import Items, Table, Text
 from pkpd.report.words import listing, plural
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkpd.report.page import Items, Note, Table, Text
+from pkpd.report.blocks import Items, Note, Table, Text
 from pkpd.report.words import learned, number, percent, plural, records
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pkpd.report.page import Table, Text
+from pkpd.report.blocks import Table, Text
 from pkpd.report.words import number
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["assumed", "model"]
 def model(job: ReportJob) -> None:
     """Describe the model, draw it where the study says how, and typeset its equations."""
     from pkpd.report.diagram import diagram
-    from pkpd.report.mathml import equations_of
+    from pkpd.report.document import equation_groups
 
     used = job.study.problem.model
     section = job.section("model")
@@ -45,7 +45,7 @@ def model(job: ReportJob) -> None:
                 "`", ""
             )
         ),
-        *equations_of(used),
+        *equation_groups(used),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.report.page import Table, Text
+from pkpd.report.blocks import Table, Text
 from pkpd.report.words import chance, interval, learned, number, percent, plural, quantiles
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.files import netcdf_bytes, write_whole
-from pkpd.report.page import Answer, Table, Text
+from pkpd.report.blocks import Table, Text
 from pkpd.report.words import percent
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def answered(job: ReportJob) -> None:
     section = job.section("schedules")
     section.add(Text("**Questions that the authors raise.**"))
     for answer in questions(job.fit, n=500 if job.full else 100, seed=job.seed):
-        section.add(Answer(answer.question, answer.answer, answer.caveats))
+        section.add(answer)
         if answer.answered:
             if answer.table is not None:
                 job.keep_table(f"question_{answer.name}", _flat(answer.table.reset_index()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pkpd.report.page import Table, Text
+from pkpd.report.blocks import Table, Text
 from pkpd.report.words import plural
 
 if TYPE_CHECKING:
