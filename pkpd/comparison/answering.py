@@ -76,11 +76,15 @@ def approximate(source: Any) -> tuple[str, ...]:
     return ("From the normal approximation at the mode (method='map'); the posterior of record is method='nuts'.",)
 
 
-def given_and_others(evidence: Evidence, patient: str, drug: str) -> tuple[Regimen, Regimen | None]:
+def given_and_others(
+    evidence: Evidence, patient: str, drug: str, *, alone: bool = False
+) -> tuple[Regimen, Regimen | None]:
     """Return a patient's doses of a drug, and those of all others; None if there are none.
 
-    Compartments are those of a composed model.
+    Compartments are those of a composed model, or of a model of the drug ``alone``, for which there are no others.
     """
+    if alone:
+        return evidence.regimen(patient, (drug,)), None
     names = tuple(d for d in evidence.drugs if d != drug)
     others = evidence.regimen(patient, names, prefix=True) if names else None
     return evidence.regimen(patient, (drug,), prefix=True), others if others is not None and len(others) else None

@@ -137,6 +137,7 @@ def test_one_regimen_has_the_same_numbers_under_the_same_names_for_every_verb():
     compared = compare(drug(), {"load": load()}, n=1, population=Population.typical(drug()), measures=whole).dataset
     same = {"CL": (CL - 1e-9, CL + 1e-9)}
     asked = {n: f"Cc.{n}" for n in names} | {"max": "Cc.max", "auc": "Cc.auc", "tau": "Cc.auc(96, 120)"}
+    asked["above"] = "Cc.time_above(2)"
     driven = sensitivity(drug(), load(), times=times, of=asked, parameters=same, n=4, rtol=1e-9, atol=1e-12).data[
         "mean"
     ]
@@ -149,6 +150,8 @@ def test_one_regimen_has_the_same_numbers_under_the_same_names_for_every_verb():
     assert float(driven.sel(quantity="max").squeeze()) == pytest.approx(10.0, rel=1e-6)
     assert float(driven.sel(quantity="auc").squeeze()) == pytest.approx(float(found.AUC), rel=1e-6)
     assert float(driven.sel(quantity="tau").squeeze()) == pytest.approx(float(found.AUCtau), rel=1e-6)
+    above = float(exposure(sims["Cc"], threshold=2.0).squeeze().time_above)
+    assert float(driven.sel(quantity="above").squeeze()) == pytest.approx(above, rel=1e-6)
 
 
 def test_derivatives_know_the_jump():

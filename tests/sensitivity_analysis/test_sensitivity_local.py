@@ -109,6 +109,7 @@ CORRELATED = [Omega(["CL", "V"], [[0.09, 0.03], [0.03, 0.04]])]
         ({"on_failure": "stop"}, "on_failure must be"),
         ({"of": "Cc.peak"}, "there is no 'peak'|no output 'Cc.peak'"),
         ({"of": "Cc.peak(1, 2)"}, "there is no 'peak'; there is auc"),
+        ({"of": "Cc.time_above"}, r"write it as 'Cc.time_above\(5\)', with a level in the output's unit"),
         ({"of": "Cc.at(5)"}, r"5 is not among the times \(nearest: 6\)"),
         ({"of": "Cc.at"}, "write it as 'Cc.at"),
         ({"of": "Cc.auc(12, 6)"}, "write it as 'Cc.auc"),

@@ -138,7 +138,7 @@ def arms_of(job: ReportJob, patient: str, drug: str) -> tuple[dict[str, Regimen]
 
     seed, _, who = patient.partition("/")
     evidence = next(e for e in job.study.problem.evidence if e.name == seed)
-    given, background = given_and_others(evidence, who, drug)
+    given, background = given_and_others(evidence, who, drug, alone=job.alone(drug))
     if not len(given.times):
         return {}, None, (0.0, 0.0)
     start = float(given.times[0])
