@@ -7,7 +7,6 @@ from .comparison.compare import compare as compare
 from .comparison.contrasts import by_covariate as by_covariate
 from .comparison.contrasts import starts as starts
 from .comparison.measure import Measure as Measure
-from .comparison.measure import day_below as day_below
 from .comparison.questions import questions as questions
 from .comparison.recommend import recommend as recommend
 from .comparison.result import Comparison as Comparison

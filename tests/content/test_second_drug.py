@@ -42,6 +42,9 @@ def test_schedules_are_those_of_the_files_and_go_into_the_part(mine: Path):
     assert "nothing was observed of SAA_area here; measures=[...] shows them" in repr(found)
     ratio = found.dataset["AUC24"].sel(regimen="monthly") / found.dataset["AUC24"].sel(regimen="two-weekly")
     np.testing.assert_allclose(ratio, 1.0, rtol=0.1)
+    asked = ("compare", str(mine / "arthritis.py"), "--target", "SAA < 60 mg/L by day 20", "--n", "5")
+    assert "two-weekly" in run(*asked)
+    assert "two-weekly" not in run(*asked, "--schedule", "monthly")
     settled = compare(model, ["monthly"], n=5, measures=["SAA_day_below_60"]).dataset["SAA_day_below_60"]
     assert settled.attrs["units"] == "d"
     assert (settled.values > 0).all()
@@ -63,7 +66,8 @@ def test_report_and_study_need_no_registration(mine: Path):
     assert (report.studied, report.words.label("blocker"), report.markers["SAA"]) == ("blocker", "BLK", "mg/L")
     labels = {text.get_text() for ax in pkpd.plot.evidence(report) for text in ax.texts}
     assert {"BLK, mg", "amyloid A, mg/L"} <= labels
-    text = run("validate", str(mine / "clinic"), str(mine / "study.py"))
+    text = run("validate", str(mine / "clinic"), str(mine / "arthritis.py"), str(mine / "study.py"))
+    assert "CL/F, 150 mg SC" in text
     assert "study 'second': no faults in 2 patients, 3 facts, 2 free parameters" in text
     assert load_study(mine / "study.py").problem.patients == ("clinic/a", "clinic/b")
 
