@@ -79,11 +79,13 @@ def stored(method: str = "focei", design: str = "lean") -> Path:
 def one_trial(number: int, method: str = "focei", design: str = "lean") -> list[dict[str, Any]]:
     """Return a row for each quantity and kind of covariance of one trial; the search starts off the truth."""
     from pkpd.estimation.api import fit
+    from pkpd.estimation.methods.register import method_of
+    from pkpd.estimation.methods.saem import Saem
 
     start = {"CL": 3.0, "V": 50.0, "ka": 1.5, "sigma_prop": 0.3}
-    options: dict[str, Any] = {"points": 0} if method == "saem" else {}
+    how = Saem(points=0) if method == "saem" else method_of(method)
     table = trial(1000 + number, times=DESIGNS[design])
-    found = fit(oral(), table, method, start=start, threads=1, **options)
+    found = fit(oral(), table, how, start=start, threads=1)
     rows = []
     for kind in KINDS:
         if kind != "R" and found.converged:

@@ -1,3 +1,6 @@
+from pkpd.estimation.methods.focei import Focei, Nlme
+from pkpd.estimation.methods.saem import Saem
+
 """How long estimation takes, beside pynlme where it is installed: FOCEI, SAEM, and what a gradient costs."""
 
 from __future__ import annotations
@@ -116,7 +119,7 @@ def _timed(run: Callable[[], Any], repeats: int, warm: bool = True) -> tuple[flo
 def _own(what: str, limit: float | None, repeats: int, *arguments: Any, **options: Any) -> tuple[Line, Fit]:
     from pkpd.estimation.api import fit
 
-    value, note, found = _timed(lambda: fit(*arguments, covariance=None, **options), repeats)
+    value, note, found = _timed(lambda: fit(*arguments, **options), repeats)
     state = "" if found.converged else "; NOT CONVERGED"
     return Line(what, value, "s", f"{note}; log L {found.loglik:.3f}{state}", limit), found
 
@@ -135,15 +138,18 @@ def _peer(what: str, run: Callable[[], pynlme_fit.Found], own: Line, repeats: in
 def focei(repeats: int = 5) -> list[Line]:
     """Return the times of FOCEI without the covariance step, and those of pynlme."""
     table, origin = theophylline()
-    own, _ = _own(f"FOCEI, theophylline, 3 etas, full covariance ({origin})", 0.3, repeats, theophylline_model(), table)
-    same, found = _own("Lindstrom-Bates as R's nlme, the same data", None, repeats, theophylline_model(), table, "nlme")
+    own, _ = _own(f"FOCEI, theophylline, 3 etas, full covariance ({origin})", 0.3, repeats, theophylline_model(), table,
+                  Focei(covariance=None))  # fmt: skip
+    same, found = _own(
+        "Lindstrom-Bates as R's nlme, the same data", None, repeats, theophylline_model(), table, Nlme(covariance=None)
+    )
     lines = [own, same]
     values = ", ".join(f"{n} {v:.4g}" for n, v in found.theta.items())
     what = "pynlme, Lindstrom-Bates as R's nlme, the same data"
     peer = _peer(what, lambda: pynlme_fit.theophylline(table), same, repeats, "pkpd's Lindstrom-Bates")
     lines += [peer, Line("typical values of pkpd's Lindstrom-Bates", float("nan"), "", values)]
     for name, data in _sets():
-        own, _ = _own(f"FOCEI, {name}", 3.0, repeats, oral(0.3, 0.4), data, start=START)
+        own, _ = _own(f"FOCEI, {name}", 3.0, repeats, oral(0.3, 0.4), data, Focei(covariance=None), start=START)
         lines.append(own)
     return lines
 
@@ -152,12 +158,12 @@ def saem(repeats: int = 1) -> list[Line]:
     """Return the times of SAEM with its objective by importance sampling, and those of pynlme's SAEM."""
     lines: list[Line] = []
     for k, (name, data) in enumerate(_sets()):
-        own, _ = _own(f"SAEM, objective by importance sampling, {name}", 20.0, repeats, oral(0.3, 0.4), data, "saem",
-                      start=START)  # fmt: skip
+        own, _ = _own(f"SAEM, objective by importance sampling, {name}", 20.0, repeats, oral(0.3, 0.4), data,
+                      Saem(covariance=None), start=START)  # fmt: skip
         lines.append(own)
         if k == 0:  # the peer is given a closed form, which holds after a single dose, and tells no likelihood
-            alone, found = _own("SAEM alone, the same data", None, repeats, oral(0.3, 0.4), data, "saem", start=START,
-                                points=0)  # fmt: skip
+            alone, found = _own("SAEM alone, the same data", None, repeats, oral(0.3, 0.4), data,
+                                Saem(covariance=None, points=0), start=START)  # fmt: skip
             values = ", ".join(f"{n} {v:.4g}" for n, v in found.theta.items())
             peer = "pynlme SAEM, the same data"
             lines += [alone, _peer(peer, lambda data=data: pynlme_fit.oral(data, START), alone, repeats)]

@@ -1,3 +1,5 @@
+from pkpd.estimation.methods.focei import Foce, Nlme
+
 """Fits of published data beside the published numbers: ``python -m benchmarks.estimation_agreement`` prints tables.
 
 Data and R's numbers are read from the folder that PKPD_SHARED names; sources of NONMEM's numbers stand beside them.
@@ -118,8 +120,8 @@ def against_nlme(folder: Path) -> list[dict[str, Any]]:
     for title, name, model, data, names in _cases(folder):
         own = table[table["fit"] == name]
         known = {str(w): dict(zip(part["name"], part["value"], strict=True)) for w, part in own.groupby("what")}
-        found = fit(model, data, "nlme", covariance=None)
-        foce = fit(model, data, "foce", covariance=None)
+        found = fit(model, data, Nlme(covariance=None))
+        foce = fit(model, data, Foce(covariance=None))
         fixed, random = [0.0], [0.0]
         sd = dict(zip(found.etas, np.sqrt(np.diag(found.omega)), strict=True))
         for ours, theirs in names.items():

@@ -30,10 +30,10 @@ table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_obser
 data = pkpd.read_events(table.frame.drop(columns="MDV"))
 
 rows = {"truth": {"CL": 4.0, "V": 70.0, "omega_CL": 0.25, "omega_V": 0.16, "sigma_prop": 0.3}}
-exact = pkpd.fit(model, data, "importance", covariance=None, points=256)  # the likelihood at the model's own values
+exact = pkpd.fit(model, data, pkpd.Importance(points=256))  # the likelihood at the model's own values
 rows["truth"] |= {"OFV, exact": exact.ofv, "error": exact.extra["ofv_se"]}
 for method in ("naive_pooled", "two_stage", "fo", "foce", "focei", "laplace", "saem"):
-    found = pkpd.fit(model, data, method, covariance=None)
+    found = pkpd.fit(model, data, method_of(method, covariance=None))
     rows[method] = dict(found.estimates)
     if method != "naive_pooled":  # it has no random effects, so its likelihood is another one
         exact = importance(found.problem, found.x, points=256, seed=1)

@@ -34,7 +34,7 @@ def main() -> None:
     start = {"CL": 2.0, "V": 100.0, "sigma_prop": 0.4}
 
     # Iterations without memory, then with averaging; the objective is by importance sampling.
-    saem = pkpd.fit(model, data, "saem", start=start, burn_in=100, smoothing=150, seed=1)
+    saem = pkpd.fit(model, data, pkpd.Saem(burn_in=100, smoothing=150, seed=1), start=start)
     print(saem)
     axes = pkpd.plot.convergence(saem)
     axes.flat[0].figure.savefig(out / "saem.png", dpi=150)
@@ -42,7 +42,7 @@ def main() -> None:
     # Priors: typical values with a standard deviation on their scale, scales of half-normal ones for the others.
     priors = {"CL": (4.0, 0.5), "V": (70.0, 0.5), "omega_CL": 0.5, "omega_V": 0.5, "sigma_prop": 0.3}
     bayes = pkpd.fit(
-        model, data, "nuts", start=start, priors=priors, chains=2, tune=300, draws=500, seed=1, progress=False
+        model, data, pkpd.Nuts(priors=priors, chains=2, tune=300, draws=500, seed=1), start=start, progress=False
     )
     print(bayes)
     print(f"\nlargest R-hat {bayes.extra['r_hat']:.3f}, least effective sample size {bayes.extra['ess']:.0f}")

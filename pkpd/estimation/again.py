@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.method import Method
 from pkpd.estimation.methods.objective import METHODS, Objective
+from pkpd.estimation.methods.register import method_of
 from pkpd.estimation.problem import Problem
 from pkpd.observation.data import FitData
 
@@ -17,13 +19,33 @@ if TYPE_CHECKING:
     from pkpd.estimation.result import Fit
     from pkpd.estimation.vector import PopulationVector
 
-__all__ = ["at_estimates", "chosen_subjects", "objective_again", "problem_again", "restated", "smooth_method"]
+__all__ = [
+    "at_estimates", "chosen_subjects", "objective_again", "problem_again", "refitting", "restated", "smooth_method",
+]  # fmt: skip
 
 
 def smooth_method(fit: Fit) -> str:
     """Return the objective with an exact gradient that stands for the method of a fit: its own, or FOCEI."""
     method = METHODS.get(fit.method)
     return fit.method if method is not None and not method.frozen else "focei"
+
+
+def refitting(fit: Fit, given: Method | None, verb: str) -> Method:
+    """Return the method of refits: that of the fit begun at its estimates, or the one given, which must be the same.
+
+    Raises
+    ------
+    PkpdError
+        If another method is given.
+    """
+    own = fit.estimator if fit.estimator is not None else method_of(fit.method, verb)
+    if given is None:
+        return own.again()
+    if not isinstance(given, Method) or given.name != own.name:
+        raise PkpdError(
+            f"{verb}: the fit is by {type(own).__name__}; method must be {type(own).__name__}(...), got {given!r}"
+        )
+    return given
 
 
 def at_estimates(fit: Fit) -> PopulationVector:

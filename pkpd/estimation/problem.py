@@ -19,9 +19,13 @@ from pkpd.model.model import Model
 from pkpd.observation.data import FitData, bind
 from pkpd.observation.links import Links, links_of
 from pkpd.observation.predictor import Predictor
+from pkpd.simulation.arguments import threads_from
 from pkpd.transport import without_computed
 
-__all__ = ["Problem", "pose"]
+__all__ = ["Problem", "pose", "threads_for"]
+
+#: subjects from which on threads are used without being asked for
+THREADED = 64
 
 
 @dataclass(frozen=True)
@@ -152,3 +156,10 @@ def pose(
         "threads": threads,
     }  # fmt: skip
     return Problem(model, data, layout, settings, messages)
+
+
+def threads_for(threads: int | None, data: Any) -> int:
+    """Return how many threads are used: those asked for, else one for small data sets and all cores for others."""
+    if threads is None and getattr(data, "n_subjects", 0) < THREADED:
+        return 1
+    return threads_from(threads)

@@ -58,6 +58,8 @@ class FitRecord(Source):
         Why there is none, or what is to be said of it.
     extra : dict
         What a method has to say beside.
+    estimator : Method or None
+        The method with its options.
     """
 
     problem: Problem
@@ -72,6 +74,7 @@ class FitRecord(Source):
     uncertainty: Covariance | None = None
     covariance_message: str = "no covariance step was asked for; call covariance_step()"
     extra: dict[str, Any] = field(default_factory=dict)
+    estimator: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         return without_computed(self)

@@ -13,10 +13,8 @@ from pkpd.errors import PkpdError
 if TYPE_CHECKING:
     from pkpd.estimation.methods.optimise import Step
 
-__all__ = ["SEARCHES", "Line", "watcher"]
+__all__ = ["Line", "watcher"]
 
-#: methods that tell of each step of a search
-SEARCHES = ("fo", "foce", "focei", "laplace", "nlme", "saem", "map", "naive_pooled")
 QUIET, EVERY = 1.0, 0.2  # seconds before the first line, and between two
 
 

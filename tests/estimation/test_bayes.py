@@ -11,12 +11,12 @@ import pytest
 
 from pkpd.errors import DataError
 from pkpd.estimation.api import fit
-from pkpd.estimation.methods.nuts import PopulationPosterior, _begin
+from pkpd.estimation.methods.nuts import Nuts, PopulationPosterior, _begin
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
 from pkpd.model.residual import Combined
 
-QUICK: dict[str, Any] = {"chains": 2, "tune": 120, "draws": 150, "progress": False}
+QUICK: dict[str, Any] = {"chains": 2, "tune": 120, "draws": 150}
 
 
 @pytest.mark.parametrize("centred", [True, False])
@@ -57,8 +57,8 @@ def test_draws_follow_a_posterior_known_by_quadrature() -> None:
     """One free theta, all else fixed: its posterior is the prior times the product of the subjects' integrals."""
     table = tools.draw(5, 3, sd=(0.3, 0.0))
     found = fit(
-        tools.bolus(sd_V=None), table, method="nuts", fixed=["V", "omega_k", "sigma_prop"], priors={"k": (0.2, 0.2)},
-        **QUICK,
+        tools.bolus(sd_V=None), table, Nuts(priors={"k": (0.2, 0.2)}, **QUICK),
+        fixed=["V", "omega_k", "sigma_prop"], progress=False,
     )  # fmt: skip
     x = np.linspace(-0.8, 0.8, 161)
     log_p = -0.5 * (x / 0.2) ** 2
@@ -75,7 +75,7 @@ def test_draws_follow_a_posterior_known_by_quadrature() -> None:
 
 @pytest.fixture(scope="module")
 def sampled() -> Any:
-    return fit(tools.bolus(), tools.draw(12, 11), method="nuts", seed=4, **QUICK)
+    return fit(tools.bolus(), tools.draw(12, 11), Nuts(seed=4, **QUICK), progress=False)
 
 
 def test_result_of_sampling(sampled: Any) -> None:
@@ -93,31 +93,31 @@ def test_result_of_sampling(sampled: Any) -> None:
 
 @pytest.mark.slow
 def test_sampling_is_reproducible(sampled: Any, tmp_path: Path) -> None:
-    again = fit(tools.bolus(), tools.draw(12, 11), method="nuts", seed=4, cores=1, out=tmp_path, **QUICK)
+    again = fit(tools.bolus(), tools.draw(12, 11), Nuts(seed=4, cores=1, out=tmp_path, **QUICK), progress=False)
     np.testing.assert_array_equal(again.x, sampled.x)
-    resumed = fit(tools.bolus(), tools.draw(12, 11), method="nuts", seed=4, out=tmp_path, **QUICK)
+    resumed = fit(tools.bolus(), tools.draw(12, 11), Nuts(seed=4, out=tmp_path, **QUICK), progress=False)
     assert resumed.extra["resumed"] == [0, 1]
     np.testing.assert_array_equal(resumed.x, sampled.x)
-    other = fit(tools.bolus(), tools.draw(12, 12), method="nuts", seed=4, out=tmp_path, **QUICK)
+    other = fit(tools.bolus(), tools.draw(12, 12), Nuts(seed=4, out=tmp_path, **QUICK), progress=False)
     assert other.extra["resumed"] == []
 
 
 def test_few_draws_are_said_to_be_few() -> None:
-    found = fit(tools.bolus(), tools.draw(4, 11), method="nuts", chains=1, tune=20, draws=10, progress=False)
+    found = fit(tools.bolus(), tools.draw(4, 11), Nuts(chains=1, tune=20, draws=10), progress=False)
     assert not found.converged
     assert any("largest R-hat inf" in m and "raise draws or tune" in m for m in found.messages)
 
 
 def test_settings_are_checked() -> None:
     with pytest.raises(DataError, match=r"tune must be a whole number >= 10, got 2; draws .* got 1; target_accept"):
-        fit(tools.bolus(), tools.draw(4, 11), method="nuts", tune=2, draws=1, target_accept=1.0)
+        fit(tools.bolus(), tools.draw(4, 11), Nuts(tune=2, draws=1, target_accept=1.0))
 
 
 @pytest.mark.slow
 def test_posterior_means_lie_near_maximum_likelihood() -> None:
     table = tools.draw(40, 17)
     other = fit(tools.bolus(block=True), table)
-    found = fit(tools.bolus(block=True), table, method="nuts", chains=2, tune=400, draws=800, progress=False)
+    found = fit(tools.bolus(block=True), table, Nuts(chains=2, tune=400, draws=800), progress=False)
     assert found.converged
     for name in ("k", "V", "sigma_prop"):
         assert found.estimates[name] == pytest.approx(other.estimates[name], abs=0.5 * other.se[name])

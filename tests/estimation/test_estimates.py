@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ from fit_data import bolus_model, simulated, simulated_table
 import pkpd
 from pkpd import Additive, Model, Omega, Output, Parameter, Proportional, State
 from pkpd.errors import PkpdError
-from pkpd.estimation.api import fit, register
+from pkpd.estimation.api import fit
+from pkpd.estimation.method import Method
+from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.methods.optimise import minimise
 from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
@@ -66,7 +69,7 @@ def test_standard_errors_of_a_mean_are_those_of_theory(kind: str) -> None:
     y = 3.0 + 0.8 * rng.standard_normal((n, 1)) + 0.5 * rng.standard_normal((n, k))
     times = np.tile(np.arange(float(k)), n)
     frame = {"ID": np.repeat(np.arange(n), k), "TIME": times, "DV": y.ravel(), "EVID": np.zeros(n * k)}
-    f = fit(model, pkpd.read_events(pd.DataFrame(frame)), covariance=kind)
+    f = fit(model, pkpd.read_events(pd.DataFrame(frame)), Focei(covariance=cast(Any, kind)))
     expected = math.sqrt((f.omega[0, 0] + f.sigma["sigma_add"] ** 2 / k) / n)
     # R is exact; S and the sandwich agree as far as 400 subjects let them
     assert f.se["base"] == pytest.approx(expected, rel=1e-4 if kind == "R" else 0.1)
@@ -127,7 +130,7 @@ def test_blocks_are_estimated_in_full() -> None:
 
 
 def test_restarts_are_seeded_and_keep_the_best(found: Fit) -> None:
-    again = [fit(bolus_model(), simulated_table(24), restarts=2, seed=3, covariance=None) for _ in range(2)]
+    again = [fit(bolus_model(), simulated_table(24), Focei(restarts=2, seed=3, covariance=None)) for _ in range(2)]
     assert np.array_equal(again[0].x, again[1].x)
     assert again[0].ofv <= found.ofv + 1e-4
     assert any("3 searches" in m for m in again[0].messages)
@@ -149,15 +152,15 @@ def test_interruption_returns_the_best_so_far(found: Fit) -> None:
 def test_checkpoints_let_a_search_go_on(found: Fit, tmp_path: Path) -> None:
     path = tmp_path / "fit.json"
     poor = {"CL": 4.0, "V": 40.0}
-    first = fit(bolus_model(), simulated_table(24), start=poor, max_iterations=2, checkpoint=path)
+    first = fit(bolus_model(), simulated_table(24), Focei(max_iterations=2, checkpoint=path), start=poor)
     assert not first.converged
-    then = fit(bolus_model(), simulated_table(24), start=poor, checkpoint=path)
+    then = fit(bolus_model(), simulated_table(24), Focei(checkpoint=path), start=poor)
     assert then.converged
     assert then.ofv == pytest.approx(found.ofv, abs=1e-4)
     assert then.trace[0]["ofv"] <= first.ofv + 1e-9
     assert any("went on from checkpoint" in m for m in then.messages)
     with pytest.raises(PkpdError, match="is of other estimates"):
-        fit(bolus_model(), simulated_table(24), fixed=["V"], checkpoint=path)
+        fit(bolus_model(), simulated_table(24), Focei(checkpoint=path), fixed=["V"])
 
 
 def test_a_bound_is_pointed_out() -> None:
@@ -221,13 +224,24 @@ def test_the_same_fit_twice_gives_the_same(found: Fit) -> None:
     assert np.array_equal(again.x, found.x)
 
 
-def test_methods_can_be_added(found: Fit) -> None:
-    register("same", lambda problem, method, **options: found)
-    assert fit(bolus_model(), simulated_table(24), "same") is found
+@dataclass(frozen=True, kw_only=True)
+class Same(Method):
+    """Returns a fit that is there already."""
+
+    name: ClassVar[str] = "same"
+
+    there: Any
+
+    def run(self, problem: Any, progress: Any = None) -> Fit:
+        return self.there
+
+
+def test_a_method_of_ones_own_is_a_class(found: Fit) -> None:
+    assert fit(bolus_model(), simulated_table(24), Same(there=found)) is found
 
 
 def test_the_covariance_step_is_a_verb_of_its_own() -> None:
-    f = fit(bolus_model(), simulated_table(24), covariance=None)
+    f = fit(bolus_model(), simulated_table(24), Focei(covariance=None))
     assert f.covariance is None
     assert math.isnan(f.se["CL"])
     f.covariance_step("RS")

@@ -11,6 +11,7 @@ import pytest
 import pkpd
 from pkpd import Combined, EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State
 from pkpd.estimation.methods.flipflop import absorptions
+from pkpd.estimation.methods.register import method_of
 
 
 @functools.cache
@@ -50,11 +51,11 @@ def exchanged(found: Any) -> list[str]:
 
 @pytest.mark.parametrize("method", ["focei", "foce"])
 def test_absorption_below_elimination_is_said_with_the_better_solution(method: str) -> None:
-    right = pkpd.fit(oral(), data(), method, covariance=None)
+    right = pkpd.fit(oral(), data(), method_of(method, covariance=None))
     assert right.theta["ka"] > right.theta["CL"] / right.theta["V"]
     assert not below(right)
     assert not exchanged(right)
-    wrong = pkpd.fit(oral(), data(), method, start={"ka": 0.08, "V": 3.0}, covariance=None)
+    wrong = pkpd.fit(oral(), data(), method_of(method, covariance=None), start={"ka": 0.08, "V": 3.0})
     assert wrong.ofv > right.ofv + 5
     assert below(wrong)[0].startswith("ka is below CL / V (0.0")
     # the exchanged solution is known without another search: 1.45 1/h and 33.4 L, and what it gains
@@ -63,18 +64,18 @@ def test_absorption_below_elimination_is_said_with_the_better_solution(method: s
     assert gain == pytest.approx(wrong.ofv - right.ofv, abs=1.0)
     start = {"ka": 1.47, "V": 33.6}
     assert "start={'ka': 1.4" in said
-    again = pkpd.fit(oral(), data(), method, start=start, covariance=None)
+    again = pkpd.fit(oral(), data(), method_of(method, covariance=None), start=start)
     assert again.ofv == pytest.approx(right.ofv, abs=1e-3)
 
 
 def test_without_random_effects_both_solutions_are_equal_and_it_is_said() -> None:
-    found = pkpd.fit(oral(random=False), data(), "naive_pooled", covariance=None)
+    found = pkpd.fit(oral(random=False), data(), pkpd.NaivePooled())
     assert not below(found)
     said = exchanged(found)[0]
     assert "is as good" in said
     k = found.theta["CL"] / found.theta["V"]
     other = {"ka": k, "V": found.theta["V"] * k / found.theta["ka"]}
-    there = pkpd.fit(oral(random=False), data(), "naive_pooled", start=other, covariance=None)
+    there = pkpd.fit(oral(random=False), data(), pkpd.NaivePooled(), start=other)
     assert there.ofv == pytest.approx(found.ofv, abs=1e-2)
     assert below(there)
 
@@ -113,6 +114,6 @@ def test_two_compartments_are_compared_by_their_slowest_rate() -> None:
     frame["DV"] *= np.where(np.arange(len(frame)) % 2, 1.05, 0.95)
     weights = [n for n in model.parameters if n not in ("ka", "CL", "V1", "Q", "V2")]
     table = pkpd.read_events(frame)
-    found = pkpd.fit(model, table, "naive_pooled", start={"ka": 0.02}, fixed=weights, covariance=None)
+    found = pkpd.fit(model, table, pkpd.NaivePooled(), start={"ka": 0.02}, fixed=weights)
     assert found.converged
     assert below(found)[0].startswith("ka is below the slowest rate of the disposition (0.0")

@@ -16,6 +16,7 @@ import pkpd
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.individual.of_fit import estimate_individual
+from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.result import Fit
 
 SD, SIGMA, K = 0.4, 0.3, 0.05
@@ -97,7 +98,9 @@ def test_a_patient_of_the_data_has_the_effects_of_the_fit() -> None:
 
 def test_effects_of_occasions_are_drawn_where_there_are_observations() -> None:
     extra: dict[str, Any] = {"OCC": lambda f: np.where(f["TIME"] < 6, 1, 2)}
-    fitted = fit(occasion_model(), pkpd.read_events(simulated(occasion_model(), 10, extra=extra)), covariance=None)
+    fitted = fit(
+        occasion_model(), pkpd.read_events(simulated(occasion_model(), 10, extra=extra)), Focei(covariance=None)
+    )
     estimate = estimate_individual(fitted, fitted.events.subject(3), draws=3000)
     assert estimate.draws.given_kappas is not None
     assert estimate.draws.given_kappas.shape == (3000, 2, 1)
@@ -130,7 +133,7 @@ def test_changing_covariates_go_along() -> None:
     )
     frame = simulated(bolus_model(), 6)
     frame["WT"] = 70.0 + frame["TIME"]
-    fitted = fit(model, pkpd.read_events(frame), covariance=None)
+    fitted = fit(model, pkpd.read_events(frame), Focei(covariance=None))
     own = fitted.events.subject(2)
     estimate = estimate_individual(fitted, own, draws=300)
     np.testing.assert_allclose(list(estimate.ebe.values()), fitted.ebe.values[1], atol=1e-5)

@@ -13,6 +13,7 @@ from fit_data import bolus_model
 
 import pkpd
 from pkpd import EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State
+from pkpd.estimation.methods.register import method_of
 
 QUICK: dict[str, dict[str, Any]] = {
     "saem": {"burn_in": 60, "smoothing": 60, "points": 128, "chains": 2},
@@ -55,7 +56,7 @@ def of_one_compartment(n: int = 12, seed: int = 5) -> EventTable:
     "method", ["focei", "foce", pytest.param("laplace", marks=pytest.mark.slow), "nlme", "two_stage", "saem", "fo"]
 )
 def test_a_typical_value_that_ran_off_is_named(method: str) -> None:
-    found = pkpd.fit(two(), of_one_compartment(), method, **QUICK.get(method, {}))
+    found = pkpd.fit(two(), of_one_compartment(), method_of(method, **QUICK.get(method, {})))
     ran = {n for n in ("Q", "Vp") if abs(math.log(found.theta[n] / {"Q": 2.0, "Vp": 20.0}[n])) > math.log(100)}
     assert found.extra["flat"]
     assert not found.converged
@@ -87,7 +88,7 @@ def test_a_ridge_of_all_subjects_together_is_named() -> None:
 
 
 def test_what_a_prior_holds_is_said_and_has_converged() -> None:
-    found = pkpd.fit(two(), of_one_compartment(), "map", priors={"Q": (1e-9, 0.1)}, start={"Q": 1e-9})
+    found = pkpd.fit(two(), of_one_compartment(), pkpd.Map(priors={"Q": (1e-9, 0.1)}), start={"Q": 1e-9})
     assert found.converged
     assert any(m.startswith("the data tell next to nothing of") and "Vp" in m for m in found.messages)
 
@@ -100,7 +101,7 @@ def test_a_fit_with_an_optimum_is_left_alone() -> None:
 
 
 def test_intervals_of_what_is_not_known_are_open() -> None:
-    found = pkpd.fit(two(), of_one_compartment(), max_iterations=40).covariance_step()
+    found = pkpd.fit(two(), of_one_compartment(), pkpd.Focei(max_iterations=40)).covariance_step()
     # a standard error of 600 on the logarithm: exp(1176) is no number
     scaled = np.diag([1.0, 0.1, 1.0, 600.0, 0.1, 0.1, 0.1]) ** 2
     assert found.uncertainty is not None
@@ -114,7 +115,7 @@ def test_intervals_of_what_is_not_known_are_open() -> None:
 
 
 def test_a_covariance_step_leaves_out_what_the_data_do_not_tell() -> None:
-    found = pkpd.fit(two(), of_one_compartment(), max_iterations=40).covariance_step()
+    found = pkpd.fit(two(), of_one_compartment(), pkpd.Focei(max_iterations=40)).covariance_step()
     assert "the data do not tell it" in found.covariance_message
     assert math.isnan(found.se["Vp"])
     assert found.se["V"] > 0

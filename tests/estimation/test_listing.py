@@ -18,7 +18,7 @@ from pkpd.estimation.result import Fit
 
 @pytest.fixture(scope="module")
 def found() -> Fit:
-    return pkpd.fit(bolus_model(), simulated_table(8), covariance=None)
+    return pkpd.fit(bolus_model(), simulated_table(8), pkpd.Focei(covariance=None))
 
 
 def test_a_table_has_one_line_a_row(found: Fit) -> None:
@@ -50,8 +50,8 @@ def test_draws_say_how_probable_each_datum_is_and_what_could_have_been_seen() ->
     from pkpd.estimation.study.groups import arviz
 
     table = simulated_table(8)
-    options: dict[str, Any] = {"chains": 2, "tune": 60, "draws": 60, "progress": False, "seed": 1}
-    sampled = pkpd.fit(bolus_model(), table, "nuts", **options)
+    options: dict[str, Any] = {"chains": 2, "tune": 60, "draws": 60, "seed": 1}
+    sampled = pkpd.fit(bolus_model(), table, pkpd.Nuts(**options), progress=False)
     idata = sampled.idata
     assert idata is sampled.idata
     l, of = idata.log_likelihood["DV"].values, idata.posterior

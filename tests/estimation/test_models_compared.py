@@ -16,6 +16,7 @@ from fit_data import bolus_model, simulated, simulated_table
 import pkpd
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Fo, Focei
 from pkpd.estimation.result import Fit
 from pkpd.estimation.search import stepwise as search_module
 from pkpd.estimation.search.criteria import chi2_tail, compare_fits, likelihood_ratio
@@ -37,7 +38,7 @@ def test_ends_of_intervals_cost_what_the_level_says(profiled: Any) -> None:
     for name in ("CL", "sigma_prop"):
         for end in ("low", "high"):
             value = profiled.data[end].sel(parameter=name).item()
-            held = fit(found.layout.model, found.events, start={name: value}, fixed=[name], covariance=None)
+            held = fit(found.layout.model, found.events, Focei(covariance=None), start={name: value}, fixed=[name])
             assert held.ofv - found.ofv == pytest.approx(3.8415, abs=2e-3), (name, end)
 
 
@@ -64,7 +65,7 @@ def test_a_variance_of_correlated_effects_does_not_depend_on_their_order(profile
         dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},
     )  # fmt: skip
-    found = profile(fit(model, block_fit().events, covariance=None), ["omega_V", "omega_CL,V"])
+    found = profile(fit(model, block_fit().events, Focei(covariance=None)), ["omega_V", "omega_CL,V"])
     for mine, other in (("omega_V", "omega_V"), ("omega_CL,V", "omega_V,CL")):
         for end in ("low", "high"):
             one, two = found.data[end].sel(parameter=mine).item(), profiled.data[end].sel(parameter=other).item()
@@ -97,7 +98,7 @@ def test_gradients_with_a_quantity_held_are_exact() -> None:
 def test_open_profiles_are_said_to_be_open() -> None:
     """With one observation each, variances and error cannot be told apart, and one of them falls to 0."""
     frame = simulated(bolus_model(), 12, times=(2.0,))
-    found = fit(bolus_model(), pkpd.read_events(frame), fixed=["omega_CL", "CL"], covariance=None)
+    found = fit(bolus_model(), pkpd.read_events(frame), Focei(covariance=None), fixed=["omega_CL", "CL"])
     assert any("omega_V has fallen to 0" in m for m in found.messages)
     assert found.estimates["omega_V"] < 1e-6
     result = profile(found, ["omega_V", "sigma_prop"], reach=30.0)
@@ -106,7 +107,11 @@ def test_open_profiles_are_said_to_be_open() -> None:
     assert result.notes[0].startswith("'omega_V' was looked for from 1e-08 to ")
     high = result.data["high"].sel(parameter="omega_V").item()
     held = fit(
-        bolus_model(), found.events, start={"omega_V": high}, fixed=["omega_CL", "CL", "omega_V"], covariance=None
+        bolus_model(),
+        found.events,
+        Focei(covariance=None),
+        start={"omega_V": high},
+        fixed=["omega_CL", "CL", "omega_V"],
     )
     assert held.ofv - found.ofv == pytest.approx(3.8415, abs=2e-3)
 
@@ -171,8 +176,8 @@ def test_likelihood_ratio_says_what_is_strange() -> None:
     assert test.p == 1.0
     assert test.messages[0] == "the larger model has not converged"
     assert "the larger model fits worse" in test.messages[1]
-    fixed = fit(bolus_model(), block_fit().events, fixed=["V", "omega_V"], covariance=None)
-    other = fit(bolus_model(), block_fit().events, fixed=["CL"], covariance=None)
+    fixed = fit(bolus_model(), block_fit().events, Focei(covariance=None), fixed=["V", "omega_V"])
+    other = fit(bolus_model(), block_fit().events, Focei(covariance=None), fixed=["CL"])
     assert "the larger model does not estimate CL: are the models nested?" in likelihood_ratio(fixed, other).messages
     with pytest.raises(PkpdError, match="larger model has 5 estimates, the smaller one 6; give the smaller one first"):
         likelihood_ratio(block_fit(), plain_fit())
@@ -181,7 +186,7 @@ def test_likelihood_ratio_says_what_is_strange() -> None:
 
 
 def test_only_what_can_be_compared_is_compared() -> None:
-    other = fit(bolus_model(), simulated_table(8), covariance=None)
+    other = fit(bolus_model(), simulated_table(8), Focei(covariance=None))
     with pytest.raises(PkpdError, match=r"between 1 of 2 fits: 'b' is of 40 observations of 'events', 'a' of 80"):
         compare_fits(a=plain_fit(), b=other)
     by_fo = replace(plain_fit(), method="fo")
@@ -309,7 +314,7 @@ def test_relations_that_cannot_be_are_told_all_at_once() -> None:
 def test_covariates_must_differ_and_be_there() -> None:
     frame = simulated(bolus_model(), 6)
     frame["WT"], frame["AGE"] = 70.0, np.where(frame["ID"] == 2, np.nan, frame["ID"])
-    found = fit(bolus_model(), pkpd.read_events(frame), "fo", covariance=None)
+    found = fit(bolus_model(), pkpd.read_events(frame), Fo(covariance=None))
     with pytest.raises(PkpdError, match=r"'WT' is 70 in all subjects; covariate 'AGE' is missing in 1 subjects"):
         relations_for(found, {"CL": ["WT", "AGE"]})
 
@@ -364,10 +369,10 @@ def test_nothing_may_be_found() -> None:
 def test_failed_models_are_told(wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     work = search_module._refit
 
-    def sometimes(found: Fit, relations: Any, options: dict[str, Any]) -> Fit:
+    def sometimes(found: Fit, relations: Any, how: Any) -> Fit:
         if any(r.covariate == "SEX" for r in relations):
             raise DataError("it went wrong")
-        return work(found, relations, options)
+        return work(found, relations, how)
 
     monkeypatch.setattr(search_module, "_refit", sometimes)
     found = covariate_search(weight_fit(), wanted, forward=0.02)

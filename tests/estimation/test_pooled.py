@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import fit_sampling_tools as tools
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from pkpd.errors import DataError
 from pkpd.estimation.api import fit
-from pkpd.estimation.methods.pooled import _Pooled, _without_omegas
+from pkpd.estimation.methods.pooled import Map, _Pooled, _without_omegas
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
 from pkpd.model.residual import Additive, Combined, Proportional
@@ -117,7 +117,7 @@ def test_two_stage_needs_random_effects() -> None:
 def test_map_with_wide_priors_is_the_likelihood_alone() -> None:
     table = tools.draw(12, 9)
     other = fit(tools.bolus(), table)
-    found = fit(tools.bolus(), table, method="map", priors={"k": (0.2, 1e3), "V": (10.0, 1e3)})
+    found = fit(tools.bolus(), table, Map(priors={"k": (0.2, 1e3), "V": (10.0, 1e3)}))
     assert found.x == pytest.approx(other.x, abs=1e-3)
     assert found.ofv == pytest.approx(other.ofv, abs=1e-4)
     assert found.extra["penalty"] == pytest.approx(0.0, abs=1e-3)
@@ -130,7 +130,7 @@ def test_map_weighs_prior_and_data() -> None:
     se = float(np.sqrt(other.uncertainty.scaled[0, 0]))
     # a prior one standard error off, as precise as the data: the estimate lies half way, its error falls by root 2
     centre = float(np.exp(other.x[0] + se))
-    found = fit(tools.bolus(), table, method="map", priors={"k": (centre, se), "V": (10.0, 1e3)})
+    found = fit(tools.bolus(), table, Map(priors={"k": (centre, se), "V": (10.0, 1e3)}))
     assert found.x[0] - other.x[0] == pytest.approx(0.5 * se, rel=0.1)
     assert found.uncertainty is not None
     assert np.sqrt(found.uncertainty.scaled[0, 0]) == pytest.approx(se / np.sqrt(2), rel=0.1)
@@ -140,7 +140,7 @@ def test_map_weighs_prior_and_data() -> None:
 
 def test_map_refuses_other_objectives() -> None:
     with pytest.raises(DataError, match="objective must be fo, foce, focei, laplace, got 'saem'"):
-        fit(tools.bolus(), tools.draw(4, 9), method="map", objective="saem")
+        fit(tools.bolus(), tools.draw(4, 9), Map(objective=cast(Any, "saem")))
 
 
 # -- priors
@@ -192,4 +192,4 @@ def test_prior_of_a_block_is_half_normal_and_lkj() -> None:
 )
 def test_priors_are_checked(priors: Any, text: str) -> None:
     with pytest.raises(DataError, match=text):
-        fit(tools.bolus(), tools.draw(4, 4), method="map", priors=priors)
+        fit(tools.bolus(), tools.draw(4, 4), Map(priors=priors))

@@ -10,6 +10,8 @@ from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.estimation import search_progress as telling
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Focei
+from pkpd.estimation.methods.register import method_of
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Proportional
@@ -36,7 +38,7 @@ def trial() -> tuple[Model, EventTable]:
 @pytest.mark.parametrize("method", ["focei", "naive_pooled"])
 def test_a_function_is_told_each_step(trial: tuple[Model, EventTable], method: str):
     steps: list[Any] = []
-    fit(*trial, method, start={"V": 14.0}, covariance=None, progress=steps.append)
+    fit(*trial, method_of(method), start={"V": 14.0}, progress=steps.append)
     assert len(steps) > 2
     assert steps[-1].ofv < steps[0].ofv
 
@@ -46,12 +48,12 @@ def test_a_line_is_written_over_and_taken_away(
 ):
     monkeypatch.setattr(telling, "QUIET", 0.0)
     monkeypatch.setattr(telling, "EVERY", 0.0)
-    fit(*trial, start={"V": 14.0}, covariance=None, progress=True)
+    fit(*trial, Focei(covariance=None), start={"V": 14.0}, progress=True)
     said = capsys.readouterr().err
     assert "\rFOCEI: iteration " in said
     assert said.endswith("\r\x1b[K")
 
 
 def test_without_a_terminal_nothing_is_said(trial: tuple[Model, EventTable], capsys: pytest.CaptureFixture[str]):
-    fit(*trial, covariance=None)
+    fit(*trial, Focei(covariance=None))
     assert "iteration" not in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.complete import Complete, repeated
-from pkpd.estimation.methods.importance import importance
+from pkpd.estimation.methods.importance import Importance, importance
 from pkpd.estimation.methods.saem import Saem, trace_dataset
 from pkpd.estimation.methods.saem_ascent import ascend
 from pkpd.estimation.methods.saem_chains import Approximation, ChainPoint, Chains, approximation, occasions_of
 from pkpd.estimation.methods.saem_mean import Means
-from pkpd.estimation.methods.saem_settings import SaemSettings
+from pkpd.estimation.methods.saem_run import SaemRun
 from pkpd.estimation.methods.saem_updates import OmegaUpdate
 from pkpd.estimation.methods.score import score_of
 from pkpd.estimation.problem import pose
@@ -79,7 +80,7 @@ def test_importance_sampling_of_correlated_effects_is_the_integral() -> None:
 
 def test_importance_sampling_is_an_evaluation_by_itself() -> None:
     table = tools.draw(5, 2)
-    found = fit(tools.bolus(), table, method="importance", points=256, covariance=None)
+    found = fit(tools.bolus(), table, Importance(points=256))
     assert found.estimates["k"] == pytest.approx(0.2)
     assert found.extra["ofv_se"] < 0.2
     assert any("nothing is estimated" in m for m in found.messages)
@@ -195,7 +196,7 @@ def test_diagonal_covariance_stays_diagonal_and_fixed_ones_stay() -> None:
 def test_saem_agrees_with_focei() -> None:
     table = tools.draw(24, 11)
     model = tools.bolus()
-    other, found = fit(model, table), fit(model, table, method="saem", seed=1, **QUICK)
+    other, found = fit(model, table), fit(model, table, Saem(seed=1, **QUICK))
     within(found, other, 0.35)
     # without the approximation of FOCEI the likelihood cannot be lower than at the estimates of FOCEI
     there = importance(other.problem, other.x, points=1024, seed=2)
@@ -215,7 +216,7 @@ def test_saem_moves_thetas_and_errors_without_closed_form() -> None:
     model = tools.bolus(Combined(0.5, 0.2), sd_V=None, weight=True)
     start = {"V": 14.0, "k": 0.12}
     other = fit(model, table, start=start)
-    found = fit(model, table, method="saem", seed=2, start=start, **QUICK)
+    found = fit(model, table, Saem(seed=2, **QUICK), start=start)
     within(found, other, 0.35)
     assert sorted(found.extra["mu_referenced"]) == ["beta", "k"]
 
@@ -225,10 +226,10 @@ def test_saem_is_reproducible_whatever_the_threads() -> None:
     x = []
     for threads in (1, 2):
         problem = pose(tools.bolus(block=True), table, threads=threads)
-        run = Saem(problem, SaemSettings(burn_in=8, smoothing=8, seed=5))
+        run = SaemRun(problem, Saem(burn_in=8, smoothing=8, seed=5))
         x.append(run.run())
     np.testing.assert_array_equal(x[0], x[1])
-    other = Saem(problem, SaemSettings(burn_in=8, smoothing=8, seed=6)).run()
+    other = SaemRun(problem, Saem(burn_in=8, smoothing=8, seed=6)).run()
     assert (other != x[0]).any()
 
 
@@ -238,9 +239,8 @@ def test_saem_can_be_interrupted() -> None:
             raise KeyboardInterrupt
 
     found = fit(
-        tools.bolus(), tools.draw(10, 3), method="saem", burn_in=20, smoothing=20, points=0, progress=stop,
-        covariance=None,
-    )  # fmt: skip
+        tools.bolus(), tools.draw(10, 3), Saem(burn_in=20, smoothing=20, points=0, covariance=None), progress=stop
+    )
     assert not found.converged
     assert any("interrupted after 7 of 40 iterations" in m for m in found.messages)
     assert any("the objective is that of FOCEI" in m for m in found.messages)
@@ -252,18 +252,19 @@ def test_saem_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     table, path = tools.draw(10, 3), tmp_path / "state.npz"
-    how: dict[str, Any] = {"method": "saem", "burn_in": 30, "smoothing": 20, "points": 0, "covariance": None, "seed": 3}
+    how = Saem(burn_in=30, smoothing=20, points=0, covariance=None, seed=3)
+    kept = replace(how, checkpoint=path)
     model = tools.bolus(Combined(0.2, 0.1))
-    whole = fit(model, table, **how)
-    fit(model, table, checkpoint=path, progress=stop, **how)
-    found = fit(model, table, checkpoint=path, **how)
+    whole = fit(model, table, how)
+    fit(model, table, kept, progress=stop)
+    found = fit(model, table, kept)
     assert any("went on from checkpoint" in m and "iteration 30" in m for m in found.messages)
     np.testing.assert_array_equal(found.x, whole.x)
     with pytest.raises(PkpdError, match="is of another run"):
-        fit(model, table, checkpoint=path, **{**how, "seed": 4})
+        fit(model, table, replace(kept, seed=4))
     path.write_bytes(b"nothing")
     with pytest.raises(PkpdError, match="cannot be read"):
-        fit(model, table, checkpoint=path, **how)
+        fit(model, table, kept)
 
 
 def test_saem_that_stopped_short_goes_on_to_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +305,7 @@ def test_score_is_the_gradient_of_the_sampled_likelihood(full: bool) -> None:
 def test_saem_has_standard_errors_of_its_own_estimates() -> None:
     table = tools.draw(40, 7)
     other = fit(tools.bolus(), table)
-    found = fit(tools.bolus(), table, method="saem", seed=1, **QUICK)
+    found = fit(tools.bolus(), table, Saem(seed=1, **QUICK))
     assert found.uncertainty is not None
     assert found.uncertainty.kind == "linearised"
     for name, value in other.se.items():
@@ -314,7 +315,7 @@ def test_saem_has_standard_errors_of_its_own_estimates() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"burnin": 3}, r"no option 'burnin' \(did you mean 'burn_in'\?\); it has .*burn_in"),
+        ({"burnin": 3}, r"Saem has no option 'burnin' \(did you mean 'burn_in'\?\); it has .*burn_in"),
         ({"burn_in": 0, "smoothing": 3}, r"burn_in must be a whole number >= 1, got 0; smoothing .* >= 4, got 3"),
         ({"smoothing": 2.5}, r"smoothing must be a whole number >= 0, got 2.5"),
         ({"kernels": {"prio": 1}}, r"kernels names 'prio', known are prior.*did you mean 'prior'"),
@@ -324,7 +325,7 @@ def test_saem_has_standard_errors_of_its_own_estimates() -> None:
 )
 def test_saem_refuses_options(options: dict[str, Any], text: str) -> None:
     with pytest.raises(PkpdError, match=text):
-        fit(tools.bolus(), tools.draw(3, 3), method="saem", **options)
+        fit(tools.bolus(), tools.draw(3, 3), Saem(**options))
 
 
 def test_saem_needs_random_effects() -> None:
@@ -337,7 +338,7 @@ def test_saem_with_a_block_and_censored_data_agrees_with_laplace() -> None:
     table = tools.draw(60, 21, rho=0.6, limit=1.0)
     model = tools.bolus(block=True)
     other = fit(model, table, method="laplace")
-    found = fit(model, table, method="saem", seed=3)
+    found = fit(model, table, Saem(seed=3))
     within(found, other, 0.3)
     there = importance(other.problem, other.x, points=1024, seed=2)
     assert found.ofv < there.ofv + 3 * math.hypot(there.se, found.extra["ofv_se"])
@@ -347,7 +348,7 @@ def test_saem_with_a_block_and_censored_data_agrees_with_laplace() -> None:
 def test_saem_with_lognormal_error_agrees_with_focei() -> None:
     table = tools.draw(40, 22)
     model = tools.bolus(LogNormal(0.3))
-    within(fit(model, table, method="saem", seed=3), fit(model, table), 0.3)
+    within(fit(model, table, Saem(seed=3)), fit(model, table), 0.3)
 
 
 @pytest.mark.slow
@@ -421,6 +422,6 @@ def test_occasions_that_a_subject_has_not_are_left_alone() -> None:
 @pytest.mark.slow
 def test_saem_with_occasions_agrees_with_focei() -> None:
     table = occasions(40, 2)
-    other, found = fit(between(), table), fit(between(), table, method="saem", seed=1)
+    other, found = fit(between(), table), fit(between(), table, Saem(seed=1))
     within(found, other, 0.35)
     assert sorted(found.extra["mu_referenced"]) == ["V", "k"]

@@ -17,6 +17,7 @@ import pkpd
 from pkpd.errors import PkpdError
 from pkpd.estimation.again import chosen_subjects, objective_again, problem_again, smooth_method
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.pieces import run_pieces
 from pkpd.estimation.problem import pose
 from pkpd.estimation.simulation import estimate_draws, population_of
@@ -57,7 +58,7 @@ def test_drawing_keeps_outputs_censoring_and_changing_covariates() -> None:
     frame["CENS"] = ((frame["EVID"] == 0) & (frame["DV"] < 0.6)).astype(int)
     frame.loc[frame["CENS"] == 1, "DV"] = 0.6
     assert frame["CENS"].to_numpy().sum() > 1
-    found = fit(model, pkpd.read_events(frame), covariance=None)
+    found = fit(model, pkpd.read_events(frame), Focei(covariance=None))
     chosen = np.array([3, 3, 1])
     drawn = problem_again(found, chosen_subjects(found.data, chosen)).objective("focei")(found.x)
     whole = found.objective()(found.x)
@@ -101,7 +102,7 @@ def test_bootstrap_table_says_what_the_samples_say() -> None:
 def test_bootstrap_by_groups_keeps_their_sizes() -> None:
     frame = simulated(bolus_model(), 9)
     frame["ARM"] = np.where(frame["ID"] <= 3, "a", "b")
-    found = fit(bolus_model(), pkpd.read_events(frame), covariance=None)
+    found = fit(bolus_model(), pkpd.read_events(frame), Focei(covariance=None))
     groups = module._groups(found, "ARM")
     assert [g.tolist() for g in groups] == [[0, 1, 2], [3, 4, 5, 6, 7, 8]]
     for k in range(20):

@@ -13,6 +13,7 @@ import pkpd
 from pkpd import Additive, Combined, EventTable, Model, Output, Parameter, Population, Regimen, State
 from pkpd.estimation.methods.objective import Outcome
 from pkpd.estimation.methods.optimise import minimise
+from pkpd.estimation.methods.register import method_of
 
 NAMES = ("ktr", "ka", "CL", "V", "Imax", "IC50", "kout", "R0")
 UNITS = ("1/h", "1/h", "L/h", "L", "", "mg/L", "1/h", "%")
@@ -66,11 +67,11 @@ def study(n: int = 15) -> tuple[Model, EventTable]:
 
 @functools.cache
 def optimum() -> float:
-    return pkpd.fit(*study(), covariance=None).ofv
+    return pkpd.fit(*study(), pkpd.Focei(covariance=None)).ofv
 
 
 def reached(start: dict[str, float], method: str = "focei") -> None:
-    found = pkpd.fit(*study(), method, start=start, covariance=None)
+    found = pkpd.fit(*study(), method_of(method, covariance=None), start=start)
     said = " ".join(found.messages)
     named = not found.converged and any(f"{n} ran off" in said for n in NAMES)
     assert (found.converged and found.ofv < optimum() + 0.5) or named, (start, found.ofv - optimum(), said)

@@ -10,6 +10,7 @@ from fit_data import bolus_model, simulated_table
 
 import pkpd
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.result import Fit
 
 
@@ -68,4 +69,4 @@ def weight_table(n: int = 30, seed: int = 3) -> pkpd.EventTable:
 @functools.cache
 def weight_fit() -> Fit:
     """Return the fit of these data without covariates."""
-    return fit(bolus_model(), weight_table(), covariance=None)
+    return fit(bolus_model(), weight_table(), Focei(covariance=None))

@@ -9,6 +9,7 @@ import numpy as np
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.result import Fit
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
@@ -99,7 +100,7 @@ def censored(table: EventTable, limit: float) -> EventTable:
 
 def at_start(model: Model, table: EventTable, **options: Any) -> Fit:
     """Return a fit whose estimates are the model's own values: only random effects are found."""
-    return fit(model, table, covariance=None, max_iterations=0, **options)
+    return fit(model, table, Focei(covariance=None, max_iterations=0), **options)
 
 
 def as_array(data: Any) -> np.ndarray:

@@ -21,6 +21,7 @@ from pkpd import EventTable, Model, Output, Parameter, Population, Proportional,
 from pkpd.dosing.dose import Dose
 from pkpd.errors import PkpdError
 from pkpd.estimation import checks
+from pkpd.estimation.methods.register import method_of
 from pkpd.timegrid import TimeGrid
 from pkpd.units import conversion
 
@@ -227,7 +228,7 @@ def trial() -> pd.DataFrame:
 def fitted(unit: str, clock: str, method: str) -> pkpd.Fit:
     h, frame = HOURS[clock], trial()
     frame = frame.assign(TIME=frame.TIME / h, II=frame.II / h, RATE=frame.RATE * h)
-    return pkpd.fit(drug(unit), pkpd.read_events(frame, time_unit=clock), method)
+    return pkpd.fit(drug(unit), pkpd.read_events(frame, time_unit=clock), method_of(method))
 
 
 @EACH

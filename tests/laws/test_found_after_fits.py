@@ -13,6 +13,7 @@ import pytest
 import pkpd
 from pkpd import Additive, LogNormal, Model, Omega, Output, Parameter, PkpdError, Proportional, State
 from pkpd.estimation import checks
+from pkpd.estimation.methods.register import method_of
 
 HEAD = {
     "source.toml": 'name = "toy"\ncitation = "me"\ndoi = ""\nkind = "one"\nreadable = ["all"]\nday_zero = "x"\n'
@@ -73,7 +74,7 @@ def test_the_linearised_standard_error_of_the_residual_knows_what_random_effects
     eta = rng.multivariate_normal([0, 0], [[4, 0.3], [0.3, 0.16]], n)
     y = (np.array([10.0, 1.0]) + eta) @ Z.T + 0.5 * rng.standard_normal((n, 5))
     frame = pd.DataFrame({"ID": np.repeat(np.arange(n), 5), "TIME": np.tile(TIMES, n), "EVID": 0, "DV": y.ravel()})
-    fit = pkpd.fit(line(), pkpd.read_events(frame), method, covariance="linearised")
+    fit = pkpd.fit(line(), pkpd.read_events(frame), method_of(method, covariance="linearised"))
     omega, sigma = fit.omega, fit.sigma["sigma_add"]
     W = np.linalg.inv(Z @ omega @ Z.T + sigma**2 * np.eye(5))
     a, b = Z[:, 0], Z[:, 1]
@@ -87,7 +88,7 @@ def test_the_linearised_standard_error_of_the_residual_knows_what_random_effects
 
 def test_a_fit_is_read_with_its_own_data_and_fixed_values_only(tmp_path: Any) -> None:
     data, path = pkpd.read_events(doses_and_levels()), tmp_path / "fit.json"
-    fit = pkpd.fit(bolus(), data, "fo", covariance=None)
+    fit = pkpd.fit(bolus(), data, pkpd.Fo(covariance=None))
     fit.save(path)
     doses_and_levels().to_csv(tmp_path / "data.csv", index=False, na_rep=".")
     for same in (data, pkpd.read_events(tmp_path / "data.csv")):
@@ -268,6 +269,6 @@ def test_a_profile_takes_data_and_a_log_likelihood_that_are_numbers() -> None:
 
 
 def test_two_stage_says_why_it_has_not_converged() -> None:
-    fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels()), "two_stage", max_iterations=1)
+    fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels()), pkpd.TwoStage(max_iterations=1))
     assert not fit.converged
     assert any("in the last of 1 rounds; raise max_iterations" in m for m in fit.messages)

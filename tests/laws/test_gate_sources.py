@@ -37,7 +37,7 @@ def sources() -> dict[str, Any]:
     record = pkpd.load_calibration("anakinra_reports")
     return {
         "Model": model,
-        "Fit": pkpd.fit(model, table, "importance", covariance=None),
+        "Fit": pkpd.fit(model, table, pkpd.Importance()),
         "Calibration": record,
         "Individual": pkpd.individual(model, DOSE, LEVELS, draws=300, minimum_ess=20),
         "estimated Individual": pkpd.estimate_individual(model, table, draws=100),
@@ -70,7 +70,7 @@ VERBS: dict[str, tuple[Any, str]] = {
     ),
     "individual": (lambda s: pkpd.individual(s, DOSE, LEVELS, draws=300, minimum_ess=10), "Model, Fit"),
     "estimate_individual": (lambda s: pkpd.estimate_individual(s, TABLE, draws=50), "Model, Fit"),
-    "fit": (lambda s: pkpd.fit(s, pkpd.read_events(TABLE), "importance", covariance=None), "Model, Fit"),
+    "fit": (lambda s: pkpd.fit(s, pkpd.read_events(TABLE), pkpd.Importance()), "Model, Fit"),
     "exposure": (pkpd.exposure, ""),
     "exposure_summary": (pkpd.exposure_summary, ""),
     "validate_model": (lambda s: pkpd.validate_model(s, n=3), ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -181,9 +181,9 @@ def test_words_of_the_verb_are_checked() -> None:
     table = pkpd.read_events(frame_of(GOOD, GOOD))
     model = bolus_model()
     with pytest.raises(PkpdError, match=r"method must be .*got 'foci' \(did you mean 'focei'\?\)"):
-        fit(model, table, "foci")
+        fit(model, table, cast(Any, "foci"))
     with pytest.raises(DataError, match=r"bloq must be m3, m4, m1, got 'm5'"):
-        fit(model, table, bloq="m5")
+        fit(model, table, bloq=cast(Any, "m5"))
     with pytest.raises(DataError, match=r"fixed names 'Cl', which .*did you mean 'CL'"):
         fit(model, table, fixed=["Cl"])
     with pytest.raises(DataError, match=r"start of omega_CL must be a finite number > 0, got -1"):

@@ -78,7 +78,7 @@ def rows(name: str, dv: list[float], **more: list[float]) -> pkpd.EventTable:
 
 
 def evaluated(table: pkpd.EventTable, **more: Any) -> Any:
-    return pkpd.fit(vessel(), table, "naive_pooled", max_iterations=0, covariance=None, **more)
+    return pkpd.fit(vessel(), table, pkpd.NaivePooled(max_iterations=0), **more)
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -11,6 +11,7 @@ from fit_cases import at_start, bolus, censored, drawn, drug_and_marker
 from pkpd.errors import DataError
 from pkpd.estimation import checks
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Focei
 from pkpd.model.residual import Combined
 from pkpd.plot.etas import etas
 from pkpd.plot.fit import convergence, goodness_of_fit, smooth
@@ -198,7 +199,7 @@ def test_etas_that_are_not_there(limited):
 def test_convergence_follows_the_trace():
     model = bolus(Combined(add=0.1, prop=0.15))
     table = drawn(model, 12, TIMES)
-    found = fit(model, table, covariance=None)
+    found = fit(model, table, Focei(covariance=None))
     axes = convergence(found)
     assert [ax.get_title(loc="left") for ax in axes][:3] == ["OFV", "k [1/h]", "V [L]"]
     x, y = lines(axes[0], "_trace")[0].get_data()

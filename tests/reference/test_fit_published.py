@@ -13,6 +13,8 @@ from fit_data import LOG_2PI, acop, acop_model, phenobarbital, published, theoph
 import pkpd
 from pkpd import Additive, Covariate, Model, Omega, Output, Parameter, State
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Foce, Nlme
+from pkpd.estimation.methods.register import method_of
 from pkpd.estimation.problem import pose
 from pkpd.estimation.vector import Natural
 
@@ -56,7 +58,7 @@ def with_weight() -> Model:
 
 def test_theophylline_by_volume_as_nlme(shared: Path) -> None:
     known = published(shared, "Theoph_lKa_lCl_lV_diag3_ML")
-    found = fit(by_volume(), theophylline(shared), "nlme", covariance=None)
+    found = fit(by_volume(), theophylline(shared), Nlme(covariance=None))
     assert found.converged
     assert abs(found.loglik - known["logLik"]["logLik"]) < 0.1
     sd = dict(zip(found.etas, np.sqrt(np.diag(found.omega)), strict=True))
@@ -71,8 +73,8 @@ def test_a_linear_change_of_log_parameters_leaves_the_likelihood(shared: Path) -
     table = theophylline(shared)
     block = Omega(("Ka", "Cl", "V"), [[0.4], [0.001, 0.05], [0.001, 0.001, 0.02]])
     for method in ("fo", "foce", "laplace"):
-        by_rate = fit(theophylline_model("full"), table, method, covariance=None)
-        by_v = fit(by_volume(block), table, method, covariance=None)
+        by_rate = fit(theophylline_model("full"), table, method_of(method, covariance=None))
+        by_v = fit(by_volume(block), table, method_of(method, covariance=None))
         assert by_v.ofv == pytest.approx(by_rate.ofv, abs=1e-4), method
         assert by_v.theta["Cl"] / by_v.theta["V"] == pytest.approx(by_rate.theta["Ke"], rel=1e-3), method
 
@@ -81,10 +83,10 @@ def test_phenobarbital_with_weight_as_nlme(shared: Path) -> None:
     """The likelihood is nlme's; nlme ended its alternation where FOCE is less likely, so estimates are not compared."""
     known = published(shared, "Phenobarb_cov_lCl~Wt_lV~Wt_ML")
     model, table = with_weight(), phenobarbital(shared)
-    found = fit(model, table, "nlme", covariance=None)
+    found = fit(model, table, Nlme(covariance=None))
     assert abs(found.loglik - known["logLik"]["logLik"]) < 0.1
     again = fit(
-        model, table, "nlme", covariance=None, start={"CL": 0.004, "WT_CL": 0.3, "omega_CL": 0.05, "sigma_add": 2.0}
+        model, table, Nlme(covariance=None), start={"CL": 0.004, "WT_CL": 0.3, "omega_CL": 0.05, "sigma_add": 2.0}
     )
     assert again.theta["WT_CL"] == pytest.approx(found.theta["WT_CL"], rel=2e-3)
     fixed, sd = known["fixed"], known["omega_sd"]
@@ -97,7 +99,7 @@ def test_phenobarbital_with_weight_as_nlme(shared: Path) -> None:
     theirs = problem.layout.vector(Natural(theta, factor, np.zeros((0, 0)), {"sigma_add": known["sigma"]["sigma"]}))
     objective = problem.objective("foce")
     assert objective(found.x).ofv < objective(theirs).ofv
-    best = fit(model, table, "foce", covariance=None)
+    best = fit(model, table, Foce(covariance=None))
     assert best.loglik > -0.5 * (objective(theirs).ofv + problem.data.n_continuous * LOG_2PI)
 
 

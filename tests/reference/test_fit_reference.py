@@ -23,6 +23,8 @@ from fit_data import (
 import pkpd
 from pkpd import Combined, Model, Omega, Output, Parameter, Proportional, State
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Fo, Focei
+from pkpd.estimation.methods.register import MethodName
 from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
 from pkpd.estimation.vector import Natural
@@ -125,7 +127,7 @@ def test_fo_as_nonmem_on_theophylline(shared: Path) -> None:
     model = _as_nonmem(Combined(math.sqrt(0.1), math.sqrt(0.1)))
     problem = pose(model, table)
     assert problem.objective("fo")(problem.layout.start).ofv == pytest.approx(141.3076, abs=1e-4)
-    found = fit(model, table, "fo", covariance="RS")
+    found = fit(model, table, Fo(covariance="RS"))
     assert found.ofv == pytest.approx(57.32106, abs=1e-4)
     known = {
         "KA": (3.16946754, 0.641076544), "V": (38.25213460, 1.685217844), "K": (0.10501808, 0.023072024),
@@ -174,7 +176,7 @@ def test_focei_as_nonmem_on_acop(
     theta = {"CL": math.exp(at[0]), "V": math.exp(at[1])}
     natural = Natural(theta, np.diag(np.sqrt(at[3:])), np.zeros((0, 0)), {"sigma_prop": at[2]})
     assert objective(problem.layout.vector(natural)).ofv == pytest.approx(ofv, abs=0.01)
-    found = fit(model, table, covariance="RS")
+    found = fit(model, table, Focei(covariance="RS"))
     assert ofv - 0.1 < found.ofv < ofv
     if not single:  # sandwich errors, printed with three figures; those of log CL and log V
         errors = [found.rse["CL"], found.rse["V"], *(found.se[k] for k in ("sigma_prop", "omega_CL", "omega_V"))]
@@ -198,7 +200,7 @@ def test_a_random_effect_that_the_data_do_not_need_is_pointed_out(shared: Path) 
     ("name", "method"),
     [("Oral_1CPT", "focei"), ("Oral_1CPT", "laplace"), ("Bolus_1CPT", "focei")],
 )
-def test_truth_of_simulated_data_lies_within_intervals(shared: Path, name: str, method: str) -> None:
+def test_truth_of_simulated_data_lies_within_intervals(shared: Path, name: str, method: MethodName) -> None:
     """ACoP 2016: CL 4 L/h, V 70 L, KA 1 /h, each with an omega^2 of 0.09, proportional error 0.2."""
     found = fit(acop_model(oral=name.startswith("Oral")), acop(shared, name), method)
     assert found.converged
@@ -212,8 +214,8 @@ def test_truth_of_simulated_data_lies_within_intervals(shared: Path, name: str, 
 
 def test_estimates_do_not_depend_on_the_number_of_threads(shared: Path) -> None:
     table = acop(shared, "Oral_1CPT")
-    one = fit(acop_model(), table, threads=1, covariance=None)
-    two = fit(acop_model(), table, threads=2, covariance=None)
+    one = fit(acop_model(), table, Focei(covariance=None), threads=1)
+    two = fit(acop_model(), table, Focei(covariance=None), threads=2)
     assert np.array_equal(one.x, two.x)
     assert np.array_equal(one.effects, two.effects)
     assert one.ofv == two.ofv
@@ -222,8 +224,8 @@ def test_estimates_do_not_depend_on_the_number_of_threads(shared: Path) -> None:
 def test_a_poor_start_does_not_change_where_the_search_ends(shared: Path) -> None:
     table = theophylline(shared)
     model = theophylline_model("two")
-    good = fit(model, table, covariance=None)
-    poor = fit(model, table, start={"Ke": 0.3, "Ka": 0.4, "Cl": 0.2, "sigma_add": 3.0}, covariance=None)
+    good = fit(model, table, Focei(covariance=None))
+    poor = fit(model, table, Focei(covariance=None), start={"Ke": 0.3, "Ka": 0.4, "Cl": 0.2, "sigma_add": 3.0})
     assert poor.converged
     assert poor.ofv == pytest.approx(good.ofv, abs=1e-3)
     assert isinstance(table, pkpd.EventTable)

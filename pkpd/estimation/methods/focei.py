@@ -6,12 +6,14 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.method import CovarianceKind, Method
 from pkpd.estimation.methods.flipflop import flip_flop
 from pkpd.estimation.methods.limits import limits_of
 from pkpd.estimation.methods.objective import Objective, Outcome
@@ -21,7 +23,7 @@ from pkpd.estimation.result import Fit
 from pkpd.estimation.vector import PopulationVector
 from pkpd.files import write_whole
 
-__all__ = ["estimate"]
+__all__ = ["Fo", "Foce", "Focei", "Laplace", "Nlme"]
 
 #: mean square of standardised random effects at the start from which on it is taken as poor
 POOR = 4.0
@@ -31,17 +33,12 @@ SPREAD, WIDEST = 0.3, 1.5
 RECOVERED, BETTER = 50, 1e-2
 
 
-def estimate(
-    problem: Problem, method: str, *, restarts: int = 0, seed: int = 0, max_iterations: int = 200,
-    decrease: float = 2e-6, checkpoint: str | os.PathLike[str] | None = None,
-    progress: Callable[[Step], Any] | None = None,
-) -> Fit:  # fmt: skip
-    """Estimate by one of the approximations of the likelihood.
+@dataclass(frozen=True, kw_only=True)
+class Focei(Method):
+    """First-order conditional estimation with interaction: Laplace's approximation with expected second derivatives.
 
     Parameters
     ----------
-    problem : Problem
-    method : {"fo", "foce", "focei", "laplace", "nlme"}
     restarts : int
         Further searches from perturbed start values; the best of all is kept.
     seed : int
@@ -51,41 +48,114 @@ def estimate(
         Predicted decrease of the objective at which a search ends.
     checkpoint : path, optional
         File that the best values are written to after each iteration, and read from if it is there.
-    progress : callable, optional
-        Called with each step of the search.
+    covariance : {"auto", "R", "S", "RS", "linearised"} or None
+        Which covariance of the estimates is computed, see :meth:`pkpd.estimation.record.FitRecord.covariance_step`;
+        ``auto`` is R.
 
-    Raises
-    ------
-    DataError
-        If data are impossible at the start values.
+    Notes
+    -----
+    Sources: Wang Y. J Pharmacokinet Pharmacodyn 2007;34:575-593; gradients: Almquist J, Leander J, Jirstrand M. J
+    Pharmacokinet Pharmacodyn 2015;42:191-209.
+
+    Examples
+    --------
+    >>> Focei(restarts=3).restarts
+    3
     """
-    if not decrease > 0:
-        raise PkpdError(f"fit, method {method}: decrease must be > 0, got {decrease!r}")
-    begun = time.perf_counter()
-    layout, messages = problem.layout, list(problem.messages)
-    objective = problem.objective(method)
-    problem.check_start(objective)
-    keeper = _Keeper(layout, method, None if checkpoint is None else Path(checkpoint), progress)
-    start = keeper.resumed(messages)
-    x0 = layout.start if start is None else start
-    logs = np.array([e.scale in ("log", "logit") for e in layout.entries])
-    if start is None and method != "fo":
-        x0 = _better_start(problem, objective, x0, logs, messages)
-    search_of = settle if method == "nlme" else minimise
 
-    def search(x: np.ndarray, watch: Callable[[Step, Outcome], Any]) -> Search:
-        return search_of(
-            objective, x, layout.low, layout.high, logs, limit=max_iterations, decrease=decrease, watch=watch
-        )
+    name: ClassVar[str] = "focei"
+    searches: ClassVar[bool] = True
+    step: ClassVar[str | None] = "R"
 
-    best = search(x0, keeper)
-    if method != "fo":
-        best = _in_other_modes(objective, best, lambda x: search(x, keeper), messages)
-    if max_iterations >= RECOVERED:
-        best = _recovered(objective, layout, best, lambda x: search(x, keeper), messages)
-    if restarts and not best.message.startswith("interrupted"):
-        best = _restarted(problem, method, best, search, restarts, seed, layout, messages)
-    return finished(problem, objective, method, best, messages, begun)
+    restarts: int = 0
+    seed: int = 0
+    max_iterations: int = 200
+    decrease: float = 2e-6
+    checkpoint: str | os.PathLike[str] | None = None
+    covariance: CovarianceKind | None = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.decrease > 0:
+            raise PkpdError(f"{type(self).__name__}: decrease must be > 0, got {self.decrease!r}")
+
+    def run(self, problem: Problem, progress: Callable[[Step], Any] | None = None) -> Fit:
+        """Estimate by the approximation of the likelihood that the method is called after.
+
+        Raises
+        ------
+        DataError
+            If data are impossible at the start values.
+        """
+        method = self.name
+        begun = time.perf_counter()
+        layout, messages = problem.layout, list(problem.messages)
+        objective = problem.objective(method)
+        problem.check_start(objective)
+        keeper = _Keeper(layout, method, None if self.checkpoint is None else Path(self.checkpoint), progress)
+        start = keeper.resumed(messages)
+        x0 = layout.start if start is None else start
+        logs = np.array([e.scale in ("log", "logit") for e in layout.entries])
+        if start is None and method != "fo":
+            x0 = _better_start(problem, objective, x0, logs, messages)
+        search_of = settle if method == "nlme" else minimise
+
+        def search(x: np.ndarray, watch: Callable[[Step, Outcome], Any]) -> Search:
+            return search_of(
+                objective,
+                x,
+                layout.low,
+                layout.high,
+                logs,
+                limit=self.max_iterations,
+                decrease=self.decrease,
+                watch=watch,
+            )
+
+        best = search(x0, keeper)
+        if method != "fo":
+            best = _in_other_modes(objective, best, lambda x: search(x, keeper), messages)
+        if self.max_iterations >= RECOVERED:
+            best = _recovered(objective, layout, best, lambda x: search(x, keeper), messages)
+        if self.restarts and not best.message.startswith("interrupted"):
+            best = _restarted(problem, method, best, search, self.restarts, self.seed, layout, messages)
+        return finished(problem, objective, method, best, messages, begun)
+
+
+class Foce(Focei):
+    """FOCE without interaction: residual variances at the typical prediction.
+
+    Source: Lindstrom MJ, Bates DM. Biometrics 1990;46:673-687.
+    """
+
+    name: ClassVar[str] = "foce"
+
+
+class Fo(Focei):
+    """First-order approximation about the typical subject.
+
+    Source: Sheiner LB, Rosenberg B, Melmon KL. Comput Biomed Res 1972;5:441-459.
+    """
+
+    name: ClassVar[str] = "fo"
+
+
+class Laplace(Focei):
+    """Laplace's approximation of the likelihood, with exact second derivatives: also for grades, counts and events.
+
+    Source: Wang Y. J Pharmacokinet Pharmacodyn 2007;34:575-593.
+    """
+
+    name: ClassVar[str] = "laplace"
+
+
+class Nlme(Focei):
+    """The algorithm of Lindstrom and Bates, as R's nlme has it, to compare with its fits.
+
+    Source: Lindstrom MJ, Bates DM. Biometrics 1990;46:673-687.
+    """
+
+    name: ClassVar[str] = "nlme"
 
 
 def _better_start(

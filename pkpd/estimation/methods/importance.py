@@ -14,11 +14,12 @@ import math
 import time
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pkpd.errors import DataError
+from pkpd.estimation.method import Method
 from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.objective import factor_of
 from pkpd.estimation.methods.saem_chains import approximation, occasions_of
@@ -28,7 +29,7 @@ from pkpd.randomness import check_seed
 if TYPE_CHECKING:
     from pkpd.estimation.problem import Problem
 
-__all__ = ["Importance", "Sampler", "estimate", "importance"]
+__all__ = ["Importance", "SampledLikelihood", "Sampler", "importance"]
 
 #: random shifts of the sequence, from which the standard error is told
 REPLICATES = 8
@@ -37,7 +38,7 @@ SIDE_BY_SIDE = 20_000
 
 
 @dataclass(frozen=True)
-class Importance:
+class SampledLikelihood:
     """-2 log-likelihood by importance sampling.
 
     Attributes
@@ -81,7 +82,7 @@ def importance(
     seed: int = 0,
     nu: float = 5.0,
     eta: np.ndarray | None = None,
-) -> Importance:
+) -> SampledLikelihood:
     """Return the likelihood at an estimated vector by importance sampling.
 
     Parameters
@@ -204,7 +205,7 @@ def _weights(
     return l + log_prior - (np.log(np.diag(factor)) * active).sum(axis=1)
 
 
-def _summary(problem: Problem, log_w: np.ndarray, draws: np.ndarray) -> Importance:
+def _summary(problem: Problem, log_w: np.ndarray, draws: np.ndarray) -> SampledLikelihood:
     replicates, each, m = log_w.shape
     flat = log_w.reshape(-1, m)
     top = flat.max(axis=0)
@@ -225,34 +226,49 @@ def _summary(problem: Problem, log_w: np.ndarray, draws: np.ndarray) -> Importan
     centre = np.einsum("ki,kia->ia", share, eta)
     apart = eta - centre
     covariance = np.einsum("ki,kia,kib->iab", share, apart, apart)
-    return Importance(
+    return SampledLikelihood(
         float(ofv_i.sum()), float(np.sqrt((se_i**2).sum())), ofv_i, se_i, ess, replicates * each, centre, covariance
     )
 
 
-def estimate(
-    problem: Problem, method: str = "importance", *, points: int = 2048, seed: int = 0, nu: float = 5.0
-) -> Fit:
-    """Compute the likelihood at the start values by importance sampling; nothing is moved.
+@dataclass(frozen=True, kw_only=True)
+class Importance(Method):
+    """The likelihood at the start values by importance sampling; nothing is moved.
 
-    To have it at the estimates of another method, pass the fitted model: ``fit(found.model, data, "importance")``.
+    To have it at the estimates of another method, give its fit: ``fit(found, data, Importance())``.
 
     Parameters
     ----------
-    problem : Problem
-    method : {"importance"}
-    points, seed, nu : int, int, float
-        See :func:`importance`.
+    points : int
+        For each subject, rounded up to 8 times a power of 2.
+    seed : int
+    nu : float
+        Degrees of freedom of the proposals.
     """
-    begun = time.perf_counter()
-    objective = problem.objective("focei")
-    problem.check_start(objective)
-    x = problem.layout.start
-    found = importance(problem, x, points=points, seed=seed, nu=nu)
-    said = "evaluated at the start values, nothing is estimated"
-    messages = [*problem.messages, str(found), f"method importance: {said}"]
-    extra = {"importance": str(found), "ofv_se": found.se, "ess": found.ess.tolist()}
-    return Fit(
-        problem, x, found.mean, found.ofv, method, True, messages, [], time.perf_counter() - begun,
-        covariance_message=said, extra=extra,
-    )  # fmt: skip
+
+    name: ClassVar[str] = "importance"
+
+    points: int = 2048
+    seed: int = 0
+    nu: float = 5.0
+
+    def run(self, problem: Problem, progress: Any = None) -> Fit:
+        """Compute the likelihood.
+
+        Raises
+        ------
+        DataError
+            If a subject has no point with a likelihood above 0.
+        """
+        begun = time.perf_counter()
+        objective = problem.objective("focei")
+        problem.check_start(objective)
+        x = problem.layout.start
+        found = importance(problem, x, points=self.points, seed=self.seed, nu=self.nu)
+        said = "evaluated at the start values, nothing is estimated"
+        messages = [*problem.messages, str(found), f"method importance: {said}"]
+        extra = {"importance": str(found), "ofv_se": found.se, "ess": found.ess.tolist()}
+        return Fit(
+            problem, x, found.mean, found.ofv, self.name, True, messages, [], time.perf_counter() - begun,
+            covariance_message=said, extra=extra,
+        )  # fmt: skip

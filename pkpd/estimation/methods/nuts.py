@@ -10,11 +10,12 @@ import math
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.method import Method
 from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.objective import Objective, factor_of
 from pkpd.estimation.methods.optimise import minimise
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pkpd.estimation.priors import Given
     from pkpd.estimation.problem import Problem
 
-__all__ = ["Axes", "PopulationPosterior", "estimate"]
+__all__ = ["Axes", "Nuts", "PopulationPosterior"]
 
 #: share of the variance of eta that the data leave (mean over effects) from which on effects are sampled non-centred
 LOOSE = 0.3
@@ -199,17 +200,15 @@ def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
     return Axes(x, root, eta, eta_root), left
 
 
-def estimate(
-    problem: Problem, method: str = "nuts", *, priors: Given | None = None, chains: int = 4, tune: int = 500,
-    draws: int = 1000, seed: int = 0, target_accept: float = 0.8, maxdepth: int = 10, centred: bool | None = None,
-    cores: int | None = None, out: str | os.PathLike[str] | None = None, progress: bool | None = None,
-) -> Fit:  # fmt: skip
-    """Draw from the posterior of population and subjects.
+@dataclass(frozen=True, kw_only=True)
+class Nuts(Method):
+    """The posterior of population and subjects by the No-U-Turn sampler.
+
+    Estimates of the fit are the means of the posterior on the scale of estimation, ``uncertainty`` its covariance, and
+    ``idata`` an ArviZ InferenceData. ``ofv`` is FOCEI's at these values.
 
     Parameters
     ----------
-    problem : Problem
-    method : {"nuts"}
     priors : mapping, optional
         See :class:`pkpd.estimation.priors.Priors`; what is not given is weakly informative.
     chains, tune, draws : int
@@ -225,47 +224,57 @@ def estimate(
         Chains side by side.
     out : path, optional
         Folder that finished chains and the evaluations of others are kept in, so that a killed run goes on.
-    progress : bool, optional
-        None: bars on a terminal, a line every half minute elsewhere. False: nothing.
-
-    Returns
-    -------
-    Fit
-        Estimates are the means of the posterior on the scale of estimation, ``uncertainty`` its covariance, and
-        ``extra["idata"]`` an ArviZ InferenceData. ``ofv`` is FOCEI's at these values.
     """
-    from pkpd.estimation.methods.chain_store import ChainStore
-    from pkpd.estimation.methods.chains import sample
 
-    begun = time.perf_counter()
-    settings = _settings(seed, chains=chains, tune=tune, draws=draws, maxdepth=maxdepth, target_accept=target_accept)
-    believed = Priors(problem.layout, priors)
-    frame, left = _begin(problem, believed)
-    centred = left < LOOSE if centred is None else bool(centred)
-    first = PopulationPosterior(problem, believed, centred, frame)
-    starts = [_start(first, seed, k) for k in range(chains)]
-    mark = f"{problem.model.fingerprint}|{believed.describe()}|{centred}|{problem.settings}|{_checksum(problem)}"
-    found = sample(
-        lambda: PopulationPosterior(problem, believed, centred, frame),  # pyright: ignore[reportArgumentType]
-        settings=settings, seed=seed, store=ChainStore(out, "fit", mark, seed, settings), cores=cores, starts=starts,
-        progress=progress,
-    )  # fmt: skip
-    return _fit(problem, method, first, found, believed, begun)
+    name: ClassVar[str] = "nuts"
 
+    priors: Given | None = None
+    chains: int = 4
+    tune: int = 500
+    draws: int = 1000
+    seed: int = 0
+    target_accept: float = 0.8
+    maxdepth: int = 10
+    centred: bool | None = None
+    cores: int | None = None
+    out: str | os.PathLike[str] | None = None
 
-def _settings(seed: int, **given: float) -> dict[str, float]:
-    check_seed(seed)
-    least = {"chains": 1, "tune": 10, "draws": 4, "maxdepth": 1}
-    wrong = [
-        f"{n} must be a whole number >= {low}, got {given[n]!r}"
-        for n, low in least.items()
-        if isinstance(given[n], bool) or not isinstance(given[n], int) or given[n] < low
-    ]
-    if not 0.0 < given["target_accept"] < 1.0:
-        wrong.append(f"target_accept must lie between 0 and 1, got {given['target_accept']:g}")
-    if wrong:
-        raise DataError(f"fit, method nuts: {'; '.join(wrong)}")
-    return given
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_seed(self.seed)
+        least = {"chains": 1, "tune": 10, "draws": 4, "maxdepth": 1}
+        wrong = [
+            f"{n} must be a whole number >= {low}, got {getattr(self, n)!r}"
+            for n, low in least.items()
+            if getattr(self, n) < low
+        ]
+        if not 0.0 < self.target_accept < 1.0:
+            wrong.append(f"target_accept must lie between 0 and 1, got {self.target_accept:g}")
+        if wrong:
+            raise DataError(f"Nuts: {'; '.join(wrong)}")
+
+    def _settings(self) -> dict[str, float]:
+        return {n: getattr(self, n) for n in ("chains", "tune", "draws", "maxdepth", "target_accept")}
+
+    def run(self, problem: Problem, progress: bool | None = None) -> Fit:
+        """Draw; ``progress`` None: bars on a terminal, a line every half minute elsewhere; False: nothing."""
+        from pkpd.estimation.methods.chain_store import ChainStore
+        from pkpd.estimation.methods.chains import sample
+
+        begun = time.perf_counter()
+        settings = self._settings()
+        believed = Priors(problem.layout, self.priors)
+        frame, left = _begin(problem, believed)
+        centred = left < LOOSE if self.centred is None else bool(self.centred)
+        first = PopulationPosterior(problem, believed, centred, frame)
+        starts = [_start(first, self.seed, k) for k in range(self.chains)]
+        mark = f"{problem.model.fingerprint}|{believed.describe()}|{centred}|{problem.settings}|{_checksum(problem)}"
+        found = sample(
+            lambda: PopulationPosterior(problem, believed, centred, frame),  # pyright: ignore[reportArgumentType]
+            settings=settings, seed=self.seed, store=ChainStore(self.out, "fit", mark, self.seed, settings),
+            cores=self.cores, starts=starts, progress=progress,
+        )  # fmt: skip
+        return _fit(problem, self.name, first, found, believed, begun)
 
 
 def _checksum(problem: Problem) -> str:

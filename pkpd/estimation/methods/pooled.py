@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from pkpd.errors import DataError
+from pkpd.estimation.method import CovarianceKind, Method
 from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.flipflop import flip_flop
 from pkpd.estimation.methods.focei import finished
@@ -27,7 +28,7 @@ from pkpd.estimation.uncertainty.covariance import covariance_of
 if TYPE_CHECKING:
     from pkpd.estimation.priors import Given
 
-__all__ = ["estimate_map", "estimate_pooled", "estimate_two_stage"]
+__all__ = ["Map", "NaivePooled", "TwoStage"]
 
 #: how much wider than the model's the spread is that keeps individual estimates finite
 WIDER = 30.0
@@ -81,57 +82,60 @@ class _Pooled:
         )  # fmt: skip
 
 
-def estimate_pooled(
-    problem: Problem, method: str = "naive_pooled", *, max_iterations: int = 200, progress: Progress | None = None
-) -> Fit:
-    """Estimate as if all data came from one subject: random effects are 0, variability is taken as residual error.
+@dataclass(frozen=True, kw_only=True)
+class NaivePooled(Method):
+    """As if all data came from one subject: random effects are 0, variability is taken as residual error.
 
     Parameters
     ----------
-    problem : Problem
-    method : {"naive_pooled"}
     max_iterations : int
-    progress : callable, optional
-        Called with each step of the search.
 
     Notes
     -----
     Standard errors are those of the sandwich over subjects, which holds although the data of a subject are correlated.
     """
-    begun = time.perf_counter()
-    alone = _without_omegas(problem)
-    alone.check_start(alone.objective("focei"))
-    objective = _Pooled(alone)
-    search = _minimise(objective, alone, max_iterations, 1e-9, progress)
-    messages = [*alone.messages]
-    if alone.links.effects:
-        messages.append(
-            "naive pooled: random effects are taken as 0; variances between subjects keep the model's values, and the "
-            "residual error holds them"
-        )
-    if not search.converged:
-        messages.append(search.message)
-    limits = limits_of(objective, alone.layout, search.x, search.outcome)
-    messages += limits.messages
-    converged = search.converged and not limits.flat
-    known, said = None, "not computed: the search has not converged"
-    if converged:
-        messages += flip_flop(alone.layout, alone.outputs, None, search.x, objective.none)
-        known, said = covariance_of(objective, alone.layout, search.x, "RS")
-    labels = alone.layout.labels
-    trace = [
-        {
-            "iteration": s.iteration,
-            "ofv": s.ofv,
-            **dict(zip(labels, alone.layout.quantities(s.x).tolist(), strict=True)),
-        }
-        for s in search.steps
-    ]
-    return Fit(
-        alone, search.x, objective.none, search.outcome.ofv, method, converged, messages, trace,
-        time.perf_counter() - begun, known, said,
-        {"evaluations": search.evaluations, "ended": search.message, "flat": list(limits.flat)},
-    )  # fmt: skip
+
+    name: ClassVar[str] = "naive_pooled"
+    searches: ClassVar[bool] = True
+
+    max_iterations: int = 200
+
+    def run(self, problem: Problem, progress: Progress | None = None) -> Fit:
+        """Estimate."""
+        begun = time.perf_counter()
+        alone = _without_omegas(problem)
+        alone.check_start(alone.objective("focei"))
+        objective = _Pooled(alone)
+        search = _minimise(objective, alone, self.max_iterations, 1e-9, progress)
+        messages = [*alone.messages]
+        if alone.links.effects:
+            messages.append(
+                "naive pooled: random effects are taken as 0; variances between subjects keep the model's values, and "
+                "the residual error holds them"
+            )
+        if not search.converged:
+            messages.append(search.message)
+        limits = limits_of(objective, alone.layout, search.x, search.outcome)
+        messages += limits.messages
+        converged = search.converged and not limits.flat
+        known, said = None, "not computed: the search has not converged"
+        if converged:
+            messages += flip_flop(alone.layout, alone.outputs, None, search.x, objective.none)
+            known, said = covariance_of(objective, alone.layout, search.x, "RS")
+        labels = alone.layout.labels
+        trace = [
+            {
+                "iteration": s.iteration,
+                "ofv": s.ofv,
+                **dict(zip(labels, alone.layout.quantities(s.x).tolist(), strict=True)),
+            }
+            for s in search.steps
+        ]
+        return Fit(
+            alone, search.x, objective.none, search.outcome.ofv, self.name, converged, messages, trace,
+            time.perf_counter() - begun, known, said,
+            {"evaluations": search.evaluations, "ended": search.message, "flat": list(limits.flat)},
+        )  # fmt: skip
 
 
 # -- MAP
@@ -152,51 +156,56 @@ class _Penalised:
         )  # fmt: skip
 
 
-def estimate_map(
-    problem: Problem, method: str = "map", *, priors: Given | None = None, objective: str = "focei",
-    max_iterations: int = 200, progress: Progress | None = None,
-) -> Fit:  # fmt: skip
-    """Estimate the most probable values with priors: the likelihood of a method, with -2 log prior added.
+@dataclass(frozen=True, kw_only=True)
+class Map(Method):
+    """The most probable values with priors: the likelihood of a method, with -2 log prior added.
+
+    ``ofv`` of the fit and what follows from it are without the prior; ``extra["penalty"]`` is -2 log prior. Covariances
+    are those of the posterior.
 
     Parameters
     ----------
-    problem : Problem
-    method : {"map"}
     priors : mapping, optional
         See :class:`pkpd.estimation.priors.Priors`. Thetas that are not in it have weakly informative ones, all else
         none.
     objective : {"focei", "foce", "fo", "laplace"}
         Approximation of the likelihood.
     max_iterations : int
-    progress : callable, optional
-        Called with each step of the search.
-
-    Returns
-    -------
-    Fit
-        ``ofv`` and what follows from it are without the prior; ``extra["penalty"]`` is -2 log prior. Covariances are
-        those of the posterior.
+    covariance : {"auto", "R", "S", "RS", "linearised"} or None
+        As for :class:`pkpd.estimation.methods.focei.Focei`.
     """
-    begun = time.perf_counter()
-    if objective not in METHODS or objective == "nlme":
-        known = ", ".join(m for m in METHODS if m != "nlme")
-        raise DataError(f"fit, method map: objective must be {known}, got {objective!r}")
-    believed = Priors(problem.layout, priors, full=False)
-    base = problem.objective(objective)
-    problem.check_start(base)
-    penalised = _Penalised(base, believed)
-    search = _minimise(penalised, problem, max_iterations, DECREASE, progress)
-    penalty = -2.0 * believed(search.x)[0]
-    # what the data tell, without the priors
-    alone = search.outcome.fisher - 2.0 * believed.curvature
-    search.outcome = replace(search.outcome, ofv=float(search.outcome.ofv - penalty), fisher=alone)
-    fit = finished(problem, base, method, search, list(problem.messages), begun, believed=True)
-    fit.extra |= {"penalty": penalty, "priors": believed.describe(), "objective": objective}
-    fit.messages.append(f"-2 log prior is {penalty:.3f}, without constants; it is not in the OFV")
-    if search.converged:
-        fit.uncertainty, fit.covariance_message = covariance_of(penalised, problem.layout, search.x, "R")
-    fit.seconds = time.perf_counter() - begun
-    return fit
+
+    name: ClassVar[str] = "map"
+    searches: ClassVar[bool] = True
+    step: ClassVar[str | None] = "R"
+
+    priors: Given | None = None
+    objective: Literal["focei", "foce", "fo", "laplace"] = "focei"
+    max_iterations: int = 200
+    covariance: CovarianceKind | None = "auto"
+
+    def run(self, problem: Problem, progress: Progress | None = None) -> Fit:
+        """Estimate."""
+        begun = time.perf_counter()
+        if self.objective not in METHODS or self.objective == "nlme":
+            known = ", ".join(m for m in METHODS if m != "nlme")
+            raise DataError(f"fit, method map: objective must be {known}, got {self.objective!r}")
+        believed = Priors(problem.layout, self.priors, full=False)
+        base = problem.objective(self.objective)
+        problem.check_start(base)
+        penalised = _Penalised(base, believed)
+        search = _minimise(penalised, problem, self.max_iterations, DECREASE, progress)
+        penalty = -2.0 * believed(search.x)[0]
+        # what the data tell, without the priors
+        alone = search.outcome.fisher - 2.0 * believed.curvature
+        search.outcome = replace(search.outcome, ofv=float(search.outcome.ofv - penalty), fisher=alone)
+        fit = finished(problem, base, self.name, search, list(problem.messages), begun, believed=True)
+        fit.extra |= {"penalty": penalty, "priors": believed.describe(), "objective": self.objective}
+        fit.messages.append(f"-2 log prior is {penalty:.3f}, without constants; it is not in the OFV")
+        if search.converged:
+            fit.uncertainty, fit.covariance_message = covariance_of(penalised, problem.layout, search.x, "R")
+        fit.seconds = time.perf_counter() - begun
+        return fit
 
 
 # -- two-stage
@@ -279,74 +288,82 @@ class _TwoStage:
         return assemble(lay, self.x, omega, lay.factor_iov0 @ lay.factor_iov0.T, z)
 
 
-def estimate_two_stage(problem: Problem, method: str = "two_stage", *, max_iterations: int = 30) -> Fit:
-    """Estimate each subject on its own, then take means and covariance of these estimates.
+@dataclass(frozen=True, kw_only=True)
+class TwoStage(Method):
+    """Each subject on its own, then means and covariance of these estimates.
 
     Residual parameters, and thetas that are no mean of a random effect, are common to all and estimated along with the
     subjects; residual standard deviations are corrected for the degrees of freedom that the subjects have used.
+    ``extra["individual"]`` of the fit holds the estimates of each subject; ``ofv`` is FOCEI's at the estimates.
+    Covariances of random effects are too large by the imprecision of the individual estimates (Sheiner LB, Beal SL. J
+    Pharmacokinet Biopharm 1980;8:553-571).
 
     Parameters
     ----------
-    problem : Problem
-    method : {"two_stage"}
     max_iterations : int
         Rounds between subjects and what is common.
-
-    Returns
-    -------
-    Fit
-        ``extra["individual"]`` holds the estimates of each subject. ``ofv`` is FOCEI's at the estimates. Covariances of
-        random effects are too large by the imprecision of the individual estimates (Sheiner LB, Beal SL. J
-        Pharmacokinet Biopharm 1980;8:553-571).
-
-    Raises
-    ------
-    DataError
-        If there is variability between occasions, no random effect, or fewer than 2 subjects with enough data.
     """
-    begun, lay = time.perf_counter(), problem.layout
-    _check_two_stage(problem)
-    run = _TwoStage(problem)
-    messages = list(problem.messages)
-    if run.kept.sum() < 2:
-        raise DataError(
-            f"fit, method two_stage: {int(run.kept.sum())} subjects have more observations than random effects "
-            f"({len(lay.etas)}); at least 2 are needed, take 'focei'"
-        )
-    if not run.kept.all():
-        who = ", ".join(str(v) for v in problem.data.labels[~run.kept][:5])
-        messages.append(f"{int((~run.kept).sum())} subjects with too few observations are left out: ID {who}")
-    run.begin()
-    moved = math.inf
-    for _ in range(max_iterations):
-        moved = run.round()
-        if moved < 1e-5:
-            break
-    lost = run.kept & ~run.converged
-    if lost.any():
-        who = ", ".join(str(v) for v in problem.data.labels[lost][:5])
-        messages.append(f"the estimates of {int(lost.sum())} subjects have not converged: ID {who}")
-    if not moved < 1e-5:
+
+    name: ClassVar[str] = "two_stage"
+
+    max_iterations: int = 30
+
+    def run(self, problem: Problem, progress: Any = None) -> Fit:
+        """Estimate.
+
+        Raises
+        ------
+        DataError
+            If there is variability between occasions, no random effect, or fewer than 2 subjects with enough data.
+        """
+        begun, lay = time.perf_counter(), problem.layout
+        _check_two_stage(problem)
+        run = _TwoStage(problem)
+        messages = list(problem.messages)
+        if run.kept.sum() < 2:
+            raise DataError(
+                f"fit, method two_stage: {int(run.kept.sum())} subjects have more observations than random effects "
+                f"({len(lay.etas)}); at least 2 are needed, take 'focei'"
+            )
+        if not run.kept.all():
+            who = ", ".join(str(v) for v in problem.data.labels[~run.kept][:5])
+            messages.append(f"{int((~run.kept).sum())} subjects with too few observations are left out: ID {who}")
+        run.begin()
+        moved = math.inf
+        for _ in range(self.max_iterations):
+            moved = run.round()
+            if moved < 1e-5:
+                break
+        lost = run.kept & ~run.converged
+        if lost.any():
+            who = ", ".join(str(v) for v in problem.data.labels[lost][:5])
+            messages.append(f"the estimates of {int(lost.sum())} subjects have not converged: ID {who}")
+        if not moved < 1e-5:
+            messages.append(
+                f"what subjects have in common still moved by {moved:.1g} in the last of {self.max_iterations} rounds; "
+                "raise max_iterations"
+            )
+        x = run.populations()
+        focei = problem.objective("focei")
+        outcome = focei(x)
+        limits = limits_of(focei, lay, x, outcome)
+        messages += limits.messages
+        messages += flip_flop(lay, problem.outputs, focei, x, run.eta)
         messages.append(
-            f"what subjects have in common still moved by {moved:.1g} in the last of {max_iterations} rounds; raise "
-            "max_iterations"
+            "two-stage: variances of random effects are inflated by the imprecision of individual estimates"
         )
-    x = run.populations()
-    focei = problem.objective("focei")
-    outcome = focei(x)
-    limits = limits_of(focei, lay, x, outcome)
-    messages += limits.messages
-    messages += flip_flop(lay, problem.outputs, focei, x, run.eta)
-    messages.append("two-stage: variances of random effects are inflated by the imprecision of individual estimates")
-    individual: dict[str, list[Any]] = {"ID": [str(v) for v in problem.data.labels]}
-    for k, name in enumerate(lay.etas):
-        individual[f"eta_{name}"] = run.eta[:, k].tolist()
-    said = "the two-stage method has none of its own; covariance_step(method='focei') computes that of FOCEI here"
-    settled = bool(moved < 1e-5 and not lost.any() and not limits.flat)
-    extra = {"individual": individual, "left_out": int((~run.kept).sum()), "flat": list(limits.flat)}
-    return Fit(
-        problem, x, run.eta, outcome.ofv, method, settled, messages, [], time.perf_counter() - begun, None, said, extra
-    )  # fmt: skip
+        individual: dict[str, list[Any]] = {"ID": [str(v) for v in problem.data.labels]}
+        for k, name in enumerate(lay.etas):
+            individual[f"eta_{name}"] = run.eta[:, k].tolist()
+        said = (
+            "the two-stage self.name has none of its own; covariance_step(method='focei') computes that of FOCEI here"
+        )
+        settled = bool(moved < 1e-5 and not lost.any() and not limits.flat)
+        extra = {"individual": individual, "left_out": int((~run.kept).sum()), "flat": list(limits.flat)}
+        return Fit(
+            problem, x, run.eta, outcome.ofv, self.name, settled, messages, [], time.perf_counter() - begun, None, said,
+            extra,
+        )  # fmt: skip
 
 
 def _check_two_stage(problem: Problem) -> None:

@@ -19,7 +19,7 @@ from pkpd.estimation.methods.saem_chains import Approximation
 from pkpd.files import write_whole
 
 if TYPE_CHECKING:
-    from pkpd.estimation.methods.saem import Saem
+    from pkpd.estimation.methods.saem_run import SaemRun
 
 __all__ = ["Checkpoint"]
 
@@ -35,10 +35,10 @@ class Checkpoint:
     Parameters
     ----------
     path : path
-    run : Saem
+    run : SaemRun
     """
 
-    def __init__(self, path: Any, run: Saem) -> None:
+    def __init__(self, path: Any, run: SaemRun) -> None:
         self.path, self.run = Path(path), run
         d = run.problem.data
         data = b"".join(np.ascontiguousarray(a).tobytes() for a in (d.time, d.y, d.subject, d.censored))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pkpd.errors import DataError, nearest
+from pkpd.estimation.method import Method
 from pkpd.randomness import check_seed
 
 __all__ = ["ENOUGH", "KERNELS", "SaemSettings"]
@@ -15,9 +16,9 @@ ENOUGH = 60
 KERNELS = ("prior", "independent", "componentwise", "multivariate")
 
 
-@dataclass(frozen=True)
-class SaemSettings:
-    """How long and how to sample.
+@dataclass(frozen=True, kw_only=True)
+class SaemSettings(Method):
+    """How long and how to sample: the options of :class:`pkpd.estimation.methods.saem.Saem` that a run needs.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ class SaemSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_seed(self.seed)
         wrong = [f"{n} must be a whole number >= {low}, got {v!r}" for n, v, low in (
             ("burn_in", self.burn_in, 1), ("smoothing", self.smoothing, 4), ("refresh", self.refresh, 1),
@@ -64,4 +66,4 @@ class SaemSettings:
         if not 0.5 < self.power <= 1.0:
             wrong.append(f"power must be in (0.5, 1], got {self.power:g}")
         if wrong:
-            raise DataError(f"fit, method saem: {'; '.join(wrong)}")
+            raise DataError(f"Saem: {'; '.join(wrong)}")

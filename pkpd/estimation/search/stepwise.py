@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.errors import PkpdError
-from pkpd.estimation.again import restated
-from pkpd.estimation.api import runner_of, runners, threads_for
-from pkpd.estimation.options import checked_options
+from pkpd.estimation.again import refitting, restated
 from pkpd.estimation.pieces import Record, run_pieces
-from pkpd.estimation.problem import pose
+from pkpd.estimation.problem import pose, threads_for
 from pkpd.estimation.search.criteria import chi2_tail
 from pkpd.estimation.search.relations import Relation, relations_for, with_relations
 from pkpd.kinds import needs
+from pkpd.options import checked
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pkpd.estimation.method import Method
     from pkpd.estimation.result import Fit
 
 __all__ = ["CovariateSearch", "covariate_search"]
@@ -69,7 +69,7 @@ class _Search:
     """State of a search."""
 
     fit: Fit
-    options: dict[str, Any]
+    how: Method
     threads: int
     progress: bool | None
     checkpoint: str | os.PathLike[str] | None
@@ -84,10 +84,11 @@ class _Search:
         """Return the records of models, each the first one with some relations; without any it is the first fit."""
         keys = [_key(m) for m in models]
         new = {k: m for k, m in zip(keys, models, strict=True) if k not in self.known}
-        work = {k: _trial(self.fit, m, self.options) for k, m in new.items()}
+        work = {k: _trial(self.fit, m, self.how) for k, m in new.items()}
         head = {
             "what": "covariate search", "method": self.fit.method, "x": self.fit.x,
-            "labels": list(self.fit.layout.labels), "options": {k: str(v) for k, v in self.options.items()},
+            "labels": list(self.fit.layout.labels),
+            "options": {f.name: str(getattr(self.how, f.name)) for f in fields(self.how)},
         }  # fmt: skip
         done = run_pieces(
             work, text=text, head=head, threads=self.threads, progress=self.progress, checkpoint=self.checkpoint
@@ -110,6 +111,7 @@ class _Search:
         return row
 
 
+@checked
 def covariate_search(
     fit: Fit,
     relations: Mapping[str, Any],
@@ -119,7 +121,7 @@ def covariate_search(
     threads: int | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    **options: Any,
+    method: Method | None = None,
 ) -> CovariateSearch:
     """Search for covariate effects, forward and then backward, by likelihood-ratio tests.
 
@@ -143,8 +145,8 @@ def covariate_search(
     progress : bool, optional
     checkpoint : path, optional
         File to which each model tried is added. If it is there, the models in it are not fitted again.
-    **options
-        Of the method.
+    method : Method, optional
+        That of the fit with options of the refits, such as ``Focei(max_iterations=50)``.
 
     Returns
     -------
@@ -184,12 +186,12 @@ def covariate_search(
             raise PkpdError(f"covariate search: {name} must lie between 0 and 1, got {level}")
     if fit.method in ("nuts", "map"):
         raise PkpdError(f"covariate search: a fit by {fit.method} has no likelihood ratio; fit by focei first")
-    options = checked_options(fit.method, options, runners(), "covariate search")
+    how = refitting(fit, method, "covariate search")
     candidates = relations_for(fit, relations)
-    search = _Search(fit, options, threads_for(threads, fit.data), progress, checkpoint)
+    search = _Search(fit, how, threads_for(threads, fit.data), progress, checkpoint)
     now, ofv = _forward(search, candidates, forward)
     now = _backward(search, now, ofv, backward)
-    found = fit if not now else _refit(fit, now, options)
+    found = fit if not now else _refit(fit, now, how)
     if now and fit.uncertainty is not None and found.converged:
         found.covariance_step(fit.uncertainty.kind)
     log = pd.DataFrame(search.rows)
@@ -256,17 +258,17 @@ def _key(relations: Sequence[Relation]) -> str:
     return " & ".join(sorted(r.key for r in relations))
 
 
-def _refit(fit: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> Fit:
+def _refit(fit: Fit, relations: Sequence[Relation], how: Method) -> Fit:
     """Return the fit of the first model with relations, begun at its estimates."""
     model = with_relations(fit.model, relations)
     settings = restated(fit)
-    return runner_of(fit.method)(pose(model, fit.events, **settings), fit.method, **options)
+    return how.run(pose(model, fit.events, **settings))
 
 
-def _trial(fit: Fit, relations: Sequence[Relation], options: dict[str, Any]) -> Callable[[], Record]:
+def _trial(fit: Fit, relations: Sequence[Relation], how: Method) -> Callable[[], Record]:
     def work() -> Record:
         begun = time.perf_counter()
-        found = _refit(fit, relations, options)
+        found = _refit(fit, relations, how)
         return {
             "ofv": float(found.ofv), "converged": bool(found.converged), "estimates": found.estimates,
             "seconds": time.perf_counter() - begun,

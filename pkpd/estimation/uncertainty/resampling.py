@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.again import chosen_subjects, problem_again
-from pkpd.estimation.api import runner_of, runners, threads_for
-from pkpd.estimation.options import checked_options
+from pkpd.estimation.again import chosen_subjects, problem_again, refitting
 from pkpd.estimation.pieces import Record, run_pieces
+from pkpd.estimation.problem import threads_for
 from pkpd.estimation.uncertainty.sampled import Sampled
-from pkpd.options import whole_number
+from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
+    from pkpd.estimation.method import Method
     from pkpd.estimation.result import Fit
 
 __all__ = ["Bootstrap", "bootstrap"]
@@ -55,6 +55,7 @@ class Bootstrap(Sampled):
         return [f"Bootstrap of '{self.fit.layout.model.name}' by {self.fit.method}: {len(self.vectors)} replicates"]
 
 
+@checked
 def bootstrap(
     fit: Fit,
     n: int = 200,
@@ -64,7 +65,7 @@ def bootstrap(
     threads: int | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    **options: Any,
+    method: Method | None = None,
 ) -> Bootstrap:
     """Refit to data sets of subjects drawn with replacement, beginning at the estimates.
 
@@ -84,8 +85,8 @@ def bootstrap(
     progress : bool, optional
     checkpoint : path, optional
         File to which each finished replicate is added. If it is there, the replicates in it are not done again.
-    **options
-        Of the method, see :func:`pkpd.estimation.api.fit`.
+    method : Method, optional
+        That of the fit with options of the refits, such as ``Focei(max_iterations=50)``.
 
     Returns
     -------
@@ -123,15 +124,16 @@ def bootstrap(
     if fit.method == "nuts":
         raise PkpdError("bootstrap: a fit by nuts has a posterior, which tells how well estimates are known")
     groups = _groups(fit, by)
-    run, options = runner_of(fit.method), checked_options(fit.method, options, runners(), "bootstrap")
+    how = refitting(fit, method, "bootstrap")
     check_seed(seed)
     head = {
         "what": "bootstrap", "method": fit.method, "labels": list(fit.layout.labels), "x": fit.x, "seed": seed,
-        "by": by, "subjects": [str(v) for v in fit.data.labels], "options": {k: str(v) for k, v in options.items()},
+        "by": by, "subjects": [str(v) for v in fit.data.labels],
+        "options": {f.name: str(getattr(how, f.name)) for f in fields(how)},
     }  # fmt: skip
 
     def piece(k: int) -> Callable[[], Record]:
-        return lambda: _replicate(fit, run, draw_subjects(groups, seed, k), options)
+        return lambda: _replicate(fit, how, draw_subjects(groups, seed, k))
 
     work = {str(k): piece(k) for k in range(n)}
     done = run_pieces(
@@ -167,9 +169,9 @@ def _groups(fit: Fit, by: str | None) -> list[np.ndarray]:
     return [np.flatnonzero(group == g) for g in range(group.max() + 1)]
 
 
-def _replicate(fit: Fit, run: Callable[..., Fit], chosen: np.ndarray, options: dict[str, Any]) -> Record:
+def _replicate(fit: Fit, how: Method, chosen: np.ndarray) -> Record:
     begun = time.perf_counter()
-    found = run(problem_again(fit, chosen_subjects(fit.data, chosen)), fit.method, **options)
+    found = how.run(problem_again(fit, chosen_subjects(fit.data, chosen)))
     return {
         "x": found.x, "ofv": float(found.ofv), "converged": bool(found.converged),
         "why": "" if found.converged else next(iter(found.messages[-1:]), "not converged"),
