@@ -1,6 +1,3 @@
-from pkpd.estimation.methods.focei import Focei, Nlme
-from pkpd.estimation.methods.saem import Saem
-
 """How long estimation takes, beside pynlme where it is installed: FOCEI, SAEM, and what a gradient costs."""
 
 from __future__ import annotations
@@ -18,6 +15,8 @@ from benchmarks.coverage import oral, trial
 from benchmarks.peers import pynlme_fit
 from benchmarks.race import REFUSALS
 from benchmarks.startup import Line
+from pkpd.estimation.methods.focei import Focei, Nlme
+from pkpd.estimation.methods.saem import Saem
 
 if TYPE_CHECKING:
     from pkpd import EventTable, Model

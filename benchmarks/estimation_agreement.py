@@ -1,5 +1,3 @@
-from pkpd.estimation.methods.focei import Foce, Nlme
-
 """Fits of published data beside the published numbers: ``python -m benchmarks.estimation_agreement`` prints tables.
 
 Data and R's numbers are read from the folder that PKPD_SHARED names; sources of NONMEM's numbers stand beside them.
@@ -17,6 +15,7 @@ import numpy as np
 
 from benchmarks.coverage import oral
 from benchmarks.estimation import START, acop_file
+from pkpd.estimation.methods.focei import Foce, Nlme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,8 +32,12 @@ data = pkpd.read_events(table.frame.drop(columns="MDV"))
 rows = {"truth": {"CL": 4.0, "V": 70.0, "omega_CL": 0.25, "omega_V": 0.16, "sigma_prop": 0.3}}
 exact = pkpd.fit(model, data, pkpd.Importance(points=256))  # the likelihood at the model's own values
 rows["truth"] |= {"OFV, exact": exact.ofv, "error": exact.extra["ofv_se"]}
-for method in ("naive_pooled", "two_stage", "fo", "foce", "focei", "laplace", "saem"):
-    found = pkpd.fit(model, data, method_of(method, covariance=None))
+methods = (
+    pkpd.NaivePooled(), pkpd.TwoStage(), pkpd.Fo(covariance=None), pkpd.Foce(covariance=None),
+    pkpd.Focei(covariance=None), pkpd.Laplace(covariance=None), pkpd.Saem(covariance=None),
+)  # fmt: skip
+for each in methods:
+    found, method = pkpd.fit(model, data, each), each.name
     rows[method] = dict(found.estimates)
     if method != "naive_pooled":  # it has no random effects, so its likelihood is another one
         exact = importance(found.problem, found.x, points=256, seed=1)
