@@ -9,7 +9,7 @@ import numpy as np
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.estimation.api import fit
-from pkpd.estimation.methods.focei import Focei
+from pkpd.estimation.methods.register import method_of
 from pkpd.estimation.result import Fit
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
@@ -98,9 +98,9 @@ def censored(table: EventTable, limit: float) -> EventTable:
     return read_events(frame)
 
 
-def at_start(model: Model, table: EventTable, **options: Any) -> Fit:
+def at_start(model: Model, table: EventTable, method: str = "focei", **options: Any) -> Fit:
     """Return a fit whose estimates are the model's own values: only random effects are found."""
-    return fit(model, table, Focei(covariance=None, max_iterations=0), **options)
+    return fit(model, table, method_of(method, covariance=None, max_iterations=0), **options)
 
 
 def as_array(data: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.methods.saem_chains import Approximation
+from pkpd.estimation.methods.saem_settings import SaemSettings
 from pkpd.files import write_whole
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Checkpoint:
         self.path, self.run = Path(path), run
         d = run.problem.data
         data = b"".join(np.ascontiguousarray(a).tobytes() for a in (d.time, d.y, d.subject, d.censored))
-        settings = {k: dict(v) if isinstance(v, Mapping) else v for k, v in asdict(run.settings).items()}
+        own = {f.name: getattr(run.settings, f.name) for f in fields(SaemSettings)}
+        settings = {k: dict(v) if isinstance(v, Mapping) else v for k, v in own.items()}
         self.mark = json.dumps([
             run.problem.model.fingerprint, list(run.layout.labels), run.layout.start.tolist(), settings,
             hashlib.sha256(data).hexdigest(),

@@ -114,7 +114,7 @@ def likelihood_ratio(smaller: Fit, larger: Fit, *, boundary: int = 0) -> Likelih
     >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
     >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
     >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
-    >>> smaller = fit(model, data, "fo", fixed=["WT_CL", "WT_V", "V"], covariance=None)
+    >>> smaller = fit(model, data, "fo", fixed=["WT_CL", "WT_V", "V"])
     >>> likelihood_ratio(smaller, found).df
     1
     """
