@@ -1,0 +1,143 @@
+"""Residual errors from outside of the package, from the files of docs/residual_error.md alone."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import pkpd
+from pkpd import Likelihood, Model, Regimen, Subject, Term
+from pkpd.model.tables import error_text
+from pkpd.report.document import document
+
+FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMES = ("power", "student")
+TIMES = np.array([1.0, 4.0, 9.0, 16.0, 24.0])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator[Model]:
+    folder = tmp_path_factory.mktemp("own")
+    page = (checkout / "docs" / "residual_error.md").read_text(encoding="utf-8")
+    names = [name.removesuffix(".py") for name, _ in FILE.findall(page)]
+    for name, text in FILE.findall(page):
+        (folder / name).write_text(text, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("vessel").model
+    sys.path.remove(str(folder))
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def law(name: str, f: Any, factor: float = 1.0, reading: float = 0.0) -> Any:
+    """Return the distribution of data about predictions, from SciPy."""
+    f = np.asarray(f, float)
+    if name == "power":
+        return stats.norm(f, np.hypot(factor * 0.2 * f**0.8, reading * f))
+    return stats.t(4, loc=f, scale=np.hypot(factor * 0.5, reading * f))
+
+
+def curve(times: np.ndarray = TIMES) -> np.ndarray:
+    return 10.0 * np.exp(-0.1 * times)
+
+
+def table(name: str, rows: dict[int, list[float]], **more: list[float]) -> pkpd.EventTable:
+    frame = pd.concat([
+        pd.DataFrame({"ID": i, "TIME": [0.0, *TIMES], "AMT": [100.0, *[0.0] * 5], "DV": [np.nan, *dv], "DVID": name})
+        for i, dv in rows.items()
+    ])  # fmt: skip
+    for column, values in more.items():
+        frame[column] = [0.0, *values] * len(rows)
+    return pkpd.read_events(frame)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_density_tails_and_draws_are_those_of_scipy(model: Model, name: str):
+    error, f, y = model.outputs[name].error, np.array([1.0, 5.0, 9.0]), np.array([-4.0, 5.5, 30.0])
+    assert error is not None
+    np.testing.assert_allclose(error.log_density(f, y), law(name, f).logpdf(y), rtol=1e-12)
+    np.testing.assert_allclose(error.log_cdf(f, y), law(name, f).logcdf(y), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(error.log_cdf(f, y, True), law(name, f).logsf(y), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(error.sd(f), law(name, f).std())
+    z = np.linspace(-3, 3, 7)
+    np.testing.assert_allclose(error.draw(np.full(7, 5.0), z), law(name, 5.0).ppf(stats.norm.cdf(z)), rtol=1e-9)
+
+
+def test_tables_show_the_error(model: Model):
+    assert error_text(model.outputs["student"].error) == "Student4(scale=0.5)"
+    assert "Power(scale=0.2, power=0.8)" in str(document(model))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_simulated_data_follow_it(model: Model, name: str):
+    dose, n = Regimen(amt=100, cmt="A"), 2000
+    people = pkpd.Population.draw(model, n, seed=1)
+    found = pkpd.simulate(model, dose, people, [4.0], residual=True, seed=2)
+    u = law(name, found[name].values).cdf(found[f"{name}_observed"].values).ravel()
+    assert stats.kstest(u, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_likelihood_of_a_fit_is_that_of_scipy_also_of_censored_data(model: Model, name: str):
+    y = np.array([9.5, 6.0, 4.5, 1.0, 2.0])
+    events = table(name, {1: y.tolist()}, CENS=[0, 0, 0, 1, -1])
+    found = pkpd.fit(model, events, "naive_pooled", max_iterations=0, covariance=None)
+    expected = law(name, curve()).logpdf(y)
+    expected[3], expected[4] = law(name, curve()).logcdf(y)[3], law(name, curve()).logsf(y)[4]
+    assert found.loglik == pytest.approx(expected.sum(), abs=1e-7)
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("power", "sigma_scale"), ("student", "scale")])
+def test_it_is_estimated_saved_and_loaded(model: Model, name: str, parameter: str, tmp_path: Path):
+    events = table(name, {i: np.ones(5).tolist() for i in range(1, 31)})
+    drawn = pkpd.simulate(model, events, pkpd.Population.draw(model, 30, seed=3), residual=True, seed=4)
+    own = replace(events, frame=events.frame.assign(DV=drawn[f"{name}_observed"].values.ravel()))
+    fixed = ["sigma_power"] if name == "power" else []
+    found = pkpd.fit(model, own, "focei", covariance=None, fixed=fixed)
+    assert found.converged
+    truth = {"power": 0.2, "student": 0.5}[name]
+    assert found.estimates[parameter] == pytest.approx(truth, rel=0.25)
+    error: Any = found.model.outputs[name].error
+    assert error.scale == found.estimates[parameter]
+    other = pkpd.fit(model, own, "saem", seed=1, burn_in=60, smoothing=60, covariance=None, fixed=fixed)
+    assert other.estimates[parameter] == pytest.approx(found.estimates[parameter], rel=0.1)
+    found.save(tmp_path / "fit.json")
+    assert pkpd.load_fit(tmp_path / "fit.json", model, own).estimates == pytest.approx(found.estimates)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reports_use_it(model: Model, name: str):
+    terms = (
+        Term("value", "density", name, 4.0, 6.0, reading_sd=0.1), Term("below", "below", name, 9.0, 4.5),
+        Term("peak", "peak", name, 1.0, 9.0, time_to=3.0, at=2.0),
+    )  # fmt: skip
+    ann = Subject("Ann", Regimen(amt=100, cmt="A"), terms=terms)
+    like = Likelihood(model, [ann], ["k", "V"], scaled=[name], every=1.0, rtol=1e-10, atol=1e-13)
+    x, factor = np.array([[0.1, 10.0]]), np.array([[1.3]])
+    found = like.evaluate(x, factor)
+    expected = [
+        law(name, curve(np.array(4.0)), 1.3, 0.1).logpdf(6.0), law(name, curve(np.array(9.0)), 1.3).logcdf(4.5),
+        law(name, curve(np.array(2.0)), 1.3).logpdf(9.0)
+        + law(name, curve(np.array([1.0, 3.0])), 1.3).logcdf(9.0).sum(),
+    ]  # fmt: skip
+    np.testing.assert_allclose(found.terms, expected, atol=1e-7)
+    for k in range(2):
+        h = 1e-5 * x[0, k] * np.eye(2)[k]
+        slope = (like.evaluate(x + h, factor).loglik - like.evaluate(x - h, factor).loglik) / (2 * h[k])
+        np.testing.assert_allclose(found.gradient[0, k], slope[0], rtol=1e-5)
+    drawn = like.replicate(x, factor, seed=1, n=4000).statistic
+    assert stats.kstest(law(name, curve(np.array(4.0)), 1.3, 0.1).cdf(drawn[:, 0]), "uniform").pvalue > 1e-3
+    assert like.cdf(x, factor).probability[1] == pytest.approx(np.exp(expected[1]), rel=1e-6)
+    one = pkpd.individual(model, Regimen(amt=100, cmt="A"), [(name, 4.0, 6.0), (name, 9.0, "<4.5")])
+    eta = one.population(500, seed=1).etas[:, 0]
+    assert 0.0 < eta.mean() < 0.3  # faster than the population, whose level at 9 h is near the bound
