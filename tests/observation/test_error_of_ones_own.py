@@ -91,7 +91,7 @@ def test_simulated_data_follow_it(model: Model, name: str):
 def test_the_likelihood_of_a_fit_is_that_of_scipy_also_of_censored_data(model: Model, name: str):
     y = np.array([9.5, 6.0, 4.5, 1.0, 2.0])
     events = table(name, {1: y.tolist()}, CENS=[0, 0, 0, 1, -1])
-    found = pkpd.fit(model, events, "naive_pooled", max_iterations=0, covariance=None)
+    found = pkpd.fit(model, events, pkpd.NaivePooled(max_iterations=0))
     expected = law(name, curve()).logpdf(y)
     expected[3], expected[4] = law(name, curve()).logcdf(y)[3], law(name, curve()).logsf(y)[4]
     assert found.loglik == pytest.approx(expected.sum(), abs=1e-7)
@@ -103,13 +103,13 @@ def test_it_is_estimated_saved_and_loaded(model: Model, name: str, parameter: st
     drawn = pkpd.simulate(model, events, pkpd.Population.draw(model, 30, seed=3), residual=True, seed=4)
     own = replace(events, frame=events.frame.assign(DV=drawn[f"{name}_observed"].values.ravel()))
     fixed = ["sigma_power"] if name == "power" else []
-    found = pkpd.fit(model, own, "focei", covariance=None, fixed=fixed)
+    found = pkpd.fit(model, own, pkpd.Focei(covariance=None), fixed=fixed)
     assert found.converged
     truth = {"power": 0.2, "student": 0.5}[name]
     assert found.estimates[parameter] == pytest.approx(truth, rel=0.25)
     error: Any = found.model.outputs[name].error
     assert error.scale == found.estimates[parameter]
-    other = pkpd.fit(model, own, "saem", seed=1, burn_in=60, smoothing=60, covariance=None, fixed=fixed)
+    other = pkpd.fit(model, own, pkpd.Saem(seed=1, burn_in=60, smoothing=60, covariance=None), fixed=fixed)
     assert other.estimates[parameter] == pytest.approx(found.estimates[parameter], rel=0.1)
     found.save(tmp_path / "fit.json")
     assert pkpd.load_fit(tmp_path / "fit.json", model, own).estimates == pytest.approx(found.estimates)
