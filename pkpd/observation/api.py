@@ -13,6 +13,7 @@ from pkpd.engine.solve.block import DoseFault, Settings
 from pkpd.engine.solve.kernel import Equations, Kernel
 from pkpd.engine.solve.kernel_cache import kernel_of
 from pkpd.engine.solve.run import solve_block
+from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.tangent import tangent
 from pkpd.errors import DataError, nearest
 from pkpd.kinds import needs
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.model.residual import ResidualError
 
-__all__ = ["IMPOSSIBLE_DOSE", "Evaluation", "Likelihood", "Predictions"]
-
-#: status of a subject whose parameters make a dose impossible or are not finite
-IMPOSSIBLE_DOSE, NOT_A_NUMBER = 101, 102
+__all__ = ["Evaluation", "Likelihood", "Predictions"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,7 @@ class Evaluation:
     terms : float array, (terms,)
         Log-probability or log-density of each term.
     status : int array, (subjects,)
-        0; a code of ``pkpd.engine.solve.status`` where the equations could not be solved; 100 where the data are
-        impossible; 101 for an impossible dose, 102 for values that are not finite.
+        Codes of ``pkpd.engine.solve.status.Status``, 0 where all went well.
     """
 
     loglik: np.ndarray
@@ -213,7 +210,7 @@ class Likelihood:
         given = np.broadcast_to(np.asarray(values, np.float64), (m, len(self.free)))
         bad = np.zeros(m, np.int64)
         if not np.isfinite(given.sum()):
-            bad[~np.isfinite(given).all(axis=1)] = NOT_A_NUMBER
+            bad[~np.isfinite(given).all(axis=1)] = Status.VALUE_NOT_FINITE
         inputs[self._rows] = given.T
         if bad.any():
             inputs[self._rows[:, None], np.flatnonzero(bad)] = self.start[bad > 0].T
@@ -227,7 +224,7 @@ class Likelihood:
                 i = fault.args[1]
                 if bad[i]:
                     raise
-                bad[i] = IMPOSSIBLE_DOSE
+                bad[i] = Status.IMPOSSIBLE_DOSE
                 inputs[self._rows, i] = self.start[i]
             else:
                 break

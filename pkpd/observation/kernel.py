@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, entry
-from pkpd.engine.solve.call import call_prepare
+from pkpd.engine.solve.call import call_code
+from pkpd.engine.solve.status import Status
 
-__all__ = ["OUTSIDE", "Batches", "PackedTerms", "Sums", "sum_terms"]
+__all__ = ["Batches", "PackedTerms", "Sums", "sum_terms"]
 
-#: status of a subject with a prediction at which its data are impossible, beside those of ``pkpd.engine.solve.status``
-OUTSIDE = 100
+IMPOSSIBLE_DATA = int(Status.IMPOSSIBLE_DATA)
 
 
 class Batches(NamedTuple):
@@ -159,7 +159,7 @@ def sum_terms(p, b, y, scales, status, slopes, out):
         Predictions and, if ``slopes``, their derivatives by each input.
     scales : float array, (subjects or 1, scaled outputs)
     status : int array, (subjects,)
-        Not 0 where there are no predictions; OUTSIDE is written where data are impossible.
+        Not 0 where there are no predictions; IMPOSSIBLE_DATA is written where data are impossible.
     out : Sums
     """
     loglik, gradient, gradient_scales, terms = out.loglik, out.gradient, out.gradient_scales, out.terms
@@ -170,7 +170,7 @@ def sum_terms(p, b, y, scales, status, slopes, out):
     inputs, found = b.inputs.copy(), np.empty(b.room)
     for g in range(b.address.size):
         _gather(p, b, g, y, scales, inputs)
-        call_prepare(b.address[g], b.width[g], b.width[g], inputs[b.input_first[g] :], found)
+        call_code(b.address[g], (b.width[g], b.width[g], inputs[b.input_first[g] :], found))
         _scatter(p, b, g, y, slopes, status, found, out)
     for t in range(terms.size):
         who = p.subject[t]
@@ -179,10 +179,10 @@ def sum_terms(p, b, y, scales, status, slopes, out):
             continue
         terms[t] = -np.inf
         if status[who] == 0:
-            status[who] = OUTSIDE
+            status[who] = IMPOSSIBLE_DATA
     for i in range(loglik.size):
         if status[i] == 0 and not math.isfinite(np.sum(gradient[i]) + np.sum(gradient_scales[i])):
-            status[i] = OUTSIDE
+            status[i] = IMPOSSIBLE_DATA
         if status[i]:
             loglik[i] = -np.inf
             gradient[i] = 0.0

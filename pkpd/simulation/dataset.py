@@ -129,7 +129,7 @@ def dose_attributes(name: str, doses: str, corners: Mapping[str, str]) -> dict[s
 
 def status_attributes() -> dict[str, Any]:
     """Return the attributes of the status variable."""
-    codes = [s for s in Status if s is not Status.STIFF]
+    codes = [s for s in Status if s.is_of_solver]
     return {
         "long_name": "fate of the subject",
         "flag_values": np.array([int(s) for s in codes]),

@@ -16,12 +16,13 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.engine.graph.derivative import derivative
 from pkpd.engine.graph.functions import sqrt
 from pkpd.engine.graph.nodes import as_node, symbol
+from pkpd.engine.solve.status import Status
 from pkpd.errors import DataError
 from pkpd.evidence.term import Term
 from pkpd.model.declare import Output
 from pkpd.model.residual import Additive, Combined, LogNormal, Ordinal, ResidualError, log_phi
 from pkpd.observation import kernel
-from pkpd.observation.api import IMPOSSIBLE_DOSE, NOT_A_NUMBER, Likelihood
+from pkpd.observation.api import Likelihood
 from pkpd.observation.packing import pack_batches
 from pkpd.observation.rules import grouped, said_of
 from pkpd.observation.subject import Subject
@@ -255,7 +256,12 @@ def test_each_subject_has_its_own_residual_factor():
 @pytest.mark.parametrize(("slope", "second"), [(np.inf, 3.0), (1.0, np.inf), (1.0, np.nan)])
 def test_a_subject_with_one_impossible_term_has_no_gradient(slope, second):
     loglik, gradient, by_factor, status = two_terms(np.ones((1, 1)), slope, second)
-    assert (status.tolist(), loglik[0], gradient[0, 0], by_factor[0, 0]) == ([kernel.OUTSIDE, 0], -np.inf, 0.0, 0.0)
+    assert (status.tolist(), loglik[0], gradient[0, 0], by_factor[0, 0]) == (
+        [Status.IMPOSSIBLE_DATA, 0],
+        -np.inf,
+        0.0,
+        0.0,
+    )
     assert gradient[1, 0] == pytest.approx(-0.5 / 0.25)
 
 
@@ -297,7 +303,7 @@ def test_failing_subjects_are_minus_infinity_and_leave_the_others_alone():
     bad[5, FREE.index("CL")] = np.nan
     bad[0, FREE.index("base")], bad[0, FREE.index("slope")] = -3.0, -90.0
     found = like.evaluate(bad, FACTORS)
-    assert found.status[[0, 3, 5]].tolist() == [kernel.OUTSIDE, IMPOSSIBLE_DOSE, NOT_A_NUMBER]
+    assert found.status[[0, 3, 5]].tolist() == [Status.IMPOSSIBLE_DATA, Status.IMPOSSIBLE_DOSE, Status.VALUE_NOT_FINITE]
     assert (found.loglik[[0, 3, 5]] == -np.inf).all()
     assert not found.gradient[[0, 3, 5]].any()
     rest = np.setdiff1d(np.arange(len(TERMS)), [0, 3, 5])

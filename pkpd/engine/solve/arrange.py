@@ -115,10 +115,11 @@ def _merged(ev, first, last):
 
 
 @leaf
-def observation_order(ev_time, ev_rank, first, last, obs_time, obs_rank, obs_first, obs_last, order):
-    """Write for each observation how many events of its subject come before it."""
-    e = first
-    for i in range(obs_first, obs_last):
-        while e < last and (ev_time[e] < obs_time[i] or (ev_time[e] == obs_time[i] and ev_rank[e] < obs_rank[i])):
+def observation_order(ev_time, ev_rank, obs_time, obs_rank, order):
+    """Write for each observation of a subject how many of its events come before it."""
+    e = 0
+    for i in range(obs_time.size):
+        time, rank = obs_time[i], obs_rank[i]
+        while e < ev_time.size and (ev_time[e] < time or (ev_time[e] == time and ev_rank[e] < rank)):
             e += 1
-        order[i] = e - first
+        order[i] = e

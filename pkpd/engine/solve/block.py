@@ -103,7 +103,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Result:
-    """Outputs and fates of a block.
+    """Outputs of a block and what became of its subjects.
 
     Attributes
     ----------

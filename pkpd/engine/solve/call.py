@@ -10,16 +10,17 @@ from numba.np.arrayobj import make_array
 
 from pkpd.engine.machine.jit import spliced
 
-__all__ = ["call_method", "call_observe", "call_panel", "call_prepare", "unowned"]
+__all__ = ["call_code", "unowned"]
 
 _I64 = ir.IntType(64)
 _BYTE = ir.IntType(8).as_pointer()
 
 
 def _invoke(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """Call the address in args[0] with data pointers for arrays and 64-bit numbers for integers."""
+    """Call an address with the entries of a tuple: data pointers for arrays, 64-bit numbers for integers."""
     values, kinds = [], []
-    for kind, value in zip(signature.args[1:], args[1:], strict=True):
+    for k, kind in enumerate(signature.args[1]):
+        value = builder.extract_value(args[1], k)
         if isinstance(kind, types.Array):
             pointer = make_array(kind)(context, builder, value).data
             values.append(builder.bitcast(pointer, _BYTE))
@@ -34,44 +35,13 @@ def _invoke(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 
 @spliced
-def call_method(
-    typingctx: Any,
-    address: Any,
-    t: Any,
-    h: Any,
-    cap: Any,
-    y: Any,
-    p: Any,
-    r: Any,
-    K: Any,
-    new: Any,
-    info: Any,
-    tol: Any,
-) -> Any:
-    """Call ``start``, ``step``, ``dense`` or ``commit`` (see ``pkpd.engine.solve.explicit.ARGUMENTS``)."""
-    return types.void(address, t, h, cap, y, p, r, K, new, info, tol), _invoke
+def call_code(typingctx: Any, address: Any, arguments: Any) -> Any:
+    """Call machine code with a tuple of arguments: arrays by their data, whole numbers.
 
-
-@spliced
-def call_prepare(typingctx: Any, address: Any, count: Any, stride: Any, inputs: Any, out: Any) -> Any:
-    """Call ``prepare`` of a kernel."""
-    return types.void(address, count, stride, inputs, out), _invoke
-
-
-@spliced
-def call_observe(
-    typingctx: Any, address: Any, count: Any, t: Any, y: Any, ystride: Any, p: Any, pstride: Any, out: Any, ostride: Any
-) -> Any:
-    """Call ``observe`` of a kernel."""
-    return types.void(address, count, t, y, ystride, p, pstride, out, ostride), _invoke
-
-
-@spliced
-def call_panel(
-    typingctx: Any, address: Any, clock: Any, x: Any, p: Any, sets: Any, which: Any, new: Any, info: Any
-) -> Any:
-    """Call ``panel`` of a cascade."""
-    return types.void(address, clock, x, p, sets, which, new, info), _invoke
+    Of a method it is ``pkpd.engine.solve.loop.MethodArguments``; of ``prepare`` (count, stride, inputs, out); of
+    ``observe`` (count, t, y, ystride, p, pstride, out, ostride); of ``panel`` (clock, x, p, sets, which, new, info).
+    """
+    return types.void(address, arguments), _invoke
 
 
 @spliced

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy as np
 
 from pkpd.engine.graph.functions import NEVER
 from pkpd.engine.machine.jit import compiled, entry, leaf
 from pkpd.engine.solve.arrange import arrange, observation_order
+from pkpd.engine.solve.arrays import Held
 from pkpd.engine.solve.block import Block, DoseFault
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.rhythm import turns
@@ -25,6 +28,7 @@ from pkpd.engine.solve.timeline import (
     SS_FIRST,
     STOP,
     Events,
+    SubjectArrays,
     Who,
     expand_boluses,
     expand_events,
@@ -33,13 +37,15 @@ from pkpd.engine.solve.timeline import (
 
 __all__ = ["timeline"]
 
+#: switch times that all subjects share, and from when to when all of them are known
+SharedTimes = namedtuple("SharedTimes", "times start end")
 ROUNDING = 4e-15  # of sums of times, relative to the largest
 
 
 @leaf
-def _horizon(i, obs_time, obs_first, obs_last):
+def _horizon(i, at):
     """Return the last time of interest of a subject: that of its last observation."""
-    return obs_time[obs_last[i] - 1] if obs_last[i] > obs_first[i] else -np.inf
+    return at.obs_time[at.obs_last[i] - 1] if at.obs_last[i] > at.obs_first[i] else -np.inf
 
 
 @leaf
@@ -52,28 +58,25 @@ def _close(near, rec, first, last, horizon):
 @compiled
 def _person(i, at):
     """Return the i-th subject of a block."""
-    (
-        column, rec, rec_first, rec_last, rec_column, seg_first, seg_time, seg_rank, seg_column, P, places, shadows,
-        obs_time, obs_first, obs_last, anew, near, lag_rank, add_rank,
-    ) = at  # fmt: skip
-    first, last = rec_first[i], rec_last[i]
-    horizon = _horizon(i, obs_time, obs_first, obs_last)
+    rec, first, last = at.rec, at.rec_first[i], at.rec_last[i]
+    horizon = _horizon(i, at)
     ends = False
     for k in range(first, last):
         ends |= rec.evid[k] >= 3 or rec.ss[k] == 1
     return Who(
-        rec, first, last, rec_column, column[i], seg_first[i], seg_first[i + 1], seg_time, seg_rank, seg_column, P,
-        places, shadows, horizon, _close(near, rec, first, last, horizon), lag_rank, add_rank, ends, anew,
+        rec, first, last, at.rec_column, at.column[i], at.seg_first[i], at.seg_first[i + 1], at.seg_time, at.seg_rank,
+        at.seg_column, at.P, at.places, at.shadows, horizon, _close(at.near, rec, first, last, horizon), at.lag_rank,
+        at.add_rank, ends, at.anew,
     )  # fmt: skip
 
 
 @entry
 def _estimate(at):
     """Return about how many events and steady states there are."""
-    rec, rec_first, rec_last, inputs = at[1], at[2], at[3], at[11].partials.shape[0]
-    events, steady = at[6].size, 0
-    for i in range(at[0].size):
-        more = room_for(rec, rec_first[i], rec_last[i], _horizon(i, at[12], at[13], at[14]), inputs)
+    inputs = at.shadows.partials.shape[0]
+    events, steady = at.seg_time.size, 0
+    for i in range(at.column.size):
+        more = room_for(at.rec, at.rec_first[i], at.rec_last[i], _horizon(i, at), inputs)
         events += more[0]
         steady += more[1]
     return events, steady
@@ -82,19 +85,15 @@ def _estimate(at):
 @entry
 def _expand(ev, ss, at, ends):
     """Write the events, as many as there is room for; return how many steady states there are, and a fault."""
-    column, rec, rec_first, rec_last, P, places = at[0], at[1], at[2], at[3], at[9], at[10]
-    obs_time, obs_first, obs_last, near, lag_rank, add_rank = at[12], at[13], at[14], at[16], at[17], at[18]
-    plain = at[6].size == 0 and at[11].partials.size == 0
+    plain = at.seg_time.size == 0 and at.shadows.partials.size == 0
+    obs_time, obs_first, obs_last = at.obs_time, at.obs_first, at.obs_last
     q = 0
-    for i in range(column.size):
-        first, last = rec_first[i], rec_last[i]
-        horizon = _horizon(i, obs_time, obs_first, obs_last)
-        close = _close(near, rec, first, last, horizon)
+    for i in range(at.column.size):
+        horizon = _horizon(i, at)
+        close = _close(at.near, at.rec, at.rec_first[i], at.rec_last[i], horizon)
         end = -1
         if plain:
-            end = expand_boluses(
-                ev, ends[i], rec, first, last, column[i], P, places, horizon, close, lag_rank, add_rank
-            )
+            end = expand_boluses(ev, ends[i], at, i, horizon, close)
         if end < 0:
             end, q, fault, k = expand_events(ev, ends[i], ss, q, _person(i, at))
             if fault:
@@ -108,7 +107,8 @@ def _expand(ev, ss, at, ends):
 @entry
 def _order(ev_time, ev_rank, ends, obs_time, obs_rank, obs_first, obs_last, order):
     for i in range(ends.size - 1):
-        observation_order(ev_time, ev_rank, ends[i], ends[i + 1], obs_time, obs_rank, obs_first[i], obs_last[i], order)
+        e, o = slice(ends[i], ends[i + 1]), slice(obs_first[i], obs_last[i])
+        observation_order(ev_time[e], ev_rank[e], obs_time[o], obs_rank[o], order[o])
 
 
 @compiled
@@ -123,12 +123,12 @@ def _append(times, m, more):
 
 
 @compiled
-def _between(switches, P, column, doses, common, known, start, end):
+def _between(switches, held, shared, start, end):
     """Return the switch times strictly between start and end, out of those that all subjects share where possible."""
-    if known[0] <= start and end <= known[1]:
-        first = np.searchsorted(common, start, side="right")
-        return common[first : max(first, np.searchsorted(common, end))], -1
-    return switch_times(switches, P, column, doses, start, end)
+    if shared.start <= start and end <= shared.end:
+        first = np.searchsorted(shared.times, start, side="right")
+        return shared.times[first : max(first, np.searchsorted(shared.times, end))], -1
+    return switch_times(switches, held, start, end)
 
 
 @entry
@@ -185,13 +185,14 @@ def _sets(marks, state):
 
 
 @compiled
-def _in_cycle(switches, P, column, marks, common, known, ss, row, state, time):
+def _in_cycle(switches, held, shared, marks, ss, row, state, time):
     """Return the switch times within the cycle of a steady state, of one interval or several, that ends at a time."""
     period, intervals = ss[row, SS_PERIOD], int(ss[row, SS_TURNS])
     doses = np.empty(marks.shape[0])
     if not switches.dosed:
-        return _between(switches, P, column, doses, common, known, time - intervals * period, time)
+        return _between(switches, held, shared, time - intervals * period, time)
     _forget(marks, doses)
+    within = Held(held.P, held.column, doses)
     found, n = np.empty(16), 0
     for half in range(2 * intervals):
         end = time - (intervals - 1 - half // 2) * period
@@ -200,9 +201,7 @@ def _in_cycle(switches, P, column, marks, common, known, ss, row, state, time):
         for h in range(marks.shape[0]):
             if marks[h, 1] < 0 or marks[h, 1] == state:
                 doses[h] = ss[row, SS_AMOUNT] if marks[h, 2] else given if after else given - period
-        part, fault = _between(
-            switches, P, column, doses, common, known, given if after else begin, end if after else given
-        )
+        part, fault = _between(switches, within, shared, given if after else begin, end if after else given)
         if fault >= 0:
             return part, fault
         found, n = _append(found, n, part)
@@ -210,25 +209,26 @@ def _in_cycle(switches, P, column, marks, common, known, ss, row, state, time):
 
 
 @entry
-def _switch(switches, P, column, origin, ends, ev, ss, marks, obs_first, obs_last, obs_time):
+def _switch(switches, at, origin, ends, ev, ss, marks):
     """Return the switch times of all subjects and the ends of each one's, those within the cycles of steady states,
     and the subject and condition at fault.
     """  # noqa: D205
+    P, column, obs_first, obs_last, obs_time = at.P, at.column, at.obs_first, at.obs_last, at.obs_time
     m = column.size
     stops, cycles = np.empty(16), np.empty(16)
     stop_ends, q = np.zeros(m + 1, np.int64), 0
     doses = np.empty(marks.shape[0])
-    known, common = np.array([np.inf, -np.inf]), np.empty(0)
+    first, final, common = np.inf, -np.inf, np.empty(0)
     if m and not switches.personal:
-        known[0] = np.min(origin)
+        first = np.min(origin)
         for i in range(m):
-            if obs_last[i] > obs_first[i]:
-                known[1] = max(known[1], obs_time[obs_last[i] - 1])
-        common, fault = switch_times(switches, P, 0, doses, known[0], known[1])
+            final = max(final, _horizon(i, at))
+        common, fault = switch_times(switches, Held(P, np.int64(0), doses), first, final)
         if fault >= 0:
             return stops, stop_ends, cycles, 0, fault
+    shared = SharedTimes(common, first, final)
     for i in range(m):
-        n, at, start = stop_ends[i], column[i], origin[i]
+        n, held, start = stop_ends[i], Held(P, column[i], doses), origin[i]
         last = obs_time[obs_last[i] - 1] if obs_last[i] > obs_first[i] else start
         _forget(marks, doses)
         for e in range(ends[i], ends[i + 1] + 1):
@@ -237,20 +237,20 @@ def _switch(switches, P, column, origin, ends, ev, ss, marks, obs_first, obs_las
             kind = STOP if ending else ev.kind[e]
             mark = _sets(marks, ev.state[e]) if kind == REPLACE else -1
             if ending or kind == ROW or (switches.dosed and (kind == RESET or mark >= 0)):
-                found, fault = _between(switches, P, at, doses, common, known, start, time)
+                found, fault = _between(switches, held, shared, start, time)
                 if fault >= 0:
                     return stops, stop_ends, cycles, i, fault
                 stops, n = _append(stops, n, found)
                 start = max(start, time)
                 if kind == ROW:
-                    at = ev.row[e]
+                    held = Held(P, ev.row[e], doses)
                 elif kind == RESET:
                     _forget(marks, doses)
                 elif mark >= 0:
                     doses[mark] = ev.value[e]
             elif _cyclic(kind) and ev.time[e] <= last:
                 row = ev.row[e]
-                found, fault = _in_cycle(switches, P, at, marks, common, known, ss, row, ev.state[e], ev.time[e])
+                found, fault = _in_cycle(switches, held, shared, marks, ss, row, ev.state[e], ev.time[e])
                 if fault >= 0:
                     return stops, stop_ends, cycles, i, fault
                 ss[row, SS_FIRST_STOP] = q
@@ -285,17 +285,20 @@ def _room(size: int) -> Events:
     return Events(*(np.empty(size, np.int64 if f in ("kind", "state", "row") else np.float64) for f in Events._fields))
 
 
-def _made(kernel: Kernel, block: Block, P: np.ndarray) -> tuple[np.ndarray, Events, np.ndarray]:
-    """Return the ends of each subject's events, the events and the steady states, conditions on time left aside."""
+def _arrays(kernel: Kernel, block: Block, P: np.ndarray) -> SubjectArrays:
     b, k = block, kernel
-    at = (
+    return SubjectArrays(
         b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_rank, b.seg_column,
         P, k.dosing_places, k.shadow_places, b.obs_time, b.obs_first, b.obs_last, b.anew, b.near, b.lag_rank,
         b.add_rank,
     )  # fmt: skip
+
+
+def _made(kernel: Kernel, at: SubjectArrays) -> tuple[np.ndarray, Events, np.ndarray]:
+    """Return the ends of each subject's events, the events and the steady states, conditions on time left aside."""
     total, steady = _estimate(at)
-    width = SS_COLUMNS + (3 * k.n if k.shadow_places.partials.size else 0)
-    ends = np.zeros(b.column.size + 1, np.int64)
+    width = SS_COLUMNS + (3 * kernel.n if at.shadows.partials.size else 0)
+    ends = np.zeros(at.column.size + 1, np.int64)
     while True:
         ev, ss = _room(total), np.zeros((steady, width))
         q, fault, subject, record = _expand(ev, ss, at, ends)
@@ -331,8 +334,8 @@ def timeline(
         If a dose has an impossible bioavailability, lag, rate or duration, or is repeated too often, or a condition on
         time switches too often.
     """
-    b, k = block, kernel
-    ends, ev, ss = _made(kernel, block, P)
+    b, k, at = block, kernel, _arrays(kernel, block, P)
+    ends, ev, ss = _made(kernel, at)
     if k.periods and ss.size:
         _set_turns(k, b, P, ends, ev, ss)
     cycle_stops = np.empty(0)
@@ -340,9 +343,7 @@ def timeline(
         marked = _room(int(ends[-1]) * (1 + len(k.marks)))
         ev, ends = marked, _mark(ev, ends, ss, b.records.amt, k.marks, marked)
     if k.kinks:
-        stops, stop_ends, cycle_stops, subject, kink = _switch(
-            k.switches, P, b.column, b.origin, ends, ev, ss, k.marks, b.obs_first, b.obs_last, b.obs_time
-        )
+        stops, stop_ends, cycle_stops, subject, kink = _switch(k.switches, at, b.origin, ends, ev, ss, k.marks)
         if subject >= 0:
             raise DoseFault(MANY_SWITCHES, subject, kink)
         merged = _room(int(ends[-1]) + stops.size)

@@ -189,18 +189,18 @@ def _logic(op, a, b, c, d):
 
 
 @leaf
-def bounds(tapes, first, last, P, column, doses, start, end, piece, low, high):
-    """Write the bounds of rows first to last of a tape over times from start to end to low and high.
+def bounds(tapes, first, last, held, span, low, high):
+    """Write the bounds of rows first to last of a tape to low and high.
 
     Parameters
     ----------
-    P, column
-        Values of places.
-    doses : float array
-        Values of what the last doses set.
-    piece : float
-        Time at which conditions are judged.
+    held : Held
+        Values of places and of what the last doses set.
+    span : Span
+        Times over which the bounds hold.
     """
+    P, column, doses = held
+    start, end, piece = span
     for r in range(first, last):
         op, i, j = tapes.op[r], tapes.a[r], tapes.b[r]
         if op == CONST:

@@ -6,82 +6,105 @@ Compiled once for every model and every method; the model is the address of its 
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 
 import numpy as np
 
 from pkpd.engine.machine.jit import entry, leaf
-from pkpd.engine.solve.call import call_method
-from pkpd.engine.solve.sizes import finite_slopes, forget_sizes, note_sizes, put_at_once
+from pkpd.engine.solve.call import call_code
+from pkpd.engine.solve.lane import (
+    CALM,
+    DUE,
+    EV,
+    EVEND,
+    HIT,
+    LANE_ROWS,
+    MODE,
+    OB,
+    OBEND,
+    SSEV,
+    STEPS,
+    STIFF,
+    WHO,
+    Moving,
+    SteadySearch,
+)
+from pkpd.engine.solve.sizes import Sizes, finite_slopes, forget_sizes, note_sizes, put_at_once
+from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.steady import DEPTH, ss_begin, ss_process, ss_stop, tightness
 from pkpd.engine.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_CONSTANT, SS_FIRST
 
-__all__ = ["solve_lanes"]
+__all__ = ["MethodArguments", "StepCode", "solve_lanes"]
 
-# rows of the integer table of lanes
-(
-    WHO, EV, EVEND, OB, OBEND, STEPS, STIFF, CALM, MODE, STAGE, CYCLE, SINCE, SSEV, DUE, HIT, KNOWN, STALLED, SWITCH,
-    TURN,
-) = range(19)  # fmt: skip
-LANE_ROWS = 19
+#: addresses of start, step, dense and commit, (4,); rows of K in units of states; degree of dense output; |h lambda|
+#: beyond which the method is at its limit of stability; places that its code reads; width of its code
+StepCode = namedtuple("StepCode", "addresses stage_rows degree bound n_hot lanes")
+#: what the machine code of a method works on, see ``pkpd.engine.solve.explicit.ARGUMENTS``
+MethodArguments = namedtuple("MethodArguments", "t h cap y p r K new info tol")
 MANY_STIFF = 50  # steps in a row at the limit of stability that hand a subject over to the stiff method
-INT_STATUS_STEP, INT_STATUS_STEPS, INT_STATUS_FINITE, INT_STATUS_SS, INT_STATUS_STIFF = 1, 2, 3, 4, 5
+STEP_TOO_SMALL, TOO_MANY_STEPS = int(Status.STEP_TOO_SMALL), int(Status.TOO_MANY_STEPS)
+NOT_FINITE, NO_STEADY_STATE, IS_STIFF = int(Status.NOT_FINITE), int(Status.NO_STEADY_STATE), int(Status.STIFF)
 
 
 @leaf
-def _set_places(P, row, n_hot, PL, w):
-    for k in range(n_hot):
+def _set_places(P, row, PL, w):
+    for k in range(PL.shape[0] - 1):
         PL[k, w] = P[k, row]
 
 
 @leaf
-def _reset(P, row, initial_places, Y, R, w):
-    for s in range(Y.shape[0]):
-        Y[s, w] = P[initial_places[s], row]
-        R[s, w] = 0.0
+def _reset(constants, moving, w):
+    row = moving.ROWS[w]
+    for s in range(moving.Y.shape[0]):
+        moving.Y[s, w] = constants.P[constants.initial[s], row]
+        moving.R[s, w] = 0.0
 
 
 @leaf
-def _load(L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initial_places, n_hot, Y, R, PL, T, ROWS):
+def _load(L, w, who, timeline, observed, constants, moving):
     L[:, w] = 0
     L[WHO, w] = who
-    L[EV, w], L[EVEND, w] = ev_start[who], ev_start[who + 1]
-    L[OB, w], L[OBEND, w] = obs_first[who], obs_last[who]
+    L[EV, w], L[EVEND, w] = timeline.ends[who], timeline.ends[who + 1]
+    L[OB, w], L[OBEND, w] = observed.first[who], observed.last[who]
     L[DUE, w] = 1
-    T[0, w] = origin[who]
-    ROWS[w] = first_row[who]
-    _set_places(P, ROWS[w], n_hot, PL, w)
-    _reset(P, ROWS[w], initial_places, Y, R, w)
+    moving.T[0, w] = timeline.origin[who]
+    moving.ROWS[w] = timeline.column[who]
+    _set_places(constants.P, moving.ROWS[w], moving.PL, w)
+    _reset(constants, moving, w)
 
 
 @leaf
-def _record(L, w, value, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS):
+def _record(L, w, value, row, results, obs_first):
     """Write the states in value[:, w] as the next observation of the lane; return whether all are finite."""
-    j, finite = L[OB, w] - obs_first[who], True
+    who, out, finite = L[WHO, w], results.out, True
+    j = L[OB, w] - obs_first[who]
     for s in range(value.shape[0]):
-        out[out_first[who] + s * out_stride + j] = value[s, w]
+        out[results.first[who] + s * results.stride + j] = value[s, w]
         finite &= math.isfinite(value[s, w])
     if finite:
-        if place_of.size:
-            place_of[place_first[who] + j] = ROWS[w]
+        if results.place_of.size:
+            results.place_of[results.place_first[who] + j] = row
         L[OB, w] += 1
     return finite
 
 
 @leaf
-def _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n):
+def _close(L, w, code, now, results, obs_first, n):
     """Free the lane; what was not reached stays not a number."""
-    if L[MODE, w] and code in (INT_STATUS_STEP, INT_STATUS_STEPS):
-        code = INT_STATUS_SS
-    status[who], when[who], steps[who] = code, T[0, w], L[STEPS, w]
+    who, out = L[WHO, w], results.out
+    if L[MODE, w] and code in (STEP_TOO_SMALL, TOO_MANY_STEPS):
+        code = NO_STEADY_STATE
+    results.status[who], results.when[who], results.steps[who] = code, now, L[STEPS, w]
     for s in range(n):
         for i in range(L[OB, w], L[OBEND, w]):
-            out[out_first[who] + s * out_stride + i - obs_first[who]] = np.nan
+            out[results.first[who] + s * results.stride + i - obs_first[who]] = np.nan
     L[WHO, w] = -1
 
 
 @leaf
-def _apply(kind, state, value, row, Y, R, PL, P, n_hot, initial_places, ROWS, w):
+def _apply(e, timeline, constants, moving, w):
     """Change a lane's state by one event that takes no time."""
+    kind, state, value, Y, R = timeline.kind[e], timeline.state[e], timeline.value[e], moving.Y, moving.R
     if kind == BOLUS:
         Y[state, w] += value
     elif kind == RATE:
@@ -90,67 +113,49 @@ def _apply(kind, state, value, row, Y, R, PL, P, n_hot, initial_places, ROWS, w)
         if abs(R[state, w]) < 1e-12 * abs(value):
             R[state, w] = 0.0
     elif kind == ROW:
-        ROWS[w] = row
-        _set_places(P, row, n_hot, PL, w)
+        moving.ROWS[w] = timeline.row[e]
+        _set_places(constants.P, timeline.row[e], moving.PL, w)
     elif kind == RESET:
-        _reset(P, ROWS[w], initial_places, Y, R, w)
+        _reset(constants, moving, w)
     elif kind == REPLACE:
         Y[state, w] = value
 
 
 @leaf
-def _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST):
+def _next_stop(L, w, now, timeline, obs_time, SST):
     """Return the next time at which the lane must stop."""
     if L[MODE, w]:
-        return ss_stop(L, w, ss, ev_row[L[SSEV, w]], cycle_stops, T, SST)
+        return ss_stop(L, w, timeline, now, SST)
     stop = obs_time[L[OBEND, w] - 1]
     if L[EV, w] < L[EVEND, w]:
-        stop = min(stop, ev_time[L[EV, w]])
+        stop = min(stop, timeline.time[L[EV, w]])
     return stop
 
 
 @entry
-def solve_lanes(
-    addresses, stage_rows, degree, bound, leave_stiff, n_hot, lanes, proper, P, initial_places, accumulates,
-    subjects, first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss,
-    obs_first, obs_last, obs_time, obs_order, out, out_first, out_stride, place_of, place_first,
-    cycle_stops, marks, rtol, atol, budget, h_max, status, when, steps,
-):  # fmt: skip
+def solve_lanes(method, constants, subjects, timeline, observed, control, results):
     """Integrate subjects and write their states at the observations.
 
     Parameters
     ----------
-    addresses : int64 array, (4,)
-        Of start, step, dense and commit.
-    stage_rows, degree : int
-        Rows of K in units of states; degree of the dense output.
-    bound : float
-        |h lambda| beyond which the method is at its limit of stability; ``leave_stiff`` ends such subjects.
-    proper : int
-        States that are no sensitivities; they come first.
-    P : float array, (places, columns)
-        Constants between events; column ``first_row[i]`` belongs to subject i at its start.
+    method : StepCode
+    constants : Constants
     subjects : int array
         Those to be solved; all other per-subject arrays are indexed by it.
-    ev_*, ss : the events, see ``pkpd.engine.solve.timeline``
-    obs_first, obs_last : int array
-        Half-open range of a subject's observations in obs_time.
-    obs_order : int array, (0,) or as obs_time
-        How many of the subject's events come before the observation; empty: observations precede events of their time.
-    out : float array, flat
-        State s of a subject's j-th observation goes to ``out_first[i] + s * out_stride + j``.
-    place_of : int array, (0,) or flat from place_first
-        Column of P in force at each observation.
-    cycle_stops : float array
-        Times at which conditions on time switch within the cycles of steady states; ``ss`` has each one's range.
-    marks : int array, (marks, 3)
-        States that doses set, see ``pkpd.engine.solve.kernel.Kernel``.
-    budget : int array, (subjects,)
-        Most steps.
-    status, when, steps : arrays, (subjects,)
-        Result: status code, time reached, steps taken.
+    timeline : Timeline
+    observed : Observed
+    control : Control
+        ``free`` ends subjects at the limit of stability.
+    results : Results
+        Is written.
     """
-    n, W = initial_places.size, lanes
+    addresses, stage_rows, degree, bound, n_hot, W = method
+    rtol, atol, budget, h_max, leave_stiff, proper = control
+    ev_time, ev_kind, ev_state, ev_value = timeline.time, timeline.kind, timeline.state, timeline.value
+    obs_first, obs_time, obs_order = observed.first, observed.time, observed.order
+    out, out_first, out_stride = results.out, results.first, results.stride
+    place_of, place_first = results.place_of, results.place_first
+    n, ss_rows = constants.initial.size, timeline.ss.shape[0]
     start, step, dense, commit = addresses[0], addresses[1], addresses[2], addresses[3]
     K = np.zeros((stage_rows * n, W))
     Y, YN, R = np.zeros((n, W)), np.zeros((n, W)), np.zeros((n, W))
@@ -159,14 +164,19 @@ def solve_lanes(
     T, H, HS, CAP = np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W))
     INFO, TOL = np.zeros((4, W)), np.empty((1 + n, W))
     TOL[0], TOL[1:] = rtol, atol
-    OWN, SOURCE = np.zeros((n, W)), np.zeros((n, W), np.bool_)
+    sizes = Sizes(np.zeros((n, W)), np.zeros((n, W), np.bool_), TOL)
     L = np.zeros((LANE_ROWS, W), np.int64)
     L[WHO] = -1
     ROWS = np.zeros(W, np.int64)
     STOP, DIST = np.zeros(W), np.zeros((2, W))
     SST, SSV = np.zeros((3, W)), np.zeros((3, W))
-    room = 1 if ss.shape[0] else 0
-    search, past = np.zeros((3 * room, n, W)), np.zeros((2, DEPTH * room, n, W))
+    room = 1 if ss_rows else 0
+    past = np.zeros((2, DEPTH * room, n, W))
+    search = SteadySearch(SST, SSV, np.zeros((3 * room, n, W)), past, DIST)
+    moving = Moving(T, Y, R, PL, ROWS)
+    to_start = MethodArguments(T, H, CAP, Y, PL, R, K, YN, INFO, TOL)
+    to_step = MethodArguments(T, HS, CAP, Y, PL, R, K, YN, INFO, TOL)
+    to_dense = MethodArguments(T, HS, CAP, Y, PL, R, K, F, INFO, TOL)
     # An explicit method that ran into its limit of stability starts the subject again, with steps that stay below it:
     # near the limit its error hides from the estimate, and that of the dense output even more.
     STABLE, AGAIN = np.full(W, np.inf), np.full(W, -1)
@@ -187,21 +197,15 @@ def solve_lanes(
                         queue += 1
                         STABLE[w] = np.inf
                     AGAIN[w] = -1
-                    _load(
-                        L, w, who, first_row, origin, ev_start, obs_first, obs_last, P, initial_places, n_hot, Y, R,
-                        PL, T, ROWS,
-                    )  # fmt: skip
-                    forget_sizes(w, Y, OWN, SOURCE)
+                    _load(L, w, who, timeline, observed, constants, moving)
+                    forget_sizes(w, Y, sizes)
                     INFO[3, w] = 1.0
                 who = L[WHO, w]
                 if L[MODE, w] and L[DUE, w]:
-                    code = ss_process(
-                        L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, search, past, SST, SSV, DIST,
-                        accumulates, TOL, marks,
-                    )  # fmt: skip
+                    code = ss_process(L, w, timeline, moving, search, constants.accumulates, TOL)
                     INFO[3, w] = 1.0
                     if code > 0:
-                        _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                        _close(L, w, code, T[0, w], results, obs_first, n)
                         continue
                     if L[MODE, w]:
                         break
@@ -212,12 +216,10 @@ def solve_lanes(
                     while (
                         L[OB, w] < L[OBEND, w]
                         and obs_time[L[OB, w]] <= T[0, w]
-                        and (not ordered or obs_order[L[OB, w]] <= L[EV, w] - ev_start[who])
+                        and (not ordered or obs_order[L[OB, w]] <= L[EV, w] - timeline.ends[who])
                     ):
-                        if not _record(
-                            L, w, Y, who, out, out_first, out_stride, obs_first, place_of, place_first, ROWS
-                        ):
-                            code = INT_STATUS_FINITE
+                        if not _record(L, w, Y, ROWS[w], results, obs_first):
+                            code = NOT_FINITE
                             break
                     if code or L[OB, w] >= L[OBEND, w]:
                         finished = True
@@ -229,21 +231,18 @@ def solve_lanes(
                     INFO[3, w] = 1.0
                     put = put_at_once(ev_kind[e], ev_value[e])
                     if put > 0.0:
-                        SOURCE[ev_state[e], w] = True
-                        OWN[ev_state[e], w] = max(OWN[ev_state[e], w], put)
+                        sizes.source[ev_state[e], w] = True
+                        sizes.largest[ev_state[e], w] = max(sizes.largest[ev_state[e], w], put)
                     if ev_kind[e] >= SS_FIRST:
                         L[SSEV, w] = e
-                        ss_begin(
-                            L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, search, SST, SSV, P,
-                            ROWS, initial_places, marks,
-                        )  # fmt: skip
+                        ss_begin(L, w, timeline, moving, search, constants)
                         break
-                    _apply(ev_kind[e], ev_state[e], ev_value[e], ev_row[e], Y, R, PL, P, n_hot, initial_places, ROWS, w)
+                    _apply(e, timeline, constants, moving, w)
                     if ev_kind[e] == RESET:
                         for s in range(n):
-                            SOURCE[s, w] |= Y[s, w] != 0.0
+                            sizes.source[s, w] |= Y[s, w] != 0.0
                 if finished:
-                    _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                    _close(L, w, code, T[0, w], results, obs_first, n)
                     continue
                 if not L[MODE, w]:
                     break
@@ -253,33 +252,33 @@ def solve_lanes(
                 if INFO[3, w] > 0.0:
                     fresh = True
                     H[0, w] = h_max
-                    span = _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST) - T[0, w]
+                    span = _next_stop(L, w, T[0, w], timeline, obs_time, SST) - T[0, w]
                     PL[n_hot, w] = T[0, w] + 0.5 * span
                     if L[MODE, w] and ev_kind[L[SSEV, w]] == SS_CONSTANT:  # what holds at the record
                         PL[n_hot, w] = ev_time[L[SSEV, w]]
                     tight = tightness(rtol) if L[MODE, w] else 1.0
-                    note_sizes(w, span, proper, Y, R, OWN, SOURCE, TOL, rtol * tight, atol * tight)
+                    note_sizes(w, span, proper, Y, R, sizes, rtol * tight, atol * tight)
         if not busy:
             break
         if fresh:
-            call_method(start, T, H, CAP, Y, PL, R, K, YN, INFO, TOL)
+            call_code(start, to_start)
             for w in range(W):
                 who = L[WHO, w]
                 if who >= 0 and INFO[3, w] > 0.0 and not finite_slopes(K, Y, w):
-                    code = INT_STATUS_FINITE
-                    _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                    code = NOT_FINITE
+                    _close(L, w, code, T[0, w], results, obs_first, n)
         # --- one step of all lanes
         for w in range(W):
             if L[WHO, w] < 0:
                 HS[0, w] = 0.0
                 continue
-            STOP[w] = _start_stop(L, w, T, ev_time, ev_row, obs_time, ss, cycle_stops, SST)
+            STOP[w] = _next_stop(L, w, T[0, w], timeline, obs_time, SST)
             rest = STOP[w] - T[0, w]
             h = H[0, w]
             L[HIT, w] = 1 if h >= rest * 0.999999 else 0
             HS[0, w] = rest if L[HIT, w] else 0.5 * rest if h > 0.5 * rest else h
             CAP[0, w] = np.nextafter(STOP[w], -np.inf)
-        call_method(step, T, HS, CAP, Y, PL, R, K, YN, INFO, TOL)
+        call_code(step, to_step)
         # --- accept or reject, lane by lane
         inside = False
         for w in range(W):
@@ -323,15 +322,15 @@ def solve_lanes(
                     STABLE[w] = 0.8 * HS[0, w]
                 H[0, w] = min(HS[0, w] * min(factor, 0.9), STABLE[w])
                 if H[0, w] <= 4e-16 * abs(T[0, w]) or H[0, w] < 1e-290:
-                    code = INT_STATUS_STEP if math.isfinite(INFO[0, w]) else INT_STATUS_FINITE
-                    _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                    code = STEP_TOO_SMALL if math.isfinite(INFO[0, w]) else NOT_FINITE
+                    _close(L, w, code, T[0, w], results, obs_first, n)
                     continue
             if L[STEPS, w] >= budget[who] or (leave_stiff and L[STIFF, w] >= MANY_STIFF):
-                code = INT_STATUS_STIFF if L[STIFF, w] >= MANY_STIFF else INT_STATUS_STEPS
+                code = IS_STIFF if L[STIFF, w] >= MANY_STIFF else TOO_MANY_STEPS
                 INFO[3, w] = 0.0
-                _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                _close(L, w, code, T[0, w], results, obs_first, n)
         if inside:
-            call_method(dense, T, HS, CAP, Y, PL, R, K, F, INFO, TOL)
+            call_code(dense, to_dense)
         for w in range(W):
             if INFO[3, w] == 0.0:
                 continue
@@ -355,9 +354,9 @@ def solve_lanes(
                         place_of[place_first[who] + L[OB, w] - obs_first[who]] = ROWS[w]
                     L[OB, w] += 1
                 if INFO[3, w] == 0.0:
-                    code = INT_STATUS_FINITE
-                    _close(L, w, code, who, T, status, when, steps, out, out_first, out_stride, obs_first, n)
+                    code = NOT_FINITE
+                    _close(L, w, code, T[0, w], results, obs_first, n)
                     continue
             T[0, w] = tn
             L[DUE, w] = L[HIT, w]
-        call_method(commit, T, HS, CAP, Y, PL, R, K, YN, INFO, TOL)
+        call_code(commit, to_step)

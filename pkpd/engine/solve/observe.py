@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy as np
 
 from pkpd.engine.machine.jit import entry
 from pkpd.engine.solve.block import Block, Target
-from pkpd.engine.solve.call import call_observe
+from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.kernel import Kernel
 
-__all__ = ["finite_rates", "outputs_of"]
+__all__ = ["FlatTable", "finite_rates", "outputs_of", "rates_at"]
+
+#: row s of a subject's j-th observation stands at ``flat[first[i] + s * stride + j]``
+FlatTable = namedtuple("FlatTable", "flat first stride")
+#: address and width of the machine code, numbers of states and of outputs
+ObserveCode = namedtuple("ObserveCode", "address lanes states outputs")
+#: half-open range of each subject's observations; columns of P, of subjects (``single``) or of observations
+ObservedRows = namedtuple("ObservedRows", "first last columns single")
 
 
 @entry
-def _observe(
-    address, lanes, n, n_out, t, y, y_first, y_stride, P, out, out_first, out_stride, obs_first, obs_last, columns,
-    single,
-):  # fmt: skip
+def _observe(code, t, P, states, outputs, rows):
     """Turn states into outputs, run by run of observations with one column of P."""
+    address, lanes, n, n_out = code
+    (y, y_first, y_stride), (out, out_first, out_stride) = states, outputs
+    obs_first, obs_last, columns, single = rows
     flat = P.reshape(-1)
     width = P.shape[1]
     ts, ys, os = np.zeros(lanes), np.zeros(n * lanes), np.zeros(n_out * lanes)
@@ -32,15 +41,15 @@ def _observe(
                 while b < count and columns[obs_first[i] + b] == column:
                     b += 1
             if b - a >= lanes:
-                when, states, there = t[obs_first[i] + a :], y[y_first[i] + a :], out[out_first[i] + a :]
-                call_observe(address, b - a, when, states, y_stride, flat[column:], width, there, out_stride)
+                when, values, there = t[obs_first[i] + a :], y[y_first[i] + a :], out[out_first[i] + a :]
+                call_code(address, (b - a, when, values, y_stride, flat[column:], width, there, out_stride))
             else:  # too few to fill a vector: repeat the last
                 for k in range(lanes):
                     row = min(a + k, b - 1)
                     ts[k] = t[obs_first[i] + row]
                     for s in range(n):
                         ys[s * lanes + k] = y[y_first[i] + s * y_stride + row]
-                call_observe(address, lanes, ts, ys, lanes, flat[column:], width, os, lanes)
+                call_code(address, (lanes, ts, ys, lanes, flat[column:], width, os, lanes))
                 for k in range(b - a):
                     for s in range(n_out):
                         out[out_first[i] + s * out_stride + a + k] = os[s * lanes + k]
@@ -48,15 +57,13 @@ def _observe(
 
 
 def outputs_of(
-    kernel: Kernel, b: Block, P: np.ndarray, states: np.ndarray, first: np.ndarray, stride: int, columns: np.ndarray,
-    target: Target | None,
-) -> np.ndarray:  # fmt: skip
+    kernel: Kernel, b: Block, P: np.ndarray, states: FlatTable, columns: np.ndarray, target: Target | None
+) -> np.ndarray:
     """Return the outputs, (outputs, subjects, times) on a common grid, else (outputs, rows).
 
     Parameters
     ----------
-    states, first, stride
-        State s of a subject's j-th observation stands at ``states[first[i] + s * stride + j]``.
+    states : FlatTable
     columns : int array
         Column of P of each observation; empty: the subject's own.
     target
@@ -72,10 +79,9 @@ def outputs_of(
         out = np.lib.stride_tricks.as_strided(flat[start:], shape, (8 * out_stride, 8 * times, 8))
     out_first = start + (np.arange(m) * times if b.shared else b.obs_first)
     single = not columns.size
-    _observe(
-        kernel.base["observe"], kernel.lanes, kernel.n, n_out, b.obs_time, states, first, stride, P, flat, out_first,
-        out_stride, b.obs_first, b.obs_last, b.column if single else columns, single,
-    )  # fmt: skip
+    code = ObserveCode(kernel.base["observe"], kernel.lanes, kernel.n, n_out)
+    rows = ObservedRows(b.obs_first, b.obs_last, b.column if single else columns, single)
+    _observe(code, b.obs_time, P, states, FlatTable(flat, out_first, out_stride), rows)
     return out
 
 
@@ -105,8 +111,7 @@ def rates_at(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarr
     start, out = np.ascontiguousarray(states), np.empty((n, k))
     ends = np.append(np.flatnonzero(np.diff(columns)) + 1, k) if k else np.empty(0, np.int64)  # of runs of one column
     first = np.append(0, ends)[:-1].astype(np.int64)
-    _observe(
-        kernel.rates["observe"], kernel.lanes, n, n, times, start.reshape(-1), first, k, P, out.reshape(-1), first, k,
-        first, ends, columns[first], True,
-    )  # fmt: skip
+    code = ObserveCode(kernel.rates["observe"], kernel.lanes, n, n)
+    rows = ObservedRows(first, ends, columns[first], True)
+    _observe(code, times, P, FlatTable(start.reshape(-1), first, k), FlatTable(out.reshape(-1), first, k), rows)
     return out

@@ -7,17 +7,20 @@ constant reaches are left out of that system: they need no loss to have a steady
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled
+from pkpd.engine.solve.one_subject import turn
 from pkpd.engine.solve.propagate import advance, find, multiply
-from pkpd.engine.solve.shadows import AT_START, DURING, SS_COLUMNS, add_shadows
+from pkpd.engine.solve.shadows import AT_START, DURING, SS_COLUMNS, SS_OFF, SS_ON, SS_ONGOING, SS_PERIOD, add_shadows
 from pkpd.engine.solve.timeline import SS_BOLUS, SS_CONSTANT
-from pkpd.engine.solve.walk import turn
 
-__all__ = ["fixed_point", "leave_alone", "solve_for", "spread", "steady"]
+__all__ = ["SteadyRoom", "fixed_point", "leave_alone", "solve_for", "spread", "steady"]
 
+#: room for a steady state: marks of what is fed, bool (n,); two vectors and a matrix; propagators
+SteadyRoom = namedtuple("SteadyRoom", "fed c y M known")
 SQUARES = 60  # of a propagator, after which 1e18 cycles have passed
 
 
@@ -174,21 +177,21 @@ def fixed_point(A, E, G, x, fed, skip, M, work):
 
 
 @compiled
-def fed_by(A, b, ss, row, state, value, fed):
+def fed_by(A, b, dose, fed):
     """Mark the states that constants or the doses of a steady state feed, directly or by others."""
     n = b.size
     for i in range(n):
-        fed[i] = b[i] != 0.0 or (i == state and value != 0.0)
+        fed[i] = b[i] != 0.0 or (i == dose.state and dose.value != 0.0)
     for which in range(3):
         first = SS_COLUMNS + which * n
-        if ss.shape[1] > first:
+        if dose.ss.shape[1] > first:
             for i in range(n):
-                fed[i] |= ss[row, first + i] != 0.0
+                fed[i] |= dose.ss[dose.row, first + i] != 0.0
     spread(A, fed)
 
 
 @compiled
-def steady(A, b, base, ss, row, kind, state, value, skip, fed, x, c, y, M, lengths, used, E, G, work):
+def steady(A, b, base, dose, skip, x, room):
     """Write to x the steady state at the end of a dosing cycle; return False if there is none.
 
     Parameters
@@ -197,38 +200,39 @@ def steady(A, b, base, ss, row, kind, state, value, skip, fed, x, c, y, M, lengt
         Where the states begin: those that nothing feeds go on from there by themselves, and stay if nothing moves them.
     skip : bool array, (n,)
         States to leave out.
-    fed : bool array, (n,)
-        Room for marks, see :func:`fed_by`.
+    dose : SteadyDose
+    room : SteadyRoom
     """
-    n = x.size
-    fed_by(A, b, ss, row, state, value, fed)
-    period, on, off, ongoing = ss[row, 0], ss[row, 1], ss[row, 2], ss[row, 3]
-    if kind == SS_CONSTANT:  # any length will do
+    n, (fed, c, y, M, known) = x.size, room
+    fed_by(A, b, dose, fed)
+    ss, row = dose.ss, dose.row
+    period, on, off, ongoing = ss[row, SS_PERIOD], ss[row, SS_ON], ss[row, SS_OFF], ss[row, SS_ONGOING]
+    if dose.kind == SS_CONSTANT:  # any length will do
         fastest = 0.0
         for i in range(n):
             fastest = max(fastest, abs(A[i, i]))
         period, on, off, ongoing = 1.0 / fastest if fastest > 0.0 else 1.0, 0.0, 0.0, 1.0
-    q = find(A, period, period, lengths, used, E, G, work)
-    if not leave_alone(E[q], base, fed, skip, x, work[0], work[1]):
+    q = find(A, period, period, known)
+    if not leave_alone(known.E[q], base, fed, skip, x, known.work[0], known.work[1]):
         return False
     for i in range(n):
         c[i] = b[i]
-    if kind == SS_BOLUS:
-        advance(A, c, on, period, x, y, lengths, used, E, G, work)
-        x[state] += value
-        add_shadows(x, ss, row, AT_START, 1.0)
-        advance(A, c, period - on, period, x, y, lengths, used, E, G, work)
+    if dose.kind == SS_BOLUS:
+        advance(A, c, on, period, x, y, known)
+        x[dose.state] += dose.value
+        add_shadows(x, dose, AT_START, 1.0)
+        advance(A, c, period - on, period, x, y, known)
     else:
-        c[state] += ongoing * value
-        add_shadows(c, ss, row, DURING, ongoing)
-        if kind == SS_CONSTANT:
-            advance(A, c, period, period, x, y, lengths, used, E, G, work)
+        c[dose.state] += ongoing * dose.value
+        add_shadows(c, dose, DURING, ongoing)
+        if dose.kind == SS_CONSTANT:
+            advance(A, c, period, period, x, y, known)
         else:
             first, second = min(on, off), max(on, off)
-            advance(A, c, first, period, x, y, lengths, used, E, G, work)
-            turn(x, c, ss, row, state, value, on <= off)
-            advance(A, c, second - first, period, x, y, lengths, used, E, G, work)
-            turn(x, c, ss, row, state, value, on > off)
-            advance(A, c, period - second, period, x, y, lengths, used, E, G, work)
-    q = find(A, period, period, lengths, used, E, G, work)
-    return fixed_point(A, E[q], G[q], x, fed, skip, M, work)
+            advance(A, c, first, period, x, y, known)
+            turn(x, c, dose, on <= off)
+            advance(A, c, second - first, period, x, y, known)
+            turn(x, c, dose, on > off)
+            advance(A, c, period - second, period, x, y, known)
+    q = find(A, period, period, known)
+    return fixed_point(A, known.E[q], known.G[q], x, fed, skip, M, known.work)

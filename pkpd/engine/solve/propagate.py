@@ -7,13 +7,16 @@ the doublings add non-negative numbers only, so that every entry keeps its relat
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 
 from pkpd.engine.machine.jit import leaf
 
-__all__ = ["KEPT", "ORDER", "advance", "find", "multiply", "propagator"]
+__all__ = ["KEPT", "ORDER", "Propagators", "advance", "find", "multiply"]
 
 KEPT = 12  # step lengths whose propagators are remembered
 ORDER = 14
+#: step lengths and how many were met, (1,); E and G of each, (KEPT, n, n); room, (3, n, n)
+Propagators = namedtuple("Propagators", "lengths used E G work")
 SMALL = 6  # states up to which matrices are multiplied entry by entry
 
 
@@ -40,7 +43,7 @@ def multiply(A, B, C):
 
 
 @leaf
-def propagator(A, h, E, G, work):
+def _propagator(A, h, E, G, work):
     """Write exp(A h) to E and its integral to G; work is (3, n, n)."""
     n = A.shape[0]
     norm = 0.0
@@ -79,25 +82,26 @@ def propagator(A, h, E, G, work):
 
 
 @leaf
-def find(A, h, clock, lengths, used, E, G, work):
+def find(A, h, clock, known):
     """Return the number of the remembered propagator for a step of length h, computed if need be."""
-    for q in range(min(used[0], KEPT)):
-        if abs(lengths[q] - h) <= 4e-16 * clock:
+    for q in range(min(known.used[0], KEPT)):
+        if abs(known.lengths[q] - h) <= 4e-16 * clock:
             return q
-    q = used[0] % KEPT
-    used[0] += 1
-    lengths[q] = h
-    propagator(A, h, E[q], G[q], work)
+    q = known.used[0] % KEPT
+    known.used[0] += 1
+    known.lengths[q] = h
+    _propagator(A, h, known.E[q], known.G[q], known.work)
     return q
 
 
 @leaf
-def advance(A, c, h, clock, x, y, lengths, used, E, G, work):
+def advance(A, c, h, clock, x, y, known):
     """Move x on by h; y is room for n numbers."""
     if h <= 0.0:
         return
     n = x.size
-    q = find(A, h, clock, lengths, used, E, G, work)
+    q = find(A, h, clock, known)
+    E, G = known.E, known.G
     driven = False
     for i in range(n):
         driven |= c[i] != 0.0

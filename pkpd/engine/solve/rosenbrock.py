@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -72,7 +72,7 @@ def emit_rosenbrock(
         for i, value in enumerate(Emitter(f, leaf_values(f, slope))(slope)):
             f.store(value, f.arg["out"], i)
         drift = f.done()
-    _emit_step(module, rhs, factor, solve, drift, tableau, pattern, n, lanes)
+    _emit_step(module, _StageFunctions(rhs, factor, solve, drift), tableau, pattern, n, lanes)
     emit_start(module, rhs, tableau.error_order + 1, n, lanes)
     _emit_dense(module, tableau, n, lanes)
     emit_commit_state(module, n, lanes)
@@ -140,10 +140,19 @@ def _weighted(f: Frame, weights: np.ndarray, n: int, i: Value, total: Value) -> 
     return total
 
 
+class _StageFunctions(NamedTuple):
+    """What a step calls: rates of change, LU decomposition, its use, the derivative by time if there is one."""
+
+    rhs: ir.Function
+    factor: ir.Function
+    solve: ir.Function
+    drift: ir.Function | None
+
+
 def _emit_step(
-    module: ir.Module, rhs: ir.Function, factor: ir.Function, solve: ir.Function, drift: ir.Function | None,
-    tableau: RosenbrockTableau, pattern: Factorisation, n: int, lanes: int,
-) -> None:  # fmt: skip
+    module: ir.Module, called: _StageFunctions, tableau: RosenbrockTableau, pattern: Factorisation, n: int, lanes: int
+) -> None:
+    rhs, factor, solve, drift = called
     f = Frame(module, "step", ARGUMENTS, lanes)
     m, a = f.math, f.arg
     lu, time, work, slope = f.scratch(len(pattern.place)), f.scratch(1), f.scratch(n), f.scratch(n)

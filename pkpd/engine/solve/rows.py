@@ -21,13 +21,13 @@ FUSE = ("contract",)
 class _Rows:
     """Vector loads and stores for one call of an intrinsic."""
 
-    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
+    def __init__(self, context: Any, builder: Any, kinds: Any, args: Any) -> None:
         self.builder = builder
         self.values = [
             make_array(kind)(context, builder, value).data
             if isinstance(kind, types.Array)
             else context.cast(builder, value, kind, types.int64)
-            for kind, value in zip(signature.args, args, strict=True)
+            for kind, value in zip(kinds, args, strict=True)
         ]
 
     def address(self, array: int, index: int | None = None) -> Any:
@@ -51,7 +51,7 @@ def multiply_add(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, b: Any, ib: A
     """Add row ia of a times row ib of b, entry by entry, to row ic of c; arrays are contiguous, (rows, 8)."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature, args)
+        rows = _Rows(context, builder, signature.args, args)
         product = builder.fmul(rows.load(2, 3), rows.load(4, 5), flags=FUSE)
         builder.store(builder.fadd(rows.load(0, 1), product, flags=FUSE), rows.address(0, 1), align=8)
         return context.get_dummy_value()
@@ -64,7 +64,7 @@ def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
     """Copy row ia of a to row ic of c."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature, args)
+        rows = _Rows(context, builder, signature.args, args)
         builder.store(rows.load(2, 3), rows.address(0, 1), align=8)
         return context.get_dummy_value()
 
@@ -79,7 +79,7 @@ def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: An
     terms = degree.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature, args)
+        rows = _Rows(context, builder, signature.args, args)
         first = builder.mul(rows.values[1], ir.Constant(_I64, terms + 1))
         s_row, total = rows.load(4), None
         for m in range(terms, -1, -1):
@@ -97,33 +97,33 @@ def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: An
 
 
 @spliced
-def row_series(
-    typingctx: Any, out: Any, place: Any, table: Any, row: Any, stride: Any, degree: Any, s: Any, factor: Any
-) -> Any:
-    """Write factor sum_m T[m] s^m to eight doubles of out from ``place`` on; T[m] is row ``row + m stride`` of table.
+def row_series(typingctx: Any, out: Any, place: Any, series: Any, degree: Any, s: Any, factor: Any) -> Any:
+    """Write factor sum_m T[m] s^m to eight doubles of out from ``place`` on.
 
-    Degree is a literal.
+    ``series`` is (table, row, stride), and T[m] row ``row + m stride`` of the table; degree is a literal.
     """
     if not isinstance(degree, types.IntegerLiteral):
         return None
     highest = degree.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature, args)
+        kinds, given = list(signature.args[2]), [builder.extract_value(args[2], k) for k in range(3)]
+        target_of = _Rows(context, builder, signature.args[:2], args[:2])
+        rows = _Rows(context, builder, kinds, given)
         one = ir.Constant(_I64, ROW)
-        first = builder.mul(rows.values[3], one)
-        step = builder.mul(rows.values[4], one)
-        power, scale = (rows.splat(context.cast(builder, args[k], signature.args[k], types.float64)) for k in (6, 7))
+        first = builder.mul(rows.values[1], one)
+        step = builder.mul(rows.values[2], one)
+        power, scale = (rows.splat(context.cast(builder, args[k], signature.args[k], types.float64)) for k in (4, 5))
 
         def coefficients(m: int) -> Any:
-            place = builder.gep(rows.values[2], [builder.add(first, builder.mul(step, ir.Constant(_I64, m)))])
+            place = builder.gep(rows.values[0], [builder.add(first, builder.mul(step, ir.Constant(_I64, m)))])
             return builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=8)
 
         total = coefficients(highest)
         for m in range(highest - 1, -1, -1):
             total = builder.fadd(builder.fmul(total, power, flags=FUSE), coefficients(m), flags=FUSE)
-        target = builder.bitcast(builder.gep(rows.values[0], [rows.values[1]]), _VECTOR.as_pointer())
+        target = builder.bitcast(builder.gep(target_of.values[0], [target_of.values[1]]), _VECTOR.as_pointer())
         builder.store(builder.fmul(total, scale), target, align=8)
         return context.get_dummy_value()
 
-    return types.void(out, place, table, row, stride, degree, s, factor), generate
+    return types.void(out, place, series, degree, s, factor), generate

@@ -9,14 +9,15 @@ import numpy as np
 
 from pkpd.engine.machine.jit import entry
 from pkpd.engine.machine.target import MachineCode
+from pkpd.engine.solve.arrays import Constants, Control, Observed, Results, Timeline
 from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
-from pkpd.engine.solve.call import call_prepare
+from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.cascade import solve_cascade
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.linear import solve_linear
-from pkpd.engine.solve.loop import solve_lanes
-from pkpd.engine.solve.observe import finite_rates, outputs_of
+from pkpd.engine.solve.loop import StepCode, solve_lanes
+from pkpd.engine.solve.observe import FlatTable, finite_rates, outputs_of
 from pkpd.engine.solve.sets import Pattern
 from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.timeline import Records
@@ -29,7 +30,7 @@ LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``Method.toler
 
 @entry
 def _prepare(address, count, stride, inputs, out):
-    call_prepare(address, count, stride, inputs, out)
+    call_code(address, (count, stride, inputs, out))
 
 
 def prepare(kernel: Kernel, inputs: np.ndarray) -> np.ndarray:
@@ -85,19 +86,23 @@ def solve_block(
     tracked = b.seg_time.size > 0 and not b.obs_column.size
     place_of = np.zeros((m if b.shared else 1) * times if tracked else 0, np.int64)
     place_first = np.arange(m) * times if b.shared else b.obs_first
-    fate = np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64)
-    tail = (
-        b.column, b.origin, ends, ev.time, ev.kind, ev.state, ev.value, ev.row, ss, b.obs_first, b.obs_last, b.obs_time,
-        order, states, first, stride, place_of, place_first, cycle_stops, kernel.marks,
-    )  # fmt: skip
+    status, when, steps = np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64)
     _refuse_addition(kernel, b.records)
-    run = _Run(kernel, P, tail, settings, _budget(settings, np.diff(ends)), fate)
+    run = _Run(
+        kernel,
+        Constants(P, kernel.initial_places, kernel.accumulates),
+        Timeline(b.column, b.origin, ends, ev.time, ev.kind, ev.state, ev.value, ev.row, ss, cycle_stops, kernel.marks),
+        Observed(b.obs_first, b.obs_last, b.obs_time, order),
+        settings,
+        _budget(settings, np.diff(ends)),
+        Results(states, first, stride, place_of, place_first, status, when, steps),
+    )
     _solve(run, np.diff(ends), ss.shape[0] > 0, bool(np.any(b.records.ss == 2)))
     _judge_unmoved(run, b)
     columns = place_of if tracked else b.obs_column
-    outputs = outputs_of(kernel, b, P, states, first, stride, columns, target)
-    _blank(outputs, b, states, first, fate[0])
-    return Result(outputs, *fate)
+    outputs = outputs_of(kernel, b, P, FlatTable(states, first, stride), columns, target)
+    _blank(outputs, b, states, first, status)
+    return Result(outputs, status, when, steps)
 
 
 def _blank(outputs: np.ndarray, b: Block, states: np.ndarray, first: np.ndarray, status: np.ndarray) -> None:
@@ -113,39 +118,34 @@ def _blank(outputs: np.ndarray, b: Block, states: np.ndarray, first: np.ndarray,
 
 @dataclass(frozen=True)
 class _Run:
-    """What all loops take: machine code, places, events and observations, settings, most steps, room for fates."""
+    """What all loops take: machine code, places, events and observations, settings, most steps, room for results."""
 
     kernel: Kernel
-    P: np.ndarray
-    tail: tuple
+    constants: Constants
+    timeline: Timeline
+    observed: Observed
     settings: Settings
     budget: np.ndarray
-    fate: tuple[np.ndarray, np.ndarray, np.ndarray]
+    results: Results
 
-    @property
-    def proper(self) -> int:
-        """Number of states that are no sensitivities."""
-        return self.kernel.shadows.states or self.kernel.n
+    def _control(self, rtol: float, free: bool) -> Control:
+        s, proper = self.settings, self.kernel.shadows.states or self.kernel.n
+        return Control(rtol, s.atol, self.budget, s.h_max, free, proper)
 
     def linear(self, subjects: np.ndarray) -> None:
-        k = self.kernel
-        solve_linear(k.matrix_places, self.P, k.initial_places, k.accumulates, subjects, *self.tail, *self.fate)
+        places = self.kernel.matrix_places
+        solve_linear(places, self.constants, subjects, self.timeline, self.observed, self.results)
 
     def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool) -> None:
-        k, s = self.kernel, self.settings
-        solve_cascade(
-            code["panel"], pattern, self.P, k.initial_places, k.accumulates, subjects, *self.tail, s.rtol, s.atol,
-            self.budget, s.h_max, free, self.proper, *self.fate,
-        )  # fmt: skip
+        control = self._control(self.settings.rtol, free)
+        address, work = code["panel"], (self.timeline, self.observed, control, self.results)
+        solve_cascade(address, pattern, self.constants, subjects, *work)
 
     def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray) -> None:
-        k, s, method = self.kernel, self.settings, self.kernel.method(name)
-        rtol = min(s.rtol**method.tolerance_power, LOOSEST * s.rtol)
-        solve_lanes(
-            method.addresses, method.stage_rows, method.degree, method.stiffness_bound, leave_stiff, k.n_hot, k.lanes,
-            self.proper, self.P, k.initial_places, k.accumulates, subjects, *self.tail, rtol, s.atol, self.budget,
-            s.h_max, *self.fate,
-        )  # fmt: skip
+        k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name)
+        control = self._control(min(rtol**method.tolerance_power, LOOSEST * rtol), leave_stiff)
+        code = StepCode(method.addresses, method.stage_rows, method.degree, method.stiffness_bound, k.n_hot, k.lanes)
+        solve_lanes(code, self.constants, subjects, self.timeline, self.observed, control, self.results)
 
 
 def _budget(settings: Settings, events: np.ndarray) -> np.ndarray:
@@ -171,10 +171,10 @@ def _refuse_addition(kernel: Kernel, records: Records) -> None:
 
 def _solve(run: _Run, events: np.ndarray, steady: bool, added: bool) -> None:
     """Solve all subjects, each by the method that the settings ask for or that suits it."""
-    kernel, method, status = run.kernel, run.settings.method, run.fate[0]
+    kernel, method, status = run.kernel, run.settings.method, run.results.status
     subjects = np.arange(status.size)
     free = method in ("auto", "chain")  # to hand over subjects that one method cannot solve
-    observed = run.tail[10] - run.tail[9]
+    observed = run.observed.last - run.observed.first
     tried = np.empty(0, np.int64)
     if kernel.linear and (method == "auto" or added):  # only the exact method adds steady states
         method = "linear"
@@ -205,11 +205,11 @@ def _solve(run: _Run, events: np.ndarray, steady: bool, added: bool) -> None:
 
 def _judge_unmoved(run: _Run, b: Block) -> None:
     """Fail subjects that took no step, but could not have taken one: their rates of change are not finite."""
-    status, when, steps = run.fate
-    hot = run.P[: run.kernel.n_hot]
+    (status, when, steps), P = run.results[-3:], run.constants.P
+    hot = P[: run.kernel.n_hot]
     if np.isfinite(hot).all():
         return
     still = np.flatnonzero((status == Status.OK) & (steps == 0) & ~np.isfinite(hot[:, b.column]).all(axis=0))
     if still.size:
-        bad = ~finite_rates(run.kernel, run.P, b.column[still], b.origin[still])
+        bad = ~finite_rates(run.kernel, P, b.column[still], b.origin[still])
         status[still[bad]], when[still[bad]] = Status.NOT_FINITE, b.origin[still[bad]]

@@ -160,8 +160,10 @@ def _expand(entries, products, A, series, integral, terms, factors):
 
 
 @leaf
-def _at_nodes(products, series, integral, nodes, h, norm, driven, s, E, G, X):
+def _at_nodes(at, sets, h, norm, driven):
     """Write exp(A c h) at the nodes c to E and, if driven, its integral to G: series at c h / 2^k and k doublings."""
+    products, nodes, series, integral, s = at.products, at.nodes, sets.series, sets.integral, sets.nodes
+    E, G, X = sets.E, sets.G, sets.X
     m, k = E.shape[0], 0
     while math.ldexp(norm * h, -k) > 0.5:
         k += 1
@@ -199,19 +201,7 @@ def supply(at, sets, me):
         me.count[USED] += 1
         sets.lengths[q] = me.clock[LENGTH]
         E, G = sets.E, sets.G
-        _at_nodes(
-            at.products,
-            sets.series,
-            sets.integral,
-            at.nodes,
-            me.clock[LENGTH],
-            me.pace[NORM],
-            driven,
-            sets.nodes,
-            E,
-            G,
-            sets.X,
-        )
+        _at_nodes(at, sets, me.clock[LENGTH], me.pace[NORM], driven)
         _store(at.reads, at.pairs, at.watched.size, E, sets.stored, q)
         if at.groups.size:
             add_weights(at.groups, at.table, me.p, me.clock[LENGTH], sets.stored, q)

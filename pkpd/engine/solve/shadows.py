@@ -21,8 +21,9 @@ from pkpd.engine.graph.nodes import Node
 from pkpd.engine.machine.jit import compiled, leaf
 
 __all__ = [
-    "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_AMOUNT", "SS_COLUMNS", "SS_FIRST_STOP", "SS_LAST_STOP", "SS_ON",
-    "SS_PERIOD", "SS_TURNS", "ShadowPlaces", "Shadows", "add_shadows", "place_shadows", "shadow_effects",
+    "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_AMOUNT", "SS_COLUMNS", "SS_FIRST_STOP", "SS_LAST_STOP",
+    "SS_OFF", "SS_ON", "SS_ONGOING", "SS_PERIOD", "SS_TURNS", "ShadowPlaces", "Shadows", "add_shadows",
+    "place_shadows", "shadow_effects",
 ]  # fmt: skip
 
 #: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n), -1 where zero;
@@ -34,7 +35,7 @@ NOT_CONSTANT = -2
 AT_START, DURING, AT_END = range(3)
 # columns of the array of steady states before the effects: period, begin, end, running infusions, range of its
 # stops, amount of a dose, periods after which the equations repeat
-SS_PERIOD, SS_ON, SS_FIRST_STOP, SS_LAST_STOP, SS_AMOUNT, SS_TURNS = 0, 1, 4, 5, 6, 7
+SS_PERIOD, SS_ON, SS_OFF, SS_ONGOING, SS_FIRST_STOP, SS_LAST_STOP, SS_AMOUNT, SS_TURNS = range(8)
 SS_COLUMNS = 8
 
 
@@ -87,31 +88,33 @@ def _partial(shadows, P, q, c, word, column):
 
 
 @compiled
-def shadow_effects(shadows, P, column, lag_column, active, c, code, amt, F, rate, duration):
+def shadow_effects(shadows, P, columns, c, code, amt, given):
     """Return what a dose does to all states, (3, states proper and shadows): at its start, per time, at its end.
 
     Parameters
     ----------
-    column, lag_column, active : int
-        Column of P of the dose's F, rate and duration, of its lag (that of its record), and of the equations at the
-        time at which it starts.
+    columns : DoseColumns
+    c : int
+        The state.
     code : float
         RATE of the record: 0 bolus, above 0 a rate, -1 modelled rate, -2 modelled duration.
+    given : Dosing
     """
+    column, (F, _, rate, duration) = columns.dose, given
     inputs, n, numbers = shadows.partials.shape[0], shadows.columns.shape[0], shadows.numbers
     out = np.zeros((3, n + np.sum(numbers >= 0)))
     for q in range(inputs):
         own = numbers[q, c]
         if own < 0:
             continue
-        dF, dlag = _partial(shadows, P, q, c, 0, column), _partial(shadows, P, q, c, 1, lag_column)
+        dF, dlag = _partial(shadows, P, q, c, 0, column), _partial(shadows, P, q, c, 1, columns.lag)
         if code == 0.0:
             out[AT_START, own] = amt * dF
             if dlag != 0.0:
                 for i in range(n):
                     place = shadows.columns[i, c]
                     if place >= 0:
-                        out[AT_START, numbers[q, i]] -= P[place, active] * F * amt * dlag
+                        out[AT_START, numbers[q, i]] -= P[place, columns.active] * F * amt * dlag
             continue
         if code == -2.0:
             dduration = _partial(shadows, P, q, c, 3, column)
@@ -126,9 +129,9 @@ def shadow_effects(shadows, P, column, lag_column, active, c, code, amt, F, rate
 
 
 @leaf
-def add_shadows(v, ss, row, which, factor):
+def add_shadows(v, dose, which, factor):
     """Add to a vector of states what the doses of a steady state do to shadow states, times a factor."""
     first = SS_COLUMNS + which * v.size
-    if ss.shape[1] > first:
+    if dose.ss.shape[1] > first:
         for s in range(v.size):
-            v[s] += factor * ss[row, first + s]
+            v[s] += factor * dose.ss[dose.row, first + s]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 
 import numpy as np
 
 from pkpd.engine.machine.jit import leaf
 from pkpd.engine.solve.timeline import BOLUS, REPLACE, SS_ADD, SS_BOLUS
 
-__all__ = ["finite_slopes", "forget_sizes", "note_sizes", "put_at_once"]
+__all__ = ["Sizes", "finite_slopes", "forget_sizes", "note_sizes", "put_at_once"]
+
+#: of each lane: largest value so far of each state, (n, lanes); whether a dose or an initial value goes into the state,
+#: bool (n, lanes); rtol, and atol of each state, (1 + n, lanes)
+Sizes = namedtuple("Sizes", "largest source tolerance")
 
 
 @leaf
@@ -20,14 +25,14 @@ def put_at_once(kind, value):
 
 
 @leaf
-def forget_sizes(w, Y, OWN, SOURCE):
+def forget_sizes(w, Y, sizes):
     """Begin with the initial values."""
     for s in range(Y.shape[0]):
-        OWN[s, w], SOURCE[s, w] = abs(Y[s, w]), Y[s, w] != 0.0
+        sizes.largest[s, w], sizes.source[s, w] = abs(Y[s, w]), Y[s, w] != 0.0
 
 
 @leaf
-def note_sizes(w, span, proper, Y, R, OWN, SOURCE, TOL, rtol, atol):
+def note_sizes(w, span, proper, Y, R, sizes, rtol, atol):
     """Bring a lane's tolerances up to date with the amounts that it has had: below 1, atol goes with them.
 
     The size of a state is the largest value so far, what an infusion brings in the time ``span`` included. One into
@@ -39,12 +44,10 @@ def note_sizes(w, span, proper, Y, R, OWN, SOURCE, TOL, rtol, atol):
         States that are no sensitivities; they come first, and no others count as smallest.
     Y, R : float array, (n, lanes)
         States and infusion rates.
-    OWN, SOURCE : float and bool array, (n, lanes)
-        Largest value so far, and whether a dose or an initial value goes into the state.
-    TOL : float array, (1 + n, lanes)
-        Receives rtol, and atol of each state.
+    sizes : Sizes
+        Its tolerances are written.
     """
-    n, smallest = Y.shape[0], np.inf
+    n, smallest, (OWN, SOURCE, TOL) = Y.shape[0], np.inf, sizes
     for s in range(n):
         flow = abs(R[s, w]) * span
         OWN[s, w] = max(OWN[s, w], abs(Y[s, w]), flow)

@@ -19,6 +19,9 @@ import math
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, leaf
+from pkpd.engine.solve.arrays import SteadyDose
+from pkpd.engine.solve.lane import CYCLE, DUE, KNOWN, MODE, SINCE, SSEV, STAGE, STALLED, SWITCH, TURN
+from pkpd.engine.solve.one_subject import set_marks
 from pkpd.engine.solve.shadows import (
     AT_END,
     AT_START,
@@ -26,11 +29,15 @@ from pkpd.engine.solve.shadows import (
     SS_AMOUNT,
     SS_FIRST_STOP,
     SS_LAST_STOP,
+    SS_OFF,
+    SS_ON,
+    SS_ONGOING,
+    SS_PERIOD,
     SS_TURNS,
     add_shadows,
 )
+from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.timeline import SS_BOLUS, SS_CONSTANT
-from pkpd.engine.solve.walk import set_marks
 
 __all__ = ["DEPTH", "ss_begin", "ss_process", "ss_stop", "tightness"]
 
@@ -43,14 +50,12 @@ DEPENDENT = 1e-7  # part of a cycle's change that others do not explain, below w
 MAX_CYCLES = 400
 MAX_DOUBLINGS = 44
 REACH = 1e5  # cycles' worth of the present change that the steady state may be away
-# rows of the lane table used here, as in pkpd.engine.solve.loop
-MODE, STAGE, CYCLE, SINCE, SSEV, DUE, KNOWN, STALLED, SWITCH, TURN = 8, 9, 10, 11, 12, 13, 15, 16, 17, 18
-PERIOD, ON, OFF, ONGOING = range(4)
 # of the room for the search: y at the start of the cycle, the farthest that y may go, initial values
 FROM, FARTHEST, INITIAL = range(3)
 # of what is kept of past cycles
 END, CHANGE = range(2)
-WENT_ON, FOUND, FAILED = 0, 1, 4
+WENT_ON, FOUND, FAILED = range(3)
+NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 
 
 @leaf
@@ -60,15 +65,23 @@ def tightness(rtol):
 
 
 @leaf
-def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
+def _dose(timeline, e):
+    """Return the dose of a steady state that an event asks for."""
+    return SteadyDose(timeline.kind[e], timeline.state[e], timeline.value[e], timeline.ss, timeline.row[e])
+
+
+@leaf
+def _cycle(L, w, timeline, moving, search):
     """Set the lane's clock to the beginning of an interval of a cycle that ends at the record's time."""
-    period = ss[row, PERIOD]
-    end = ev_time_e - (ss[row, SS_TURNS] - 1.0 - L[TURN, w]) * period
+    SST, SSV, ss = search.SST, search.SSV, timeline.ss
+    time, (kind, state, value, _, row) = timeline.time[L[SSEV, w]], _dose(timeline, L[SSEV, w])
+    period = ss[row, SS_PERIOD]
+    end = time - (ss[row, SS_TURNS] - 1.0 - L[TURN, w]) * period
     if kind == SS_CONSTANT:
         period *= 2.0 ** min(L[CYCLE, w], MAX_DOUBLINGS)
-        end = ev_time_e
+        end = time
     begin = end - period
-    T[0, w] = begin
+    moving.T[0, w] = begin
     L[STAGE, w] = 0
     if L[TURN, w] == 0:
         L[SWITCH, w] = int(ss[row, SS_FIRST_STOP])
@@ -76,8 +89,8 @@ def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
     SSV[0, w], SSV[1, w] = 0.0, 0.0
     if kind == SS_CONSTANT:
         return
-    on, off = begin + ss[row, ON], begin + ss[row, OFF]
-    set_marks(marks, Y[:, w], state, on - period, ss[row, SS_AMOUNT])
+    on, off = begin + ss[row, SS_ON], begin + ss[row, SS_OFF]
+    set_marks(timeline.marks, moving.Y[:, w], state, on - period, ss[row, SS_AMOUNT])
     if kind == SS_BOLUS:
         SST[0, w], SSV[0, w] = on, value
     elif on <= off:
@@ -87,81 +100,68 @@ def _cycle(L, w, ss, row, kind, state, ev_time_e, T, Y, SST, SSV, value, marks):
 
 
 @leaf
-def _change(L, w, kind, state, Y, R, T, SST, SSV, ss, row, marks):
+def _change(L, w, timeline, moving, search):
     """Apply what falls on the present time of the cycle."""
+    T, Y, R, SST = moving.T, moving.Y, moving.R, search.SST
+    dose = _dose(timeline, L[SSEV, w])
+    kind, state = dose.kind, dose.state
     while L[STAGE, w] < 2 and SST[L[STAGE, w], w] <= T[0, w]:
-        value = SSV[L[STAGE, w], w]
+        value = search.SSV[L[STAGE, w], w]
         if value > 0.0 or (kind == SS_BOLUS and L[STAGE, w] == 0):
-            set_marks(marks, Y[:, w], state, T[0, w], ss[row, SS_AMOUNT])
+            set_marks(timeline.marks, Y[:, w], state, T[0, w], dose.ss[dose.row, SS_AMOUNT])
         if kind == SS_BOLUS:
             Y[state, w] += value
             if L[STAGE, w] == 0:
-                add_shadows(Y[:, w], ss, row, AT_START, 1.0)
+                add_shadows(Y[:, w], dose, AT_START, 1.0)
         else:
             R[state, w] += value
             if value != 0.0:
-                add_shadows(Y[:, w], ss, row, AT_START if value > 0.0 else AT_END, 1.0)
-                add_shadows(R[:, w], ss, row, DURING, 1.0 if value > 0.0 else -1.0)
+                add_shadows(Y[:, w], dose, AT_START if value > 0.0 else AT_END, 1.0)
+                add_shadows(R[:, w], dose, DURING, 1.0 if value > 0.0 else -1.0)
             if abs(R[state, w]) < 1e-12 * abs(value):
                 R[state, w] = 0.0
         L[STAGE, w] += 1
 
 
 @leaf
-def ss_stop(L, w, ss, row, cycle_stops, T, SST):
+def ss_stop(L, w, timeline, now, SST):
     """Return the next time in the cycle at which a dose begins or ends, the equations change, or the cycle ends."""
-    stop, last = SST[L[STAGE, w], w], int(ss[row, SS_LAST_STOP])
-    while L[SWITCH, w] < last and cycle_stops[L[SWITCH, w]] <= T[0, w]:
+    row, cycle_stops = timeline.row[L[SSEV, w]], timeline.cycle_stops
+    stop, last = SST[L[STAGE, w], w], int(timeline.ss[row, SS_LAST_STOP])
+    while L[SWITCH, w] < last and cycle_stops[L[SWITCH, w]] <= now:
         L[SWITCH, w] += 1
     return min(stop, cycle_stops[L[SWITCH, w]]) if L[SWITCH, w] < last else stop
 
 
 @leaf
-def ss_begin(
-    L,
-    w,
-    ss,
-    ev_kind,
-    ev_state,
-    ev_value,
-    ev_row,
-    ev_time,
-    T,
-    Y,
-    R,
-    search,
-    SST,
-    SSV,
-    P,
-    ROWS,
-    initial_places,
-    marks,
-):
+def ss_begin(L, w, timeline, moving, search, constants):
     """Leave the main clock: reset the system and begin the first cycle."""
-    e = L[SSEV, w]
-    n, kind = Y.shape[0], ev_kind[e]
-    for s in range(n):
-        Y[s, w], R[s, w] = P[initial_places[s], ROWS[w]], 0.0
-        search[FROM, s, w] = search[INITIAL, s, w] = Y[s, w]
+    Y, R, states = moving.Y, moving.R, search.states
+    dose = _dose(timeline, L[SSEV, w])
+    for s in range(Y.shape[0]):
+        Y[s, w], R[s, w] = constants.P[constants.initial[s], moving.ROWS[w]], 0.0
+        states[FROM, s, w] = states[INITIAL, s, w] = Y[s, w]
     L[MODE, w], L[CYCLE, w], L[SINCE, w], L[DUE, w], L[KNOWN, w], L[STALLED, w] = 1, 0, 0, 0, 0, 0
     L[TURN, w] = 0
-    row = ev_row[e]
-    if kind != SS_BOLUS:
-        R[ev_state[e], w] = ss[row, ONGOING] * ev_value[e]
-        add_shadows(R[:, w], ss, row, DURING, ss[row, ONGOING])
-    _cycle(L, w, ss, row, kind, ev_state[e], ev_time[e], T, Y, SST, SSV, ev_value[e], marks)
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, row, marks)
+    if dose.kind != SS_BOLUS:
+        ongoing = dose.ss[dose.row, SS_ONGOING]
+        R[dose.state, w] = ongoing * dose.value
+        add_shadows(R[:, w], dose, DURING, ongoing)
+    _cycle(L, w, timeline, moving, search)
+    _change(L, w, timeline, moving, search)
 
 
 @leaf
-def _leave(L, w, kind, state, value, Y, R, search, accumulates, ss, row):
+def _leave(L, w, timeline, moving, search, accumulates):
     """Return to the main clock with the steady state."""
+    Y, R = moving.Y, moving.R
     for s in range(Y.shape[0]):
         if accumulates[s]:
-            Y[s, w] = search[INITIAL, s, w]
-    if kind == SS_CONSTANT:
-        R[state, w] = 0.0
-        add_shadows(R[:, w], ss, row, DURING, -1.0)
+            Y[s, w] = search.states[INITIAL, s, w]
+    dose = _dose(timeline, L[SSEV, w])
+    if dose.kind == SS_CONSTANT:
+        R[dose.state, w] = 0.0
+        add_shadows(R[:, w], dose, DURING, -1.0)
     L[MODE, w], L[DUE, w] = 0, 1
 
 
@@ -308,43 +308,40 @@ def _double(L, w, Y, search, TOL, DIST, accumulates):
 
 
 @compiled
-def ss_process(
-    L, w, ss, ev_kind, ev_state, ev_value, ev_row, ev_time, T, Y, R, search, past, SST, SSV, DIST, accumulates, TOL,
-    marks,
-):  # fmt: skip
+def ss_process(L, w, timeline, moving, search, accumulates, TOL):
     """Go on at a stop within a dosing cycle; return a status code above 0 on failure.
 
     Parameters
     ----------
-    search : float array, (3, n, lanes)
-        Rows FROM, FARTHEST and INITIAL.
-    past : float array, (2, DEPTH, n, lanes)
-        Ends and changes of past cycles.
+    timeline : Timeline
+    moving : Moving
+    search : SteadySearch
+        Rows of its states are FROM, FARTHEST and INITIAL, of its past cycles END and CHANGE.
     """
-    e = L[SSEV, w]
-    kind, n = ev_kind[e], Y.shape[0]
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e], marks)
+    e, Y = L[SSEV, w], moving.Y
+    kind, n = timeline.kind[e], Y.shape[0]
+    _change(L, w, timeline, moving, search)
     L[DUE, w] = 0
-    if T[0, w] < SST[2, w]:
+    if moving.T[0, w] < search.SST[2, w]:
         return 0
-    if kind != SS_CONSTANT and L[TURN, w] + 1 < ss[ev_row[e], SS_TURNS]:
+    if kind != SS_CONSTANT and L[TURN, w] + 1 < timeline.ss[timeline.row[e], SS_TURNS]:
         L[TURN, w] += 1
-        _cycle(L, w, ss, ev_row[e], kind, ev_state[e], ev_time[e], T, Y, SST, SSV, ev_value[e], marks)
-        _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e], marks)
+        _cycle(L, w, timeline, moving, search)
+        _change(L, w, timeline, moving, search)
         return 0
     L[TURN, w] = 0
     L[CYCLE, w] += 1
     if kind == SS_CONSTANT:
-        fate = _double(L, w, Y, search, TOL, DIST, accumulates)
+        outcome = _double(L, w, Y, search.states, TOL, search.DIST, accumulates)
     else:
-        fate = _repeat(L, w, Y, search, past, TOL, DIST, accumulates)
-    if fate == FAILED:
-        return FAILED
-    if fate == FOUND:
-        _leave(L, w, kind, ev_state[e], ev_value[e], Y, R, search, accumulates, ss, ev_row[e])
+        outcome = _repeat(L, w, Y, search.states, search.past, TOL, search.DIST, accumulates)
+    if outcome == FAILED:
+        return NO_STEADY_STATE
+    if outcome == FOUND:
+        _leave(L, w, timeline, moving, search, accumulates)
         return 0
     for s in range(n):
-        Y[s, w] = search[FROM, s, w]
-    _cycle(L, w, ss, ev_row[e], kind, ev_state[e], ev_time[e], T, Y, SST, SSV, ev_value[e], marks)
-    _change(L, w, kind, ev_state[e], Y, R, T, SST, SSV, ss, ev_row[e], marks)
+        Y[s, w] = search.states[FROM, s, w]
+    _cycle(L, w, timeline, moving, search)
+    _change(L, w, timeline, moving, search)
     return 0

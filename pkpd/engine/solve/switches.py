@@ -19,6 +19,7 @@ from pkpd.engine.graph.derivative import depends_on
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.machine.jit import compiled
 from pkpd.engine.machine.split import Kink
+from pkpd.engine.solve.arrays import Span
 from pkpd.engine.solve.intervals import DOSE, PLACE, Tapes, bounds, write_tape
 
 __all__ = ["MOST_SWITCHES", "Switches", "place_switches", "switch_times"]
@@ -29,6 +30,8 @@ __all__ = ["MOST_SWITCHES", "Switches", "place_switches", "switch_times"]
 Switches = namedtuple(
     "Switches", "kind lower upper below place value first middle last slope tapes personal dosed longest"
 )
+#: room for the bounds of the rows of a tape
+Bounds = namedtuple("Bounds", "low high")
 AT_PLACE, AT_NUMBER, LINEAR, CURVED = range(4)
 WHOLE = 4  # added to a kind: where the gap passes any whole number
 MOST_SWITCHES = 1_000_000  # of one person and one condition
@@ -84,14 +87,15 @@ def _push(times, m, x):
 
 
 @compiled
-def _gap(s, k, P, column, doses, t, piece, low, high):
-    bounds(s.tapes, s.first[k], s.middle[k], P, column, doses, t, t, piece, low, high)
-    return low[s.middle[k] - s.first[k] - 1]
+def _gap(s, k, held, t, piece, room):
+    bounds(s.tapes, s.first[k], s.middle[k], held, Span(t, t, piece), room.low, room.high)
+    return room.low[s.middle[k] - s.first[k] - 1]
 
 
 @compiled
-def _pass(s, k, P, column, doses, piece, u, v, f, g, level, low, high):
-    """Return the first float in (u, v] at which the gap, monotone there, has passed a level; f and g at the ends."""
+def _pass(s, k, held, span, f, g, level, room):
+    """Return the first float in a span at which the gap, monotone there, has passed a level; f and g at the ends."""
+    u, v, piece = span
     sign = 1.0 if g > f else -1.0
     f, g = sign * (f - level), sign * (g - level)
     for i in range(300):
@@ -105,7 +109,7 @@ def _pass(s, k, P, column, doses, piece, u, v, f, g, level, low, high):
             guess = 0.5 * (u + v)
             if not u < guess < v:
                 break
-        found = sign * (_gap(s, k, P, column, doses, guess, piece, low, high) - level)
+        found = sign * (_gap(s, k, held, guess, piece, room) - level)
         if found < 0.0:
             u, f = guess, found
         else:
@@ -114,21 +118,21 @@ def _pass(s, k, P, column, doses, piece, u, v, f, g, level, low, high):
 
 
 @compiled
-def _monotone(s, k, P, column, doses, piece, u, v, times, m, low, high):
+def _monotone(s, k, held, span, times, m, room):
     """Add the times in (u, v] at which a monotone gap passes zero or whole numbers; m < 0 if there are too many."""
-    f = _gap(s, k, P, column, doses, u, piece, low, high)
-    g = _gap(s, k, P, column, doses, v, piece, low, high)
+    u, v, piece = span
+    f, g = _gap(s, k, held, u, piece, room), _gap(s, k, held, v, piece, room)
     if s.kind[k] < WHOLE:
         if f < 0.0 <= g or g <= 0.0 < f:
-            times, m = _push(times, m, _pass(s, k, P, column, doses, piece, u, v, f, g, 0.0, low, high))
+            times, m = _push(times, m, _pass(s, k, held, span, f, g, 0.0, room))
         return times, m
     if not abs(math.floor(g) - math.floor(f)) < MOST_SWITCHES - m:
         return times, -1
     level, step, end = (math.floor(f) + 1.0, 1.0, math.floor(g)) if g > f else (math.ceil(f) - 1.0, -1.0, math.ceil(g))
     while step * (end - level) >= 0.0:
-        u = _pass(s, k, P, column, doses, piece, u, v, f, g, level, low, high)
+        u = _pass(s, k, held, Span(u, v, piece), f, g, level, room)
         times, m = _push(times, m, u)
-        f = _gap(s, k, P, column, doses, u, piece, low, high)
+        f = _gap(s, k, held, u, piece, room)
         level += step
     return times, m
 
@@ -140,8 +144,9 @@ def _idle(s, k, x, y):
 
 
 @compiled
-def _curved(s, k, P, column, doses, piece, u, v, times, m, low, high):
+def _curved(s, k, held, span, times, m, room):
     """Add the times in (u, v] at which a gap passes zero or whole numbers; m < 0 if they cannot be told apart."""
+    (u, v, piece), (low, high) = span, room
     n, slope = s.last[k] - s.first[k], s.slope[k]
     ends = np.empty(128)
     depth, cells = 1, 0
@@ -151,12 +156,12 @@ def _curved(s, k, P, column, doses, piece, u, v, times, m, low, high):
         if cells > MOST_CELLS or m > MOST_SWITCHES:
             return times, -1
         v = ends[depth - 1]
-        bounds(s.tapes, s.first[k], s.last[k], P, column, doses, u, v, piece, low, high)
+        bounds(s.tapes, s.first[k], s.last[k], held, Span(u, v, piece), low, high)
         at = s.middle[k] - s.first[k] - 1
         x, y, p, q = low[at], high[at], low[slope], high[slope]
         settled = _idle(s, k, x, y) or (p == 0.0 and q == 0.0)
         if not settled and (p >= 0.0 or q <= 0.0):
-            times, m = _monotone(s, k, P, column, doses, piece, u, v, times, m, low[:n], high[:n])
+            times, m = _monotone(s, k, held, Span(u, v, piece), times, m, Bounds(low[:n], high[:n]))
             if m < 0:
                 return times, m
             settled = True
@@ -189,16 +194,14 @@ def _merge_below(s, k, start, end, times, ends):
 
 
 @compiled
-def switch_times(s, P, column, doses, start, end):
+def switch_times(s, held, start, end):
     """Return the times strictly between start and end at which conditions switch, sorted, and a condition at fault.
 
     Parameters
     ----------
     s : Switches
-    P, column
-        Values of places; they hold from start to end.
-    doses : float array
-        What the last doses set, which holds from start to end.
+    held : Held
+        Values in force from start to end.
 
     Returns
     -------
@@ -209,11 +212,11 @@ def switch_times(s, P, column, doses, start, end):
     count = s.kind.size
     times, m = np.empty(16), 0
     ends = np.zeros(count + 1, np.int64)
-    low, high = np.empty(s.longest), np.empty(s.longest)
+    room = Bounds(np.empty(s.longest), np.empty(s.longest))
     for k in range(count):
         kind = s.kind[k]
         if kind in (AT_PLACE, AT_NUMBER):
-            when = P[s.place[k], column] if kind == AT_PLACE else s.value[k]
+            when = held.P[s.place[k], held.column] if kind == AT_PLACE else s.value[k]
             if start < when < end:
                 times, m = _push(times, m, when)
         else:
@@ -222,11 +225,11 @@ def switch_times(s, P, column, doses, start, end):
                 u, v = pieces[i], pieces[i + 1]
                 if not u < v:
                     continue
-                before, piece = m, 0.5 * (u + v)
+                before, span = m, Span(u, v, 0.5 * (u + v))
                 if kind % WHOLE == LINEAR:
-                    times, m = _monotone(s, k, P, column, doses, piece, u, v, times, m, low, high)
+                    times, m = _monotone(s, k, held, span, times, m, room)
                 else:
-                    times, m = _curved(s, k, P, column, doses, piece, u, v, times, m, low, high)
+                    times, m = _curved(s, k, held, span, times, m, room)
                 if m < 0 or m - ends[k] > MOST_SWITCHES:
                     return times[:0], k
                 while m > before and times[m - 1] >= v:  # there is a stop anyway

@@ -14,6 +14,7 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, leaf
+from pkpd.engine.solve.arrays import DoseColumns, Dosing
 from pkpd.engine.solve.shadows import (
     AT_END,
     AT_START,
@@ -21,6 +22,10 @@ from pkpd.engine.solve.shadows import (
     NOT_CONSTANT,
     SS_AMOUNT,
     SS_COLUMNS,
+    SS_OFF,
+    SS_ON,
+    SS_ONGOING,
+    SS_PERIOD,
     SS_TURNS,
     shadow_effects,
 )
@@ -28,12 +33,18 @@ from pkpd.engine.solve.shadows import (
 __all__ = [
     "ADDITIONAL", "ADDITIONAL_AFTER", "BAD_SHADOW", "BOLUS", "LAGGED", "LAGGED_AFTER", "MANY", "MANY_SWITCHES", "OFF",
     "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST", "SS_INFUSION", "STOP",
-    "TOO_MANY", "Events", "Records", "Who", "expand_boluses", "expand_events", "room_for",
+    "TOO_MANY", "Events", "Records", "SubjectArrays", "Who", "expand_boluses", "expand_events", "room_for",
 ]  # fmt: skip
 
 #: dose records as columns, and events as columns, for the compiled loops
 Records = namedtuple("Records", "time evid cmt amt rate ii addl ss")
 Events = namedtuple("Events", "time rank kind state value row")
+#: a block of subjects, see ``pkpd.engine.solve.block.Block``: its arrays, P, and places of dosing and of shadows
+SubjectArrays = namedtuple(
+    "SubjectArrays",
+    "column rec rec_first rec_last rec_column seg_first seg_time seg_rank seg_column P places shadows obs_time "
+    "obs_first obs_last anew near lag_rank add_rank",
+)
 #: one subject: records first to last - 1, column of P at the start, switches of columns, places of F, tlag, rate and
 #: duration, last time of interest, distance of times that are one, ranks of lagged and of other additional doses,
 #: whether some record ends what others began, and which resets end doses to come
@@ -102,30 +113,30 @@ def _value(P, place, column, default):
 
 @compiled
 def _dosing_of(w, k, column):
-    """Return F, lag, rate, duration of dose record k (rate 0: bolus) and a fault code."""
+    """Return F, lag, rate and duration of dose record k (rate 0: bolus) and a fault code."""
     P, places, amt = w.P, w.places, w.rec.amt[k]
     state = w.rec.cmt[k]
     F = _value(P, places[state, 0], column, 1.0)
     lag = _value(P, places[state, 1], column, 0.0)
     rate, duration = w.rec.rate[k], 0.0
     if not 0.0 <= F < np.inf:
-        return F, lag, rate, duration, BAD_F
+        return Dosing(F, lag, rate, duration), BAD_F
     if not (lag >= 0.0 and lag < np.inf):
-        return F, lag, rate, duration, BAD_LAG
+        return Dosing(F, lag, rate, duration), BAD_LAG
     if rate == -1.0:
         rate = _value(P, places[state, 2], column, np.nan)
         if not (rate > 0.0 and rate < np.inf):
-            return F, lag, rate, duration, BAD_RATE
+            return Dosing(F, lag, rate, duration), BAD_RATE
     elif rate == -2.0:
         duration = _value(P, places[state, 3], column, np.nan)
         if not (duration > 0.0 and duration < np.inf):
-            return F, lag, rate, duration, BAD_DURATION
+            return Dosing(F, lag, rate, duration), BAD_DURATION
         rate = F * amt / duration
     if rate > 0.0 and duration == 0.0:
         duration = F * amt / rate
     if w.shadows.dosed[state] and w.rec.rate[k] == 0.0 and _moves_nonlinear(w.shadows, state):
-        return F, lag, rate, duration, BAD_SHADOW
-    return F, lag, rate, duration, 0
+        return Dosing(F, lag, rate, duration), BAD_SHADOW
+    return Dosing(F, lag, rate, duration), 0
 
 
 @compiled
@@ -227,16 +238,17 @@ def _shadow_end(ev, m, time, effects):
 def _dose(ev, m, w, k, start, rank, column, lag_column):
     """Add one administration of record k that enters at start; return the next place and a fault code."""
     state, amt = w.rec.cmt[k], w.rec.amt[k]
-    F, _, rate, duration, fault = _dosing_of(w, k, column)
+    given, fault = _dosing_of(w, k, column)
     if fault:
         return m, fault
+    F, _, rate, duration = given
     end, stop = start + duration, -1
     if duration > 0.0:
         stop = _ended_by(w, k, start, rank, end, False)
     ends = stop < 0 and end <= w.horizon + w.near
     if w.shadows.dosed[state]:
-        active, code = _in_force(w, start, rank), w.rec.rate[k]
-        effects = shadow_effects(w.shadows, w.P, column, lag_column, active, state, code, amt, F, rate, duration)
+        columns, code = DoseColumns(column, lag_column, _in_force(w, start, rank)), w.rec.rate[k]
+        effects = shadow_effects(w.shadows, w.P, columns, state, code, amt, given)
         m = _shadow_start(ev, m, start, rank, effects)
         if code != 0.0 and ends:
             m = _shadow_end(ev, m, end, effects)
@@ -253,14 +265,15 @@ def _dose(ev, m, w, k, start, rank, column, lag_column):
 
 
 @compiled
-def _steady(ev, m, ss, q, w, k, column, F, lag, rate, duration):
+def _steady(ev, m, ss, q, w, k, column, given):
     """Add the steady state of record k, and what of the earlier doses is still to come or to end."""
+    F, lag, rate, duration = given
     time, state, period, rank = w.rec.time[k], w.rec.cmt[k], w.rec.ii[k], float(k - w.first)
     add = SS_ADD if w.rec.ss[k] == 2 else 0
     effects = np.zeros((3, 0))
     if w.shadows.partials.size:
-        active, code = _in_force(w, time, rank), w.rec.rate[k]
-        effects = shadow_effects(w.shadows, w.P, column, column, active, state, code, w.rec.amt[k], F, rate, duration)
+        columns, code = DoseColumns(column, column, _in_force(w, time, rank)), w.rec.rate[k]
+        effects = shadow_effects(w.shadows, w.P, columns, state, code, w.rec.amt[k], given)
     if period == 0.0 and (w.rec.amt[k] == 0.0 or w.rec.amt[k] == np.inf):
         _put_cycle(ss, q, effects, 1.0, 0.0, 0.0, 1.0, 0.0)
         return _put(ev, m, time, rank, SS_CONSTANT + add, state, rate, q), 0
@@ -302,7 +315,8 @@ def _steady(ev, m, ss, q, w, k, column, F, lag, rate, duration):
 def _put_cycle(ss, q, effects, period, on, off, running, amount):
     """Write the dosing cycle of a steady state if there is room for it."""
     if q < ss.shape[0]:
-        ss[q, 0], ss[q, 1], ss[q, 2], ss[q, 3], ss[q, SS_AMOUNT] = period, on, off, running, amount
+        ss[q, SS_PERIOD], ss[q, SS_ON], ss[q, SS_OFF], ss[q, SS_ONGOING] = period, on, off, running
+        ss[q, SS_AMOUNT] = amount
         ss[q, SS_TURNS] = 1.0
         for which in range(3):
             first = SS_COLUMNS + which * effects.shape[1]
@@ -314,12 +328,13 @@ def _doses(ev, m, ss, q, w, k):
     """Add all that dose record k gives; return the next places in ev and ss and a fault code."""
     rec, time, ii, state = w.rec, w.rec.time[k], w.rec.ii[k], w.rec.cmt[k]
     own = w.rec_column[k] if w.rec_column.size else _column_at(w, time)
-    F, lag, rate, duration, fault = _dosing_of(w, k, own)
+    given, fault = _dosing_of(w, k, own)
     if fault:
         return m, q, fault
+    F, lag, rate, duration = given
     lag = 0.0 if lag <= w.near else lag
     if rec.ss[k] > 0:
-        m, fault = _steady(ev, m, ss, q, w, k, own, F, lag, rate, duration)
+        m, fault = _steady(ev, m, ss, q, w, k, own, Dosing(F, lag, rate, duration))
         q += 1
     if fault or not rec.amt[k] > 0.0:
         return m, q, fault
@@ -344,12 +359,13 @@ def _doses(ev, m, ss, q, w, k):
 
 
 @leaf
-def expand_boluses(ev, m, rec, first, last, column, P, places, horizon, near, lag_rank, add_rank):
-    """Do as :func:`expand_events` for a subject with boluses and constant columns alone, the plain case, kept short.
+def expand_boluses(ev, m, block, i, horizon, near):
+    """Do as :func:`expand_events` for subject i with boluses and constant columns alone, the plain case, kept short.
 
     Return -1 where there is more to it.
     """
-    for k in range(first, last):
+    rec, P, places, column, first = block.rec, block.P, block.places, block.column[i], block.rec_first[i]
+    for k in range(first, block.rec_last[i]):
         evid = rec.evid[k]
         if evid == 0 or evid == 2:
             continue
@@ -361,7 +377,7 @@ def expand_boluses(ev, m, rec, first, last, column, P, places, horizon, near, la
         if not (0.0 <= F < np.inf and 0.0 <= lag < np.inf and rec.amt[k] < np.inf and count <= MANY):
             return -1
         lag = 0.0 if lag <= near else lag
-        implied = lag_rank if lag > 0.0 else add_rank
+        implied = block.lag_rank if lag > 0.0 else block.add_rank
         for a in range(count + 1 if rec.amt[k] > 0.0 else 0):
             rank = k - first + AFTER_OWN_ROW if a == 0 and lag == 0.0 else implied
             m = _put(ev, m, time + lag + a * ii, rank, BOLUS, state, F * rec.amt[k], k)

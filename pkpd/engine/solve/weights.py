@@ -79,15 +79,15 @@ def add_weights(groups, table, p, h, stored, q):
         row, place = piece * TERMS * ROWS, q * stored.shape[1] + groups[k, 1]
         if groups[k, 2] == 1:
             for r in range(LAST):
-                row_series(stored, place + r * NODES, table, row + r, ROWS, DEGREE, t, h)
+                row_series(stored, place + r * NODES, (table, row + r, ROWS), DEGREE, t, h)
             place += LAST * NODES
-        row_series(stored, place, table, row + LAST, ROWS, DEGREE, t, h)
+        row_series(stored, place, (table, row + LAST, ROWS), DEGREE, t, h)
         place -= q * stored.shape[1]
         total = 0.0
         for j in range(NODES):
             total += stored[q, place + j]
         place += NODES
-        row_series(stored, q * stored.shape[1] + place, table, row + DECAY, ROWS, DEGREE, t, 1.0)
+        row_series(stored, q * stored.shape[1] + place, (table, row + DECAY, ROWS), DEGREE, t, 1.0)
         end = stored[q, place + NODES - 1]
         if groups[k, 2] == 1:
             place += NODES

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.observation.kernel import OUTSIDE
+from pkpd.engine.solve.status import Status
 
 if TYPE_CHECKING:
     from pkpd.estimation.study.problem import StudyProblem
@@ -90,11 +90,11 @@ class StudyPosterior:
         """Return of each patient the first term that has no density at q, where the equations can be solved."""
         values, errors = self.layout.values(q)
         found = self.likelihood.evaluate(values[self.rows], errors, gradient=False)
-        if not (found.status == OUTSIDE).any():
+        if not (found.status == Status.IMPOSSIBLE_DATA).any():
             return []
         names: dict[int, str] = {}
         for term, who, value in zip(self.likelihood.terms, self.likelihood.subject_of, found.terms, strict=True):
-            if found.status[who] == OUTSIDE and not np.isfinite(value):
+            if found.status[who] == Status.IMPOSSIBLE_DATA and not np.isfinite(value):
                 names.setdefault(int(who), term.name)
         return list(names.values())
 

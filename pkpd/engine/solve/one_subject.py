@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, inlined, leaf
-from pkpd.engine.solve.shadows import AT_END, AT_START, DURING, add_shadows
+from pkpd.engine.solve.shadows import AT_END, AT_START, DURING, SS_ONGOING, add_shadows
 from pkpd.engine.solve.timeline import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
 
 __all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "set_marks", "start", "turn"]
@@ -30,10 +30,10 @@ def read_matrix(P, places, column, A, b):
 
 
 @leaf
-def start(P, initial_places, column, x, r):
+def start(constants, column, x, r):
     """Set the states to their initial values and all infusion rates to zero."""
     for i in range(x.size):
-        x[i], r[i] = P[initial_places[i], column], 0.0
+        x[i], r[i] = constants.P[constants.initial[i], column], 0.0
 
 
 @leaf
@@ -45,7 +45,7 @@ def set_marks(marks, x, state, time, amount):
 
 
 @inlined
-def change(kind, state, value, column, P, initial_places, x, r):
+def change(kind, state, value, column, constants, x, r):
     """Apply one event that concerns states x and infusion rates r alone."""
     if kind == BOLUS:
         x[state] += value
@@ -54,13 +54,13 @@ def change(kind, state, value, column, P, initial_places, x, r):
         if abs(r[state]) < 1e-12 * abs(value):
             r[state] = 0.0
     elif kind == RESET:
-        start(P, initial_places, column, x, r)
+        start(constants, column, x, r)
     elif kind == REPLACE:
         x[state] = value
 
 
 @compiled
-def leave_cycle(kind, additive, state, value, ss, row, accumulates, base, kept, kept_r, x, r):
+def leave_cycle(dose, additive, accumulates, base, kept, kept_r, x, r):
     """Go on from the end of a steady dosing cycle in x, for SS=2 added to what was there (kept).
 
     States that accumulate for ever, because nothing depends on them, are where they were (SS=2) or begin (base).
@@ -71,9 +71,10 @@ def leave_cycle(kind, additive, state, value, ss, row, accumulates, base, kept, 
         elif additive:
             x[i] += kept[i]
         r[i] = kept_r[i] if additive else 0.0
-    if kind != SS_BOLUS and kind != SS_CONSTANT:
-        r[state] += ss[row, 3] * value
-        add_shadows(r, ss, row, DURING, ss[row, 3])
+    if dose.kind != SS_BOLUS and dose.kind != SS_CONSTANT:
+        ongoing = dose.ss[dose.row, SS_ONGOING]
+        r[dose.state] += ongoing * dose.value
+        add_shadows(r, dose, DURING, ongoing)
 
 
 @inlined
@@ -95,8 +96,8 @@ def leave_blank(n, out, place, count, stride):
 
 
 @compiled
-def turn(x, r, ss, row, state, value, on):
+def turn(x, r, dose, on):
     """Turn the infusion of a steady dosing cycle on or off."""
-    r[state] += value if on else -value
-    add_shadows(x, ss, row, AT_START if on else AT_END, 1.0)
-    add_shadows(r, ss, row, DURING, 1.0 if on else -1.0)
+    r[dose.state] += dose.value if on else -dose.value
+    add_shadows(x, dose, AT_START if on else AT_END, 1.0)
+    add_shadows(r, dose, DURING, 1.0 if on else -1.0)
