@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from pkpd.dosing.amounts import shortest
 from pkpd.dosing.dose import Dose, count_before
 from pkpd.dosing.record import NEAR
 from pkpd.units.time import convert_time
 
-__all__ = ["amount_given", "ended_by", "ended_within", "one_by_one", "together", "without_ended"]
+__all__ = ["amount_given", "ended_by", "ended_within", "ends_of", "one_by_one", "together", "without_ended"]
 
 
 def without_ended(doses: Sequence[Dose], time_unit: str) -> tuple[Dose, ...]:
@@ -28,16 +29,34 @@ def without_ended(doses: Sequence[Dose], time_unit: str) -> tuple[Dose, ...]:
     >>> [dose.addl for dose in kept]
     [2, 1]
     """
-    near = convert_time(NEAR, "h", time_unit)
-    anew = [k for k, dose in enumerate(doses) if _anew(dose)]
-    out = []
-    for k, dose in enumerate(doses):
-        later = bisect_right(anew, k)
-        if dose.addl and later < len(anew):
-            end = doses[anew[later]].time - near
-            dose = replace(dose, addl=max(count_before(end, dose.time, dose.ii, dose.addl + 1) - 1, 0))
-        out.append(dose)
-    return tuple(out)
+    times = np.array([dose.time for dose in doses])
+    ends = ends_of(np.array([_anew(dose) for dose in doses], bool), times, time_unit)
+    return tuple(
+        replace(dose, addl=max(count_before(end, dose.time, dose.ii, dose.addl + 1) - 1, 0))
+        if dose.addl and end < np.inf
+        else dose
+        for dose, end in zip(doses, ends.tolist(), strict=True)
+    )
+
+
+def ends_of(anew: np.ndarray, time: np.ndarray, time_unit: str) -> np.ndarray:
+    """Return from when on the doses of each record are ended by the next record behind it at steady state (SS=1).
+
+    Parameters
+    ----------
+    anew : bool array, (records,)
+        Whether a record begins all compartments anew.
+    time : float array, (records,)
+    time_unit : str
+
+    Returns
+    -------
+    float array, (records,)
+        Inf where there is no such record.
+    """
+    rows = np.flatnonzero(anew)
+    following = np.searchsorted(rows, np.arange(len(anew)), side="right")
+    return np.append(time[rows], np.inf)[following] - convert_time(NEAR, "h", time_unit)
 
 
 def one_by_one(doses: Sequence[Dose], time_unit: str) -> list[Dose]:

@@ -47,7 +47,7 @@ class Tape:
 
     @property
     def address(self) -> int:
-        """Address of the machine code, for :func:`pkpd.engine.solve.call.call_prepare`; the tape must be kept."""
+        """Address of the machine code, for :func:`pkpd.engine.solve.call.call_code`; the tape must be kept."""
         return self._kernel.base["prepare"]
 
     @property

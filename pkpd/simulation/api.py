@@ -60,6 +60,9 @@ class Job:
     threads: int
     on_failure: str
     around_doses: bool | None = None
+    residual: bool = False
+    seed: int | None = None
+    store: str | os.PathLike[str] | None = None
 
 
 @checked
@@ -174,8 +177,8 @@ def simulate(
     chosen = quantities(model, outputs)
     kernel = kernel_for(model, chosen)
     check_method("simulate", model, kernel, method)
-    job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure, around_doses)
-    return run_job(job, regimen, population, times, occasions, residual, seed, store, progress)
+    job = Job(model, chosen, kernel, settings, threads_from(threads), on_failure, around_doses, residual, seed, store)
+    return run_job(job, regimen, population, times, occasions, progress)
 
 
 def _who(
@@ -203,23 +206,21 @@ def _who(
 
 
 def run_job(
-    job: Job, regimen: Regimens, population: Population | None, times: Any, occasions: Any = None,
-    residual: bool = False, seed: int | None = None, store: str | os.PathLike[str] | None = None,
-    progress: bool | None = None,
-) -> xr.Dataset:  # fmt: skip
+    job: Job, regimen: Regimens, population: Population | None, times: Any, occasions: Any, progress: bool | None
+) -> xr.Dataset:
     """Solve what a job asks for; arguments as for :func:`simulate`."""
     if hasattr(regimen, "columns"):
         raise DataError("simulate: rows of data are read first: simulate(model, pkpd.read_events(frame))")
     with Progress(progress) as bar:
         if isinstance(regimen, EventTable):
-            return _simulate_table(job, regimen, population, times, residual, seed, bar)
+            return _simulate_table(job, regimen, population, times, bar)
         when, starts = times_from(job.model, times), occasions_from(job.model, occasions)
-        return _simulate_grid(job, regimen, population, when, starts, residual, seed, store, bar)
+        return _simulate_grid(job, regimen, population, when, starts, bar)
 
 
 def _simulate_grid(
     job: Job, regimen: Regimens, population: Population | None, times: np.ndarray, occasions: np.ndarray | None,
-    residual: bool, seed: int | None, store: str | os.PathLike[str] | None, bar: Progress,
+    bar: Progress,
 ) -> xr.Dataset:  # fmt: skip
     model, kernel = job.model, job.kernel
     named, has_names = named_from(model, regimen, population)
@@ -235,7 +236,7 @@ def _simulate_grid(
     coords = dataset.coordinates(times, model.time_unit, list(named) if has_names else None, labels)
     doses = dataset.doses_text(model, dict(zip(named, given, strict=True)), labels)
     corners = corners_from(model, job.chosen, [r for each in given for r in each], list(named), job.around_doses)
-    sink = _sink(job, len(packed), people.n, times, store, coords, doses)
+    sink = _sink(job, len(packed), people.n, times, coords, doses)
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
     tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
     names, n = list(named), people.n
@@ -258,10 +259,9 @@ def _simulate_grid(
             outputs = corners.keep(g, subjects, layout, outputs)
         values = outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
         found = dict(zip([q.name for q in job.chosen], values, strict=True))
-        if residual:
-            found |= add_residuals(
-                model, found, people.seed if seed is None else seed, people.index[subjects], g * times.size
-            )
+        if job.residual:
+            seed = people.seed if job.seed is None else job.seed
+            found |= add_residuals(model, found, seed, people.index[subjects], g * times.size)
         sink.write(g, subjects, found, result.status, result.when)
         bar.advance(1)
 
@@ -278,13 +278,7 @@ def _simulate_grid(
 
 
 def _simulate_table(
-    job: Job,
-    table: EventTable,
-    population: Population | None,
-    times: Any,
-    residual: bool,
-    seed: int | None,
-    bar: Progress,
+    job: Job, table: EventTable, population: Population | None, times: Any, bar: Progress
 ) -> xr.Dataset:
     if times is not None:
         raise PkpdError(
@@ -328,9 +322,9 @@ def _simulate_table(
 
     bar.start(len(tasks), f"simulating {model.name}")
     _run(work, tasks, job.threads)
-    if residual:
-        row_values = {n: v[:, None] for n, v in values.items()}
-        noisy = add_residuals(model, row_values, people.seed if seed is None else seed, np.arange(len(table)), 0)
+    if job.residual:
+        row_values, seed = {n: v[:, None] for n, v in values.items()}, people.seed if job.seed is None else job.seed
+        noisy = add_residuals(model, row_values, seed, np.arange(len(table)), 0)
         values |= {n: v[:, 0] for n, v in noisy.items()}
     failures.report(status, lambda i: f"ID {table.labels[i]}", job.on_failure)
     ties = rows.lagged_on_rows(job.kernel, tasks)
@@ -339,7 +333,8 @@ def _simulate_table(
     each = [records[a:b] for a, b in zip(table.starts[:-1], table.starts[1:], strict=True)]
     doses = dataset.doses_text(model, {"": each}, table.labels)
     texts = {} if corners is None else corners.texts(table.labels)
-    return dataset.rows_dataset(model, job.chosen, values, status, table, doses, texts, _notes(job), notes)
+    about = {name: dataset.dose_attributes(name, doses, texts) for name in values}
+    return dataset.rows_dataset(model, job.chosen, values, status, table, about, _notes(job), notes)
 
 
 def _with_switches(job: Job, table: EventTable) -> Job:
@@ -390,13 +385,13 @@ def _run(work: Any, tasks: Sequence[Any], threads: int) -> None:
             pass
 
 
-def _sink(job: Job, regimens: int, n: int, times: np.ndarray, store: Any, coords: dict[str, Any], doses: str) -> Any:
+def _sink(job: Job, regimens: int, n: int, times: np.ndarray, coords: dict[str, Any], doses: str) -> Any:
     from pkpd.simulation.sink import MemorySink, ZarrSink
 
     shape = (regimens, n, times.size)
-    if store is None:
+    if job.store is None:
         return MemorySink(job.model, job.chosen, shape, coords, doses)
-    return ZarrSink(job.model, job.chosen, shape, coords, doses, Path(store))
+    return ZarrSink(job.model, job.chosen, shape, coords, doses, Path(job.store))
 
 
 def _notes(job: Job) -> dict[str, Any]:

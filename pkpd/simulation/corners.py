@@ -20,6 +20,7 @@ import numpy as np
 from pkpd.dosing.record import RECORD
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.graph.tree import symbols_of
+from pkpd.engine.solve.arrange import moved_onto
 from pkpd.engine.solve.block import Block
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import prepare
@@ -198,20 +199,12 @@ def _times_of(kernel: Kernel, block: Block, inputs: np.ndarray, states: set[int]
         for k in range(int(block.rec_first[i]), int(block.rec_last[i])):
             column = int(block.rec_column[k] if block.rec_column.size else block.column[i])
             times += _record_times(rec, k, states, places, P, column, observed)
-        at = np.unique(_on_observed(np.asarray(times, float), observed, block.near))
+        at = np.unique(moved_onto(np.array(times, float), observed, block.near))
         # a row at the very time of its last dose may stand behind it, where a grid ends before it
         inside = at <= observed[-1] if block.obs_rank.size else at < observed[-1]
         at = at[(at >= observed[0]) & inside]
         found.append(at[np.append(True, np.diff(at) > 1e-9)] if at.size else at)
     return found
-
-
-def _on_observed(times: np.ndarray, observed: np.ndarray, near: float) -> np.ndarray:
-    """Return times with those that are one with a time of observation put there, as the solver does with its events."""
-    k = np.searchsorted(observed, times)
-    above, below = observed[np.minimum(k, observed.size - 1)], observed[np.maximum(k - 1, 0)]
-    nearest = np.where(np.abs(above - times) <= np.abs(below - times), above, below)
-    return np.where(np.abs(nearest - times) <= near, nearest, times)
 
 
 def _record_times(

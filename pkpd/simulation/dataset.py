@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.dosing.ended import ended_within
-from pkpd.dosing.record import NEAR, RECORD
+from pkpd.dosing.ended import ended_within, ends_of
+from pkpd.dosing.record import RECORD
 from pkpd.dosing.regimen import Regimen
 from pkpd.engine.solve.status import Status
 from pkpd.model.names import TAKEN
 from pkpd.simulation.kernels import OutputQuantity
-from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,7 +75,9 @@ def _doses(packed: bytes, states: tuple[str, ...], units: tuple[str, ...], time_
     nth = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
     time = records["time"][which] + nth * records["ii"][which]
     order = np.argsort(time, kind="stable")
-    order = order[~_ended(records, which, time, convert_time(NEAR, "h", time_unit))[order]]
+    gives = np.isin(records["evid"], (1, 4))
+    ended = gives[which] & (time >= ends_of(gives & (records["ss"] == 1), records["time"], time_unit)[which])
+    order = order[~ended[order]]
     which, nth, time = which[order], nth[order], time[order]
     into = records["cmt"][which]
     return {
@@ -103,14 +104,6 @@ def notes_on_regimens(named: Mapping[str, Sequence[Regimen]]) -> dict[str, str]:
                 "without ss come close to it"
             )
     return {"notes": "\n".join(found)} if found else {}
-
-
-def _ended(records: np.ndarray, which: np.ndarray, time: np.ndarray, near: float) -> np.ndarray:
-    """Return which doses a later record at steady state (SS=1) takes back, as it begins all compartments anew."""
-    anew = np.flatnonzero(np.isin(records["evid"], (1, 4)) & (records["ss"] == 1))
-    following = np.searchsorted(anew, which, side="right")
-    end = np.append(records["time"][anew], np.inf)[following]
-    return np.isin(records["evid"][which], (1, 4)) & (time >= end - near)
 
 
 def variable_attributes(name: str, chosen: Sequence[OutputQuantity]) -> dict[str, str]:
@@ -197,15 +190,15 @@ def rows_dataset(
     values: Mapping[str, np.ndarray],
     status: np.ndarray,
     table: EventTable,
-    doses: str,
-    corners: Mapping[str, str],
+    about: Mapping[str, dict[str, str]],
     settings: dict[str, Any],
     notes: Sequence[str] = (),
 ) -> xr.Dataset:
     """Return outputs over the rows of a data set, with its columns as coordinates.
 
     A column that is named like a variable of the result, as in a simulated table that is read again, has ``_table``
-    behind its name; ``notes`` among the attributes say so, beside the given ones.
+    behind its name; ``notes`` among the attributes say so, beside the given ones. ``about`` has further attributes of
+    the variables, ``settings`` those of the whole.
     """
     import xarray as xr
 
@@ -222,10 +215,7 @@ def rows_dataset(
         if column.dtype.kind == "O":
             column = np.array(["." if v is None or v != v else str(v) for v in column])
         coords[names[name]] = ("row", column, {"units": model.time_unit} if name == "TIME" else {})
-    data: dict[str, Any] = {
-        n: ("row", array, variable_attributes(n, chosen) | dose_attributes(n, doses, corners))
-        for n, array in values.items()
-    }
+    data: dict[str, Any] = {n: ("row", array, variable_attributes(n, chosen) | about[n]) for n, array in values.items()}
     data["status"] = ("subject", status, status_attributes())
     coords["subject"] = ("subject", np.asarray(table.labels))
     attrs = {"model": model.name, "title": model.title} | settings

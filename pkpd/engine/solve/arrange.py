@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, leaf
+from pkpd.engine.machine.jit import compiled, entry, leaf
 
-__all__ = ["arrange", "observation_order"]
+__all__ = ["arrange", "moved_onto", "observation_order"]
 
 FEW = 64  # events up to which they are sorted by insertion
 
@@ -52,6 +52,15 @@ def _nearest(times, first, last, time, near):
     if min(above, below) > near:
         return time
     return times[k] if above <= below else times[k - 1]
+
+
+@entry
+def moved_onto(times, others, near):
+    """Return times with those that are one with the nearest of some sorted others put there."""
+    out = np.empty(times.size)
+    for i in range(times.size):
+        out[i] = _nearest(others, 0, others.size, times[i], near)
+    return out
 
 
 @leaf

@@ -30,7 +30,7 @@ from pkpd.engine.solve.switches import place_switches
 from pkpd.engine.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 from pkpd.errors import ModelError
 
-__all__ = ["METHODS", "Equations", "Kernel", "Method"]
+__all__ = ["METHODS", "CompiledMethod", "Equations", "Kernel"]
 
 #: dosing parameters of a compartment, in the order of ``Kernel.dosing_places``
 DOSING = ("F", "tlag", "rate", "duration")
@@ -72,7 +72,7 @@ def slope_inputs(covariate: Node) -> tuple[Node, Node]:
 
 
 @dataclass(frozen=True)
-class Method:
+class CompiledMethod:
     """Addresses of one method's functions and the sizes that the solver loop must know.
 
     Attributes
@@ -140,7 +140,7 @@ class Kernel:
 
     def __init__(self, equations: Equations, width: int | None = None) -> None:
         self.lanes = width or lanes()
-        self._methods: dict[str, Method] = {}
+        self._methods: dict[str, CompiledMethod] = {}
         self.states = equations.states
         self.n = len(equations.states)
         along = {c: c + s * (TIME - o) for c in equations.sloping for s, o in [slope_inputs(c)]}
@@ -291,19 +291,19 @@ class Kernel:
 
         return self._code("chain", source, ["panel"]), pattern_of(layout, self.chain_places)
 
-    def method(self, name: str) -> Method:
+    def method(self, name: str) -> CompiledMethod:
         """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""
         if name not in self._methods:
             self._methods[name] = self._compile(name)
         return self._methods[name]
 
-    def _compile(self, name: str) -> Method:
+    def _compile(self, name: str) -> CompiledMethod:
         tableau = METHODS[name]
         code = self._code(name, lambda: self._method_source(tableau), ["start", "step", "dense", "commit"])
         if isinstance(tableau, RosenbrockTableau):
             power = (tableau.error_order + 1) / (tableau.order + 1)
-            return Method(code, tableau.stages, tableau.dense.shape[1], np.inf, power)
-        return Method(code, rows_of_stages(tableau), tableau.dense.shape[1], tableau.stiffness_bound)
+            return CompiledMethod(code, tableau.stages, tableau.dense.shape[1], np.inf, power)
+        return CompiledMethod(code, rows_of_stages(tableau), tableau.dense.shape[1], tableau.stiffness_bound)
 
     def _method_source(self, tableau: ExplicitTableau | RosenbrockTableau) -> str:
         module = ir.Module(name=tableau.name)

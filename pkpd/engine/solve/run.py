@@ -25,7 +25,7 @@ from pkpd.errors import RegimenError
 
 __all__ = ["prepare", "solve_block"]
 
-LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``Method.tolerance_power``
+LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``CompiledMethod.tolerance_power``
 
 
 @entry
