@@ -44,6 +44,7 @@ class Tape:
         self.places = np.array([-1 if c else index[node] for node, c in zip(roots, fixed, strict=True)], np.int64)
         self.numbers = np.array([node.value if c else 0.0 for node, c in zip(roots, fixed, strict=True)])
         self.size = len(roots)
+        self._fixed = [(r, node.value) for r, node in enumerate(roots) if node.op == "const"]
 
     @property
     def address(self) -> int:
@@ -66,8 +67,8 @@ class Tape:
         if not columns or not self.size:
             return np.empty((self.size, columns))
         out = prepare(self._kernel, values)[self.places, :columns]
-        for r in np.flatnonzero(self.places < 0):
-            out[r] = self.numbers[r]
+        for r, value in self._fixed:
+            out[r] = value
         return out
 
 
