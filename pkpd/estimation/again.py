@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from pkpd.estimation.vector import PopulationVector
 
 __all__ = [
-    "at_estimates", "chosen_subjects", "objective_again", "problem_again", "refitting", "restated", "smooth_method",
+    "at_estimates", "objective_again", "problem_again", "refitting", "restated", "smooth_method",
 ]  # fmt: skip
 
 
@@ -95,42 +94,3 @@ def objective_again(fit: Fit, method: str | None = None) -> Objective:
         _, factor, _, _ = found.unpack(fit.x)
         found.u = np.linalg.solve(factor, fit.effects.T).T
     return found
-
-
-def chosen_subjects(data: FitData, chosen: np.ndarray) -> FitData:
-    """Return the data of some subjects, in this order; one that comes twice is two subjects.
-
-    Parameters
-    ----------
-    data : FitData
-    chosen : int array, (k,)
-        Numbers of subjects.
-    """
-    t, k = data.table, chosen.size
-    starts = np.asarray(t.starts, np.int64)
-    rows, first = _ranges(starts, chosen)
-    seen, begins = _ranges(data.starts, chosen)
-    subject = np.repeat(np.arange(k), np.diff(begins))
-    labels = np.arange(1, k + 1)
-    table = replace(
-        t, frame=t.frame.iloc[rows].reset_index(drop=True), starts=first, labels=labels,
-        clock=np.asarray(t.clock)[rows], notes=(), rows=None, lines=None,
-    )  # fmt: skip
-    channels = []
-    for channel in data.channels:
-        mine = np.zeros(data.y.size, bool)
-        mine[channel.rows] = True
-        channels.append(replace(channel, rows=np.flatnonzero(mine[seen])))
-    return replace(
-        data, table=table, labels=labels, row=data.row[seen] - starts[chosen][subject] + first[subject],
-        subject=subject, starts=begins, time=data.time[seen], y=data.y[seen], censored=data.censored[seen],
-        channels=tuple(channels), constant={n: v[chosen] for n, v in data.constant.items()},
-        occasion=data.occasion[rows],
-    )  # fmt: skip
-
-
-def _ranges(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers in the ranges of some subjects, one range after the other, and where each begins."""
-    sizes = np.diff(starts)[chosen]
-    begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return np.arange(begins[-1]) + np.repeat(starts[chosen] - begins[:-1], sizes), begins

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.model.residual import ResidualError
 
-__all__ = ["BLOQ", "Channel", "FitData", "bind"]
+__all__ = ["BLOQ", "Channel", "FitData", "bind", "ranges"]
 
 BLOQ = ("m3", "m4", "m1")
 
@@ -120,6 +120,42 @@ class FitData:
         for c in self.channels:
             names[c.rows] = c.observed
         return names.astype(str)
+
+    def of_subjects(self, chosen: np.ndarray) -> FitData:
+        """Return the data of some subjects, in this order; one that comes twice is two subjects.
+
+        Parameters
+        ----------
+        chosen : int array, (k,)
+            Numbers of subjects.
+        """
+        t, k = self.table, chosen.size
+        starts = np.asarray(t.starts, np.int64)
+        rows, seen = ranges(starts[chosen], starts[chosen + 1]), ranges(self.starts[chosen], self.starts[chosen + 1])
+        first, begins = (np.append(0, np.cumsum(np.diff(s)[chosen])).astype(np.int64) for s in (starts, self.starts))
+        subject, labels = np.repeat(np.arange(k), np.diff(begins)), np.arange(1, k + 1)
+        table = replace(
+            t, frame=t.frame.iloc[rows].reset_index(drop=True), starts=first, labels=labels,
+            clock=np.asarray(t.clock)[rows], notes=(), rows=None, lines=None,
+        )  # fmt: skip
+        channels = []
+        for channel in self.channels:
+            mine = np.zeros(self.y.size, bool)
+            mine[channel.rows] = True
+            channels.append(replace(channel, rows=np.flatnonzero(mine[seen])))
+        return replace(
+            self, table=table, labels=labels, row=self.row[seen] - starts[chosen][subject] + first[subject],
+            subject=subject, starts=begins, time=self.time[seen], y=self.y[seen], censored=self.censored[seen],
+            channels=tuple(channels), constant={n: v[chosen] for n, v in self.constant.items()},
+            occasion=self.occasion[rows],
+        )  # fmt: skip
+
+
+def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return the numbers from each first to before each last, one range after the other."""
+    sizes = last - first
+    ends = np.cumsum(sizes)
+    return np.arange(int(ends[-1]) if ends.size else 0) + np.repeat(first - (ends - sizes), sizes)
 
 
 def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:

@@ -14,7 +14,7 @@ from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import solve_block
 from pkpd.engine.solve.timeline import Records
 from pkpd.errors import DataError
-from pkpd.observation.data import FitData
+from pkpd.observation.data import FitData, ranges
 from pkpd.observation.jets import jet, second_order_is_exact
 from pkpd.observation.links import ChainRule, Links
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
@@ -122,7 +122,7 @@ class Predictor:
         if not b.seg_time.size:
             return replace(b, **per_subject, seg_first=np.zeros(chosen.size + 1, np.int64))
         sizes = np.diff(b.seg_first)[chosen]
-        take = _ranges(b.seg_first[chosen], b.seg_first[chosen + 1])
+        take = ranges(b.seg_first[chosen], b.seg_first[chosen + 1])
         segments = {f: getattr(b, f)[take] for f in ("seg_time", "seg_rank", "seg_column")}
         return replace(b, **per_subject, **segments, seg_first=np.concatenate([[0], np.cumsum(sizes)]))
 
@@ -189,7 +189,7 @@ class Predictor:
 
     def rows(self, chosen: np.ndarray) -> np.ndarray:
         """Return the numbers of the observations of some subjects."""
-        return _ranges(self.data.starts[chosen], self.data.starts[chosen + 1])
+        return ranges(self.data.starts[chosen], self.data.starts[chosen + 1])
 
     def solve(self, phi: np.ndarray, kind: str, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return predictions and derivatives of each observation.
@@ -273,10 +273,3 @@ class Predictor:
         up[k] += h
         down[k] -= h
         return up, down, h
-
-
-def _ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Return the numbers from each first to before each last, one range after the other."""
-    sizes = last - first
-    ends = np.cumsum(sizes)
-    return np.arange(int(ends[-1]) if ends.size else 0) + np.repeat(first - (ends - sizes), sizes)

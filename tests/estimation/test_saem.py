@@ -17,7 +17,7 @@ import pytest
 from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
-from pkpd.estimation.methods.complete import Complete, repeated
+from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.importance import Importance, importance
 from pkpd.estimation.methods.saem import Saem, trace_dataset
 from pkpd.estimation.methods.saem_ascent import ascend
@@ -101,7 +101,8 @@ def test_copies_of_subjects_are_predicted_alike() -> None:
     x = problem.layout.start[: problem.layout.q]
     one, three = Complete(problem), Complete(problem, 3)
     assert three.m == 12
-    assert repeated(problem.data, 3).n_observations == 3 * problem.data.n_observations
+    thrice = np.tile(np.arange(problem.data.n_subjects), 3)
+    assert problem.data.of_subjects(thrice).n_observations == 3 * problem.data.n_observations
     np.testing.assert_array_equal(three.predict(x, np.tile(eta, (3, 1))), np.tile(one.predict(x, eta), 3))
 
 

@@ -15,7 +15,7 @@ from fit_data import bolus_model, simulated, simulated_table
 
 import pkpd
 from pkpd.errors import PkpdError
-from pkpd.estimation.again import chosen_subjects, objective_again, problem_again, smooth_method
+from pkpd.estimation.again import objective_again, problem_again, smooth_method
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.pieces import run_pieces
@@ -30,7 +30,7 @@ from pkpd.estimation.uncertainty.resampling import bootstrap, draw_subjects
 
 def test_all_subjects_in_order_are_the_same_data() -> None:
     found = plain_fit()
-    same = chosen_subjects(found.data, np.arange(found.data.n_subjects))
+    same = found.data.of_subjects(np.arange(found.data.n_subjects))
     objective = problem_again(found, same).objective("focei")
     assert objective(found.x).ofv == pytest.approx(found.ofv, abs=1e-7)
 
@@ -45,7 +45,7 @@ def test_drawn_subjects_are_those_of_a_table_made_by_hand() -> None:
         frames.append(part)
     table = pkpd.read_events(pd.concat(frames, ignore_index=True))
     by_hand = pose(found.model, table).objective("focei")
-    drawn = problem_again(found, chosen_subjects(found.data, chosen)).objective("focei")
+    drawn = problem_again(found, found.data.of_subjects(chosen)).objective("focei")
     np.testing.assert_allclose(drawn(found.x).ofv_i, by_hand(found.x).ofv_i, rtol=1e-10)
 
 
@@ -60,7 +60,7 @@ def test_drawing_keeps_outputs_censoring_and_changing_covariates() -> None:
     assert frame["CENS"].to_numpy().sum() > 1
     found = fit(model, pkpd.read_events(frame), Focei(covariance=None))
     chosen = np.array([3, 3, 1])
-    drawn = problem_again(found, chosen_subjects(found.data, chosen)).objective("focei")(found.x)
+    drawn = problem_again(found, found.data.of_subjects(chosen)).objective("focei")(found.x)
     whole = found.objective()(found.x)
     np.testing.assert_allclose(drawn.ofv_i, whole.ofv_i[chosen], rtol=1e-8)
 
@@ -81,7 +81,7 @@ def test_bootstrap_refits_what_was_drawn() -> None:
     found = plain_fit()
     sample = bootstrap(found, 2)
     chosen = draw_subjects([np.arange(16)], 0, 1)
-    objective = problem_again(found, chosen_subjects(found.data, chosen)).objective("focei")
+    objective = problem_again(found, found.data.of_subjects(chosen)).objective("focei")
     outcome = objective(sample.vectors[1])
     assert outcome.ofv == pytest.approx(sample.ofv[1], abs=1e-6)
     assert outcome.gradient @ np.linalg.solve(outcome.fisher, outcome.gradient) < 1e-4

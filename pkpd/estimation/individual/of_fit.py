@@ -14,7 +14,6 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.individual.draws import people_of, sample, vectors_of
 from pkpd.estimation.individual.plausible_levels import contradictions_of
-from pkpd.estimation.methods.complete import repeated
 from pkpd.estimation.problem import Problem, pose
 from pkpd.estimation.result import Fit
 from pkpd.estimation.uncertainty.sampled import Sampled
@@ -323,7 +322,7 @@ def _modes(problem: Problem) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """
     p = len(problem.links.effects)
     starts = np.vstack([np.zeros((1, p)), 1.5 * np.eye(p), -1.5 * np.eye(p)])
-    several = replace(problem, data=repeated(problem.data, len(starts)))
+    several = replace(problem, data=problem.data.of_subjects(np.tile(np.arange(problem.data.n_subjects), len(starts))))
     objective = several.objective("focei")
     x = problem.layout.start
     theta, factor, _, _ = objective.unpack(x)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.observation.data import FitData
 from pkpd.observation.density import FIRST, SECOND, Density
 from pkpd.observation.predictor import Predictor
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from pkpd.estimation.problem import Problem
     from pkpd.estimation.vector import PopulationVector
 
-__all__ = ["Complete", "Slopes", "repeated"]
+__all__ = ["Complete", "Slopes"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,11 @@ class Complete:
 
         s, lay = problem.settings, problem.layout
         self.layout: PopulationVector = lay
-        self.data = problem.data if copies == 1 else repeated(problem.data, copies)
+        self.data = (
+            problem.data
+            if copies == 1
+            else problem.data.of_subjects(np.tile(np.arange(problem.data.n_subjects), copies))
+        )
         solver = Settings(s["solver"], s["rtol"], s["atol"])
         # one of its own: a predictor writes into its arrays
         self.predictor = Predictor(problem.links, self.data, problem.outputs, solver, s["threads"])
@@ -138,27 +141,3 @@ class Complete:
         out[:q, :q] = (J * info) @ J.T
         out[q:, q:] = root @ root.T
         return out
-
-
-def repeated(data: FitData, copies: int) -> FitData:
-    """Return a data set in which all subjects come several times, one copy after the other."""
-    import pandas as pd
-
-    t, n, m = data.table, data.y.size, data.n_subjects
-
-    def again(values: np.ndarray, step: int = 0) -> np.ndarray:
-        return np.concatenate([values + k * step if step else values for k in range(copies)])
-
-    def ranges(starts: np.ndarray) -> np.ndarray:
-        return np.concatenate([[0], *(starts[1:] + k * starts[-1] for k in range(copies))]).astype(np.int64)
-
-    table = replace(
-        t, frame=pd.concat([t.frame] * copies, ignore_index=True), starts=ranges(t.starts), labels=again(t.labels),
-        clock=again(t.clock), notes=(), rows=None, lines=None,
-    )  # fmt: skip
-    return replace(
-        data, table=table, labels=table.labels, row=again(data.row, len(t)), subject=again(data.subject, m),
-        starts=ranges(data.starts), time=again(data.time), y=again(data.y), censored=again(data.censored),
-        channels=tuple(replace(c, rows=again(c.rows, n)) for c in data.channels),
-        constant={k: again(v) for k, v in data.constant.items()}, occasion=again(data.occasion),
-    )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.again import chosen_subjects, problem_again, refitting
+from pkpd.estimation.again import problem_again, refitting
 from pkpd.estimation.pieces import Record, run_pieces
 from pkpd.estimation.problem import threads_for
 from pkpd.estimation.uncertainty.sampled import Sampled
@@ -171,7 +171,7 @@ def _groups(fit: Fit, by: str | None) -> list[np.ndarray]:
 
 def _replicate(fit: Fit, how: Method, chosen: np.ndarray) -> Record:
     begun = time.perf_counter()
-    found = how.run(problem_again(fit, chosen_subjects(fit.data, chosen)))
+    found = how.run(problem_again(fit, fit.data.of_subjects(chosen)))
     return {
         "x": found.x, "ofv": float(found.ofv), "converged": bool(found.converged),
         "why": "" if found.converged else next(iter(found.messages[-1:]), "not converged"),
