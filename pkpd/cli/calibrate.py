@@ -12,7 +12,7 @@ from pkpd.cli.console import Debug, console, guarded, print_table, wrote
 from pkpd.cli.files import check_suffix
 
 if TYPE_CHECKING:
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.result import StudyFit
 
 __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
@@ -71,7 +71,7 @@ def command(
         wrote(out)
 
 
-def _show(fit: Calibration) -> None:
+def _show(fit: StudyFit) -> None:
     from pkpd.report.words import records
 
     summary, facts = fit.summary(), fit.facts()

@@ -144,8 +144,6 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
     if beside.is_file():
         source = str(beside)
     if source.endswith(".nc") or source in content_names("calibration"):
-        from pkpd.estimation.study.files import load_calibration
-
         fit = load_calibration(source, study=study)
         return fit, fit.study.problem.model
     from pkpd.errors import LibraryError, nearest

@@ -35,7 +35,7 @@ def taught(source: Any) -> dict[str, float]:
 
     Parameters
     ----------
-    source : Calibration
+    source : StudyFit
         With a method ``contraction`` that returns a table with column ``overlap``, by names like
         ``"phi[seed/p2]"``.
     """

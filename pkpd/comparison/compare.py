@@ -95,7 +95,7 @@ def compare(
 
     Parameters
     ----------
-    source : Model, Fit, Calibration or Individual
+    source : Model, Fit, StudyFit or Individual
         Who is treated: subjects of a model, or draws of what is known about patients.
     regimens : mapping of name to Regimen, str, KnownSchedule or Arm; or names of the model's `schedules`
         All of these by default.

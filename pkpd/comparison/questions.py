@@ -62,7 +62,7 @@ def questions(source: Any, names: Sequence[str] | None = None, *, n: int = 500, 
 
     Parameters
     ----------
-    source : Model or Calibration
+    source : Model or StudyFit
         Questions about patients need what a calibration knows of them.
     names : sequence of str, optional
         All that the source can answer by default.
@@ -86,7 +86,7 @@ def questions(source: Any, names: Sequence[str] | None = None, *, n: int = 500, 
     >>> [answer.name for answer in questions(load_model("anakinra"), n=20)]
     ['every_other_day', 'csf']
     """
-    needs("questions", source, ("Model", "Calibration"))
+    needs("questions", source, ("Model", "StudyFit"))
     known, alone = known_questions(source), isinstance(source, Model)
     if names is None:
         names = [name for name, question in known.items() if not (alone and question.of_patients)]

@@ -124,7 +124,7 @@ def recommend(
         "recommend", patient, ("Individual",),
         dict.fromkeys(("Model", "Fit"), "make one of a patient's levels: estimate_individual(source, table) or "
                       "individual(source, regimen, levels)")
-        | {"Calibration": "make one of a new patient's levels: individual(calibration, regimen, levels, cohort=...)"},
+        | {"StudyFit": "make one of a new patient's levels: individual(calibration, regimen, levels, cohort=...)"},
     )  # fmt: skip
     known = set(inspect.signature(compare).parameters) - _OWN
     check_known("recommend", settings, ["now", "also", "wanted", "n", "seed", *sorted(known)])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from pkpd.estimation.method import Method
+from pkpd.errors import PkpdError
+from pkpd.estimation.method import Method, Progress
+from pkpd.estimation.methods.mode import Mode
+from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.methods.register import MethodName, method_of
 from pkpd.estimation.problem import pose, threads_for
 from pkpd.estimation.search_progress import Line, watcher
+from pkpd.estimation.study.study import Study
 from pkpd.options import checked
 from pkpd.simulation.arguments import settings_from
 from pkpd.simulation.source import model_from
@@ -17,16 +21,23 @@ from pkpd.simulation.source import model_from
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
     from pkpd.estimation.result import Fit
+    from pkpd.estimation.study.result import StudyFit
     from pkpd.model.model import Model
 
 __all__ = ["fit"]
 
 
-@checked
+@overload
+def fit(
+    model: Study, *, method: Method | MethodName | None = None, progress: bool | Progress | None = None
+) -> StudyFit: ...
+
+
+@overload
 def fit(
     model: Model | Fit,
     data: EventTable,
-    method: Method | MethodName = "focei",
+    method: Method | MethodName | None = None,
     *,
     start: Mapping[str, float] | None = None,
     fixed: Collection[str] = (),
@@ -35,9 +46,26 @@ def fit(
     atol: float = 1e-12,
     solver: str = "auto",
     threads: int | None = None,
-    progress: bool | Callable[[Any], Any] | None = None,
-) -> Fit:
-    """Estimate the parameters of a model from data of a population.
+    progress: bool | Progress | None = None,
+) -> Fit: ...
+
+
+@checked
+def fit(
+    model: Model | Fit | Study,
+    data: EventTable | None = None,
+    method: Method | MethodName | None = None,
+    *,
+    start: Mapping[str, float] | None = None,
+    fixed: Collection[str] = (),
+    bloq: Literal["m3", "m4", "m1"] = "m3",
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    solver: str = "auto",
+    threads: int | None = None,
+    progress: bool | Progress | None = None,
+) -> Fit | StudyFit:
+    """Estimate the parameters of a model from data of a population, or what a study's reports say of its patients.
 
     Typical values, covariances of random effects and residual errors that the model declares are start values. A
     covariance is estimated where the model has one, so ``Omega`` blocks are full. ``fixed`` and
@@ -45,14 +73,17 @@ def fit(
 
     Parameters
     ----------
-    model : Model or Fit
-        A fit's model starts at its estimates.
-    data : EventTable
+    model : Model, Fit or Study
+        A fit's model starts at its estimates. A study brings its reports, priors and tolerances with it.
+    data : EventTable, optional
+        Not for a study.
         From :func:`pkpd.read_events`. See :func:`pkpd.observation.data.bind` for DVID, CENS, LLOQ and OCC.
-    method : Method or str
+    method : Method or str, optional
+        Focei() by default, of a study Mode().
         :class:`~pkpd.Focei`, :class:`~pkpd.Foce` (no interaction), :class:`~pkpd.Fo`, :class:`~pkpd.Laplace`,
         :class:`~pkpd.Nlme`, :class:`~pkpd.Saem`, :class:`~pkpd.Importance`, :class:`~pkpd.Nuts`, :class:`~pkpd.Map`,
-        :class:`~pkpd.NaivePooled`, :class:`~pkpd.TwoStage`, with their options as fields; a name is the method with
+        :class:`~pkpd.NaivePooled`, :class:`~pkpd.TwoStage`; of a study :class:`~pkpd.Mode` or :class:`~pkpd.Nuts`;
+        with their options as fields; a name is the method with
         its default options. A class of one's own is given in the same way, see
         :class:`pkpd.estimation.method.Method`.
     start : mapping, optional
@@ -72,7 +103,7 @@ def fit(
 
     Returns
     -------
-    Fit
+    Fit or StudyFit
         ``print(fit)`` shows the estimates. Ctrl-C ends the search; the fit then has the best values so far and
         ``converged`` is False.
 
@@ -102,12 +133,13 @@ def fit(
     >>> found.converged, sorted(found.estimates)
     (True, ['V', 'k', 'omega_V', 'omega_k', 'sigma_prop'])
     """
+    if isinstance(model, Study):
+        return _fit_study(model, data, method, progress)
     model = model_from(
         "fit", model, ("Model", "Fit"),
-        {"Calibration": "what reports tell is learned by pkpd.calibrate", "Individual": "one patient is known already",
-         "Study": "a study is learned from its evidence: pkpd.calibrate(study)"},
+        {"StudyFit": "fit its study again: fit(found.study)", "Individual": "one patient is known already"},
     )  # fmt: skip
-    how = method_of(method)
+    how = method_of("focei" if method is None else method)
     settings_from(solver, rtol, atol, math.inf, None, "fit", "solver")
     problem = pose(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
@@ -129,3 +161,19 @@ def fit(
         if isinstance(watch, Line):
             watch.close()
     return found
+
+
+def _fit_study(study: Study, data: Any, method: Method | MethodName | None, progress: Any) -> StudyFit:
+    """Return the fit of a study.
+
+    Raises
+    ------
+    PkpdError
+        If data are given beside the study, or the method is not for studies.
+    """
+    if data is not None:
+        raise PkpdError(f"fit: study '{study.name}' brings its reports with it; data are for a model: fit(model, data)")
+    how = method_of("mode" if method is None else method)
+    if not isinstance(how, Mode | Nuts):
+        raise PkpdError(f"fit: a study is fitted by Mode() or Nuts(), got {type(how).__name__}()")
+    return how.run(study.problem, progress)

@@ -16,7 +16,7 @@ from pkpd.plot.style import GREY, MM, colour_of, house_style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.result import StudyFit
 
 __all__ = ["chosen_names", "densities", "forest"]
 
@@ -27,12 +27,12 @@ _TICKS = 4
 _INK = "#222222"
 
 
-def densities(calibration: Calibration, names: Sequence[str] | None = None, *, width: str | float = "double") -> Any:
+def densities(calibration: StudyFit, names: Sequence[str] | None = None, *, width: str | float = "double") -> Any:
     """Draw prior and posterior density of each number, in its unit.
 
     Parameters
     ----------
-    calibration : Calibration
+    calibration : StudyFit
     names : sequence of str, optional
         Variables of the posterior; all that are no patient's own by default. Of one with a dim, each entry has a curve
         in the colour of its cohort.
@@ -47,7 +47,7 @@ def densities(calibration: Calibration, names: Sequence[str] | None = None, *, w
     DataError
         If a name is no variable of the calibration.
     """
-    needs("plot.densities", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.densities", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
     known = {v.name: v for v in calibration.variables}
     chosen = chosen_names(names, known, [v.name for v in calibration.variables if v.kind != "patient"])
     with house_style():
@@ -72,7 +72,7 @@ def chosen_names(names: Sequence[str] | None, known: Mapping[str, Any], default:
     return chosen
 
 
-def _label(calibration: Calibration, variable: Any) -> tuple[str, str]:
+def _label(calibration: StudyFit, variable: Any) -> tuple[str, str]:
     """Return the name as the title says it, and quantity and unit as the axis does."""
     kinds = {"location": "location of", "spread": "spread of", "error": "error factor of"}
     title = f"{kinds.get(variable.kind, '')} {variable.free}".strip()
@@ -81,7 +81,7 @@ def _label(calibration: Calibration, variable: Any) -> tuple[str, str]:
     return title, unit.replace("*", "·")
 
 
-def _density(ax: Axes, calibration: Calibration, variable: Any, width: float) -> None:
+def _density(ax: Axes, calibration: StudyFit, variable: Any, width: float) -> None:
     """Draw one panel; densities are per unit of the axis, which is logarithmic on the log scale."""
     groups = list(dict.fromkeys(calibration.cohorts.values()))
     prior, posterior = (calibration.draws(variable.name, group=g) for g in ("prior", "posterior"))
@@ -114,7 +114,7 @@ def _density(ax: Axes, calibration: Calibration, variable: Any, width: float) ->
         ax.set_xlim(*variable.limits)
 
 
-def _declared(calibration: Calibration, variable: Any, j: int) -> Any:
+def _declared(calibration: StudyFit, variable: Any, j: int) -> Any:
     """Return the location that the study declares for an entry: entries with the same have the same prior."""
     if not variable.dims:
         return None
@@ -162,7 +162,7 @@ def _curve(draws: np.ndarray, variable: Any) -> tuple[np.ndarray, np.ndarray]:
     return (np.exp(grid), y) if variable.scale == "log" else (grid, y)
 
 
-def _legend(ax: Axes, calibration: Calibration, alone: bool, by_cohort: bool) -> None:
+def _legend(ax: Axes, calibration: StudyFit, alone: bool, by_cohort: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -179,7 +179,7 @@ def _legend(ax: Axes, calibration: Calibration, alone: bool, by_cohort: bool) ->
 
 
 def forest(
-    calibration: Calibration,
+    calibration: StudyFit,
     name: str,
     *,
     outcomes: Mapping[str, bool] | None = None,
@@ -190,7 +190,7 @@ def forest(
 
     Parameters
     ----------
-    calibration : Calibration
+    calibration : StudyFit
     name : str
         A parameter at level ``patient``.
     outcomes : mapping of patient to bool, optional
@@ -207,7 +207,7 @@ def forest(
     DataError
         If the parameter is no patient's own.
     """
-    needs("plot.forest", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.forest", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
     import matplotlib.pyplot as plt
 
     known = {v.name: v for v in calibration.variables}
@@ -237,7 +237,7 @@ def forest(
     return ax
 
 
-def _forest_rows(calibration: Calibration, name: str, known: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _forest_rows(calibration: StudyFit, name: str, known: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Return (label, prior, draws, colour, patient), cohort by cohort; the cohort's location, if any, comes first."""
     draws, prior = calibration.draws(name), calibration.draws(name, group="prior")
     location = known.get(f"{name}_location")

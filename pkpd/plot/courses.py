@@ -21,7 +21,7 @@ from pkpd.simulation.api import simulate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.result import StudyFit
 
 __all__ = ["course"]
 
@@ -72,7 +72,7 @@ class _Plan:
 
 
 def course(
-    calibration: Calibration,
+    calibration: StudyFit,
     patient: str,
     outputs: Sequence[str] | None = None,
     *,
@@ -89,7 +89,7 @@ def course(
 
     Parameters
     ----------
-    calibration : Calibration
+    calibration : StudyFit
     patient : str
     outputs : sequence of str, optional
         Those with facts of this patient by default.
@@ -142,7 +142,7 @@ def course(
 
 
 def _plan(
-    calibration: Calibration,
+    calibration: StudyFit,
     patient: str,
     outputs: Sequence[str] | None,
     days: tuple[float, float] | None,

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pkpd.estimation.checks.sbc import RankTest
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.result import StudyFit
 
 __all__ = ["predicted", "ranks", "traces"]
 
 _BAND = "#E4E4E4"
 
 
-def predicted(calibration: Calibration, *, width: str | float = "double") -> Any:
+def predicted(calibration: StudyFit, *, width: str | float = "double") -> Any:
     """Draw how probable the reported facts are under the posterior.
 
     Left, for values, peaks, nadirs and ratios, the probability of less than was reported, sorted: along the diagonal if
@@ -33,14 +33,14 @@ def predicted(calibration: Calibration, *, width: str | float = "double") -> Any
 
     Parameters
     ----------
-    calibration : Calibration
+    calibration : StudyFit
     width : {"single", "double"} or float
 
     Returns
     -------
     ndarray of Axes, shape (2,)
     """
-    needs("plot.predicted", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.predicted", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
     from scipy.stats import beta
 
     table = calibration.facts()
@@ -141,12 +141,12 @@ def ranks(test: RankTest, names: Sequence[str] | None = None, *, bins: int = 10,
     return np.array(frame.axes, object)
 
 
-def traces(calibration: Calibration, names: Sequence[str] | None = None, *, width: str | float = "double") -> Any:
+def traces(calibration: StudyFit, names: Sequence[str] | None = None, *, width: str | float = "double") -> Any:
     """Draw the chains of each number, and how their ranks are shared: evenly, if the chains agree.
 
     Parameters
     ----------
-    calibration : Calibration
+    calibration : StudyFit
     names : sequence of str, optional
         Numbers as in the summary, ``"phi[seed/patient]"``; the six with the highest R-hat by default.
     width : {"single", "double"} or float
@@ -160,7 +160,7 @@ def traces(calibration: Calibration, names: Sequence[str] | None = None, *, widt
     DataError
         If a number is unknown.
     """
-    needs("plot.traces", calibration, ("Calibration",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.traces", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
     import matplotlib.pyplot as plt
     from scipy.stats import rankdata
 
@@ -187,7 +187,7 @@ def traces(calibration: Calibration, names: Sequence[str] | None = None, *, widt
     return grid
 
 
-def _number(calibration: Calibration, name: str) -> np.ndarray:
+def _number(calibration: StudyFit, name: str) -> np.ndarray:
     """Return draws of one number, shape (chain, draw)."""
     variable, _, label = name.partition("[")
     data = calibration.posterior[variable]

@@ -12,7 +12,7 @@ from pkpd.report.blocks import Page, Picture, Section, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.result import StudyFit
     from pkpd.estimation.study.study import Study
 
 __all__ = ["SECTIONS", "ReportJob"]
@@ -60,7 +60,7 @@ class ReportJob:
     page : Page
     parts : dict
         Sections by key.
-    calibration : Calibration or None
+    calibration : StudyFit or None
     found : dict
         Results that later stages use.
     said : list of (int, str)
@@ -78,7 +78,7 @@ class ReportJob:
     progress: bool | None = None
     page: Page = field(default_factory=lambda: Page("Report"))
     parts: dict[str, Section] = field(default_factory=dict)
-    calibration: Calibration | None = None
+    calibration: StudyFit | None = None
     found: dict[str, Any] = field(default_factory=dict)
     said: list[tuple[int, str]] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class ReportJob:
         self.said.append((rank, text))
 
     @property
-    def fit(self) -> Calibration:
+    def fit(self) -> StudyFit:
         """The calibration, which an early stage made."""
         assert self.calibration is not None
         return self.calibration

@@ -87,7 +87,7 @@ def interval(draws: Any, unit: str = "") -> str:
 
 
 def learned(verdict: str) -> str:
-    """Return the words for a verdict of ``Calibration.contraction``."""
+    """Return the words for a verdict of ``StudyFit.contraction``."""
     return _TAUGHT.get(verdict, verdict)
 
 

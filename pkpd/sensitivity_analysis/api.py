@@ -70,7 +70,7 @@ def sensitivity(
     Parameters
     ----------
     model : Model, Fit or function
-        With ``population``, which says who is meant, also a Calibration or an Individual. A plain function gets an
+        With ``population``, which says who is meant, also a StudyFit or an Individual. A plain function gets an
         array of shape (inputs, runs), so that ``x[0]`` is the first input of all runs, and returns (runs,) or
         (quantities, runs).
     regimen, population, times

@@ -46,7 +46,7 @@ def identifiability(
     Parameters
     ----------
     model : Model or Fit
-        With ``population``, which says who is meant, also a Calibration or an Individual.
+        With ``population``, which says who is meant, also a StudyFit or an Individual.
     regimen, population, times, threads
         As for :func:`pkpd.simulate`; all regimens and persons count as observed.
     outputs : sequence of str, optional

@@ -94,7 +94,7 @@ def simulate(
 
     Parameters
     ----------
-    model : Model, Fit, Calibration or Individual
+    model : Model, Fit, StudyFit or Individual
         Of all but a model, persons are drawn from it, their parameters as uncertain as it leaves them.
     regimen : Regimen, str, dict, sequence or EventTable, optional
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
@@ -197,7 +197,7 @@ def _who(
         raise PopulationError(f"simulate: n must be a whole number > 0, got {n!r}")
     if isinstance(source, Model):
         if chosen:
-            raise PkpdError(f"simulate: a Model knows no {' or '.join(chosen)}; a Calibration does")
+            raise PkpdError(f"simulate: a Model knows no {' or '.join(chosen)}; a StudyFit does")
         return model, population if n is None else Population.draw(model, int(n), seed=seed or 0), None
     if population is not None:
         return model, population, None

@@ -56,7 +56,7 @@ def sensitivities(
     Parameters
     ----------
     model : Model or Fit
-        With ``population``, which says who is meant, also a Calibration or an Individual.
+        With ``population``, which says who is meant, also a StudyFit or an Individual.
     regimen, population, times, outputs, occasions, method, h_max, max_steps, threads, on_failure, progress
         As for :func:`pkpd.simulate`; the typical person without a population.
     wrt : sequence of str, optional

@@ -23,7 +23,7 @@ __all__ = [
     "other_drugs",
 ]  # fmt: skip
 
-KINDS = ("Model", "Fit", "Calibration", "Individual")
+KINDS = ("Model", "Fit", "StudyFit", "Individual")
 """What a verb can be about; each says which of them it takes."""
 
 _OWN = ("depot", "central")
@@ -54,7 +54,7 @@ class Source(Kind):
     def refuse(self, verb: str, **chosen: str | None) -> None:
         """Raise PkpdError if a patient or a cohort is asked for of a source that has none."""
         if asked := [name for name, value in chosen.items() if value is not None]:
-            raise PkpdError(f"{verb}: a {self.kind} knows no {' or '.join(asked)}; a Calibration does")
+            raise PkpdError(f"{verb}: a {self.kind} knows no {' or '.join(asked)}; a StudyFit does")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def one_person(verb: str, given: Any, population: Population | None) -> Model:
     if population is not None:
         return model_from(verb, given)
     return model_from(
-        verb, given, ("Model", "Fit"), {"Calibration": advice, "Individual": advice}
+        verb, given, ("Model", "Fit"), {"StudyFit": advice, "Individual": advice}
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def subjects_of(
 
     Parameters
     ----------
-    source : Model, Fit, Calibration or Individual
+    source : Model, Fit, StudyFit or Individual
     n : int
         Subjects, or draws.
     population : Population, optional

@@ -50,7 +50,7 @@ def test_other_faults_of_regimens(model):
 
 def test_source(model):
     with pytest.raises(
-        PkpdError, match="compare takes a Model, a Fit, a Calibration or an Individual, got the text 'anak"
+        PkpdError, match="compare takes a Model, a Fit, a StudyFit or an Individual, got the text 'anak"
     ):
         compare("anakinra", ["100 mg daily"])
     with pytest.raises(PkpdError, match="a model knows no patient or cohort; give a calibration"):

@@ -34,7 +34,7 @@ def kinetics():
 class Calibration(Source):
     """What the questions need of a calibration, with a known truth: IL-1 carries all of it, or nothing."""
 
-    kind = "Calibration"
+    kind = "StudyFit"
     method = "map"
 
     def __init__(self, phi, contraction=0.9, patients=None):

@@ -90,7 +90,7 @@ def test_questions_are_the_studys_own(mine: Path):
     study = load_study(mine / "study.py")
 
     class Known(Source):
-        kind = "Calibration"
+        kind = "StudyFit"
         model = study.problem.model
 
         def __init__(self) -> None:

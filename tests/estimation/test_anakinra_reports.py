@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pkpd.estimation.study.files import load_calibration
+from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.loading import load_study
-from pkpd.estimation.study.result import Calibration
+from pkpd.estimation.study.result import StudyFit
 from pkpd.library import content_root
 
 FOLDER: Path = content_root() / "calibration" / "anakinra_reports"
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Calibration:
+def shipped() -> StudyFit:
     return load_calibration("anakinra_reports")
 
 
-def test_it_is_that_of_the_study_as_it_stands(shipped: Calibration):
+def test_it_is_that_of_the_study_as_it_stands(shipped: StudyFit):
     assert shipped.attrs["fingerprint"] == load_study("anakinra_reports").fingerprint
     assert shipped.method == "nuts"
     assert len(shipped.patients) == 14
@@ -34,7 +34,7 @@ def test_chains_converged():
     assert found[["ess_bulk", "ess_tail"]].to_numpy(float).min() > 400
 
 
-def test_thinned_draws_say_what_all_draws_say(shipped: Calibration):
+def test_thinned_draws_say_what_all_draws_say(shipped: StudyFit):
     full = pd.read_csv(FOLDER / "checks" / "summary.csv", index_col=0)
     for i, patient in enumerate(shipped.patients):
         draws = shipped.draws("tone.phi")[..., i].ravel()
@@ -70,7 +70,7 @@ def test_document_gives_the_shares_of_the_record():
         assert f"| {label} | {row['50%']:.2f} ({row['2.5%']:.2f}-{row['97.5%']:.2f}) |" in text
 
 
-def test_new_patients_can_be_drawn(shipped: Calibration):
+def test_new_patients_can_be_drawn(shipped: StudyFit):
     people = shipped.population(20, cohort="strati", seed=1)
     assert people.n == 20
     assert np.ptp(people.parameters["tone.phi"]) > 0.2

@@ -16,7 +16,7 @@ from pkpd.estimation.checks import held_out as heldout
 from pkpd.estimation.checks.held_out import Response, leave_one_patient_out, response_probability
 from pkpd.estimation.checks.sbc import RankTest, simulation_based_calibration
 from pkpd.estimation.study.api import calibrate
-from pkpd.estimation.study.assumptions import BASE, assumptions
+from pkpd.estimation.checks.changed_assumptions import BASE, assumptions
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.replicas import Replicator
 

@@ -12,9 +12,9 @@ from scipy import stats
 
 from pkpd.errors import LibraryError, PkpdError
 from pkpd.estimation.study.api import calibrate, fit_nuts
-from pkpd.estimation.study.files import load_calibration
+from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.priors import Free, HalfNormal
-from pkpd.estimation.study.result import Calibration
+from pkpd.estimation.study.result import StudyFit
 from pkpd.simulation.api import simulate
 
 STUDY_FILE = '''"""A study."""
@@ -26,12 +26,12 @@ study = small_study({changes})
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Calibration:
+def fitted() -> StudyFit:
     return calibrate(small_study(), "map", seed=2, draws=600)
 
 
 @pytest.fixture(scope="module")
-def sampled() -> Calibration:
+def sampled() -> StudyFit:
     settings = {"chains": 2, "tune": 150, "draws": 100, "target_accept": 0.85, "maxdepth": 8}
     return fit_nuts(small_study().problem, 0, settings, predictive=60, progress=False)
 

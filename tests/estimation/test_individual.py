@@ -77,7 +77,7 @@ def test_far_patient_is_found_by_adapting(model):
 
 def test_uncertain_parameters_of_a_calibration_are_weighted(model):
     class Calibration(Source):
-        kind = "Calibration"
+        kind = "StudyFit"
 
         def __init__(self):
             self.model = model

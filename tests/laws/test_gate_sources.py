@@ -38,7 +38,7 @@ def sources() -> dict[str, Any]:
     return {
         "Model": model,
         "Fit": pkpd.fit(model, table, pkpd.Importance()),
-        "Calibration": record,
+        "StudyFit": record,
         "Individual": pkpd.individual(model, DOSE, LEVELS, draws=300, minimum_ess=20),
         "estimated Individual": pkpd.estimate_individual(model, table, draws=100),
         "Study": record.study,
@@ -63,7 +63,7 @@ VERBS: dict[str, tuple[Any, str]] = {
     "profile_likelihood": (lambda s: pkpd.profile_likelihood(s, {"CL": 3.0}), ""),
     "compare": (lambda s: pkpd.compare(s, ARMS, n=5), "Model, Individual, estimated Individual"),
     "by_covariate": (lambda s: pkpd.by_covariate(s, ARMS, "WT", [50], n=5), ""),
-    "questions": (lambda s: pkpd.questions(s, n=5), "Model, Calibration"),
+    "questions": (lambda s: pkpd.questions(s, n=5), "Model, StudyFit"),
     "recommend": (
         lambda s: pkpd.recommend(s, ARMS, "Cc > 1 mg/L at trough", n=20),
         "Individual, estimated Individual",
@@ -112,7 +112,7 @@ def test_every_verb_takes_every_source_or_says_which(verb: str, sources: dict[st
 
 
 def test_a_calibration_serves_what_asks_for_people(sources: dict[str, Any]):
-    record = sources["Calibration"]
+    record = sources["StudyFit"]
     asked = {"patient": "strati2020/p3", "n": 3}
     own = pkpd.simulate(record, times=[0.0, 900.0, 960.0], outputs=["Cc", "CRP"], **asked)
     assert (own["Cc"].values[:, 1] > 0.01).all()  # his own anakinra, from 888 h on
@@ -147,4 +147,4 @@ def test_refusals_name_what_works(sources: dict[str, Any]):
         pkpd.compare(sources["Fit"], ARMS)
     alone = sources["Fit"].population(5, uncertainty=False)
     assert pkpd.compare(sources["Fit"], ARMS, population=alone).dataset.sizes["subject"] == 5
-    assert KINDS == ("Model", "Fit", "Calibration", "Individual")
+    assert KINDS == ("Model", "Fit", "StudyFit", "Individual")

@@ -15,7 +15,7 @@ from command import run
 from report_toy import write_study
 
 from pkpd.errors import PkpdError
-from pkpd.estimation.study.files import load_calibration
+from pkpd.estimation.study.files import load_study_fit
 from pkpd.report.folder import MANIFEST, check_place, results_folder
 from pkpd.report.run import run_study
 from pkpd.report.stages import STAGES, Stage

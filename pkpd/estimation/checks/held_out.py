@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError
-from pkpd.estimation.study.api import calibrate
+from pkpd.estimation.api import fit
+from pkpd.estimation.method import Method
+from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.loading import as_study
 from pkpd.simulation.api import simulate
 from pkpd.units.time import convert_time
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pkpd.estimation.study.problem import StudyProblem
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.result import StudyFit
     from pkpd.estimation.study.study import Study
 
 __all__ = ["HeldOut", "Response", "leave_one_patient_out"]
@@ -81,9 +83,8 @@ def leave_one_patient_out(
     outcomes: Mapping[str, bool] | None = None,
     patients: Sequence[str] | None = None,
     draws: int = 400,
-    method: str = "map",
+    method: Method | None = None,
     seed: int = 0,
-    **options: Any,
 ) -> HeldOut:
     """Refit the study without each patient in turn, and predict whether this one responded.
 
@@ -103,8 +104,10 @@ def leave_one_patient_out(
         Whom to leave out; all with an outcome by default.
     draws : int
         Subjects simulated for a prediction.
-    method, seed, **options
-        As for ``calibrate``.
+    method : Method, optional
+        Of the refits: ``Mode(predictive=1)`` by default, or ``Nuts(...)``.
+    seed : int
+        Of the simulated subjects.
 
     Raises
     ------
@@ -116,6 +119,7 @@ def leave_one_patient_out(
     if keep not in ("before", "nothing"):
         raise PkpdError(f"leave_one_patient_out: keep must be 'before' or 'nothing', got {keep!r}")
     whole, what = as_study(study), response or Response()
+    how = Mode(seed=seed, predictive=1) if method is None else method
     problem = whole.problem
     known = dict(outcomes) if outcomes is not None else _outcomes(problem, what.marker)
     if not known:
@@ -127,7 +131,7 @@ def leave_one_patient_out(
     for p in chosen:
         own = [r for r in problem.reported if r.patient == p]
         gone = [r.name for r in own if keep == "nothing" or _last(r.term) > starts[p]]
-        fitted = calibrate(whole.with_(exclude=gone), method, seed=seed, predictive=1, **options)
+        fitted = fit(whole.with_(exclude=gone), method=how)
         others = [o for o in known if o != p]
         mates = [o for o in others if _cohort(problem, o) == _cohort(problem, p)]
         rows[p] = {
@@ -143,7 +147,7 @@ def leave_one_patient_out(
 
 
 def response_probability(
-    calibration: Calibration, patient: str, response: Response | None = None, *, draws: int = 400, seed: int = 0
+    calibration: StudyFit, patient: str, response: Response | None = None, *, draws: int = 400, seed: int = 0
 ) -> float:
     """Return the probability that a patient responds, by simulating what is known of this one."""
     what = response or Response()

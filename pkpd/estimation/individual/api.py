@@ -123,7 +123,7 @@ def individual(
 
     Parameters
     ----------
-    source : Model, Fit or Calibration
+    source : Model, Fit or StudyFit
         A calibration gives patients of a cohort with all that is not known about them, on that cohort's clock; a model
         or a fit its between-subject variability, its typical values taken as known.
     regimen : Regimen, str, EventTable, data frame or None
@@ -165,7 +165,7 @@ def individual(
         raise PkpdError(f"individual: draws must be from 1 to most={most}, got {draws}")
     check_seed(seed)
     model = model_from(
-        "individual", source, ("Model", "Fit", "Calibration"),
+        "individual", source, ("Model", "Fit", "StudyFit"),
         {"Individual": "this is one patient already; give all observations at once"},
     )  # fmt: skip
     given = given_of(model, regimen, observations, covariates)

@@ -246,7 +246,7 @@ def estimate_individual(
     instead = "individual(calibration, regimen, levels, cohort=...) takes one"
     model = model_from(
         "estimate_individual", source, ("Model", "Fit"),
-        {"Calibration": instead, "Individual": "this is an estimated patient already; give all levels at once"},
+        {"StudyFit": instead, "Individual": "this is an estimated patient already; give all levels at once"},
     )  # fmt: skip
     if uncertainty is not False and not isinstance(source, Fit):
         raise PkpdError("estimate_individual: a model's values are taken as known: uncertainty needs a Fit")

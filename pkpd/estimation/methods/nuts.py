@@ -23,6 +23,8 @@ from pkpd.estimation.methods.saem_chains import approximation, occasions_of
 from pkpd.estimation.methods.saem_mean import Means
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.result import Fit
+from pkpd.estimation.study.problem import StudyProblem
+from pkpd.estimation.study.sampling import fit_nuts
 from pkpd.estimation.uncertainty.covariance import Covariance
 from pkpd.randomness import check_seed
 
@@ -34,6 +36,8 @@ __all__ = ["Axes", "Nuts", "PopulationPosterior"]
 
 #: share of the variance of eta that the data leave (mean over effects) from which on effects are sampled non-centred
 LOOSE = 0.3
+#: settings of the sampler for data sets
+DEFAULTS = {"chains": 4, "tune": 500, "draws": 1000, "target_accept": 0.8, "maxdepth": 10}
 #: R-hat and divergences from which on the chains are said not to have converged
 R_HAT, ESS = 1.01, 400
 
@@ -202,22 +206,25 @@ def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Nuts(Method):
-    """The posterior of population and subjects by the No-U-Turn sampler.
+    """The posterior of population and subjects, or of a study, by the No-U-Turn sampler.
 
-    Estimates of the fit are the means of the posterior on the scale of estimation, ``uncertainty`` its covariance, and
+    Of a data set, estimates of the fit are the means of the posterior on the scale of estimation, ``uncertainty`` its covariance, and
     ``idata`` an ArviZ InferenceData. ``ofv`` is FOCEI's at these values.
 
     Parameters
     ----------
     priors : mapping, optional
         See :class:`pkpd.estimation.priors.Priors`; what is not given is weakly informative.
-    chains, tune, draws : int
+    chains, tune, draws : int, optional
+        4, 500 and 1000; of a study, as it says.
     seed : int
         Chain k depends on the seed and k alone.
-    target_accept : float
-        Of the step size.
-    maxdepth : int
-        Most doublings of a trajectory.
+    target_accept : float, optional
+        Of the step size: 0.8; of a study, as it says.
+    maxdepth : int, optional
+        Most doublings of a trajectory: 10; of a study, as it says.
+    predictive : int
+        Draws for which every fact of a study is predicted.
     centred : bool, optional
         See :class:`PopulationPosterior`; by what the data leave of the variance of random effects if not given.
     cores : int, optional
@@ -229,12 +236,13 @@ class Nuts(Method):
     name: ClassVar[str] = "nuts"
 
     priors: Given | None = None
-    chains: int = 4
-    tune: int = 500
-    draws: int = 1000
+    chains: int | None = None
+    tune: int | None = None
+    draws: int | None = None
     seed: int = 0
-    target_accept: float = 0.8
-    maxdepth: int = 10
+    target_accept: float | None = None
+    maxdepth: int | None = None
+    predictive: int = 400
     centred: bool | None = None
     cores: int | None = None
     out: str | os.PathLike[str] | None = None
@@ -246,28 +254,41 @@ class Nuts(Method):
         wrong = [
             f"{n} must be a whole number >= {low}, got {getattr(self, n)!r}"
             for n, low in least.items()
-            if getattr(self, n) < low
+            if getattr(self, n) is not None and getattr(self, n) < low
         ]
-        if not 0.0 < self.target_accept < 1.0:
+        if self.target_accept is not None and not 0.0 < self.target_accept < 1.0:
             wrong.append(f"target_accept must lie between 0 and 1, got {self.target_accept:g}")
         if wrong:
             raise DataError(f"Nuts: {'; '.join(wrong)}")
 
-    def _settings(self) -> dict[str, float]:
-        return {n: getattr(self, n) for n in ("chains", "tune", "draws", "maxdepth", "target_accept")}
+    @property
+    def given(self) -> dict[str, float]:
+        """Settings of the sampler that were given."""
+        return {n: getattr(self, n) for n in DEFAULTS if getattr(self, n) is not None}
 
-    def run(self, problem: Problem, progress: bool | None = None) -> Fit:
+    def run(self, problem: Any, progress: bool | None = None) -> Any:
         """Draw; ``progress`` None: bars on a terminal, a line every half minute elsewhere; False: nothing."""
+        if not isinstance(problem, StudyProblem):
+            return self._of_population(problem, progress)
+        own = [n for n in ("priors", "centred") if getattr(self, n) is not None]
+        if own:
+            raise PkpdError(f"Nuts: {' and '.join(own)} are for data sets; a study declares its own priors")
+        settings = problem.study.sampler(**self.given)
+        return fit_nuts(
+            problem, self.seed, settings, predictive=self.predictive, cores=self.cores, out=self.out, progress=progress
+        )
+
+    def _of_population(self, problem: Problem, progress: bool | None) -> Fit:
         from pkpd.estimation.methods.chain_store import ChainStore
         from pkpd.estimation.methods.chains import sample
 
         begun = time.perf_counter()
-        settings = self._settings()
+        settings = {**DEFAULTS, **self.given}
         believed = Priors(problem.layout, self.priors)
         frame, left = _begin(problem, believed)
         centred = left < LOOSE if self.centred is None else bool(self.centred)
         first = PopulationPosterior(problem, believed, centred, frame)
-        starts = [_start(first, self.seed, k) for k in range(self.chains)]
+        starts = [_start(first, self.seed, k) for k in range(int(settings["chains"]))]
         mark = f"{problem.model.fingerprint}|{believed.describe()}|{centred}|{problem.settings}|{_checksum(problem)}"
         found = sample(
             lambda: PopulationPosterior(problem, believed, centred, frame),  # pyright: ignore[reportArgumentType]

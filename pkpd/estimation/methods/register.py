@@ -8,6 +8,7 @@ from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.focei import Fo, Foce, Focei, Laplace, Nlme
 from pkpd.estimation.methods.importance import Importance
+from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.methods.pooled import Map, NaivePooled, TwoStage
 from pkpd.estimation.methods.saem import Saem
@@ -15,10 +16,21 @@ from pkpd.estimation.methods.saem import Saem
 __all__ = ["METHODS", "MethodName", "method_of"]
 
 MethodName: TypeAlias = Literal[
-    "fo", "foce", "focei", "laplace", "nlme", "saem", "importance", "nuts", "map", "naive_pooled", "two_stage"
+    "fo",
+    "foce",
+    "focei",
+    "laplace",
+    "nlme",
+    "saem",
+    "importance",
+    "nuts",
+    "map",
+    "naive_pooled",
+    "two_stage",
+    "mode",
 ]
 _KNOWN: tuple[type[Method], ...] = (
-    Fo, Foce, Focei, Laplace, Nlme, Saem, Importance, Nuts, Map, NaivePooled, TwoStage,
+    Fo, Foce, Focei, Laplace, Nlme, Saem, Importance, Nuts, Map, NaivePooled, TwoStage, Mode,
 )  # fmt: skip
 METHODS: dict[str, type[Method]] = {each.name: each for each in _KNOWN}
 

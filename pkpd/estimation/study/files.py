@@ -1,62 +1,28 @@
-"""Results of calibrations as NetCDF files."""
+"""Fits of reports, read from their files."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pkpd.errors import LibraryError, PkpdError, shortened
 from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.loading import as_study, study_folder
-from pkpd.estimation.study.result import Calibration
+from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.study.study import Study
-from pkpd.estimation.study.tables import diagnostics
-from pkpd.files import netcdf_bytes, write_whole
 from pkpd.library import Entry, is_file_at, path_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["load_calibration", "save"]
-
-_KEPT = 400
+__all__ = ["load_study_fit"]
 
 
-def save(calibration: Calibration, path: str | os.PathLike[str], compact: bool) -> Path:
-    """Write a result, see ``Calibration.save``."""
-    target = Path(path)
-    groups = {name: getattr(calibration.idata, name).copy() for name in calibration.idata.groups()}
-    stats = groups.get("sample_stats")
-    kept = {"diagnostics": json.dumps(diagnostics(calibration))}
-    if "divergences" not in calibration.attrs and stats is not None and "diverging" in stats:
-        groups["posterior"].attrs["divergences"] = int(stats["diverging"].sum())
-    groups["posterior"].attrs.update(kept)
-    if compact:
-        groups = {name: _thin(data) for name, data in groups.items()}
-    packed = {"zlib": True, "complevel": 6}
-    write_whole(target, netcdf_bytes(groups, lambda v: packed if v.dtype.kind in "fiub" and v.size > 1 else None))
-    return target
-
-
-def _thin(data: xr.Dataset) -> xr.Dataset:
-    """Return at most so many draws, evenly taken from each chain, in single precision."""
-    if "draw" in data.dims:
-        each = max(_KEPT // data.sizes["chain"], 1)
-        n = data.sizes["draw"]
-        if n > each:
-            data = data.isel(draw=np.linspace(0, n - 1, each).round().astype(int))
-    small = {n: v.astype(np.float32) for n, v in data.data_vars.items() if v.dtype == np.float64 and "draw" in v.dims}
-    return data.assign(small)
-
-
-def load_calibration(
+def load_study_fit(
     name_or_path: str | os.PathLike[str] | Entry, *, study: Study | str | os.PathLike[str] | None = None
-) -> Calibration:
-    """Return a calibration of the library by the name of its study, or from a file of one's own.
+) -> StudyFit:
+    """Return a fit of reports of the library by the name of its study, or from a file of one's own.
 
     The Python file ``study.py`` beside a result is executed: open results of people whom you trust only, or give
     ``study`` yourself.
@@ -80,7 +46,7 @@ def load_calibration(
     if not is_file_at(path):
         of = "study" if path is given else shortened(os.fspath(given))
         raise LibraryError(
-            f"there is no result {shortened(path)}; make one with calibrate('{of}', method='nuts').save('{path.name}')"
+            f"there is no result {shortened(path)}; make one with fit(study, Nuts()).save('{path.name}'), of the study '{of}'"
         )
     if study is None and not is_file_at(path.parent / "study.py"):
         raise LibraryError(f"{shortened(path)} has no study.py beside it; say which study it is of: study=...")
@@ -95,9 +61,9 @@ def load_calibration(
         was, now = str(attrs.get("fingerprint", ""))[:12], fitted.fingerprint[:12]
         raise PkpdError(
             f"{path.name} was fitted to another state of study '{fitted.name}' (fingerprint {was}, now {now}): "
-            "its model, evidence, priors or tolerances have changed; calibrate again"
+            "its model, evidence, priors or tolerances have changed; fit again"
         )
-    return Calibration(fitted, arviz().InferenceData(**found))
+    return StudyFit(fitted, arviz().InferenceData(**found))
 
 
 def _read(path: Path) -> dict[str, xr.Dataset]:
@@ -107,7 +73,7 @@ def _read(path: Path) -> dict[str, xr.Dataset]:
     with h5netcdf.File(path, "r") as file:
         names = list(file.groups)
     if "posterior" not in names:
-        raise LibraryError(f"{path} holds no posterior: it is no result of calibrate")
+        raise LibraryError(f"{path} holds no posterior: it is no fit of reports")
     out = {}
     for name in names:
         with xr.open_dataset(path, group=name, engine="h5netcdf") as data:

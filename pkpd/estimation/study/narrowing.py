@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
+from pkpd.estimation.study.declared import DeclaredStudy
 from pkpd.estimation.study.problem import read_evidence
-
-if TYPE_CHECKING:
-    from pkpd.estimation.study.study import Study
 
 __all__ = ["without_gone"]
 
+T = TypeVar("T", bound=DeclaredStudy)
 
-def without_gone(before: Study, after: Study) -> Study:
+
+def without_gone(before: T, after: T) -> T:
     """Return a study without what it says of the patients, cohorts and reports that another one had and it lacks.
 
     A parameter that was free for these alone is free no more.
 
     Parameters
     ----------
-    before, after : Study
+    before, after : DeclaredStudy
         The same but for the evidence.
     """
     old, new = (read_evidence(s.evidence, s.folder) for s in (before, after))
@@ -49,7 +49,7 @@ def without_gone(before: Study, after: Study) -> Study:
     )  # fmt: skip
 
 
-def _known(study: Study, evidence: tuple[Any, ...]) -> set[str]:
+def _known(study: DeclaredStudy, evidence: tuple[Any, ...]) -> set[str]:
     """Return the patients and cohorts of some evidence."""
     own = {f"{e.name}/{p}": e.cohorts[p] for e in evidence for p in e.patients}
     return {*own, *(study.cohorts.get(p, cohort) for p, cohort in own.items())}

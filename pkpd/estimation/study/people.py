@@ -17,7 +17,7 @@ from pkpd.people.population import Population
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.record import StudyRecord
 
 __all__ = ["draw_people"]
 
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 def draw_people(
-    calibration: Calibration,
+    calibration: StudyRecord,
     n: int,
     patient: str | None,
     cohort: str | None,
@@ -34,7 +34,7 @@ def draw_people(
     variability: bool,
     seed: int,
 ) -> Population:
-    """Return a population, see ``Calibration.population``."""
+    """Return a population, see ``StudyFit.population``."""
     problem = calibration.study.problem
     who = f"calibration of '{calibration.study.name}'"
     if (patient is None) == (cohort is None):
@@ -79,7 +79,7 @@ def _effects(people: Population, problem: StudyProblem, values: Mapping[str, Flo
 
 
 def _values(
-    calibration: Calibration, problem: StudyProblem, rows: NDArray[Any], at: NDArray[Any], cohort: str | None, rng: Any
+    calibration: StudyRecord, problem: StudyProblem, rows: NDArray[Any], at: NDArray[Any], cohort: str | None, rng: Any
 ) -> dict[str, Floats]:
     """Return parameters of each subject: estimated ones, and those that the study fixed."""
     out: dict[str, Floats] = {}
@@ -100,7 +100,7 @@ def _values(
 
 
 def _new(
-    calibration: Calibration, problem: StudyProblem, f: Free, rows: NDArray[Any], cohort: str, rng: np.random.Generator
+    calibration: StudyRecord, problem: StudyProblem, f: Free, rows: NDArray[Any], cohort: str, rng: np.random.Generator
 ) -> Floats:
     """Return a pooled parameter of new patients: location plus spread on the scaled axis."""
     g = problem.layout.groups.index(cohort) if f.pooling == "cohort" else 0

@@ -22,7 +22,7 @@ from pkpd.library import load_model
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
-    from pkpd.estimation.study.study import Study
+    from pkpd.estimation.study.declared import DeclaredStudy
     from pkpd.model.model import Model
     from pkpd.observation.api import Likelihood
     from pkpd.observation.subject import Subject
@@ -36,7 +36,7 @@ class StudyProblem:
 
     Attributes
     ----------
-    study : Study
+    study : DeclaredStudy
     model : Model
     evidence : tuple of Evidence
     patients, cohorts : tuple of str
@@ -47,7 +47,7 @@ class StudyProblem:
     layout : StudyVector
     """
 
-    study: Study
+    study: DeclaredStudy
     model: Model
     evidence: tuple[Any, ...]
     patients: tuple[str, ...]
@@ -125,7 +125,7 @@ def _from(folder: str | os.PathLike[str] | None, given: str | os.PathLike[str]) 
     return Path(folder) / Path(text).expanduser()
 
 
-def build_problem(study: Study) -> StudyProblem:
+def build_problem(study: DeclaredStudy) -> StudyProblem:
     """Return a study put together with its model and evidence.
 
     Raises
@@ -157,7 +157,7 @@ def build_problem(study: Study) -> StudyProblem:
     return StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered, layout)
 
 
-def _check_names(study: Study, model: Model, evidence: Sequence[Any], patients: Sequence[str]) -> list[str]:
+def _check_names(study: DeclaredStudy, model: Model, evidence: Sequence[Any], patients: Sequence[str]) -> list[str]:
     """Return faults in the names of parameters, outputs, patients, seeds and facts."""
     seeds = [e.name for e in evidence]
     out = [f"the seed '{s}' is given twice" for s in sorted({s for s in seeds if seeds.count(s) > 1})]
@@ -184,7 +184,7 @@ def _check_names(study: Study, model: Model, evidence: Sequence[Any], patients: 
     return out
 
 
-def _check_free(study: Study, model: Model, everyone: Mapping[str, str], patients: Sequence[str]) -> list[str]:
+def _check_free(study: DeclaredStudy, model: Model, everyone: Mapping[str, str], patients: Sequence[str]) -> list[str]:
     """Return patients and cohorts without a location or value, and locations outside the model's bounds."""
     out: list[str] = []
     known = {*everyone, *everyone.values(), "*"}
@@ -227,7 +227,7 @@ def _check_bounds(f: Free, model: Model) -> list[str]:
 
 
 def _subjects(
-    study: Study,
+    study: DeclaredStudy,
     model: Model,
     evidence: Sequence[Any],
     patients: Sequence[str],

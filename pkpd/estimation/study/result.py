@@ -1,79 +1,47 @@
-"""The result of a calibration: what is known of each patient, and of patients to come."""
+"""The result of a fit to reports: what is known of each patient, and of patients to come."""
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pkpd.errors import PkpdError
-from pkpd.estimation.study.study import Study
-from pkpd.estimation.study.vector import Variable
-from pkpd.simulation.source import History, Source, Subjects
-from pkpd.transport import without_computed
+from pkpd.estimation.study.people import draw_people
+from pkpd.estimation.study.record import StudyRecord
+from pkpd.estimation.study.saved import save_study_fit
+from pkpd.estimation.study.tables import contraction, facts, summary, trouble
+from pkpd.simulation.source import Subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
-    import xarray as xr
 
-    from pkpd.model.model import Model
     from pkpd.people.population import Population
 
-__all__ = ["Calibration"]
-
-Floats = NDArray[np.float64]
+__all__ = ["StudyFit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibration(Source):
-    """What a study's evidence taught about its model; made by :func:`calibrate` or :func:`load_calibration`.
+class StudyFit(StudyRecord):
+    """What a study's evidence taught about its model; made by :func:`pkpd.fit` or :func:`pkpd.load_fit`.
 
-    Attributes
-    ----------
-    study : Study
-    idata : InferenceData
-        ArviZ's groups: ``posterior`` and ``prior`` (variables in the model's units, dims patient and cohort),
-        ``sample_stats``, ``posterior_predictive`` and ``log_likelihood`` (by fact, for some of the draws),
-        ``observed_data``, ``constant_data``.
+    Attributes are those of :class:`pkpd.estimation.study.record.StudyRecord`.
     """
 
-    kind: ClassVar[str] = "Calibration"
+    kind: ClassVar[str] = "StudyFit"
     advice: ClassVar[str] = (
-        "a calibration knows several patients: draw one, population=calibration.population(n, patient=...), and give "
-        "it with the model calibration.model"
+        "a fit of reports knows several patients: draw one, population=fit.population(n, patient=...), and give it "
+        "with the model fit.model"
     )
-
-    study: Study
-    idata: Any
-
-    def __getstate__(self) -> dict[str, Any]:
-        return without_computed(self)
-
-    @property
-    def model(self) -> Model:
-        """The model of the study."""
-        return self.study.problem.model
-
-    def history(self, patient: str | None = None, cohort: str | None = None) -> History:
-        """Return the clock of a patient, or of new patients of a cohort: doses, observations, what a day means."""
-        from pkpd.estimation.methods.chain_history import history_of
-
-        return history_of(self.study.problem, patient, cohort)
 
     def subjects(self, verb: str, n: int, seed: int, patient: str | None = None, cohort: str | None = None) -> Subjects:
         """Return n draws of a patient, or new patients of a cohort on its clock, see `Source`."""
         name = self.study.name
         if (patient is None) == (cohort is None):
             raise PkpdError(
-                f"{verb}: a Calibration needs patient=... or cohort=..., got "
+                f"{verb}: a fit of reports needs patient=... or cohort=..., got "
                 f"{'neither' if cohort is None else 'both'}; "
                 f"'{name}' has patients {', '.join(self.patients)} and cohorts "
                 f"{', '.join(dict.fromkeys(self.cohorts.values()))}"
@@ -87,42 +55,6 @@ class Calibration(Source):
         about = f"{n} new patients of cohort {cohort} ({name}): differences between patients and what is not known"
         return Subjects(self.model, people, about, history)
 
-    @property
-    def posterior(self) -> xr.Dataset:
-        """Draws of the posterior, dims (chain, draw, ...)."""
-        return self.idata.posterior
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """Study, method, seed, settings, fingerprint, versions, diagnostics."""
-        return dict(self.idata.posterior.attrs)
-
-    @property
-    def method(self) -> str:
-        """``nuts`` or ``map``."""
-        return str(self.attrs["method"])
-
-    @property
-    def patients(self) -> tuple[str, ...]:
-        """Patients, ``"seed/patient"``."""
-        return tuple(str(p) for p in self.idata.constant_data["patient"].values)
-
-    @property
-    def cohorts(self) -> dict[str, str]:
-        """Cohort by patient."""
-        return dict(zip(self.patients, map(str, self.idata.constant_data["patient_cohort"].values), strict=True))
-
-    @cached_property
-    def variables(self) -> tuple[Variable, ...]:
-        """Named variables of the posterior, with their axes."""
-        rows = json.loads(self.attrs["variables"])
-        return tuple(Variable(**{**r, "limits": tuple(r["limits"]), "dims": tuple(r["dims"])}) for r in rows)
-
-    def draws(self, name: str, *, group: str = "posterior") -> Floats:
-        """Return draws of a variable with chains joined, shape (draw,) or (draw, patient or cohort)."""
-        values = getattr(self.idata, group)[name].values
-        return np.asarray(values.reshape(-1, *values.shape[2:]), np.float64)
-
     def summary(self) -> pd.DataFrame:
         """Return mean, sd, quantiles, R-hat and effective sizes of every number that was estimated.
 
@@ -133,8 +65,6 @@ class Calibration(Source):
             and effective sizes are of all draws, also where a compact file holds only some. ``attrs`` has the number
             of divergences.
         """
-        from pkpd.estimation.study.tables import summary
-
         return summary(self)
 
     def facts(self) -> pd.DataFrame:
@@ -148,8 +78,6 @@ class Calibration(Source):
             inside if its pit lies in 0.025 to 0.975; a region or grade, which can be missed on one side only, if its
             probability is at least 0.05.
         """
-        from pkpd.estimation.study.tables import facts
-
         return facts(self)
 
     def contraction(self) -> pd.DataFrame:
@@ -161,8 +89,6 @@ class Calibration(Source):
             Index the name; columns prior_sd, posterior_sd (on the scaled axis), contraction (1 - ratio of variances),
             shift (of the mean, in prior sd), overlap (area shared by prior and posterior density) and verdict.
         """
-        from pkpd.estimation.study.tables import contraction
-
         return contraction(self)
 
     def trouble(self) -> tuple[str, ...]:
@@ -171,8 +97,6 @@ class Calibration(Source):
         For the sampler: divergences, R-hat above 1.01, effective sizes below 400. For the normal approximation:
         curvatures that had to be repaired, draws without a density, a Pareto k above 0.7.
         """
-        from pkpd.estimation.study.tables import trouble
-
         return trouble(self)
 
     def population(
@@ -203,7 +127,7 @@ class Calibration(Source):
             As for ``Population.draw``.
         variability : bool
             For a new patient, draw also the model's own random effects on parameters that the study does not estimate
-            by patient; without, they are 0, as in the calibration.
+            by patient; without, they are 0, as in the fit.
         seed : int
 
         Raises
@@ -211,8 +135,6 @@ class Calibration(Source):
         PkpdError
             If patient or cohort is unknown, or neither or both are given.
         """
-        from pkpd.estimation.study.people import draw_people
-
         return draw_people(self, n, patient, cohort, like, covariates or {}, variability, seed)
 
     def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> Path:
@@ -224,15 +146,13 @@ class Calibration(Source):
         compact : bool
             Keep 400 draws in single precision, and the diagnostics of all; for files that travel with a study.
         """
-        from pkpd.estimation.study.files import save
-
-        return save(self, path, compact)
+        return save_study_fit(self, path, compact)
 
     def __repr__(self) -> str:
         sizes = self.posterior.sizes
         facts = self.idata.constant_data.sizes.get("fact", 0)
         head = (
-            f"Calibration of '{self.study.name}' by {self.method} (seed {self.attrs['seed']}): "
+            f"Fit of reports '{self.study.name}' by {self.method} (seed {self.attrs['seed']}): "
             f"{sizes['chain']} x {sizes['draw']} draws, {len(self.patients)} patients, {facts} facts"
         )
         return "\n  ".join([head, *self.trouble()])

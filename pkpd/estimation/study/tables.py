@@ -16,7 +16,7 @@ from pkpd.evidence.kinds import kind_named
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.record import StudyRecord
 
 __all__ = ["contraction", "diagnostics", "divergences", "facts", "scalars", "summary", "trouble"]
 
@@ -26,7 +26,7 @@ _MUCH, _SOME = 0.5, 0.1
 _PARETO, _RHAT, _ESS = 0.7, 1.01, 400
 
 
-def scalars(calibration: Calibration, group: str = "posterior") -> dict[str, Floats]:
+def scalars(calibration: StudyRecord, group: str = "posterior") -> dict[str, Floats]:
     """Return every estimated number on its scaled axis, shape (chain, draw); those that cannot vary are left out."""
     out: dict[str, Floats] = {}
     data = getattr(calibration.idata, group)
@@ -40,7 +40,7 @@ def scalars(calibration: Calibration, group: str = "posterior") -> dict[str, Flo
     return {n: x for n, x in out.items() if np.ptp(x) > 0}
 
 
-def diagnostics(calibration: Calibration) -> dict[str, dict[str, float]]:
+def diagnostics(calibration: StudyRecord) -> dict[str, dict[str, float]]:
     """Return R-hat and effective sizes of each estimated number; NaN where there is one chain of independent draws."""
     kept = calibration.attrs.get("diagnostics")
     if kept is not None:
@@ -63,8 +63,8 @@ def diagnostics(calibration: Calibration) -> dict[str, dict[str, float]]:
     return out
 
 
-def summary(calibration: Calibration) -> pd.DataFrame:
-    """Return mean, sd, quantiles and diagnostics, see ``Calibration.summary``."""
+def summary(calibration: StudyRecord) -> pd.DataFrame:
+    """Return mean, sd, quantiles and diagnostics, see ``StudyFit.summary``."""
     import pandas as pd
 
     how = diagnostics(calibration)
@@ -82,7 +82,7 @@ def summary(calibration: Calibration) -> pd.DataFrame:
     return out
 
 
-def divergences(calibration: Calibration) -> int:
+def divergences(calibration: StudyRecord) -> int:
     """Return the number of divergent transitions of all draws."""
     kept = calibration.attrs.get("divergences")
     if kept is not None:
@@ -91,8 +91,8 @@ def divergences(calibration: Calibration) -> int:
     return int(stats["diverging"].sum()) if stats is not None and "diverging" in stats else 0
 
 
-def trouble(calibration: Calibration) -> tuple[str, ...]:
-    """Return what speaks against trusting the draws, see ``Calibration.trouble``."""
+def trouble(calibration: StudyRecord) -> tuple[str, ...]:
+    """Return what speaks against trusting the draws, see ``StudyFit.trouble``."""
     return _approximation(calibration.attrs) if calibration.method == "map" else _sampler(calibration)
 
 
@@ -107,7 +107,7 @@ def _approximation(attrs: dict[str, Any]) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _sampler(calibration: Calibration) -> tuple[str, ...]:
+def _sampler(calibration: StudyRecord) -> tuple[str, ...]:
     out = []
     if count := divergences(calibration):
         out.append(f"{count} divergent transitions: raise target_accept")
@@ -126,13 +126,13 @@ def _sampler(calibration: Calibration) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _columns(calibration: Calibration, name: str, dim: str, x: Floats) -> dict[str, Floats]:
+def _columns(calibration: StudyRecord, name: str, dim: str, x: Floats) -> dict[str, Floats]:
     labels = calibration.posterior[dim].values
     return {f"{name}[{label}]": x[:, i] for i, label in enumerate(labels)}
 
 
-def facts(calibration: Calibration) -> pd.DataFrame:
-    """Return what is predicted of each fact, see ``Calibration.facts``."""
+def facts(calibration: StudyRecord) -> pd.DataFrame:
+    """Return what is predicted of each fact, see ``StudyFit.facts``."""
     import pandas as pd
 
     constant, predicted = calibration.idata.constant_data, calibration.idata.posterior_predictive
@@ -161,8 +161,8 @@ def facts(calibration: Calibration) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def contraction(calibration: Calibration) -> pd.DataFrame:
-    """Return what was taught, see ``Calibration.contraction``."""
+def contraction(calibration: StudyRecord) -> pd.DataFrame:
+    """Return what was taught, see ``StudyFit.contraction``."""
     import pandas as pd
 
     after, before = scalars(calibration), scalars(calibration, "prior")

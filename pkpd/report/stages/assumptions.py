@@ -69,7 +69,7 @@ def held_out(job: ReportJob) -> None:
 
 def other_assumptions(job: ReportJob) -> None:
     """Refit under the study's other assumptions and tabulate what becomes of the focus parameter."""
-    from pkpd.estimation.study.assumptions import BASE, assumptions
+    from pkpd.estimation.checks.changed_assumptions import BASE, assumptions
 
     given = job.words.get("variants", {})
     if not given:

@@ -25,7 +25,6 @@ _KIND = {
 def calibrate(job: ReportJob) -> None:
     """Calibrate the study and write the result as NetCDF and CSV."""
     from pkpd.estimation.study.api import calibrate as run
-    from pkpd.estimation.study.files import load_calibration
 
     if job.engine == "shipped":
         fit = load_calibration(job.given, study=job.study)

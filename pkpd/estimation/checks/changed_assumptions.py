@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.study.api import calibrate
+from pkpd.estimation.api import fit
+from pkpd.estimation.method import Method
+from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.loading import as_study
 from pkpd.estimation.study.priors import to_scaled
 from pkpd.estimation.study.study import Study
@@ -18,7 +20,7 @@ from pkpd.estimation.study.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pkpd.estimation.study.result import Calibration
+    from pkpd.estimation.study.result import StudyFit
 
 __all__ = ["BASE", "assumptions"]
 
@@ -30,10 +32,8 @@ def assumptions(
     variants: Mapping[str, Study | Mapping[str, Any]],
     parameter: str,
     *,
-    base: Calibration | None = None,
-    method: str = "map",
-    seed: int = 0,
-    **options: Any,
+    base: StudyFit | None = None,
+    method: Method | None = None,
 ) -> pd.DataFrame:
     """Refit a study under other assumptions, and compare what each says of a parameter.
 
@@ -44,10 +44,10 @@ def assumptions(
         ``{"CRP as printed": {"reinterpret": {("villegas2020", "CRP"): 0.1}}}``.
     parameter : str
         A free parameter of the study, shared or by patient.
-    base : Calibration, optional
+    base : StudyFit, optional
         The study as it is, if it was calibrated already by the same method; fitted anew by default.
-    method, seed, **options
-        As for ``calibrate``.
+    method : Method, optional
+        Of all fits: ``Mode(predictive=1)`` by default, or ``Nuts(...)``.
 
     Returns
     -------
@@ -62,16 +62,16 @@ def assumptions(
     """
     import pandas as pd
 
-    start = as_study(study)
+    start, how = as_study(study), Mode(predictive=1) if method is None else method
     free = {f.name: f for f in start.free}
     if parameter not in free:
         raise PkpdError(
             f"study '{start.name}': '{parameter}' is not free{nearest(parameter, free)}; free are {', '.join(free)}"
         )
     changed = {k: v if isinstance(v, Study) else start.with_(**v) for k, v in variants.items()}
-    results = {BASE: base if base is not None else calibrate(start, method, seed=seed, predictive=1, **options)}
+    results = {BASE: base if base is not None else fit(start, method=how)}
     for label, variant in changed.items():
-        results[label] = calibrate(variant, method, seed=seed, predictive=1, **options)
+        results[label] = fit(variant, method=how)
     f = free[parameter]
     middle = to_scaled(_draws(results[BASE], parameter), f.scale, f.limits)
     centre, spread = np.median(middle, axis=0), middle.std(axis=0, ddof=1)
@@ -91,7 +91,7 @@ def assumptions(
     return pd.DataFrame(rows)
 
 
-def _draws(calibration: Calibration, parameter: str) -> NDArray[np.float64]:
+def _draws(calibration: StudyFit, parameter: str) -> NDArray[np.float64]:
     """Return draws of a parameter, shape (draw, patients or 1), also where a variant has fixed it."""
     if parameter in calibration.posterior:
         x = calibration.draws(parameter)
