@@ -63,7 +63,7 @@ study = pkpd.Study(
         pkpd.Free("injury.slope_ferritin", (4000.0, 1.0), level="patient", source="severe disease"),
     ],
 )
-fit = pkpd.calibrate(study, method="map", seed=1)
+fit = pkpd.fit(study, method=pkpd.Mode(seed=1))
 print(f"\n{fit}")
 print(fit.summary()[["50%", "2.5%", "97.5%"]].round(3).to_string())
 

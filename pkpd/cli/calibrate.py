@@ -29,7 +29,7 @@ HELP = f"""Calibrate a study to its evidence, and say what was learned.
 With --keep, a sampler that was interrupted goes on where it was.
 """
 
-ENGINES = ("map", "nuts")
+ENGINES = ("mode", "nuts")
 
 
 @guarded
@@ -38,7 +38,7 @@ def command(
         str | None, typer.Argument(metavar="[STUDY]", help="A study of the library, or the path of one's own.")
     ] = None,
     *,
-    engine: Annotated[str, typer.Option(help="map or nuts.")] = "map",
+    engine: Annotated[str, typer.Option(help="mode or nuts.")] = "mode",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer starts or draws: for a look.")] = False,
     seed: given.Seed = 0,
     chains: Annotated[int | None, typer.Option(min=1, help="Chains of nuts.")] = None,
@@ -54,7 +54,7 @@ def command(
     given.one_of(engine, ENGINES, "engine")
     if out:
         check_suffix(out, (".nc",))
-    if engine == "map" and (chains or tune or keep):
+    if engine == "mode" and (chains or tune or keep):
         raise typer.BadParameter("--chains, --tune and --keep are for --engine nuts")
     if study is None:
         from pkpd.estimation.study.loading import list_studies
@@ -62,9 +62,12 @@ def command(
         print_table("Studies of the library", ["name", "title"], ([e.name, e.title] for e in list_studies()))
         return
 
-    from pkpd.estimation.study.api import calibrate
+    from pkpd.estimation.api import fit as run
+    from pkpd.estimation.methods.register import study_method
+    from pkpd.estimation.study.loading import as_study
 
-    fit = calibrate(study, engine, seed=seed, quick=quick, chains=chains, draws=draws, tune=tune, out=keep)
+    how = study_method(engine, seed=seed, quick=quick, chains=chains, draws=draws, tune=tune, out=keep)
+    fit = run(as_study(study), method=how)
     _show(fit)
     if out:
         fit.save(out)
@@ -88,7 +91,7 @@ def _show(fit: StudyFit) -> None:
     if outside:
         columns = ["patient", "marker", "text", "observed", "2.5%", "97.5%"]
         print_table("Facts outside", columns, ([row[key] for key in columns] for row in outside))
-    if fit.method == "map":
+    if fit.method == "mode":
         k = float(fit.attrs.get("pareto_k", float("nan")))
         quality = "good" if k < 0.7 else "rough in the tails; --engine nuts samples the posterior itself"
         console().print(f"Normal approximation: Pareto k {k:.2f}, {quality}", markup=False)

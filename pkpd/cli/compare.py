@@ -144,7 +144,9 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
     if beside.is_file():
         source = str(beside)
     if source.endswith(".nc") or source in content_names("calibration"):
-        fit = load_calibration(source, study=study)
+        from pkpd.estimation.study.files import load_study_fit
+
+        fit = load_study_fit(source, study=study)
         return fit, fit.study.problem.model
     from pkpd.errors import LibraryError, nearest
     from pkpd.library import load_model

@@ -71,7 +71,7 @@ def belief(known: Mapping[str, float], parameter: str, patient: str, what: str, 
 
 def approximate(source: Any) -> tuple[str, ...]:
     """Return a caveat for a posterior that is an approximation."""
-    if getattr(source, "method", "") != "map":
+    if getattr(source, "method", "") != "mode":
         return ()
     return ("From the normal approximation at the mode (method='map'); the posterior of record is method='nuts'.",)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from pkpd.errors import PkpdError
+from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.method import Method, Progress
 from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.methods.nuts import Nuts
@@ -141,6 +141,8 @@ def fit(
     )  # fmt: skip
     how = method_of("focei" if method is None else method)
     settings_from(solver, rtol, atol, math.inf, None, "fit", "solver")
+    if data is None:
+        raise DataError(f"fit: model '{model.name}' needs data: fit(model, read_events(path))")
     problem = pose(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
         threads=threads_for(threads, data),

@@ -15,7 +15,7 @@ from pkpd.errors import PkpdError, nearest
 from pkpd.options import check_known
 
 if TYPE_CHECKING:
-    from pkpd.estimation.result import Fit
+    pass
 
 __all__ = ["CovarianceKind", "Method", "Progress"]
 
@@ -77,7 +77,7 @@ class Method(ABC):
             raise PkpdError(f"{type(self).__name__}: {'; '.join(faults)}")
 
     @abstractmethod
-    def run(self, problem: Any, progress: Any = None) -> Fit:
+    def run(self, problem: Any, progress: Any = None) -> Any:
         """Estimate.
 
         Parameters
@@ -85,6 +85,10 @@ class Method(ABC):
         problem : Problem
         progress : callable, optional
             Called with each step of a search.
+
+        Returns
+        -------
+        Fit, or StudyFit for a study
         """
 
     def again(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -13,17 +13,62 @@ from pkpd.errors import PkpdError
 from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
 from pkpd.estimation.saved import FORMAT, MATRICES, held_values, rows_of, units_of
+from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.uncertainty.covariance import Covariance
+from pkpd.options import checked
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
+    from pkpd.estimation.study.result import StudyFit
+    from pkpd.estimation.study.study import Study
     from pkpd.model.model import Model
 
 __all__ = ["load_fit"]
 
 
-def load_fit(path: str | os.PathLike[str], model: Model, data: EventTable) -> Fit:
-    """Read a fit that was saved, with the model and the data that it was made with.
+@overload
+def load_fit(path: str | os.PathLike[str], model: Model, data: EventTable) -> Fit: ...
+
+
+@overload
+def load_fit(path: str | os.PathLike[str], *, study: Study | str | os.PathLike[str] | None = None) -> StudyFit: ...
+
+
+@checked
+def load_fit(
+    path: Any, model: Model | None = None, data: EventTable | None = None, *, study: Any = None
+) -> Fit | StudyFit:
+    """Read a fit that was saved, with what it was made with: a model and its data, or a study.
+
+    Parameters
+    ----------
+    path : path or str
+        A file of :meth:`Fit.save`; or of a study: a name of the library, a folder with ``study.py`` and ``fit.nc``, or
+        a NetCDF file, see :func:`pkpd.estimation.study.files.load_study_fit`.
+    model : Model, optional
+        With the start values, as given to ``fit``.
+    data : EventTable, optional
+    study : Study, str or path, optional
+        The study that was fitted; the one in the same folder by default.
+
+    Raises
+    ------
+    PkpdError
+        If the file is no fit, or of other equations, subjects, rows, estimates, priors or reports.
+    """
+    if model is None and data is None:
+        if str(path).endswith(".json"):
+            raise PkpdError(
+                f"load_fit: {path} is of a data set; give the model and the data: load_fit(path, model, data)"
+            )
+        return load_study_fit(path, study=study)
+    if model is None or data is None or study is not None:
+        raise PkpdError("load_fit: give model and data, for a fit of a data set, or neither, for a fit of a study")
+    return _load_population_fit(path, model, data)
+
+
+def _load_population_fit(path: str | os.PathLike[str], model: Model, data: EventTable) -> Fit:
+    """Read a fit to a data set.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def densities(calibration: StudyFit, names: Sequence[str] | None = None, *, widt
     DataError
         If a name is no variable of the calibration.
     """
-    needs("plot.densities", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.densities", calibration, ("StudyFit",), "pkpd.fit(study) and pkpd.load_fit make one")
     known = {v.name: v for v in calibration.variables}
     chosen = chosen_names(names, known, [v.name for v in calibration.variables if v.kind != "patient"])
     with house_style():
@@ -207,7 +207,7 @@ def forest(
     DataError
         If the parameter is no patient's own.
     """
-    needs("plot.forest", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.forest", calibration, ("StudyFit",), "pkpd.fit(study) and pkpd.load_fit make one")
     import matplotlib.pyplot as plt
 
     known = {v.name: v for v in calibration.variables}

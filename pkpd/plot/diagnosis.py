@@ -40,7 +40,7 @@ def predicted(calibration: StudyFit, *, width: str | float = "double") -> Any:
     -------
     ndarray of Axes, shape (2,)
     """
-    needs("plot.predicted", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.predicted", calibration, ("StudyFit",), "pkpd.fit(study) and pkpd.load_fit make one")
     from scipy.stats import beta
 
     table = calibration.facts()
@@ -160,7 +160,7 @@ def traces(calibration: StudyFit, names: Sequence[str] | None = None, *, width: 
     DataError
         If a number is unknown.
     """
-    needs("plot.traces", calibration, ("StudyFit",), "pkpd.calibrate and pkpd.load_calibration make one")
+    needs("plot.traces", calibration, ("StudyFit",), "pkpd.fit(study) and pkpd.load_fit make one")
     import matplotlib.pyplot as plt
     from scipy.stats import rankdata
 

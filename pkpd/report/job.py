@@ -49,7 +49,7 @@ class ReportJob:
         Where files are written; nobody else sees it before the run has ended well.
     given : Study, str or path
         What the run was asked for.
-    engine : {"map", "nuts", "shipped"}
+    engine : {"mode", "nuts", "shipped"}
     full : bool
         The setting of record instead of the quick one.
     seed : int
@@ -71,7 +71,7 @@ class ReportJob:
     words: Mapping[str, Any]
     folder: Path
     given: Any = None
-    engine: str = "map"
+    engine: str = "mode"
     full: bool = False
     seed: int = 0
     chains: Path | None = None

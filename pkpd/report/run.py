@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Listener", "run_study"]
 
-ENGINES = ("map", "nuts", "shipped")
+ENGINES = ("mode", "nuts", "shipped")
 """Mode and normal approximation, the sampler, or the result that lies beside the study."""
 
 Listener = Callable[[str, float | None], None]
@@ -53,7 +53,7 @@ def run_study(
     full : bool
         The setting of record, with all checks.
     seed : int
-    engine : {"nuts", "map", "shipped"}
+    engine : {"nuts", "mode", "shipped"}
         The sampler, with short chains unless ``full``; the mode with its normal approximation; or the fit that lies
         beside the study.
     command : str

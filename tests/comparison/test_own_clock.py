@@ -16,7 +16,7 @@ CRP = ["CRP_area", "CRP_day_below_10"]
 
 @pytest.fixture(scope="module")
 def record():
-    return pkpd.load_calibration("anakinra_reports")
+    return pkpd.load_fit("anakinra_reports")
 
 
 @pytest.fixture(scope="module")

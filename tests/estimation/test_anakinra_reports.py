@@ -19,7 +19,7 @@ FOLDER: Path = content_root() / "calibration" / "anakinra_reports"
 
 @pytest.fixture(scope="module")
 def shipped() -> StudyFit:
-    return load_calibration("anakinra_reports")
+    return load_study_fit("anakinra_reports")
 
 
 def test_it_is_that_of_the_study_as_it_stands(shipped: StudyFit):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,12 @@ from calibration_toy import evidence, fact, small_study
 from scipy import stats
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.api import fit
 from pkpd.estimation.checks import held_out as heldout
+from pkpd.estimation.checks.changed_assumptions import BASE, assumptions
 from pkpd.estimation.checks.held_out import Response, leave_one_patient_out, response_probability
 from pkpd.estimation.checks.sbc import RankTest, simulation_based_calibration
-from pkpd.estimation.study.api import calibrate
-from pkpd.estimation.checks.changed_assumptions import BASE, assumptions
+from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.replicas import Replicator
 
@@ -127,7 +128,7 @@ def plain_study():
 
 @pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform_for_a_posterior_that_is_normal():
-    found = simulation_based_calibration(plain_study(), 40, method="map", seed=1, ranks=49)
+    found = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49)
     assert list(found.ranks.columns) == ["CL", "V", "log_likelihood"]
     table = found.test(5)
     assert (table.loc[["CL", "V"], "p"] > 0.005).all()
@@ -149,7 +150,7 @@ def test_ranks_show_data_that_scatter_more_than_the_study_says(monkeypatch):
         return replace(found, subjects=tuple(louder))
 
     monkeypatch.setattr(Replicator, "draw", rough)
-    table: Any = simulation_based_calibration(plain_study(), 40, method="map", seed=1, ranks=49).test(5)
+    table: Any = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49).test(5)
     assert table["p_holm"].min() < 0.01
     assert table.loc["CL", "spread"] > 1.3
 
@@ -165,17 +166,17 @@ def test_ranks_of_the_truth_are_uniform_for_the_sampler():
 
 def test_wrong_numbers_of_reports_and_ranks_are_refused():
     with pytest.raises(PkpdError, match="method must be 'nuts' or 'map', got 'mcmc'"):
-        simulation_based_calibration(small_study(), method="mcmc")
+        simulation_based_calibration(small_study(), method=cast(Any, "mcmc"))
     with pytest.raises(PkpdError, match="n must be >= 1 and ranks >= 9, got 0 and 5"):
         simulation_based_calibration(small_study(), 0, ranks=5)
 
 
-QUICK: dict[str, Any] = {"starts": 1, "draws": 100}
+QUICK = Mode(starts=1, draws=100, predictive=1, seed=1)
 WHAT = Response(days=(0.5, 1.0))
 
 
 def test_patients_are_predicted_from_the_others():
-    found = leave_one_patient_out(small_study(), response=WHAT, seed=1, **QUICK)
+    found = leave_one_patient_out(small_study(), response=WHAT, seed=1, method=QUICK)
     table = found.patients
     assert table.index.tolist() == ["toy/p1", "toy/p2", "toy/p3"]
     assert table["responded"].tolist() == [True, False, True]
@@ -197,25 +198,25 @@ def test_patients_are_predicted_from_the_others():
 def test_a_left_out_patient_does_not_inform_its_own_prediction(monkeypatch):
     fits = []
 
-    def watched(study, *arguments, **options):
+    def watched(study, **options):
         fits.append(study)
-        return calibrate(study, *arguments, **options)
+        return fit(study, **options)
 
-    monkeypatch.setattr(heldout, "calibrate", watched)
+    monkeypatch.setattr(heldout, "fit", watched)
     # the drug begins on day 0.3: values on day 0.25 and before are known by then
     late = replace(evidence(), doses=tuple(replace(d, start=0.3) for d in evidence().doses))
     extra = fact("p1_before", "p1", "below", 0.1, 5.0)
     study = small_study(evidence=[replace(late, facts=(*late.facts, extra))])
-    found = leave_one_patient_out(study, response=WHAT, patients=["p1"], **QUICK)
+    found = leave_one_patient_out(study, response=WHAT, patients=["p1"], method=QUICK)
     left = [r.name for r in fits[0].problem.reported if r.patient == "toy/p1"]
     assert left == ["toy/p1_value", "toy/p1_above", "toy/p1_grade", "toy/p1_before"]
     assert found.patients.loc["toy/p1", "kept"] == 4
-    leave_one_patient_out(study, response=WHAT, patients=["p1"], keep="nothing", **QUICK)
+    leave_one_patient_out(study, response=WHAT, patients=["p1"], keep="nothing", method=QUICK)
     assert not [r for r in fits[1].problem.reported if r.patient == "toy/p1"]
 
 
 def test_probability_of_a_response_follows_the_output():
-    fitted = calibrate(small_study(), draws=100)
+    fitted = fit(small_study(), method=Mode(draws=100))
     sure = response_probability(fitted, "p1", Response(days=(0.02, 0.1)), draws=50)
     never = response_probability(fitted, "p1", Response(days=(4.0, 5.0)), draws=50)
     assert (sure, never) == (1.0, 0.0)
@@ -232,7 +233,7 @@ def test_predictions_that_cannot_be_are_refused():
 
 def test_other_assumptions_are_compared_patient_by_patient():
     variants = {"volume known": {"fixed": {"V": 10.0}}, "twice": {"reinterpret": {("toy", "Cc"): 2.0}}}
-    table = assumptions(small_study(), variants, "CL", **QUICK)
+    table = assumptions(small_study(), variants, "CL", method=QUICK)
     assert table["variant"].unique().tolist() == [BASE, *variants]
     assert len(table) == 9
     base = table.loc[table["variant"] == BASE]
@@ -246,7 +247,7 @@ def test_other_assumptions_are_compared_patient_by_patient():
 
 def test_a_parameter_that_a_variant_fixes_is_its_value():
     table = assumptions(
-        small_study(), {"known": {"fixed": {"V": 12.0}}, "model's": {"free": {"V": None}}}, "V", **QUICK
+        small_study(), {"known": {"fixed": {"V": 12.0}}, "model's": {"free": {"V": None}}}, "V", method=QUICK
     )
     assert table["patient"].unique().tolist() == [""]
     values = table.set_index("variant")["50%"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,14 +10,17 @@ from calibration_toy import Gaussian, small_study
 from scipy import stats
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.api import fit
 from pkpd.estimation.methods.chain_store import ChainStore, Journal
 from pkpd.estimation.methods.chains import sample
+from pkpd.estimation.methods.focei import Focei
+from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.methods.modes import find_mode, first_finite
 from pkpd.estimation.methods.normal_approximation import laplace, pareto_k
-from pkpd.estimation.study.api import calibrate, fit_nuts
 from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
+from pkpd.estimation.study.sampling import fit_nuts
 from pkpd.estimation.study.vector import build_layout
 
 PATIENTS = ("s/a", "s/b", "s/c")
@@ -234,7 +237,7 @@ def test_progress_is_told_in_lines_without_a_terminal(capsys):
 
 @pytest.mark.slow
 def test_both_engines_agree_on_a_small_study():
-    by_map = calibrate(small_study(), "map", seed=1)
+    by_map = fit(small_study(), method=Mode(seed=1))
     settings = {"chains": 2, "tune": 250, "draws": 300, "target_accept": 0.85, "maxdepth": 8}
     by_nuts = fit_nuts(small_study().problem, 1, settings, predictive=50, progress=False)
     for name in ("CL", "V"):
@@ -246,7 +249,11 @@ def test_both_engines_agree_on_a_small_study():
 
 
 def test_wrong_methods_and_seeds_are_refused():
-    with pytest.raises(PkpdError, match=r"method must be 'map' or 'nuts', got 'nut' \(did you mean 'nuts'\?\)"):
-        calibrate(small_study(), "nut")
+    with pytest.raises(PkpdError, match=r"method must be .* got 'nut' \(did you mean 'nuts'\?\)"):
+        fit(small_study(), method=cast(Any, "nut"))
+    with pytest.raises(PkpdError, match=r"a study is fitted by Mode\(\) or Nuts\(\), got Focei\(\)"):
+        fit(small_study(), method=Focei())
+    with pytest.raises(PkpdError, match=r"study 'toy' brings its reports with it"):
+        cast(Any, fit)(small_study(), "data.csv")
     with pytest.raises(PkpdError, match="seed must be a whole number >= 0, got -1"):
-        calibrate(small_study(), seed=-1)
+        fit(small_study(), method=Mode(seed=-1))

@@ -11,10 +11,12 @@ from calibration_toy import small_study
 from scipy import stats
 
 from pkpd.errors import LibraryError, PkpdError
-from pkpd.estimation.study.api import calibrate, fit_nuts
+from pkpd.estimation.api import fit
+from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.priors import Free, HalfNormal
 from pkpd.estimation.study.result import StudyFit
+from pkpd.estimation.study.sampling import fit_nuts
 from pkpd.simulation.api import simulate
 
 STUDY_FILE = '''"""A study."""
@@ -27,7 +29,7 @@ study = small_study({changes})
 
 @pytest.fixture(scope="module")
 def fitted() -> StudyFit:
-    return calibrate(small_study(), "map", seed=2, draws=600)
+    return fit(small_study(), method=Mode(seed=2, draws=600))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def test_a_fact_that_cannot_be_is_outside():
     study = small_study(
         free=[Free("V", (10.0, 0.01))], exclude=["*_change", "*_grade", "*_below", "*_above", "*_peak", "*/p3*"]
     )
-    table = calibrate(study.with_(reinterpret={("toy", "Cc"): 3.0}), draws=200).facts().set_index("fact")
+    table = fit(study.with_(reinterpret={("toy", "Cc"): 3.0}), method=Mode(draws=200)).facts().set_index("fact")
     # a known volume and the model's clearance: 3 x 5.5 mg/L after 6 h is three times too much, and 20% error
     assert not table.loc["toy/p1_value", "inside"]
     assert table.loc["toy/p1_value", "pit"] > 0.99
@@ -102,7 +104,7 @@ def test_contraction_tells_what_was_taught(fitted):
 
 def test_what_no_fact_touches_is_not_taught():
     study = small_study(free=[*small_study().free, Free("shift", (0.0, 1.0), scale="identity")])
-    table = calibrate(study.with_(exclude=["*_grade"]), draws=2000).contraction()
+    table = fit(study.with_(exclude=["*_grade"]), method=Mode(draws=2000)).contraction()
     assert table.loc["shift", "verdict"] == "not taught"
     assert abs(table.loc["shift", "contraction"]) < 0.1
     assert table.loc["shift", "overlap"] > 0.93
@@ -134,10 +136,10 @@ def test_trouble_is_named(sampled, fitted):
     )
     idata = sampled.idata.copy()
     idata.sample_stats = stats_group
-    assert "200 divergent transitions: raise target_accept" in Calibration(sampled.study, idata).trouble()
+    assert "200 divergent transitions: raise target_accept" in StudyFit(sampled.study, idata).trouble()
     idata = fitted.idata.copy()
     idata.posterior.attrs.update(pareto_k=0.9, curvatures_repaired="CL", draws_lost=0.25)
-    told = Calibration(fitted.study, idata).trouble()
+    told = StudyFit(fitted.study, idata).trouble()
     assert told[0] == "the mode is flat along CL: its curvature there was raised"
     assert told[1].startswith("25% of the draws")
     assert told[2].startswith("Pareto k is 0.90, above 0.7")
@@ -168,18 +170,18 @@ def test_a_new_patient_is_drawn_from_location_and_spread(fitted):
 
 
 def test_variability_of_the_model_is_drawn_only_for_what_the_study_does_not_estimate():
-    shared = calibrate(small_study(free=[Free("CL", (1.0, 0.3))]), draws=100)
+    shared = fit(small_study(free=[Free("CL", (1.0, 0.3))]), method=Mode(draws=100))
     assert not shared.population(50, cohort="A").etas.any()
     etas = shared.population(2000, cohort="A", variability=True).etas
     assert etas.std() == pytest.approx(np.sqrt(np.log1p(0.3**2)), rel=0.1)
-    by_patient = calibrate(small_study(), draws=100)
+    by_patient = fit(small_study(), method=Mode(draws=100))
     assert not by_patient.population(50, cohort="A", variability=True).etas.any()
 
 
 def test_unpooled_and_fixed_parameters_of_new_patients():
     free = [Free("CL", {"*": (1.0, 0.3)}, level="patient"), Free("V", (10.0, 0.2))]
     study = small_study(free=free, fixed={"shift": {"B": 2.0}})
-    found = calibrate(study, draws=300)
+    found = fit(study, method=Mode(draws=300))
     like = found.population(300, cohort="A", like="toy/p2")
     np.testing.assert_allclose(np.sort(like.parameters["CL"]), np.sort(found.draws("CL")[:, 1]))
     mixed = found.population(300, cohort="A", seed=5)
@@ -191,7 +193,7 @@ def test_unpooled_and_fixed_parameters_of_new_patients():
 
 def test_a_spread_with_a_prior_and_a_location_for_all():
     free = [Free("CL", (1.0, 0.3), level="patient", pooling="all", spread=HalfNormal(0.3)), Free("V", (10.0, 0.2))]
-    found = calibrate(small_study(free=free), draws=500)
+    found = fit(small_study(free=free), method=Mode(draws=500))
     assert found.posterior["CL_location"].dims == ("chain", "draw")
     people = found.population(500, cohort="B")
     assert people.parameters["CL"].std() > 0
@@ -224,19 +226,19 @@ def write_study(folder, changes=""):
 def test_a_result_is_written_and_read(fitted, tmp_path):
     write_study(tmp_path)
     path = fitted.save(tmp_path / "fit.nc")
-    found = load_calibration(tmp_path)
+    found = load_study_fit(tmp_path)
     xr.testing.assert_identical(found.posterior["CL"], fitted.posterior["CL"])
     assert found.attrs["seed"] == 2
     assert found.facts().equals(fitted.facts())
     assert found.population(3, patient="p1").parameters["V"].shape == (3,)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
-    assert load_calibration(path).study.name == "toy"
+    assert load_study_fit(path).study.name == "toy"
 
 
 def test_a_compact_file_keeps_the_diagnostics_of_all_draws(sampled, tmp_path):
     write_study(tmp_path)
     sampled.save(tmp_path / "fit.nc", compact=True)
-    found = load_calibration(str(tmp_path / "fit.nc"), study=small_study())
+    found = load_study_fit(str(tmp_path / "fit.nc"), study=small_study())
     assert found.posterior["V"].dtype == np.float32
     columns = ["rhat", "ess_bulk", "ess_tail"]
     np.testing.assert_allclose(found.summary()[columns], sampled.summary()[columns])
@@ -249,13 +251,13 @@ def test_a_result_of_another_state_of_the_study_is_refused(fitted, tmp_path):
     write_study(tmp_path, "fixed={'shift': 0.5}")
     fitted.save(tmp_path / "fit.nc")
     with pytest.raises(PkpdError, match=r"fit\.nc was fitted to another state of study 'toy' \(fingerprint .*, now"):
-        load_calibration(tmp_path)
+        load_study_fit(tmp_path)
 
 
 def test_a_missing_or_foreign_file_is_said(tmp_path):
     write_study(tmp_path)
     with pytest.raises(LibraryError, match=r"there is no result .*fit\.nc; make one with calibrate\("):
-        load_calibration(tmp_path)
+        load_study_fit(tmp_path)
     xr.Dataset({"a": 1}).to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
     with pytest.raises(LibraryError, match="holds no posterior: it is no result of calibrate"):
-        load_calibration(tmp_path)
+        load_study_fit(tmp_path)

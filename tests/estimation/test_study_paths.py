@@ -69,10 +69,10 @@ def test_other_evidence_takes_its_patients_with_it():
 def test_a_result_without_its_study_says_so(tmp_path: Path):
     (tmp_path / "calibration.nc").write_bytes(b"")
     with pytest.raises(LibraryError, match=r"has no study.py beside it; say which study it is of: study=\.\.\."):
-        pkpd.load_calibration(tmp_path / "calibration.nc")
+        pkpd.load_fit(tmp_path / "calibration.nc")
 
 
-@pytest.mark.parametrize("load", [pkpd.load_model, pkpd.load_seed, pkpd.load_study, pkpd.load_calibration])
+@pytest.mark.parametrize("load", [pkpd.load_model, pkpd.load_seed, pkpd.load_study, pkpd.load_fit])
 @pytest.mark.parametrize("name", ["x" * 5000, "./" + "x" * 5000, "./" + "x/" * 3000, "./" + "x" * 5000 + ".py"])
 def test_names_that_no_file_has_are_refused_in_a_short_text(load, name):
     with pytest.raises(LibraryError) as caught:

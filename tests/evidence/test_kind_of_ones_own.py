@@ -100,7 +100,7 @@ def test_new_reports_are_drawn_and_the_study_is_fitted_and_shown(folder: Path):
     terms = [t for s in drawn.subjects for t in s.terms]
     assert [t.kind for t in terms] == ["density", "mean_of_two", "mean_of_two"]
     assert (np.array([t.value for t in terms]) != [30.0, 60.0, 90.0]).all()
-    found = pkpd.calibrate(study, method="map", draws=200)
+    found = pkpd.fit(study, method=pkpd.Mode(draws=200))
     assert found.facts()["kind"].tolist() == ["density", "mean_of_two", "mean_of_two"]
     assert np.isfinite(found.facts()["pit"]).all()
     axes = course(found, "a", draws=20)

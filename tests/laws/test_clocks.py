@@ -297,7 +297,7 @@ def test_facts_of_a_report_reach_a_model_in_days():
     assert np.isfinite(wanted.terms).all()
     np.testing.assert_allclose(found.terms, wanted.terms, rtol=1e-6)
     np.testing.assert_allclose(found.gradient[:, 0] * 24, wanted.gradient[:, 0], rtol=1e-5)
-    of_h, of_d = (pkpd.calibrate(study, "map", seed=1, predictive=1) for study in (hours, days))
+    of_h, of_d = (pkpd.fit(study, method=pkpd.Mode(seed=1, predictive=1)) for study in (hours, days))
     assert of_d.posterior["CL"].median().item() == pytest.approx(24 * of_h.posterior["CL"].median().item(), rel=1e-3)
     people = of_d.population(3, patient="toy/p1", seed=1)
     assert float(people.parameters["CL"].mean()) > 10

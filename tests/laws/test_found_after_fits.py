@@ -214,7 +214,7 @@ def test_an_impossible_fact_is_named_where_there_is_no_starting_point(tmp_path: 
     """At the time of the dose there is nothing yet, which is not above 4."""
     facts = ("good,p,Cc,value,0.25,,,,x,mg/L,4,,mg/L,,fit", "bad,p,Cc,above,0,0.25,,,x,mg/L,4,,mg/L,,fit")
     with pytest.raises(PkpdError, match=r"no starting point.*impossible under the model .*: toy/bad\. Check"):
-        pkpd.calibrate(study(tmp_path, *facts), "map")
+        pkpd.fit(study(tmp_path, *facts))
 
 
 def test_what_follows_a_fit_refuses_what_it_cannot_use() -> None:
@@ -249,10 +249,10 @@ def test_messages_about_one_patient_name_the_verb_and_its_option() -> None:
 def test_a_result_of_another_study_says_whose_it_is(tmp_path: Path) -> None:
     fact = "a,p,Cc,value,0.25,,,,x,mg/L,4,,mg/L,,fit"
     own = study(tmp_path, fact)
-    pkpd.calibrate(own, "map").save(tmp_path / "fit.nc")
+    pkpd.fit(own).save(tmp_path / "fit.nc")
     other = pkpd.Study("other", model=own.model, evidence=own.evidence, drugs=["drug"], free=own.free)
     with pytest.raises(PkpdError, match=r"fit\.nc is a result of study 'toy', not of 'other'"):
-        pkpd.load_calibration(tmp_path / "fit.nc", study=other)
+        pkpd.load_fit(tmp_path / "fit.nc", study=other)
 
 
 def test_a_profile_takes_data_and_a_log_likelihood_that_are_numbers() -> None:

@@ -60,7 +60,7 @@ def test_from_the_day_of_the_first_bolus_on_begins_after_it(model, typical, day,
     ],
 )
 def test_a_target_that_nobody_can_meet_or_miss_is_refused(target, message):
-    record = pkpd.load_calibration("anakinra_reports")
+    record = pkpd.load_fit("anakinra_reports")
     with pytest.raises(PkpdError, match=message):
         pkpd.compare(record, {"daily": "100 mg SC daily x7"}, cohort="strati", n=5, targets=target)
 
@@ -123,7 +123,7 @@ def test_few_draws_do_not_tell_a_high_probability(patient):
 
 
 def test_numbers_of_draws_are_whole_numbers(patient):
-    record = pkpd.load_calibration("anakinra_reports")
+    record = pkpd.load_fit("anakinra_reports")
     for n in (0, -1, 2.5, "5"):
         with pytest.raises(PkpdError, match="n must be"):
             patient.population(cast(Any, n))

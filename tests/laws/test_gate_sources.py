@@ -34,7 +34,7 @@ def drug() -> Model:
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Any]:
     model, table = drug(), pkpd.read_events(TABLE)
-    record = pkpd.load_calibration("anakinra_reports")
+    record = pkpd.load_fit("anakinra_reports")
     return {
         "Model": model,
         "Fit": pkpd.fit(model, table, pkpd.Importance()),
@@ -75,8 +75,8 @@ VERBS: dict[str, tuple[Any, str]] = {
     "exposure_summary": (pkpd.exposure_summary, ""),
     "validate_model": (lambda s: pkpd.validate_model(s, n=3), ""),
     "document": (pkpd.document, "Model, text"),
-    "covariate_search": (lambda s: pkpd.covariate_search(s, {"CL": ["WTT"]}), ""),
-    "compare_fits": (lambda s: pkpd.compare_fits(s, s), "Fit"),
+    "covariate_search": (lambda s: pkpd.search.covariate_search(s, {"CL": ["WTT"]}), ""),
+    "compare_fits": (lambda s: pkpd.search.compare_fits(s, s), "Fit"),
     "Population.draw": (lambda s: pkpd.Population.draw(s, 2), "Model"),
     "Population.typical": (pkpd.Population.typical, "Model"),
     "Likelihood": (lambda s: pkpd.Likelihood(s, [pkpd.Subject("Ann", DOSE)]), "Model"),

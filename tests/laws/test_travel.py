@@ -119,7 +119,7 @@ def test_results_of_verbs_come_back(fitted: Any) -> None:
 
 
 def test_a_calibration_comes_back() -> None:
-    record = pkpd.load_calibration("anakinra_reports")
+    record = pkpd.load_fit("anakinra_reports")
     again = pickle.loads(pickle.dumps(record))
     name = record.patients[0]
     ours, theirs = (r.population(3, patient=name, seed=1) for r in (record, again))

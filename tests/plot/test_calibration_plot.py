@@ -10,8 +10,10 @@ import pytest
 from calibration_toy import evidence, fact, other_facts, small_study
 
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.api import fit
 from pkpd.estimation.checks.sbc import RankTest
-from pkpd.estimation.study.api import calibrate, fit_nuts
+from pkpd.estimation.methods.mode import Mode
+from pkpd.estimation.study.sampling import fit_nuts
 from pkpd.plot.calibration import densities, forest
 from pkpd.plot.courses import course
 from pkpd.plot.diagnosis import predicted, ranks, traces
@@ -28,7 +30,7 @@ def closed_figures():
 @pytest.fixture(scope="module")
 def fitted():
     report = other_facts(evidence(), fact("p1_late", "p1", "below", 0.04, 2.0))
-    return calibrate(small_study(evidence=[report]), draws=200, predictive=100)
+    return fit(small_study(evidence=[report]), method=Mode(draws=200, predictive=100))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_courses_that_cannot_be_drawn_are_refused(fitted):
         course(fitted, "p1", ["cc"])
     with pytest.raises(PkpdError, match="'p7' is no patient"):
         course(fitted, "p7")
-    silent = calibrate(small_study(exclude=["*/p1_*"]), draws=20, predictive=1)
+    silent = fit(small_study(exclude=["*/p1_*"]), method=Mode(draws=20, predictive=1))
     with pytest.raises(DataError, match="nothing is reported of 'toy/p1'; name the outputs to draw"):
         course(silent, "p1")
 

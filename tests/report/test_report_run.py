@@ -75,7 +75,7 @@ class Reader(HTMLParser):
 
 def test_results_know_their_study(mine: Path):
     """Nobody needs to say which study a folder of results is of."""
-    found = load_calibration(mine / "results" / "calibration.nc")
+    found = load_study_fit(mine / "results" / "calibration.nc")
     assert found.study.name == "mine"
     assert found.study.fingerprint == found.attrs["fingerprint"]
 

@@ -69,9 +69,9 @@ def assumptions(
             f"study '{start.name}': '{parameter}' is not free{nearest(parameter, free)}; free are {', '.join(free)}"
         )
     changed = {k: v if isinstance(v, Study) else start.with_(**v) for k, v in variants.items()}
-    results = {BASE: base if base is not None else fit(start, method=how)}
+    results = {BASE: base if base is not None else fit(start, method=how, progress=False)}
     for label, variant in changed.items():
-        results[label] = fit(variant, method=how)
+        results[label] = fit(variant, method=how, progress=False)
     f = free[parameter]
     middle = to_scaled(_draws(results[BASE], parameter), f.scale, f.limits)
     centre, spread = np.median(middle, axis=0), middle.std(axis=0, ddof=1)

@@ -131,7 +131,7 @@ def leave_one_patient_out(
     for p in chosen:
         own = [r for r in problem.reported if r.patient == p]
         gone = [r.name for r in own if keep == "nothing" or _last(r.term) > starts[p]]
-        fitted = fit(whole.with_(exclude=gone), method=how)
+        fitted = fit(whole.with_(exclude=gone), method=how, progress=False)
         others = [o for o in known if o != p]
         mates = [o for o in others if _cohort(problem, o) == _cohort(problem, p)]
         rows[p] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def simulation_based_calibration(
     study: Study | str | os.PathLike[str],
     n: int = 50,
     *,
-    method: str = "nuts",
+    method: Literal["nuts", "mode"] = "nuts",
     seed: int = 0,
     ranks: int = 99,
     settings: Mapping[str, float] | None = None,
@@ -112,8 +112,8 @@ def simulation_based_calibration(
     study : Study, str or path
     n : int
         Synthetic reports.
-    method : {"nuts", "map"}
-        With ``map`` the normal approximation is tested, which need not pass.
+    method : {"nuts", "mode"}
+        With ``mode`` the normal approximation is tested, which need not pass.
     seed : int
     ranks : int
         Draws that the truth is ranked among, evenly taken from all.
@@ -137,8 +137,8 @@ def simulation_based_calibration(
     """
     import pandas as pd
 
-    if method not in ("nuts", "map"):
-        raise PkpdError(f"simulation_based_calibration: method must be 'nuts' or 'map', got {method!r}")
+    if method not in ("nuts", "mode"):
+        raise PkpdError(f"simulation_based_calibration: method must be 'nuts' or 'mode', got {method!r}")
     if n < 1 or ranks < 9:
         raise PkpdError(f"simulation_based_calibration: n must be >= 1 and ranks >= 9, got {n} and {ranks}")
     problem = as_study(study).problem
@@ -174,7 +174,7 @@ def _fit(
     out: str | os.PathLike[str] | None, cores: int | None,
 ) -> Floats:  # fmt: skip
     """Return draws of a posterior, shape (ranks, dim)."""
-    if method == "map":
+    if method == "mode":
         q = laplace(posterior, find_mode(posterior, starts=2, seed=seed), draws=4 * ranks, seed=seed).draws
     else:
         store = ChainStore(out, problem.study.name, problem.fingerprint, seed, settings)

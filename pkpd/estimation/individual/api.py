@@ -196,5 +196,5 @@ def _too_few(name: str, ess: float, wanted: float, terms: Sequence[Term], found:
         f"individual '{name}': {ess:.0f} effective of {len(loglik)} draws are compatible with the {len(terms)} "
         f"observations together, {wanted:g} are needed; hardest to believe: {named}. Check values, units and times of "
         f"these (bare times are in {unit}, the model's unit of time); draw more (most=...); leave out repeated "
-        "observations; or calibrate with this patient in the evidence"
+        "observations; or fit a study with this patient in the evidence"
     )

@@ -130,7 +130,7 @@ class ChainStore:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise PkpdError(f"calibrate: out={os.fspath(folder)!r} cannot be written: {error}") from None
+                raise PkpdError(f"fit: out={os.fspath(folder)!r} cannot be written: {error}") from None
 
     def chain(self, k: int) -> dict[str, Any] | None:
         """Return the arrays of a finished chain, or None; one whose file is damaged is to be sampled again."""
@@ -140,9 +140,7 @@ class ChainStore:
             with path.open("rb") as file, np.load(file) as data:
                 return {name: data[name] for name in data.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-            warnings.warn(
-                f"calibrate: {path} is damaged; its chain is sampled again, with the same draws", stacklevel=3
-            )
+            warnings.warn(f"fit: {path} is damaged; its chain is sampled again, with the same draws", stacklevel=3)
             path.unlink()
             return None
 

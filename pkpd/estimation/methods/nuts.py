@@ -208,8 +208,8 @@ def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
 class Nuts(Method):
     """The posterior of population and subjects, or of a study, by the No-U-Turn sampler.
 
-    Of a data set, estimates of the fit are the means of the posterior on the scale of estimation, ``uncertainty`` its covariance, and
-    ``idata`` an ArviZ InferenceData. ``ofv`` is FOCEI's at these values.
+    Of a data set, estimates of the fit are the means of the posterior on the scale of estimation, ``uncertainty`` its
+    covariance, and ``idata`` an ArviZ InferenceData. ``ofv`` is FOCEI's at these values.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal, TypeAlias
 
 from pkpd.errors import PkpdError, nearest
@@ -13,7 +14,9 @@ from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.methods.pooled import Map, NaivePooled, TwoStage
 from pkpd.estimation.methods.saem import Saem
 
-__all__ = ["METHODS", "MethodName", "method_of"]
+__all__ = ["METHODS", "MethodName", "method_of", "study_method"]
+
+_QUICK: dict[str, Any] = {"chains": 2, "tune": 250, "draws": 250, "target_accept": 0.85}
 
 MethodName: TypeAlias = Literal[
     "fo",
@@ -57,3 +60,24 @@ def method_of(given: Method | str, verb: str = "fit", **options: Any) -> Method:
             f"{verb}: method must be a Method such as Focei(), or {', '.join(METHODS)}, got {given!r}{hint}"
         )
     return known(**options)
+
+
+def study_method(
+    engine: str, *, quick: bool = False, seed: int = 0, predictive: int = 400,
+    out: str | os.PathLike[str] | None = None, chains: int | None = None, draws: int | None = None, tune: int | None = None,
+) -> Mode | Nuts:  # fmt: skip
+    """Return the method that a study is fitted by: ``mode`` or ``nuts``, with fewer starts or draws where quick.
+
+    Raises
+    ------
+    PkpdError
+        If the engine is neither.
+    """
+    if engine == "mode":
+        number = draws if draws is not None else 400 if quick else 1000
+        return Mode(draws=number, starts=2 if quick else 4, seed=seed, predictive=predictive, out=out)
+    if engine != "nuts":
+        raise PkpdError(f"engine must be mode or nuts, got {engine!r}{nearest(engine, ('mode', 'nuts'))}")
+    given: dict[str, Any] = {"chains": chains, "draws": draws, "tune": tune}
+    known = {**(_QUICK if quick else {}), **{n: v for n, v in given.items() if v is not None}}
+    return Nuts(seed=seed, predictive=predictive, out=out, **known)

@@ -46,7 +46,8 @@ def load_study_fit(
     if not is_file_at(path):
         of = "study" if path is given else shortened(os.fspath(given))
         raise LibraryError(
-            f"there is no result {shortened(path)}; make one with fit(study, Nuts()).save('{path.name}'), of the study '{of}'"
+            f"there is no result {shortened(path)}; make one of study '{of}': "
+            f"fit(study, method=Nuts()).save('{path.name}')"
         )
     if study is None and not is_file_at(path.parent / "study.py"):
         raise LibraryError(f"{shortened(path)} has no study.py beside it; say which study it is of: study=...")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from pkpd.estimation.study.groups import arviz, attributes, make_groups
 from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.problem import StudyProblem
 from pkpd.estimation.study.result import StudyFit
+from pkpd.estimation.study.study import Study
 
 __all__ = ["fit_mode", "fit_nuts"]
 
@@ -111,4 +112,4 @@ def _assemble(
     groups = make_groups(problem, q, stats, seed=seed, predictive=predictive, likelihood=likelihood)
     attrs = {**attributes(problem, method, seed, settings), **extra, "seconds": seconds}
     groups["posterior"].attrs.update({k: v if v != [] else "" for k, v in attrs.items()})
-    return StudyFit(problem.study, arviz().InferenceData(**groups))
+    return StudyFit(cast(Study, problem.study), arviz().InferenceData(**groups))

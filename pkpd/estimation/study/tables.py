@@ -93,7 +93,7 @@ def divergences(calibration: StudyRecord) -> int:
 
 def trouble(calibration: StudyRecord) -> tuple[str, ...]:
     """Return what speaks against trusting the draws, see ``StudyFit.trouble``."""
-    return _approximation(calibration.attrs) if calibration.method == "map" else _sampler(calibration)
+    return _approximation(calibration.attrs) if calibration.method == "mode" else _sampler(calibration)
 
 
 def _approximation(attrs: dict[str, Any]) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def _approximation(attrs: dict[str, Any]) -> tuple[str, ...]:
     if (lost := float(attrs.get("draws_lost", 0.0))) > 0:
         out.append(f"{100 * lost:.0f}% of the draws of the normal approximation have no density and were left out")
     if not (k := float(attrs.get("pareto_k", 0.0))) <= _PARETO:
-        out.append(f"Pareto k is {k:.2f}, above {_PARETO}: the posterior is not normal; method='nuts' is the record")
+        out.append(f"Pareto k is {k:.2f}, above {_PARETO}: the posterior is not normal; Nuts() is the record")
     return tuple(out)
 
 

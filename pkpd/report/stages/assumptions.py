@@ -11,6 +11,7 @@ from pkpd.report.blocks import Table, Text
 from pkpd.report.words import number, percent, plural, records
 
 if TYPE_CHECKING:
+    from pkpd.estimation.method import Method
     from pkpd.estimation.study.study import Study
     from pkpd.report.job import ReportJob
 
@@ -19,9 +20,12 @@ __all__ = ["held_out", "other_assumptions", "read_variant"]
 _KEYS = ("fixed", "reinterpret", "exclude", "free")
 
 
-def _refits(job: ReportJob) -> dict[str, Any]:
+def _refits(job: ReportJob) -> Method:
     """Return how a study is fitted many times: by short chains, or by the mode where that was asked for."""
-    return {"method": "map"} if job.engine == "map" else {"method": "nuts", "quick": True, "progress": False}
+    from pkpd.estimation.methods.register import study_method
+
+    engine = "mode" if job.engine == "mode" else "nuts"
+    return study_method(engine, quick=engine == "nuts", seed=job.seed, predictive=1)
 
 
 def held_out(job: ReportJob) -> None:
@@ -29,7 +33,7 @@ def held_out(job: ReportJob) -> None:
     from pkpd.estimation.checks.held_out import leave_one_patient_out
 
     try:
-        found = leave_one_patient_out(job.study, seed=job.seed, **_refits(job))
+        found = leave_one_patient_out(job.study, seed=job.seed, method=_refits(job))
     except PkpdError as error:
         if "no event" in str(error):  # the evidence names no responders
             return
@@ -75,7 +79,7 @@ def other_assumptions(job: ReportJob) -> None:
     if not given:
         return
     variants = {label: read_variant(job.study, label, changes) for label, changes in given.items()}
-    found = assumptions(job.study, variants, job.focus, seed=job.seed, **_refits(job))
+    found = assumptions(job.study, variants, job.focus, method=_refits(job))
     job.keep_table("assumptions", found)
     patients = [p for p in found["patient"].unique() if p]
     wide = found.pivot(index="patient", columns="variant", values="50%").loc[patients]

@@ -24,15 +24,16 @@ _KIND = {
 
 def calibrate(job: ReportJob) -> None:
     """Calibrate the study and write the result as NetCDF and CSV."""
-    from pkpd.estimation.study.api import calibrate as run
+    from pkpd.estimation.api import fit as run
+    from pkpd.estimation.methods.register import study_method
 
     if job.engine == "shipped":
-        fit = load_calibration(job.given, study=job.study)
+        from pkpd.estimation.study.files import load_study_fit
+
+        fit = load_study_fit(job.given, study=job.study)
     else:
-        fit = run(
-            job.study, job.engine, seed=job.seed, quick=not job.full, out=job.chains,
-            progress=job.progress,
-        )  # fmt: skip
+        how = study_method(job.engine, seed=job.seed, quick=not job.full, out=job.chains)
+        fit = run(job.study, method=how, progress=job.progress)
     job.calibration = fit
     fit.save(job.folder / "calibration.nc")
     job.found["summary"] = summary = fit.summary()
