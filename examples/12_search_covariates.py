@@ -53,7 +53,9 @@ table.frame["DV"] = pkpd.simulate(written, table, people, residual=True)["Cc_obs
 data = pkpd.read_events(table.frame.drop(columns="MDV"))
 
 base = pkpd.fit(bolus("base"), data)
-search = pkpd.covariate_search(base, {"CL": ["WT", "CRCL", "SEX"], "V": ["WT", "SEX"]}, forward=0.05, backward=0.01)
+search = pkpd.search.covariate_search(
+    base, {"CL": ["WT", "CRCL", "SEX"], "V": ["WT", "SEX"]}, forward=0.05, backward=0.01
+)
 print(search)
 print(search.log.drop(columns=["error"]).round(3).to_string(index=False))
 search.log.to_csv(out / "search.csv", index=False)
@@ -61,5 +63,5 @@ search.log.to_csv(out / "search.csv", index=False)
 # Effects of one's own are written in the model; they are then estimated as everything else is.
 found = pkpd.fit(written, data)
 print(f"\n{pkpd.likelihood_ratio(base, found)}")
-print(pkpd.compare_fits(base, found).round(2).to_string())
+print(pkpd.search.compare_fits(base, found).round(2).to_string())
 print(found)

@@ -104,7 +104,7 @@ def test_main_returns_the_status():
         (["seeds", "strati2002"], 1, "did you mean 'strati2020'?"),
         (["seeds", "--figure", "x.png"], 2, "needs a report"),
         (["run", "anakinra_report"], 1, "did you mean 'anakinra_reports'?"),
-        (["run", "anakinra_reports", "--engine", "mapp"], 2, "did you mean 'map'?"),
+        (["run", "anakinra_reports", "--engine", "mod"], 2, "did you mean 'mode'?"),
     ],
 )
 def test_wrong_usage_names_the_culprit(

@@ -148,6 +148,6 @@ def test_options_of_a_patients_clock_are_not_for_others(record):
     with pytest.raises(PkpdError, match="start must be a time on the patient's clock, got 'day 3'"):
         pkpd.compare(record, ARMS, patient="strati2020/p3", n=2, start="day 3")  # pyright: ignore[reportArgumentType]
     with pytest.raises(
-        PkpdError, match=r"a StudyFit needs patient=\.\.\. or cohort=\.\.\., got neither; .*strati2020/p3"
+        PkpdError, match=r"a fit of reports needs patient=\.\.\. or cohort=\.\.\., got neither; .*strati2020/p3"
     ):
         pkpd.compare(record, ARMS, n=2)

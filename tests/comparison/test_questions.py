@@ -35,7 +35,7 @@ class Calibration(Source):
     """What the questions need of a calibration, with a known truth: IL-1 carries all of it, or nothing."""
 
     kind = "StudyFit"
-    method = "map"
+    method = "mode"
 
     def __init__(self, phi, contraction=0.9, patients=None):
         self.model, self.study = load_model("anakinra_inflammation"), load_study("anakinra_reports")

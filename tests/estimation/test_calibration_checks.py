@@ -165,7 +165,7 @@ def test_ranks_of_the_truth_are_uniform_for_the_sampler():
 
 
 def test_wrong_numbers_of_reports_and_ranks_are_refused():
-    with pytest.raises(PkpdError, match="method must be 'nuts' or 'map', got 'mcmc'"):
+    with pytest.raises(PkpdError, match="method must be 'nuts' or 'mode', got 'mcmc'"):
         simulation_based_calibration(small_study(), method=cast(Any, "mcmc"))
     with pytest.raises(PkpdError, match="n must be >= 1 and ranks >= 9, got 0 and 5"):
         simulation_based_calibration(small_study(), 0, ranks=5)

@@ -224,7 +224,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PkpdError, match=r"calibrate: out='.*file' cannot be written"):
+    with pytest.raises(PkpdError, match=r"fit: out='.*file' cannot be written"):
         run(tmp_path / "file")
 
 

@@ -54,7 +54,7 @@ def test_groups_have_the_dims_of_the_study(fitted):
 def test_attributes_tell_where_a_result_comes_from(fitted):
     attrs = fitted.attrs
     assert attrs["fingerprint"] == small_study().fingerprint
-    assert (attrs["study"], attrs["method"], attrs["seed"]) == ("toy", "map", 2)
+    assert (attrs["study"], attrs["method"], attrs["seed"]) == ("toy", "mode", 2)
     assert json.loads(attrs["settings"])["draws"] == 600
     assert "numpy" in json.loads(attrs["versions"])
     assert json.loads(attrs["study_text"])["free"][1]["source"] == "invented"
@@ -256,8 +256,8 @@ def test_a_result_of_another_state_of_the_study_is_refused(fitted, tmp_path):
 
 def test_a_missing_or_foreign_file_is_said(tmp_path):
     write_study(tmp_path)
-    with pytest.raises(LibraryError, match=r"there is no result .*fit\.nc; make one with calibrate\("):
+    with pytest.raises(LibraryError, match=r"there is no result .*fit\.nc; make one of study .*: fit\(study"):
         load_study_fit(tmp_path)
     xr.Dataset({"a": 1}).to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
-    with pytest.raises(LibraryError, match="holds no posterior: it is no result of calibrate"):
+    with pytest.raises(LibraryError, match="holds no posterior: it is no fit of reports"):
         load_study_fit(tmp_path)

@@ -141,7 +141,7 @@ def test_refusals_name_what_works(sources: dict[str, Any]):
     with pytest.raises(PkpdError, match=r"sensitivities takes a Model or a Fit, got an Individual; say who is meant: "
                        r"population=source.population\(n, \.\.\.\)"):  # fmt: skip
         pkpd.sensitivities(sources["Individual"], DOSE, **TIMES)
-    with pytest.raises(PkpdError, match=r"compare takes .*got a Study; .*calibrate\(study\) first"):
+    with pytest.raises(PkpdError, match=r"compare takes .*got a Study; .*fit\(study\) first"):
         pkpd.compare(sources["Study"], ARMS)
     with pytest.raises(PkpdError, match=r"population=fit.population\(n, uncertainty=False\)"):
         pkpd.compare(sources["Fit"], ARMS)

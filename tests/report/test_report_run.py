@@ -31,7 +31,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         study,
         folder / "results",
         seed=1,
-        engine="map",
+        engine="mode",
         listener=lambda title, seconds: told.append(title) if seconds else None,
     )
     assert told == [stage.title for stage in STAGES if not stage.full]
@@ -184,7 +184,7 @@ def test_a_file_added_to_results_is_not_deleted(tmp_path: Path):
 
 def test_engine_must_be_known(tmp_path: Path):
     with pytest.raises(
-        PkpdError, match=r"engine must be one of map, nuts, shipped, got 'nut' \(did you mean 'nuts'\?\)"
+        PkpdError, match=r"engine must be one of mode, nuts, shipped, got 'nut' \(did you mean 'nuts'\?\)"
     ):
         run_study(write_study(tmp_path / "s"), tmp_path / "r", engine="nut")
 
@@ -209,7 +209,7 @@ def test_checks_that_take_refits(tmp_path: Path):
     text = own.read_text(encoding="utf-8").replace('"Cc": C,', '"activity": p.IC50 / (p.IC50 + C), "Cc": C,')
     own.write_text(text.replace("outputs=[", 'outputs=[Output("activity", ""), ', 1), encoding="utf-8")
     chosen = [s for s in STAGES if s.title != "draw the patients"]
-    run_study(study, tmp_path / "r", full=True, engine="map", stages=chosen)
+    run_study(study, tmp_path / "r", full=True, engine="mode", stages=chosen)
     page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     for said in (
         "Could it have been known beforehand?",

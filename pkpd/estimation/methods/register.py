@@ -64,7 +64,8 @@ def method_of(given: Method | str, verb: str = "fit", **options: Any) -> Method:
 
 def study_method(
     engine: str, *, quick: bool = False, seed: int = 0, predictive: int = 400,
-    out: str | os.PathLike[str] | None = None, chains: int | None = None, draws: int | None = None, tune: int | None = None,
+    out: str | os.PathLike[str] | None = None, chains: int | None = None, draws: int | None = None,
+    tune: int | None = None,
 ) -> Mode | Nuts:  # fmt: skip
     """Return the method that a study is fitted by: ``mode`` or ``nuts``, with fewer starts or draws where quick.
 
