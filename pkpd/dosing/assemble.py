@@ -11,11 +11,11 @@ from pkpd.dosing.checks import Problems, check_rows, clock_of
 from pkpd.dosing.clock import on_calendar, relative, translate
 from pkpd.dosing.columns import CORE, DATES, KEPT, RESERVED, final_names, named_columns, numbers, whole
 from pkpd.dosing.dates import duration_hours, looks_like_dates
-from pkpd.dosing.foreign import other_programs
-from pkpd.dosing.given import switches_off
 from pkpd.dosing.identity import identifiers, rounded
 from pkpd.dosing.notices import comma_hint, noticed, odd_times, text_note, text_remedy
+from pkpd.dosing.other_programs import other_programs
 from pkpd.dosing.source import TableSource
+from pkpd.dosing.table_doses import switches_off
 from pkpd.dosing.words import HOURS
 from pkpd.errors import DataError
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from pkpd.dosing.checks import Problems
 from pkpd.dosing.dose import Dose
-from pkpd.dosing.given import additional_doses, switches_off
 from pkpd.dosing.record import OFF, ON, RECORD, compartment_index, missing_compartment
+from pkpd.dosing.table_doses import additional_doses, switches_off
 from pkpd.errors import DataError
 
 __all__ = ["doses_by_subject", "engine_records"]

@@ -16,12 +16,12 @@ from pkpd.dosing.assemble import Parts, assemble
 from pkpd.dosing.checks import Problems
 from pkpd.dosing.columns import CORE
 from pkpd.dosing.engine_rows import doses_by_subject, engine_records
-from pkpd.dosing.given import TableDoses, at_additional, given_doses, kept_additional, notes_on_rules, restarts
 from pkpd.dosing.record import NEAR
 from pkpd.dosing.regimen import Regimen
 from pkpd.dosing.rows import amount_units, event_rows
 from pkpd.dosing.rules import NAMED, RecordRules, rules_from
 from pkpd.dosing.source import from_file, from_frame, needs_quotes
+from pkpd.dosing.table_doses import TableDoses, at_additional, given_doses, kept_additional, notes_on_rules, restarts
 from pkpd.errors import DataError, nearest
 from pkpd.files import write_whole
 from pkpd.units.time import canonical_time, convert_time

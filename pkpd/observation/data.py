@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.dosing.foreign import meant
+from pkpd.dosing.other_programs import meant
 from pkpd.errors import DataError, nearest
 from pkpd.observation.binder import Binder
 from pkpd.observation.known import Known

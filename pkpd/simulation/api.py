@@ -33,14 +33,14 @@ from pkpd.simulation.arguments import (
     threads_from,
     times_from,
 )
-from pkpd.simulation.corners import corners_from
+from pkpd.simulation.around_doses import corners_from
 from pkpd.simulation.covariates import in_order, occasions_of, problems_of, table_notes
 from pkpd.simulation.doses import records_of, table_records
 from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
 from pkpd.simulation.kernels import OutputQuantity, kernel_for, quantities
-from pkpd.simulation.observe import add_residuals
 from pkpd.simulation.people import population_courses
 from pkpd.simulation.progress import Progress
+from pkpd.simulation.residual_errors import add_residuals
 from pkpd.simulation.source import Source, model_from
 
 if TYPE_CHECKING:

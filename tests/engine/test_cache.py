@@ -210,7 +210,7 @@ def test_no_loop_is_compiled_past_the_cache() -> None:
 
 @pytest.mark.parametrize(
     "edited",
-    ["estimation/methods/dense.py", "engine/solve/timeline.py", "engine/solve/walk.py", "metrics/kernels.py"],
+    ["estimation/methods/dense.py", "engine/solve/timeline.py", "engine/solve/one_subject.py", "metrics/kernels.py"],
 )
 def test_an_edit_changes_the_hash_of_what_is_made_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edited: str

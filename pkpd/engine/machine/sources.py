@@ -41,7 +41,7 @@ def made_of(module: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> "pkpd.engine.machine.jit" in made_of("pkpd.engine.solve.sets")
+    >>> "pkpd.engine.machine.jit" in made_of("pkpd.engine.solve.panel_sets")
     True
     """
     found, waiting = {module}, [module]

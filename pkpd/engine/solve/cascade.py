@@ -46,10 +46,7 @@ from pkpd.engine.machine.jit import compiled, entry, inlined, leaf
 from pkpd.engine.solve.arrays import Constants, SteadyDose
 from pkpd.engine.solve.call import call_code, unowned
 from pkpd.engine.solve.one_subject import change, leave_blank, leave_cycle, record, set_marks, start, turn
-from pkpd.engine.solve.periodic import SteadyRoom, fixed_point, leave_alone, spread, steady
-from pkpd.engine.solve.propagate import KEPT as LINEAR_KEPT
-from pkpd.engine.solve.propagate import Propagators, find
-from pkpd.engine.solve.sets import (
+from pkpd.engine.solve.panel_sets import (
     AFTER,
     ATOL,
     DOWN,
@@ -75,6 +72,9 @@ from pkpd.engine.solve.sets import (
     make,
     supply,
 )
+from pkpd.engine.solve.periodic import SteadyRoom, fixed_point, leave_alone, spread, steady
+from pkpd.engine.solve.propagate import KEPT as LINEAR_KEPT
+from pkpd.engine.solve.propagate import Propagators, find
 from pkpd.engine.solve.shadows import (
     AT_START,
     DURING,

@@ -22,8 +22,8 @@ from pkpd.engine.machine.target import MachineCode, compile_ir, lanes
 from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
 from pkpd.engine.solve.panel import emit_panel, lay_out
+from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
-from pkpd.engine.solve.sets import Pattern, pattern_of
 from pkpd.engine.solve.shadows import Shadows, place_shadows
 from pkpd.engine.solve.structure import Structure, analyse, analyse_chain
 from pkpd.engine.solve.switches import place_switches

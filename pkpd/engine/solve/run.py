@@ -18,7 +18,7 @@ from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.linear import solve_linear
 from pkpd.engine.solve.loop import StepCode, solve_lanes
 from pkpd.engine.solve.observe import FlatTable, finite_rates, outputs_of
-from pkpd.engine.solve.sets import Pattern
+from pkpd.engine.solve.panel_sets import Pattern
 from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.timeline import Records
 from pkpd.errors import RegimenError
