@@ -17,7 +17,7 @@ from pkpd.evidence.term import Term
 from pkpd.model.residual import ResidualError
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["Factors", "RuleGroup", "Said", "compiled_rule", "grouped", "said_of", "summed"]
+__all__ = ["Factors", "RuleGroup", "Said", "compiled_rule", "grouped", "log_densities", "said_of", "summed"]
 
 Log = Callable[[Sequence[Cell], Stated], Any]
 
@@ -139,6 +139,16 @@ def compiled_rule(log: Log, output: str, error: ResidualError, k: int) -> Tape:
         raise DataError(f"likelihood: output '{output}': {fault}") from None
     slopes = [derivative([root], each)[0] for each in (*f, factor)]
     return tape([*f, factor, reading, value, value_to, *own], [root, *slopes])
+
+
+def log_densities(error: ResidualError, y: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return log-densities of data and their derivatives by predictions, each of the shape (n,) of both."""
+    at, datum = symbol("f", "covariate"), symbol("y", "covariate")
+    own = [symbol(f"p{i}", "covariate") for i in range(len(error.parameters))]
+    root = as_node((error.with_parameters(own) if own else error).log_density(at, datum))
+    code = tape([at, datum, *own], [root, derivative([root], at)[0]])
+    found, slope = code(np.array([f, y, *(np.full(f.size, p.value) for p in error.parameters)]))
+    return found, slope
 
 
 def summed(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError, nearest
-from pkpd.model.residual import LogNormal, ResidualError
+from pkpd.model.residual import ResidualError
+from pkpd.observation.rules import log_densities
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import names_from
 from pkpd.simulation.sensitivities import sensitivities
@@ -17,18 +18,7 @@ from pkpd.simulation.sensitivities import sensitivities
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["ModelObjective", "errors_from", "residual_sd"]
-
-
-def residual_sd(error: ResidualError, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the standard deviation of an observation and its derivative by the prediction, shape of ``f``.
-
-    For a log-normal error both are on the logarithm: sigma and 0.
-    """
-    if isinstance(error, LogNormal):
-        return np.full(f.shape, error.sigma), np.zeros(f.shape)
-    step = 1e-5 * np.maximum(np.abs(f), 1e-8)
-    return np.asarray(error.sd(f)), (error.sd(f + step) - error.sd(f - step)) / (2 * step)
+__all__ = ["ModelObjective", "errors_from"]
 
 
 def errors_from(model: Model, outputs: list[str], given: Any) -> dict[str, ResidualError]:
@@ -149,15 +139,10 @@ class ModelObjective:
 
 def _terms(error: ResidualError, y: np.ndarray, f: np.ndarray) -> tuple[float, np.ndarray] | None:
     """Return the log-likelihood of observations and its derivatives by the predictions, None where there is none."""
-    logarithm = isinstance(error, LogNormal)
+    logarithm = error.data == "log"
     if not np.isfinite(f).all() or (logarithm and (f <= 0).any()):
         return None
     if logarithm and (y <= 0).any():
         raise DataError(f"sensitivity: data under a log-normal error must be > 0, got {y.min():g}")
-    sd, slope = residual_sd(error, f)
-    if not (sd > 0).all():
-        return None
-    z = (np.log(y / f) if logarithm else y - f) / sd
-    loglik = float(np.sum(-0.5 * z**2 - np.log(sd) - 0.5 * math.log(2 * math.pi) - (np.log(y) if logarithm else 0.0)))
-    by_f = z / sd / (f if logarithm else 1.0) + (z**2 - 1) / sd * slope
-    return loglik, by_f
+    found, slope = log_densities(error, y, f)
+    return float(np.sum(found)), slope

@@ -19,6 +19,7 @@ import pkpd
 from pkpd import Likelihood, Model, Regimen, Subject, Term
 from pkpd.model.tables import error_text
 from pkpd.report.document import document
+from pkpd.sensitivity_analysis.objective import ModelObjective
 
 FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMES = ("power", "student")
@@ -113,6 +114,16 @@ def test_it_is_estimated_saved_and_loaded(model: Model, name: str, parameter: st
     assert other.estimates[parameter] == pytest.approx(found.estimates[parameter], rel=0.1)
     found.save(tmp_path / "fit.json")
     assert pkpd.load_fit(tmp_path / "fit.json", model, own).estimates == pytest.approx(found.estimates)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_of_the_likelihood_uses_it(model: Model, name: str):
+    y = np.array([9.5, 6.0, 4.5, 1.5, 2.0])
+    given: Any = (model, Regimen(amt=100, cmt="A"), None, TIMES, {name: y}, None, ["k"], {"rtol": 1e-10, "atol": 1e-13})
+    objective = ModelObjective(*given)
+    assert objective.loglik({"k": 0.1}) == pytest.approx(law(name, curve()).logpdf(y).sum(), abs=1e-7)
+    slope = (objective.loglik({"k": 0.10001}) - objective.loglik({"k": 0.09999})) / 2e-5
+    assert objective.gradient({"k": 0.1})[0] == pytest.approx(slope, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
