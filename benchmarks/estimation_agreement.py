@@ -57,8 +57,8 @@ def phenobarbital_model(*, weight: bool = False, apgar: bool = False) -> Model:
         parameters += [Parameter("APGAR_V", 0.0, "", scale="additive")] if apgar else []
         more["covariates"] = [Covariate("WT", "kg", 1.5), *([Covariate("APGAR", "", 1.0)] if apgar else [])]
         more["individual"] = lambda p, cov: {
-            "CL": p.CL * pkpd.exp(p.WT_CL * cov.WT),
-            "V": p.V * pkpd.exp(p.WT_V * cov.WT + (p.APGAR_V * cov.APGAR if apgar else 0.0)),
+            "CL": p.CL * pkpd.math.exp(p.WT_CL * cov.WT),
+            "V": p.V * pkpd.math.exp(p.WT_V * cov.WT + (p.APGAR_V * cov.APGAR if apgar else 0.0)),
         }
     return Model(
         "phenobarbital",

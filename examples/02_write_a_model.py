@@ -75,5 +75,5 @@ try:
     wrong = TEXT.replace("p.CL * C,", "p.Cl * C,")
     (out / "wrong.py").write_text(wrong, encoding="utf-8")
     pkpd.load_model(out / "wrong.py")
-except pkpd.ModelError as error:
+except pkpd.errors.ModelError as error:
     print(f"\nWith a mistake in it: {error}")

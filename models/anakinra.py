@@ -32,7 +32,8 @@ model the two play each other's part. Residual error is from Jung 2023 (healthy,
 mg/L, additive.
 """
 
-from pkpd import Combined, Covariate, Model, Output, Parameter, State, minimum
+from pkpd import Combined, Covariate, Model, Output, Parameter, State
+from pkpd.math import minimum
 
 
 def individual(p, cov):

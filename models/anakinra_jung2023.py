@@ -17,7 +17,8 @@ Equations: depot' = -k depot; age' = depot - k age, with k = ka (1 h / (age / de
 central' = k depot - CL Cc - kint V RC, with free drug Cc from central / V = Cc + RC, RC = Rtot Cc / (Kss + Cc).
 """
 
-from pkpd import Combined, Model, Output, Parameter, State, maximum, minimum, sqrt
+from pkpd import Combined, Model, Output, Parameter, State
+from pkpd.math import maximum, minimum, sqrt
 
 
 def individual(p, cov):

@@ -15,7 +15,8 @@ drive are examples. Left out: feedback of IL-1 on its own production (Lachmann 2
 (Urien 2013 saw resistance within 60 days), viral load and the number of CAR T cells.
 """
 
-from pkpd import Covariate, LogNormal, Model, Output, Parameter, State, absolute, exp, expit, log, maximum
+from pkpd import Covariate, LogNormal, Model, Output, Parameter, State
+from pkpd.math import absolute, exp, expit, log, maximum
 
 
 def course(t, p):

@@ -10,7 +10,8 @@ more, and differs between patients; equal distances of the cuts are a convention
 logarithm finite without disease. Grades were CARTOX grades in Strati 2020.
 """
 
-from pkpd import Covariate, Model, Ordinal, Output, Parameter, State, log
+from pkpd import Covariate, Model, Ordinal, Output, Parameter, State
+from pkpd.math import log
 
 
 def dynamics(t, x, p, cov):

@@ -15,7 +15,8 @@ lymphocytes' kinetics; slopes, of the order of severe COVID-19 (medians of non-s
 LDH 702 U/L, D-dimer above 21 mg/L) with wide spread. LDH also tells tumour, which is not modelled. D-dimer in ng/mL.
 """
 
-from pkpd import Covariate, LogNormal, Model, Output, Parameter, State, exp
+from pkpd import Covariate, LogNormal, Model, Output, Parameter, State
+from pkpd.math import exp
 
 
 def dynamics(t, x, p, cov):

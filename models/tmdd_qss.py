@@ -10,7 +10,8 @@ depot' = -ka depot; central' = ka depot - CL Cc - Q (Cc - Cp) - kint RC V1; peri
 target' = ksyn - kdeg (target - RC) - kint RC.
 """
 
-from pkpd import Model, Output, Parameter, Proportional, State, sqrt
+from pkpd import Model, Output, Parameter, Proportional, State
+from pkpd.math import sqrt
 
 
 def free(x, p):

@@ -1,5 +1,7 @@
 """The public names, each with the module that it is loaded from when it is first used."""
 
+from . import errors as errors
+from . import math as math
 from . import plot as plot
 from .comparison.answer import Answer as Answer
 from .comparison.arms import Arm as Arm
@@ -16,36 +18,7 @@ from .dosing.dose import Dose as Dose
 from .dosing.events import EventTable as EventTable
 from .dosing.events import read_events as read_events
 from .dosing.regimen import Regimen as Regimen
-from .engine.graph.functions import absolute as absolute
-from .engine.graph.functions import cos as cos
-from .engine.graph.functions import during as during
-from .engine.graph.functions import erf as erf
-from .engine.graph.functions import exp as exp
-from .engine.graph.functions import expit as expit
-from .engine.graph.functions import floor as floor
-from .engine.graph.functions import interpolate as interpolate
-from .engine.graph.functions import last_dose as last_dose
-from .engine.graph.functions import lgamma as lgamma
-from .engine.graph.functions import log as log
-from .engine.graph.functions import log10 as log10
-from .engine.graph.functions import logit as logit
-from .engine.graph.functions import maximum as maximum
-from .engine.graph.functions import minimum as minimum
-from .engine.graph.functions import mod as mod
-from .engine.graph.functions import power as power
-from .engine.graph.functions import sin as sin
-from .engine.graph.functions import sqrt as sqrt
-from .engine.graph.functions import tad as tad
-from .engine.graph.functions import tanh as tanh
-from .engine.graph.functions import where as where
-from .errors import DataError as DataError
-from .errors import LibraryError as LibraryError
-from .errors import ModelError as ModelError
 from .errors import PkpdError as PkpdError
-from .errors import PopulationError as PopulationError
-from .errors import RegimenError as RegimenError
-from .errors import SolverError as SolverError
-from .errors import UnitError as UnitError
 from .estimation import checks as checks
 from .estimation import search as search
 from .estimation import uncertainty as uncertainty

@@ -112,7 +112,7 @@ def test_onset_is_found_in_the_equations():
             parameters=[pkpd.Parameter("k", 0.1, "1/h"), pkpd.Parameter("a", 5.0, "h"), pkpd.Parameter("b", 9.0, "h")],
         )  # fmt: skip
 
-    ill = pkpd.where
+    ill = pkpd.math.where
     assert clocked(model(lambda t, x, p: {"A": ill((t > p.a) & (t < p.b), 1.0, 0.0) - p.k * x.A})) == ("a", "b")
     # Where an equation depends on the time itself, people on other clocks are other people.
     assert clocked(model(lambda t, x, p: {"A": ill(t > p.a, t, 0.0) - p.k * x.A})) == ()

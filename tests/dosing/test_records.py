@@ -109,11 +109,11 @@ def test_a_lagged_dose_at_a_row_is_before_or_after_it_and_a_note_says_so(rules, 
 
 
 def test_rules_are_checked():
-    with pytest.raises(pkpd.DataError, match="nonmem, mrgsolve"):
+    with pytest.raises(pkpd.errors.DataError, match="nonmem, mrgsolve"):
         read("TIME AMT", [0, 1], rules="monolix")
-    with pytest.raises(pkpd.DataError, match="there is no rule 'lag'"):
+    with pytest.raises(pkpd.errors.DataError, match="there is no rule 'lag'"):
         read("TIME AMT", [0, 1], rules={"lag": "after"})
-    with pytest.raises(pkpd.DataError, match="pending must be 'dropped' or 'kept', got 'yes'"):
+    with pytest.raises(pkpd.errors.DataError, match="pending must be 'dropped' or 'kept', got 'yes'"):
         read("TIME AMT", [0, 1], rules={"pending": "yes"})
 
 
@@ -153,7 +153,7 @@ def test_additional_doses_of_any_number():
     for n in (2, 10**18):
         rows = read("TIME AMT II ADDL", [0.0, 100.0, 24.0, n], [48.5, 0, 0, 0])
         assert amounts(rows)[-1] == pytest.approx(expected, rel=1e-9)
-    with pytest.raises(pkpd.DataError, match="ADDL is too large to count in 1 row"):
+    with pytest.raises(pkpd.errors.DataError, match="ADDL is too large to count in 1 row"):
         read("TIME AMT II ADDL", [0.0, 100.0, 24.0, 1e19], [48.5, 0, 0, 0])
     with pytest.raises(pkpd.PkpdError, match="off by a factor"):
         amounts(read("TIME AMT II ADDL", [0.0, 1.0, 1e-9, 10**17], [48.5, 0, 0, 0]))
@@ -225,7 +225,7 @@ def test_a_compartment_that_is_switched_off_is_empty_until_something_switches_it
     start = 100 * np.exp(-7 * K)
     flow = K * start * (np.exp(-0.5 * K) - np.exp(-0.5 * 0.2)) / (0.2 - K)
     np.testing.assert_allclose(found[1:], [0, 0, flow], atol=1e-9)
-    with pytest.raises(pkpd.DataError, match="switch a compartment off"):
+    with pytest.raises(pkpd.errors.DataError, match="switch a compartment off"):
         other.regimens()
 
 

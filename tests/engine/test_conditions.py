@@ -12,31 +12,10 @@ import pytest
 from engine_tools import equations, one
 
 import pkpd
-from pkpd import (
-    Covariate,
-    Model,
-    Output,
-    Parameter,
-    Population,
-    Proportional,
-    Regimen,
-    State,
-    absolute,
-    cos,
-    during,
-    exp,
-    floor,
-    interpolate,
-    log,
-    maximum,
-    minimum,
-    mod,
-    sin,
-    sqrt,
-    where,
-)
+from pkpd import Covariate, Model, Output, Parameter, Population, Proportional, Regimen, State
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.errors import SolverError
+from pkpd.math import absolute, cos, during, exp, floor, interpolate, log, maximum, minimum, mod, sin, sqrt, where
 
 METHODS = ("auto", "cascade", "dop853", "tsit5", "rodas5p")
 
@@ -309,7 +288,7 @@ def test_the_method_of_fits_hits_conditions_as_well():
 )  # fmt: skip
 def test_windows_that_cannot_be_are_refused(window, problem):
     start, stop, every = window
-    with pytest.raises(pkpd.ModelError, match=problem):
+    with pytest.raises(pkpd.errors.ModelError, match=problem):
         during(1.0, start, stop, every=every)
 
 

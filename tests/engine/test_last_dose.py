@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 import pkpd
-from pkpd import Model, ModelError, Output, Parameter, Regimen, State, UnitError, exp, last_dose, tad, where
+from pkpd import Model, Output, Parameter, Regimen, State
+from pkpd.errors import ModelError, UnitError
+from pkpd.math import exp, last_dose, tad, where
 
 METHODS = ("auto", "cascade", "dop853", "tsit5", "rodas5p")
 K, KA, RATE = 0.1, 1.3, 5.0

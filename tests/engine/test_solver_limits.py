@@ -10,11 +10,12 @@ import pytest
 from engine_tools import METHODS, equations, solve
 
 import pkpd
-from pkpd import Covariate, Model, Output, Parameter, Population, Regimen, State, where
+from pkpd import Covariate, Model, Output, Parameter, Population, Regimen, State
 from pkpd.engine.graph.functions import log, sqrt
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.status import Status
 from pkpd.errors import PkpdError, RegimenError
+from pkpd.math import where
 from pkpd.simulation.failures import SolverWarning
 
 EVERY = ("auto", "cascade", *METHODS)

@@ -13,10 +13,11 @@ import pytest
 from engine_tools import METHODS, equations, one, solve
 
 import pkpd
-from pkpd import Model, Output, Parameter, Population, Regimen, State, cos, during, exp, mod, simulate, tad, where
+from pkpd import Model, Output, Parameter, Population, Regimen, State, simulate
 from pkpd.engine.graph.functions import maximum
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.errors import PkpdError, RegimenError
+from pkpd.math import cos, during, exp, mod, tad, where
 from pkpd.simulation.failures import SolverWarning
 
 EVERY = ("linear", *METHODS)

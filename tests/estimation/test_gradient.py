@@ -196,7 +196,7 @@ def _latent(error: Any) -> Model:
     def calculate(t: Any, x: Any, p: Any) -> dict[str, Any]:
         if isinstance(error, Ordinal):
             return {"Y": p.base + p.slope * x.central / 20}
-        return {"Y": pkpd.exp(p.base + p.slope * x.central / 60)}
+        return {"Y": pkpd.math.exp(p.base + p.slope * x.central / 60)}
 
     return Model(
         "outcome",

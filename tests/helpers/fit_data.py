@@ -88,8 +88,8 @@ def phenobarbital_model(*, effects: bool) -> Model:
         parameters += [Parameter("APGAR_V", 0.0, "", scale="additive")]
         more["covariates"] = [Covariate("WT", "kg", 1.5), Covariate("APGAR", "", 1.0)]
         more["individual"] = lambda p, cov: {
-            "CL": p.CL * pkpd.exp(p.WT_CL * cov.WT),
-            "V": p.V * pkpd.exp(p.WT_V * cov.WT + p.APGAR_V * cov.APGAR),
+            "CL": p.CL * pkpd.math.exp(p.WT_CL * cov.WT),
+            "V": p.V * pkpd.math.exp(p.WT_V * cov.WT + p.APGAR_V * cov.APGAR),
         }
     return Model(
         "phenobarbital",

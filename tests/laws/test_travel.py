@@ -75,7 +75,7 @@ def test_a_model_that_came_back_can_do_what_it_could() -> None:
     assert again.rhs(0.0, {"central": 100.0}) == OWN.rhs(0.0, {"central": 100.0})
     assert again.without_variability().etas == ()
     assert again.with_values(CL=6.0).parameters["CL"].value == 6.0
-    with pytest.raises(pkpd.ModelError, match="cannot be changed"):
+    with pytest.raises(pkpd.errors.ModelError, match="cannot be changed"):
         again.name = "other"
     with pytest.raises(ValueError, match="read-only"):
         again.omega[0, 0] = 1.0

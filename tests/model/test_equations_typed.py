@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pkpd import Covariate, Model, ModelError, Parameter, State, interpolate, where
+from pkpd import Covariate, Model, Parameter, State
 from pkpd.engine.graph.printing import latex, text
+from pkpd.errors import ModelError
+from pkpd.math import interpolate, where
 
 
 def made(dynamics: Callable[..., Any], **more: Any) -> Model:

@@ -49,7 +49,10 @@ def with_weight() -> Model:
             Parameter("WT_CL", 0.5, "1/kg", scale="additive"),
             Parameter("WT_V", 0.5, "1/kg", scale="additive"),
         ],
-        individual=lambda p, cov: {"CL": p.CL * pkpd.exp(p.WT_CL * cov.WT), "V": p.V * pkpd.exp(p.WT_V * cov.WT)},
+        individual=lambda p, cov: {
+            "CL": p.CL * pkpd.math.exp(p.WT_CL * cov.WT),
+            "V": p.V * pkpd.math.exp(p.WT_V * cov.WT),
+        },
         outputs=[Output("Cc", "mg/L", error=Additive(3.0))],
         dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
         calculate=lambda t, x, p: {"Cc": x.central / p.V},

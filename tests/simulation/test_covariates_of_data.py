@@ -318,7 +318,7 @@ def test_models_cannot_name_what_results_need():
 def test_regimens_of_one_name_are_refused(model):
     dose = Regimen(amt=1)
     both: dict[Any, Regimen] = {1: dose, "1": dose}
-    with pytest.raises(pkpd.RegimenError, match="two regimens are named '1'"):
+    with pytest.raises(pkpd.errors.RegimenError, match="two regimens are named '1'"):
         pkpd.simulate(model, both, times=[0.0])
 
 
