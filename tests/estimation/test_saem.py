@@ -21,7 +21,7 @@ from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.importance import Importance, importance
 from pkpd.estimation.methods.saem import Saem, trace_dataset
 from pkpd.estimation.methods.saem_ascent import ascend
-from pkpd.estimation.methods.saem_chains import Approximation, ChainPoint, Chains, approximation, occasions_of
+from pkpd.estimation.methods.saem_chains import ChainPoint, Chains, ConditionalNormal, approximation, occasions_of
 from pkpd.estimation.methods.saem_mean import Means
 from pkpd.estimation.methods.saem_run import SaemRun
 from pkpd.estimation.methods.saem_updates import OmegaUpdate
@@ -154,7 +154,7 @@ def test_kernel_draws_from_the_conditional_distribution(kernel: str) -> None:
     chains = Chains(complete, point, np.random.default_rng(1))
     chains.psi[:] = 0.3 * np.random.default_rng(2).standard_normal((copies, 1))
     chains.move(point, solve=True)
-    near = Approximation(*approximation(problem.objective("focei"), x, None, copies))
+    near = ConditionalNormal(*approximation(problem.objective("focei"), x, None, copies))
     draws = []
     for step in range(60):
         chains.step(kernel, near)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from pkpd.errors import PkpdError
 from pkpd.estimation.study.posterior import StudyPosterior
 
-__all__ = ["Mode", "find_mode", "first_finite"]
+__all__ = ["PosteriorMode", "find_mode", "first_finite"]
 
 Floats = NDArray[np.float64]
 _WALL = 1e10  # what the optimiser sees in place of an infinite value
 
 
 @dataclass(frozen=True, eq=False)
-class Mode:
+class PosteriorMode:
     """A maximum of a log posterior on its unconstrained axis.
 
     Attributes
@@ -77,7 +77,7 @@ def find_mode(
     max_iterations: int = 500,
     first: Floats | None = None,
     tick: Callable[[int, float], None] | None = None,
-) -> Mode:
+) -> PosteriorMode:
     """Return the highest mode that L-BFGS with exact gradients finds.
 
     Parameters
@@ -120,7 +120,7 @@ def find_mode(
     logp, gradient = posterior.logp_grad(best)
     if not np.isfinite(logp):
         raise PkpdError(f"no mode found: none of {starts} starts reached a finite density")
-    return Mode(best, logp, float(np.abs(gradient).max()), reached, posterior.calls - begun)
+    return PosteriorMode(best, logp, float(np.abs(gradient).max()), reached, posterior.calls - begun)
 
 
 def _cost(q: Floats, posterior: StudyPosterior) -> tuple[float, Floats]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.estimation.methods.modes import Mode
+from pkpd.estimation.methods.modes import PosteriorMode
 from pkpd.estimation.study.posterior import StudyPosterior
 
-__all__ = ["Laplace", "laplace", "pareto_k"]
+__all__ = ["NormalApproximation", "laplace", "pareto_k"]
 
 Floats = NDArray[np.float64]
 _STEP = 3e-3
@@ -18,12 +18,12 @@ _FLOOR = 0.1  # the prior alone gives 1 in every direction that is not a spread
 
 
 @dataclass(frozen=True, eq=False)
-class Laplace:
+class NormalApproximation:
     """Draws of the normal approximation at a mode.
 
     Attributes
     ----------
-    mode : Mode
+    mode : PosteriorMode
     covariance : array, shape (dim, dim)
     draws : array, shape (draw, dim)
         Those at which the density can be had.
@@ -40,7 +40,7 @@ class Laplace:
         Effective size of the weighted draws.
     """
 
-    mode: Mode
+    mode: PosteriorMode
     covariance: Floats
     draws: Floats
     log_weights: Floats
@@ -66,13 +66,13 @@ def hessian(posterior: StudyPosterior, q: Floats, step: float = _STEP) -> Floats
     return 0.5 * (out + out.T)
 
 
-def laplace(posterior: StudyPosterior, mode: Mode, *, draws: int = 1000, seed: int = 0) -> Laplace:
+def laplace(posterior: StudyPosterior, mode: PosteriorMode, *, draws: int = 1000, seed: int = 0) -> NormalApproximation:
     """Return the normal approximation at a mode, after at most three Newton steps towards it.
 
     Parameters
     ----------
     posterior : StudyPosterior
-    mode : Mode
+    mode : PosteriorMode
     draws : int
     seed : int
         Of the draws.
@@ -90,7 +90,7 @@ def laplace(posterior: StudyPosterior, mode: Mode, *, draws: int = 1000, seed: i
     ess = float(1.0 / np.exp(2.0 * log_weights).sum()) if seen.any() else 0.0
     covariance = (basis / curvature) @ basis.T
     lost = float(1.0 - seen.mean())
-    return Laplace(mode, covariance, q[seen], log_weights, repaired, lost, pareto_k(log_weights), ess)
+    return NormalApproximation(mode, covariance, q[seen], log_weights, repaired, lost, pareto_k(log_weights), ess)
 
 
 def _curvature(posterior: StudyPosterior, q: Floats) -> tuple[Floats, Floats, tuple[str, ...]]:
@@ -101,7 +101,7 @@ def _curvature(posterior: StudyPosterior, q: Floats) -> tuple[Floats, Floats, tu
     return np.where(flat, _FLOOR, values), basis, repaired
 
 
-def _polish(posterior: StudyPosterior, mode: Mode, curvature: Floats, basis: Floats) -> Mode:
+def _polish(posterior: StudyPosterior, mode: PosteriorMode, curvature: Floats, basis: Floats) -> PosteriorMode:
     """Return the mode after Newton steps that go uphill."""
     q, logp = mode.q, mode.logp
     begun = posterior.calls
@@ -113,7 +113,7 @@ def _polish(posterior: StudyPosterior, mode: Mode, curvature: Floats, basis: Flo
             break
         q, logp, gradient = ahead, new, slope
     calls = mode.calls + posterior.calls - begun
-    return Mode(q, logp, float(np.abs(gradient).max()), mode.reached, calls)
+    return PosteriorMode(q, logp, float(np.abs(gradient).max()), mode.reached, calls)
 
 
 def pareto_k(log_weights: Floats) -> float:

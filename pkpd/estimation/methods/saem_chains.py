@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pkpd.estimation.methods.complete import Complete
     from pkpd.estimation.methods.objective import Objective
 
-__all__ = ["Approximation", "ChainPoint", "Chains", "approximation", "occasions_of"]
+__all__ = ["ChainPoint", "Chains", "ConditionalNormal", "approximation", "occasions_of"]
 
 #: degrees of freedom of the independent proposals: tails heavier than the target's
 NU = 6.0
@@ -46,7 +46,7 @@ class ChainPoint:
 
 
 @dataclass(frozen=True)
-class Approximation:
+class ConditionalNormal:
     """Normal approximation of each subject's conditional distribution, for proposals.
 
     Attributes
@@ -184,13 +184,13 @@ class Chains:
 
     # -- kernels
 
-    def step(self, kernel: str, near: Approximation | None = None) -> None:
+    def step(self, kernel: str, near: ConditionalNormal | None = None) -> None:
         """Draw a proposal for every subject and accept or refuse it.
 
         Parameters
         ----------
         kernel : {"prior", "componentwise", "multivariate", "independent"}
-        near : Approximation, optional
+        near : ConditionalNormal, optional
             For the last two.
         """
         m, p = self.psi.shape
@@ -228,7 +228,7 @@ class Chains:
             walk *= np.exp((share - WANTED[kernel]) / np.sqrt(1.0 + self._uses / 10.0))
             np.clip(walk, 1e-3, 20.0, out=walk)
 
-    def _log_t(self, near: Approximation, psi: np.ndarray) -> np.ndarray:
+    def _log_t(self, near: ConditionalNormal, psi: np.ndarray) -> np.ndarray:
         """Return the log-density of the independent proposals without its constant."""
         t = np.linalg.solve(near.root, (psi - near.centre)[:, :, None])[:, :, 0]
         square = np.where(self.active, t * t, 0.0).sum(axis=1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import PkpdError
-from pkpd.estimation.methods.saem_chains import Approximation
+from pkpd.estimation.methods.saem_chains import ConditionalNormal
 from pkpd.estimation.methods.saem_settings import SaemSettings
 from pkpd.files import write_whole
 
@@ -100,5 +100,5 @@ class Checkpoint:
         chains._turn, chains._uses = text["turn"], text["uses"]
         chains.point = run._point()
         if "centre" in arrays:
-            run.near = Approximation(arrays["centre"], arrays["root"])
+            run.near = ConditionalNormal(arrays["centre"], arrays["root"])
         return True

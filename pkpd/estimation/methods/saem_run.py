@@ -25,7 +25,7 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.objective import factor_of
-from pkpd.estimation.methods.saem_chains import Approximation, ChainPoint, Chains, approximation
+from pkpd.estimation.methods.saem_chains import ChainPoint, Chains, ConditionalNormal, approximation
 from pkpd.estimation.methods.saem_mean import Means
 from pkpd.estimation.methods.saem_settings import ENOUGH, SaemSettings
 from pkpd.estimation.methods.saem_updates import OmegaUpdate, assemble, residuals_of
@@ -79,7 +79,7 @@ class SaemRun:
         self.iov = self._iov.start([scale[n] for n in lay.kappas])
         self.x, self.z = lay.start[: lay.q].copy(), lay.start[lay.q + lay.w :].copy()
         self.chains = Chains(self.complete, self._point(), np.random.default_rng([settings.seed, 1]))
-        self.near: Approximation | None = None
+        self.near: ConditionalNormal | None = None
         self.S1 = self.S2 = self.S3 = np.zeros(0)
         self.Sz = np.zeros(lay.s)
         self.J = np.zeros((0, 0))
@@ -153,7 +153,7 @@ class SaemRun:
         """Approximate the conditional distributions at the parameters as they are now."""
         m = self.problem.data.n_subjects
         mode, root = approximation(self.objective, self.vector(), self.chains.eta[:m], self.copies)
-        self.near = Approximation(mode + self.chains.point.mean, root)
+        self.near = ConditionalNormal(mode + self.chains.point.mean, root)
 
     # -- statistics and their maximum
 
