@@ -41,10 +41,10 @@ EXTREME = (0.0, -1.0, 1e-9, 1e9, 1e300)
 
 def model_of(name: str) -> Model:
     """Return a model of the library, or one of the two here whose doses have F, lag, rate and duration."""
-    from pkpd import Covariate, Model, Parameter, State, load_model
+    from pkpd import Covariate, Model, Parameter, State, models
 
     if name not in ("linear", "saturable"):
-        return load_model(name)
+        return models[name]
     saturable = name == "saturable"
 
     def dynamics(t: Any, x: Any, p: Any) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def first_curve(path: str) -> Facts:
     """Return the time from the start of the process to the first curve of a model file (s)."""
     import pkpd
 
-    model = pkpd.load_model(Path(path))
+    model = pkpd.models[Path(path)]
     regimen = pkpd.Regimen(amt=100, cmt="depot", ii=24, addl=6)
     sims = pkpd.simulate(model, regimen, times=pkpd.hours(0, 168))
     return {"seconds": _since_launch(), "last": float(sims["CP"].values[..., -1])}
@@ -102,9 +102,9 @@ def compiling(warm: str, path: str) -> Facts:
 
     regimen = pkpd.Regimen(amt=100, cmt="depot", ii=24, addl=6)
     times = pkpd.hours(0, 168)
-    pkpd.simulate(pkpd.load_model(Path(warm)), regimen, times=times)
+    pkpd.simulate(pkpd.models[Path(warm)], regimen, times=times)
     start = time.perf_counter()
-    model = pkpd.load_model(Path(path))
+    model = pkpd.models[Path(path)]
     loaded = time.perf_counter()
     pkpd.simulate(model, regimen, times=times)
     first = time.perf_counter()

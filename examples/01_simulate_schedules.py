@@ -9,7 +9,7 @@ import pkpd
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
 
-model = pkpd.load_model("anakinra")
+model = pkpd.models["anakinra"]
 people = pkpd.Population.draw(
     model, 200, covariates={"WT": pkpd.lognormal(70, 0.2), "CRCL": pkpd.normal(90, 15, low=40, high=140)}, seed=1
 )

@@ -63,7 +63,7 @@ model = Model(
 path = out / "my_model.py"
 path.write_text(TEXT, encoding="utf-8")
 
-model = pkpd.load_model(path)
+model = pkpd.models[path]
 print(model)  # states, parameters, equations
 
 sims = pkpd.simulate(model, pkpd.Regimen.parse("100 mg q24h x7", cmt="depot"), times=pkpd.hours(0, 240, 1))
@@ -74,6 +74,6 @@ print(f"\nCRP falls from {sims['CRP'][0].item():.0f} to {lowest:.0f} mg/L in the
 try:
     wrong = TEXT.replace("p.CL * C,", "p.Cl * C,")
     (out / "wrong.py").write_text(wrong, encoding="utf-8")
-    pkpd.load_model(out / "wrong.py")
+    pkpd.models[out / "wrong.py"]
 except pkpd.errors.ModelError as error:
     print(f"\nWith a mistake in it: {error}")

@@ -9,9 +9,9 @@ import pkpd
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
 
-print(pkpd.list_seeds())
+print(pkpd.seeds.entries())
 
-report = pkpd.load_seed("strati2020")  # or the folder of a report of your own
+report = pkpd.seeds["strati2020"]  # or the folder of a report of your own
 print(f"\n{report}")
 print(f"\nWho: {report.cohorts}")
 
@@ -25,7 +25,7 @@ print(
 )
 
 # Doses are usable in simulate as they are; time 0 h is the report's start_day.
-model = pkpd.load_model("anakinra")
+model = pkpd.models["anakinra"]
 sims = pkpd.simulate(model, report.regimen("p1"), times=pkpd.hours(0, 24 * 25, 1))
 peak = sims["Cc"].max().item()
 when = report.day(sims["time"].values[sims["Cc"].values.argmax()])

@@ -46,7 +46,7 @@ ferritin_peak,a,ferritin,peak,0,9,4,,6200,ug/L,6200,,ng/mL,,fit,read,chart,
 """,
     encoding="utf-8",
 )
-report = pkpd.load_seed(seed)
+report = pkpd.seeds[seed]
 print(report)
 
 # What is free, and what was believed of it before: (median, standard deviation on the scaled axis).

@@ -9,7 +9,7 @@ import pkpd
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
 
-model = pkpd.load_model("anakinra")
+model = pkpd.models["anakinra"]
 known = pkpd.schedules(model)
 arms = {
     "100 mg daily": known["100 mg daily"],

@@ -9,7 +9,7 @@ import pkpd
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
 
-model = pkpd.load_model("anakinra")
+model = pkpd.models["anakinra"]
 week = pkpd.Regimen.parse("100 mg SC q24h x7", cmt="depot")
 times = pkpd.hours(0, 168, 1)
 

@@ -9,7 +9,7 @@ import pkpd
 out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"))
 out.mkdir(parents=True, exist_ok=True)
 
-model = pkpd.load_model("anakinra")
+model = pkpd.models["anakinra"]
 given = pkpd.Regimen.parse("100 mg SC daily x3", cmt="depot")
 
 # Plasma concentrations in mg/L at hours after the first dose; "<0.03" is a value below the limit of quantification.

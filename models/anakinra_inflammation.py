@@ -19,7 +19,7 @@ Time 0 and the drive are each patient's own. What the model cannot say: which cy
 what a steroid would do to phi, or whether a patient survives. For research, not for the care of patients.
 """
 
-from pkpd import LogNormal, Model, Output, Parameter, load_model
+from pkpd import LogNormal, Model, Output, Parameter, models
 
 
 def signal_left(C, p):
@@ -66,13 +66,13 @@ def outputs(t, x, p):
 
 
 PARTS = {
-    "anakinra": load_model("anakinra"),
-    "tocilizumab": load_model("tocilizumab_linear"),
-    "dexamethasone": load_model("dexamethasone"),
-    "tone": load_model("inflammatory_tone"),
-    "acute": load_model("acute_phase"),
-    "injury": load_model("tissue_injury"),
-    "neuro": load_model("neurotoxicity"),
+    "anakinra": models["anakinra"],
+    "tocilizumab": models["tocilizumab_linear"],
+    "dexamethasone": models["dexamethasone"],
+    "tone": models["inflammatory_tone"],
+    "acute": models["acute_phase"],
+    "injury": models["tissue_injury"],
+    "neuro": models["neurotoxicity"],
 }
 
 

@@ -76,7 +76,7 @@ def needs(
         return
     if isinstance(given, str):
         got = f"the text {shortened(given, 60)!r}"
-        advice = f"load it first: pkpd.load_model({shortened(given, 60)!r})" if "Model" in kinds else make
+        advice = f"load it first: pkpd.models[{shortened(given, 60)!r}]" if "Model" in kinds else make
     else:
         got = f"{_article(kind)} {kind}" if kind else type(given).__name__
         advice = (instead or {}).get(kind) or make or (given.advice if isinstance(given, Kind) else "")

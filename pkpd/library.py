@@ -10,10 +10,10 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pkpd.errors import LibraryError, nearest, shortened
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
 
 __all__ = [
-    "Catalogue", "Entry", "content_in", "content_names", "content_of", "content_root", "find_content", "is_dir_at",
-    "is_file_at", "list_models", "load_file", "load_model", "models_with", "path_of",
+    "Catalogue", "Content", "Entry", "content_in", "content_names", "content_of", "content_root", "find_content",
+    "is_dir_at", "is_file_at", "list_models", "load_file", "load_model", "models", "models_with", "path_of",
 ]  # fmt: skip
 
 # What one piece of content is called, and whether it is a file (a model) or a folder (a report, a study).
 _KINDS = {"models": ("model", True), "seeds": ("seed", False), "calibration": ("study", False)}
+
+T = TypeVar("T")
 
 _loading: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("_loading", default=())
 
@@ -52,6 +54,42 @@ class Catalogue(tuple[Entry, ...]):
     def __repr__(self) -> str:
         width = max((len(entry.name) for entry in self), default=0)
         return "\n".join(f"{entry.name:<{width}}  {entry.title}".rstrip() for entry in self)
+
+
+class Content(Mapping[str, T]):
+    """Content of one kind, by the names that the library has or by paths of one's own; printed as a table.
+
+    Parameters
+    ----------
+    kind : {'models', 'seeds', 'calibration'}
+    load : callable
+        What makes one of a name or path.
+    entries : callable
+        What lists name, title and file of each without loading any.
+
+    Examples
+    --------
+    >>> "pk1_oral" in models, models["pk1_oral"].name
+    (True, 'pk1_oral')
+    """
+
+    def __init__(self, kind: str, load: Callable[..., T], entries: Callable[[], Catalogue]) -> None:
+        self.kind, self.load, self.entries = kind, load, entries
+
+    def __getitem__(self, name_or_path: str | os.PathLike[str] | Entry) -> T:
+        return self.load(name_or_path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(content_names(self.kind))
+
+    def __len__(self) -> int:
+        return len(content_names(self.kind))
+
+    def __contains__(self, name: object) -> bool:
+        return name in content_names(self.kind)
+
+    def __repr__(self) -> str:
+        return repr(self.entries())
 
 
 def content_root() -> Path:
@@ -385,3 +423,7 @@ def _model_of(module: types.ModuleType, path: Path) -> Model:
         title, _, rest = inspect.cleandoc(module.__doc__).partition("\n")
         return model.replace(title=title, description=rest.strip())
     return model
+
+
+#: models of the library
+models: Content[Model] = Content("models", load_model, list_models)

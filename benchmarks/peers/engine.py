@@ -16,7 +16,7 @@ def arguments(workload: Workload) -> tuple[Any, Any, Any]:
 
     import pkpd
 
-    model = pkpd.load_model(workload.model)
+    model = pkpd.models[workload.model]
     regimen = pkpd.Regimen(amt=workload.amt, cmt=workload.states[0], ii=workload.every, addl=workload.count - 1)
     return model, regimen, pkpd.Population.from_table(model, pd.DataFrame(workload.table))
 

@@ -113,7 +113,7 @@ def population_of(
     Examples
     --------
     >>> import pkpd
-    >>> model = pkpd.load_model("pk1_iv")
+    >>> model = pkpd.models["pk1_iv"]
     >>> dose = pkpd.Regimen(amt=100, cmt="central")
     >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": 70})
     >>> people = pkpd.Population.draw(model, 6, seed=2)

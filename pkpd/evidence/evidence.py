@@ -208,7 +208,7 @@ class Evidence(Kind):
             "Evidence.population",
             model,
             ("Model",),
-            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+            "load one, pkpd.models[name]; a fit's and a calibration's is its .model",
         )
         known = {patient: self.covariates(patient) for patient in self.patients}
         columns: dict[str, list[Any]] = {"ID": list(self.patients)}

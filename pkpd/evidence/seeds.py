@@ -19,9 +19,9 @@ from pkpd.evidence.reading import Row, Sink, read_rows
 from pkpd.evidence.values import Fact, PatientFact, ReportedDose
 from pkpd.evidence.vocabulary import vocabulary_of
 from pkpd.evidence.words import COLUMNS, USES
-from pkpd.library import Catalogue, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
+from pkpd.library import Catalogue, Content, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
 
-__all__ = ["list_seeds", "load_seed", "validate_seed"]
+__all__ = ["Seeds", "list_seeds", "load_seed", "seeds", "validate_seed"]
 
 
 def list_seeds() -> Catalogue:
@@ -171,3 +171,13 @@ def _title(folder: Path) -> str:
         return str(tomllib.loads((folder / "source.toml").read_text(encoding="utf-8-sig")).get("kind", ""))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return ""
+
+
+class Seeds(Content[Evidence]):
+    """Reports of the library; ``validate`` names all faults of a folder of one's own."""
+
+    validate = staticmethod(validate_seed)
+
+
+#: reports of the library
+seeds = Seeds("seeds", load_seed, list_seeds)

@@ -121,7 +121,7 @@ class Likelihood:
     >>> import numpy as np
     >>> import pkpd
     >>> from pkpd import Subject, Term
-    >>> model = pkpd.load_model("pk1_oral")
+    >>> model = pkpd.models["pk1_oral"]
     >>> dose = pkpd.Regimen.parse("100 mg", cmt="depot")
     >>> ann = Subject("Ann", dose, terms=(Term("4 h", "density", "Cc", 4.0, 1.5),))
     >>> found = Likelihood(model, [ann], ["CL", "V"]).evaluate(np.array([[5.0, 50.0]]))
@@ -138,7 +138,7 @@ class Likelihood:
             "Likelihood",
             model,
             ("Model",),
-            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+            "load one, pkpd.models[name]; a fit's and a calibration's is its .model",
         )
         self.model, self.subjects = model, tuple(subjects)
         self.free, self.scaled = tuple(free), tuple(scaled)

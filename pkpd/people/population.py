@@ -138,7 +138,7 @@ class Population(People):
             "Population.draw",
             model,
             ("Model",),
-            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+            "load one, pkpd.models[name]; a fit's and a calibration's is its .model",
         )
         who = f"population of '{model.name}'"
         n = count(who, "n", n, "an empty population has nobody to simulate")
@@ -196,7 +196,7 @@ class Population(People):
             "Population.typical",
             model,
             ("Model",),
-            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+            "load one, pkpd.models[name]; a fit's and a calibration's is its .model",
         )
         who = f"population of '{model.name}'"
         n = count(who, "n", n, "an empty population has nobody to simulate")
@@ -249,7 +249,7 @@ class Population(People):
             "Population.from_table",
             model,
             ("Model",),
-            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+            "load one, pkpd.models[name]; a fit's and a calibration's is its .model",
         )
         who = f"population of '{model.name}'"
         content = read_table(model, table, id, ignore)

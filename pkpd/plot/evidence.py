@@ -64,7 +64,7 @@ def evidence(
     Parameters
     ----------
     evidence : Evidence
-        From `pkpd.load_seed`.
+        From `pkpd.seeds.load`.
     patients : sequence of str, optional
         Patients to draw; all unless given.
     width : {"single", "double"} or float
@@ -82,7 +82,7 @@ def evidence(
     DataError
         If a patient or the width is unknown, or there are fewer patients than columns.
     """
-    needs("plot.evidence", evidence, ("Evidence",), "pkpd.load_seed reads one")
+    needs("plot.evidence", evidence, ("Evidence",), "pkpd.seeds.load reads one")
     import matplotlib.pyplot as plt
 
     chosen = list(evidence.patients if patients is None else patients)

@@ -129,7 +129,7 @@ def sensitivity(
     Examples
     --------
     >>> import pkpd
-    >>> model = pkpd.load_model("pk1_iv")
+    >>> model = pkpd.models["pk1_iv"]
     >>> dose = pkpd.Regimen.parse("100 mg once")
     >>> found = sensitivity(model, dose, times=pkpd.hours(0, 24, 1), of="Cc.last", parameters=["CL", "V"], n=64)
     >>> found.data["ST"].idxmax("parameter").item()

@@ -72,7 +72,7 @@ def identifiability(
     Examples
     --------
     >>> import pkpd
-    >>> model, dose = pkpd.load_model("pk1_oral"), pkpd.Regimen.parse("100 mg once", cmt="depot")
+    >>> model, dose = pkpd.models["pk1_oral"], pkpd.Regimen.parse("100 mg once", cmt="depot")
     >>> found = identifiability(model, dose, times=pkpd.hours(1, 24, 1), outputs=["Cc"], parameters=["CL", "V", "F"])
     >>> found.data["identifiable"].values
     array([False, False, False])

@@ -162,7 +162,7 @@ def simulate(
     Examples
     --------
     >>> import pkpd
-    >>> model = pkpd.load_model("pk1_oral")
+    >>> model = pkpd.models["pk1_oral"]
     >>> sims = pkpd.simulate(model, pkpd.Regimen.parse("100 mg q24h x3", cmt="depot"), times=pkpd.hours(0, 72, 1))
     >>> sims["Cc"].dims
     ('time',)

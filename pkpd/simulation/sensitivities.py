@@ -84,7 +84,7 @@ def sensitivities(
     Examples
     --------
     >>> import pkpd
-    >>> model = pkpd.load_model("pk1_oral")
+    >>> model = pkpd.models["pk1_oral"]
     >>> q24h = pkpd.Regimen.parse("100 mg q24h x3", cmt="depot")
     >>> slopes = pkpd.sensitivities(model, q24h, times=pkpd.hours(0, 72, 1), wrt=["CL", "eta_V"])
     >>> slopes["dCc"].dims

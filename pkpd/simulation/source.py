@@ -162,7 +162,7 @@ def model_from(
     --------
     >>> model_from("fit", "pk1_iv", ("Model", "Fit"))
     Traceback (most recent call last):
-    pkpd.errors.PkpdError: fit takes a Model or a Fit, got the text 'pk1_iv'; load it first: pkpd.load_model('pk1_iv')
+    pkpd.errors.PkpdError: fit takes a Model or a Fit, got the text 'pk1_iv'; load it first: pkpd.models['pk1_iv']
     """
     needs(verb, given, takes, instead=instead)
     return given if isinstance(given, Model) else given.model

@@ -60,7 +60,7 @@ def validate_model(model: str | Model, *, n: int = 500, seed: int = 0) -> Valida
             "validate_model",
             model,
             ("Model",),
-            "load one, pkpd.load_model(name); a fit's and a calibration's is its .model",
+            "load one, pkpd.models[name]; a fit's and a calibration's is its .model",
         )
     if n < 2:
         raise DataError(f"validate_model: n must be at least 2, got {n}")

@@ -21,7 +21,7 @@ def record():
 
 @pytest.fixture(scope="module")
 def given():
-    return pkpd.load_seed("villegas2020").regimen("p1", ["anakinra"], prefix=True)
+    return pkpd.seeds["villegas2020"].regimen("p1", ["anakinra"], prefix=True)
 
 
 def values(found, measure, regimen):
@@ -48,7 +48,7 @@ def test_a_schedule_in_words_begins_at_the_patients_own_first_dose(record):
 
 def test_the_patients_other_drugs_go_on(record, given):
     asked = {"patient": "villegas2020/p1", "n": 20, "seed": 1, "measures": CRP}
-    others = pkpd.load_seed("villegas2020").regimen("p1", ["dexamethasone", "tocilizumab"], prefix=True)
+    others = pkpd.seeds["villegas2020"].regimen("p1", ["dexamethasone", "tocilizumab"], prefix=True)
     own = pkpd.compare(record, {"given": given}, **asked)
     told = pkpd.compare(record, {"given": given}, background=others, **asked)
     without = pkpd.compare(record, {"given": given}, background=False, **asked)
@@ -103,8 +103,8 @@ def test_new_patients_of_a_cohort_are_compared_from_their_onset(record):
 
 
 def test_onset_is_found_in_the_equations():
-    assert clocked(pkpd.load_model("inflammatory_tone")) == ("t_on", "t_off")
-    assert clocked(pkpd.load_model("pk2_oral_irm1")) == ()
+    assert clocked(pkpd.models["inflammatory_tone"]) == ("t_on", "t_off")
+    assert clocked(pkpd.models["pk2_oral_irm1"]) == ()
 
     def model(dynamics):
         return pkpd.Model(
@@ -132,7 +132,7 @@ def test_markers_without_a_fact_are_not_shown_unasked(record):
     assert "ferritin_peak" in found.measures
     assert not {"CRP_area", "ICANS_grade_days"} & set(found.measures)
     assert "nothing was observed of CRP_area, CRP_day_below_10, ICANS_grade_days" in repr(found)
-    model = pkpd.load_model("anakinra_inflammation")
+    model = pkpd.models["anakinra_inflammation"]
     plain = pkpd.compare(model, {"a": "100 mg SC q24h x2"}, n=5)
     assert set(plain.measures) == {"AUC24", "Cmax", "Ctrough", "time_above_IC50", "blockade_trough"}
     asked = pkpd.compare(model, {"a": "100 mg SC q24h x2"}, n=5, measures=["ICANS_grade_days"])
@@ -140,7 +140,7 @@ def test_markers_without_a_fact_are_not_shown_unasked(record):
 
 
 def test_options_of_a_patients_clock_are_not_for_others(record):
-    model = pkpd.load_model("anakinra_inflammation")
+    model = pkpd.models["anakinra_inflammation"]
     with pytest.raises(PkpdError, match="background=True and False are about a patient's own other drugs"):
         pkpd.compare(model, ARMS, n=2, background=False)
     with pytest.raises(PkpdError, match=r"background must be a Regimen, .*got 20"):

@@ -32,7 +32,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
 
 
 def test_schedules_are_those_of_the_files_and_go_into_the_part(mine: Path):
-    model = pkpd.load_model(mine / "arthritis.py")
+    model = pkpd.models[mine / "arthritis.py"]
     assert {name: (s.text, s.part) for name, s in schedules(model).items()} == {
         "monthly": ("150 mg SC q4w x6", "blocker"),
         "two-weekly": ("75 mg SC q2w x12", "blocker"),
@@ -52,7 +52,7 @@ def test_schedules_are_those_of_the_files_and_go_into_the_part(mine: Path):
 
 def test_published_numbers_are_read_on_the_models_own_clock(mine: Path):
     """CL/F of 0.2 L/d is 8.33 mL/h; the terminal half-life is that of elimination, ln 2 * 6 / 0.2 d."""
-    report = validate_model(pkpd.load_model(mine / "arthritis.py"), n=3)
+    report = validate_model(pkpd.models[mine / "arthritis.py"], n=3)
     found = {c.row.key: c for c in report.rows}
     assert found["cl"].simulated == pytest.approx(1000 * 0.2 / 24, rel=1e-2)
     assert found["half"].simulated == pytest.approx(np.log(2) * 6 / 0.2, rel=1e-2)
@@ -61,7 +61,7 @@ def test_published_numbers_are_read_on_the_models_own_clock(mine: Path):
 
 
 def test_report_and_study_need_no_registration(mine: Path):
-    report = pkpd.load_seed(mine / "clinic")
+    report = pkpd.seeds[mine / "clinic"]
     assert report.words.order(report.drugs) == ["blocker"]
     assert (report.studied, report.words.label("blocker"), report.markers["SAA"]) == ("blocker", "BLK", "mg/L")
     labels = {text.get_text() for ax in pkpd.plot.evidence(report) for text in ax.texts}

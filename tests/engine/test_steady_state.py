@@ -72,7 +72,7 @@ def test_what_nothing_feeds_stays_and_needs_no_loss(method, dose):
 
 
 def test_a_person_without_exchange_has_the_steady_state_of_one_compartment():
-    model = pkpd.load_model("pk2_iv")
+    model = pkpd.models["pk2_iv"]
     person = Population.draw(model, 1, parameters={"Q": 0.0}, seed=2)
     times = np.array([1.0, 4.0])
     steady = pkpd.simulate(model, Regimen(amt=200, cmt="central", ii=8, ss=1, tinf=1), person, times)
@@ -130,7 +130,7 @@ def test_a_saturable_steady_state_is_that_of_many_doses(method, amount, doses):
 @pytest.mark.parametrize("rtol", [1e-6, 1e-9])
 @pytest.mark.parametrize("method", METHODS)
 def test_everybody_with_a_steady_state_gets_it(method, rtol):
-    model = pkpd.load_model("pk1_oral")
+    model = pkpd.models["pk1_oral"]
     people = Population.draw(model, 400, seed=7)
     dose = Regimen(amt=100, cmt="depot", ii=24, ss=1)
     exact = pkpd.simulate(model, dose, people, [0.5, 24.0])
@@ -158,7 +158,7 @@ def test_elimination_that_no_dose_reaches_or_that_feeds_itself_has_no_steady_sta
 
 # --- doses that are added ---------------------------------------------------------------------------------------------
 def test_a_dose_is_not_added_where_that_would_take_away_the_target():
-    model = pkpd.load_model("tmdd_full")
+    model = pkpd.models["tmdd_full"]
     rows = {"ID": 1, "TIME": [0, 84, 84.5], "AMT": [400, 400, 0], "CMT": ["central", "central", "."]}
     table = pkpd.read_events(pd.DataFrame(rows | {"II": [168, 168, 0], "SS": [1, 2, 0], "EVID": [1, 1, 0]}))
     with pytest.raises(PkpdError, match=r"SS=2 \(into 'central' at time 84\).*linear equations only.*ADDL and II"):

@@ -101,11 +101,11 @@ def test_absorptions_are_found_by_the_form_of_the_equations() -> None:
     found = absorptions(model, ("Cc", "E"))
     assert [str(a.rate) for a in found] == ["ktr", "ka"]
     assert [len(a.disposition) for a in found] == [2, 2]
-    assert absorptions(pkpd.load_model("pk2_iv"), ("Cc",)) == ()
+    assert absorptions(pkpd.models["pk2_iv"], ("Cc",)) == ()
 
 
 def test_two_compartments_are_compared_by_their_slowest_rate() -> None:
-    model = pkpd.load_model("pk2_oral").without_variability()
+    model = pkpd.models["pk2_oral"].without_variability()
     table = EventTable.from_regimen([Regimen(amt=100, cmt="depot")] * 2, [0.5, 1, 2, 4, 8, 12, 24, 36, 48, 72, 96])
     frame = table.frame.drop(columns="MDV")
     # central 6.5/50 = 0.13 1/h with a peripheral compartment: the slowest rate is below that, and ka below it

@@ -31,11 +31,11 @@ def own(tmp_path: Path) -> Path:
 def test_evidence_is_found_from_the_studys_own_file(own: Path, tmp_path: Path, monkeypatch):
     for place in (tmp_path, own, Path("/")):
         monkeypatch.chdir(place)
-        study = pkpd.load_study(own / "study.py")
+        study = pkpd.studies[own / "study.py"]
         assert study.problem.patients
         assert Path(study.folder or "") == own
     assert study.with_(fixed={}).problem.patients
-    assert pkpd.load_study(str(own)).fingerprint == study.fingerprint
+    assert pkpd.studies[str(own)].fingerprint == study.fingerprint
 
 
 def test_validate_takes_what_load_seed_takes_and_studies(own: Path, tmp_path: Path, monkeypatch, capsys):
@@ -47,14 +47,14 @@ def test_validate_takes_what_load_seed_takes_and_studies(own: Path, tmp_path: Pa
     run("validate", "report", code=1)
     assert "the folder 'report' here is checked by its path: './report'" in capsys.readouterr().err
     with pytest.raises(LibraryError, match=r"loaded by its path: '\./report'"):
-        pkpd.load_seed("report")
+        pkpd.seeds["report"]
     text = (own / "study.py").read_text(encoding="utf-8")
     (own / "study.py").write_text(text.replace("./report", "strati2020"), encoding="utf-8")
     run("validate", "study.py", code=3)
 
 
 def test_other_evidence_takes_its_patients_with_it():
-    study = pkpd.load_study("anakinra_reports")
+    study = pkpd.studies["anakinra_reports"]
     alone = study.with_(evidence=["naviglio2021"])
     assert alone.problem.patients == ("naviglio2021/p1",)
     onset = next(f for f in alone.free if f.name == "tone.t_on")
@@ -72,7 +72,7 @@ def test_a_result_without_its_study_says_so(tmp_path: Path):
         pkpd.load_fit(tmp_path / "calibration.nc")
 
 
-@pytest.mark.parametrize("load", [pkpd.load_model, pkpd.load_seed, pkpd.load_study, pkpd.load_fit])
+@pytest.mark.parametrize("load", [pkpd.models.load, pkpd.seeds.load, pkpd.studies.load, pkpd.load_fit])
 @pytest.mark.parametrize("name", ["x" * 5000, "./" + "x" * 5000, "./" + "x/" * 3000, "./" + "x" * 5000 + ".py"])
 def test_names_that_no_file_has_are_refused_in_a_short_text(load, name):
     with pytest.raises(LibraryError) as caught:
@@ -81,15 +81,15 @@ def test_names_that_no_file_has_are_refused_in_a_short_text(load, name):
 
 
 def test_entries_of_catalogues_load():
-    assert pkpd.load_model(pkpd.list_models()[0]).name == pkpd.list_models().names[0]
-    assert pkpd.load_seed(pkpd.list_seeds()[0]).name == pkpd.list_seeds().names[0]
-    assert pkpd.load_study(pkpd.list_studies()[0]).name == pkpd.list_studies().names[0]
+    assert pkpd.models[pkpd.models.entries()[0]].name == pkpd.models.entries().names[0]
+    assert pkpd.seeds[pkpd.seeds.entries()[0]].name == pkpd.seeds.entries().names[0]
+    assert pkpd.studies[pkpd.studies.entries()[0]].name == pkpd.studies.entries().names[0]
     with pytest.raises(LibraryError, match="a model is loaded by its name or path, got int"):
-        pkpd.load_model(3)  # pyright: ignore[reportArgumentType]
+        pkpd.models[3]  # pyright: ignore[reportArgumentType]
 
 
 def test_typical_subjects_with_other_parameters():
-    model = pkpd.load_model("pk1_iv")
+    model = pkpd.models["pk1_iv"]
     people = Population.typical(model, 2, parameters={"CL": [2.0, 9.0]}, covariates={"WT": 70})
     assert people.parameters["CL"].tolist() == [2.0, 9.0]
     with pytest.raises(PopulationError, match=r"CLL.*did you mean 'CL'"):
@@ -97,7 +97,7 @@ def test_typical_subjects_with_other_parameters():
 
 
 def test_options_are_refused_with_the_nearest_name():
-    model = pkpd.load_model("pk1_iv")
+    model = pkpd.models["pk1_iv"]
     dose = pkpd.Regimen(amt=100, cmt="central")
     refused: list[tuple[Any, dict[str, Any], str]] = [
         (pkpd.simulate, {"time": [1.0]}, r"simulate has no option 'time' \(did you mean 'times'\?\)"),
@@ -129,11 +129,11 @@ def test_options_are_refused_with_the_nearest_name():
 )
 def test_values_of_options_are_checked(given, text):
     with pytest.raises(PkpdError, match=text):
-        pkpd.simulate(pkpd.load_model("pk1_iv"), "1 mg IV once", **({"times": [1.0]} | given))
+        pkpd.simulate(pkpd.models["pk1_iv"], "1 mg IV once", **({"times": [1.0]} | given))
 
 
 def test_seeds_are_whole_numbers():
-    model = pkpd.load_model("pk1_iv")
+    model = pkpd.models["pk1_iv"]
     dose = pkpd.Regimen(amt=100, cmt="central")
     calls: list[Any] = [
         lambda seed: pkpd.compare(model, {"a": dose}, n=2, seed=seed),

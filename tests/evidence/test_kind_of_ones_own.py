@@ -44,8 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator
 
 
 def test_the_seed_is_read_and_drawn(folder: Path):
-    assert pkpd.validate_seed(folder / "report").ok
-    report = pkpd.load_seed(folder / "report")
+    assert pkpd.seeds.validate(folder / "report").ok
+    report = pkpd.seeds[folder / "report"]
     assert [f.kind for f in report.facts] == ["value", "mean_of_two", "mean_of_two"]
     axes = pkpd.plot.evidence(report)
     texts = {text.get_text() for ax in axes[0].figure.axes for text in ax.texts}
@@ -57,7 +57,7 @@ def test_a_row_that_lacks_something_is_told(folder: Path, tmp_path: Path):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     facts = tmp_path / "facts.csv"
     facts.write_text(facts.read_text(encoding="utf-8").replace("mean_of_two,1,2", "mean_of_two,1,"), encoding="utf-8")
-    told = " ".join(str(fault) for fault in pkpd.validate_seed(tmp_path).faults)
+    told = " ".join(str(fault) for fault in pkpd.seeds.validate(tmp_path).faults)
     assert "a mean_of_two to fit needs time_to" in told
 
 

@@ -112,7 +112,7 @@ def test_a_damaged_chain_is_sampled_again(tmp_path: Path) -> None:
 
 STREAM = """
     import pkpd
-    model = pkpd.load_model("pk1_iv")
+    model = pkpd.models["pk1_iv"]
     people = pkpd.Population.draw(model, 3000, seed=1)
     try:
         pkpd.simulate(model, pkpd.Regimen(amt=1, cmt="central"), people, pkpd.hours(0, 48), store=r"{store}", threads=1)
@@ -128,7 +128,7 @@ def test_a_stream_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_stream_is_whole(tmp_path: Path) -> None:
-    model = pkpd.load_model("pk1_iv")
+    model = pkpd.models["pk1_iv"]
     people = pkpd.Population.draw(model, 50, seed=1)
     given: dict[str, Any] = {"regimen": pkpd.Regimen(amt=1, cmt="central"), "population": people, "times": [0.0, 1.0]}
     (tmp_path / f".s.zarr.{DEAD}-x").mkdir()

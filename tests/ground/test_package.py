@@ -30,12 +30,12 @@ def test_every_public_name_resolves_to_its_module():
 
 
 def test_unknown_name_gives_the_nearest():
-    with pytest.raises(AttributeError, match=r"has no attribute 'load_modle' \(did you mean 'load_model'\?\)"):
-        _ = pkpd.load_modle  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match=r"has no attribute 'simulat' \(did you mean 'simulate'\?\)"):
+        _ = pkpd.simulat  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_import_loads_nothing_heavy_and_listing_stays_light():
-    shown = python("-c", "import sys, pkpd; print(*sys.modules); pkpd.list_models(); print(*sys.modules)")
+    shown = python("-c", "import sys, pkpd; print(*sys.modules); pkpd.models.entries(); print(*sys.modules)")
     at_import, after_listing = ({name.partition(".")[0] for name in line.split()} for line in shown.splitlines())
     assert "pkpd" in at_import
     assert not at_import & HEAVY
@@ -107,8 +107,8 @@ def test_wheel_works_beside_the_users_own_models_py(built: Path, tmp_path: Path,
     script.write_text(
         "import models, pkpd\n"
         "print(pkpd.__file__)\n"
-        "print(*pkpd.list_models().names)\n"
-        f"print(pkpd.load_model('{name}').name, pkpd.load_model('own.py').name)\n"
+        "print(*pkpd.models.entries().names)\n"
+        f"print(pkpd.models['{name}'].name, pkpd.models['own.py'].name)\n"
         "print(models.MINE)\n",
         encoding="utf-8",
     )

@@ -139,7 +139,7 @@ def test_shares_do_not_depend_on_the_size_of_the_output(size: float, method: str
 )
 def test_options_of_sensitivity_that_are_not_meant_are_refused(options: dict[str, Any], words: str) -> None:
     name = options.pop("model", "")
-    model = pkpd.load_model(name) if name else lambda x: x[0]
+    model = pkpd.models[name] if name else lambda x: x[0]
     with pytest.raises(PkpdError, match=words):
         pkpd.sensitivity(
             model, parameters={"a": (0, 1)}, **({"times": [0.0, 1.0], "of": "Cc"} if name else {}), **options
@@ -204,10 +204,10 @@ def test_a_fact_that_says_more_than_its_kind_knows_is_not_fitted_without_it(
     tmp_path: Path, fact: str, words: str
 ) -> None:
     with pytest.raises(PkpdError, match=words):
-        pkpd.load_seed(report(tmp_path, fact))
+        pkpd.seeds[report(tmp_path, fact)]
     kept = fact.removesuffix("fit") + "no,read,here,because\n"
     (tmp_path / "toy" / "facts.csv").write_text(HEAD["facts.csv"] + kept)
-    assert len(pkpd.load_seed(str(tmp_path / "toy")).facts) == 1
+    assert len(pkpd.seeds[str(tmp_path / "toy")].facts) == 1
 
 
 def test_an_impossible_fact_is_named_where_there_is_no_starting_point(tmp_path: Path) -> None:

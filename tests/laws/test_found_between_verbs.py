@@ -18,7 +18,7 @@ TROUGH = PEAK * np.exp(-1.2)
 
 @pytest.fixture(scope="module")
 def model():
-    return pkpd.load_model("pk1_iv")
+    return pkpd.models["pk1_iv"]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from pkpd.errors import DataError, PkpdError, RegimenError
 
 @pytest.fixture(scope="module")
 def model():
-    return pkpd.load_model("pk1_iv")
+    return pkpd.models["pk1_iv"]
 
 
 @pytest.fixture(scope="module")

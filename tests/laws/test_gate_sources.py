@@ -80,7 +80,7 @@ VERBS: dict[str, tuple[Any, str]] = {
     "Population.draw": (lambda s: pkpd.Population.draw(s, 2), "Model"),
     "Population.typical": (pkpd.Population.typical, "Model"),
     "Likelihood": (lambda s: pkpd.Likelihood(s, [pkpd.Subject("Ann", DOSE)]), "Model"),
-    "Evidence.population": (lambda s: pkpd.load_seed("strati2020").population(s), "Model"),
+    "Evidence.population": (pkpd.seeds["strati2020"].population, "Model"),
     "plot.etas": (pkpd.plot.etas, "Fit"),
     "plot.goodness_of_fit": (pkpd.plot.goodness_of_fit, "Fit"),
     "plot.individuals": (pkpd.plot.individuals, "Fit"),

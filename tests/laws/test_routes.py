@@ -23,7 +23,7 @@ VEIN = 80 / 50 * np.exp(-0.1 * AT)
 
 @functools.cache
 def oral() -> Model:
-    return pkpd.load_model("pk1_oral").without_variability()
+    return pkpd.models["pk1_oral"].without_variability()
 
 
 @functools.cache
@@ -137,7 +137,7 @@ def test_all_verbs():
             for r in (given, Regimen(amt=80, cmt="central"))
         )
         np.testing.assert_allclose(a.evaluate(a.start).terms, b.evaluate(b.start).terms, rtol=1e-9)
-    model = pkpd.load_model("pk1_oral")
+    model = pkpd.models["pk1_oral"]
     each = [pkpd.individual(model, r, [("Cc", 2.0, 1.3)], draws=1000, seed=1) for r in (dose, "80 mg IV once",
             Regimen(amt=80, cmt="central"))]  # fmt: skip
     tables = [one.table()["posterior"].to_numpy() for one in each]
@@ -149,7 +149,7 @@ def test_all_verbs():
 
 def test_what_cannot_be_obeyed_is_refused_by_every_verb():
     wrong = Regimen.parse("80 mg IV once", cmt="depot")
-    iv = pkpd.load_model("pk1_iv").without_variability()
+    iv = pkpd.models["pk1_iv"].without_variability()
     verbs = [
         lambda m, r: pkpd.simulate(m, r, times=AT),
         lambda m, r: pkpd.sensitivities(m, r, times=AT),
@@ -177,7 +177,7 @@ def test_a_table_has_no_model_to_ask():
 
 # --- texts ------------------------------------------------------------------------------------------------------------
 def test_amounts_by_weight_follow_each_person():
-    model = pkpd.load_model("anakinra").without_variability()
+    model = pkpd.models["anakinra"].without_variability()
     people = Population.from_table(model, {"ID": [1, 2], "WT": [50.0, 100.0]})
     found = pkpd.simulate(model, {"kg": "1 mg/kg IV once"}, people, [1.0])["Cc"].values.ravel()
     each = pkpd.simulate(model, [Regimen(amt=w, cmt="central") for w in (50, 100)], people, [1.0])["Cc"].values.ravel()
@@ -191,7 +191,7 @@ def test_what_is_no_regimen_is_named():
         with pytest.raises(RegimenError):
             pkpd.simulate(oral(), given, times=AT)  # type: ignore[arg-type]
     with pytest.raises(PkpdError, match="individual: regimen must be a Regimen or its shorthand"):
-        pkpd.individual(pkpd.load_model("pk1_oral"), 5, [("Cc", 2.0, 1.3)])  # type: ignore[arg-type]
+        pkpd.individual(pkpd.models["pk1_oral"], 5, [("Cc", 2.0, 1.3)])  # type: ignore[arg-type]
 
 
 # --- an infusion at steady state --------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ TIMES = np.array([0.0, 2.0, 8.0, 24.0, 1000.0])
 @pytest.mark.parametrize("method", ["auto", "dop853", "rodas5p"])
 def test_an_infusion_at_steady_state_goes_on(method):
     """R/CL throughout, whatever the clock; 40 mg at 3 h come on top."""
-    model = pkpd.load_model("pk1_iv").without_variability()
+    model = pkpd.models["pk1_iv"].without_variability()
     for text in ("8 mg/h at steady state", "8 mg/h IV at steady state"):
         np.testing.assert_allclose(curve(text, TIMES, model, method=method), 1.6, rtol=1e-7)
         for unit in ("h", "d"):
@@ -233,7 +233,7 @@ def test_it_ends_where_it_is_cut_and_where_nonmem_says_so():
 
 
 def test_its_amount_is_a_rate_where_schedules_are_compared():
-    model = pkpd.load_model("pk1_iv").without_variability()
+    model = pkpd.models["pk1_iv"].without_variability()
     found = pkpd.compare(model, {"a": "8 mg/h at steady state", "b": "192 mg over 24 h q24h x3"}, n=1,
                          measures=["Cmax"]).dataset  # fmt: skip
     assert found["mg_per_day"].values.tolist() == [192.0, 192.0]

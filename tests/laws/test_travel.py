@@ -41,7 +41,7 @@ OWN = own()
 
 @pytest.fixture(scope="module")
 def library() -> Model:
-    return pkpd.load_model("pk2_oral")
+    return pkpd.models["pk2_oral"]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_results_of_verbs_come_back(fitted: Any) -> None:
     one = pkpd.individual(OWN, DAILY, [("Cc", 2.0, 1.5)], seed=1)
     found = pkpd.compare(OWN, {"a": "60 mg q24h x2"}, n=4, measures=["Cmax"])
     why = pkpd.sensitivity(OWN, DAILY, times=TIMES, of="Cc.max", parameters=["CL"], method="local")
-    for result in (one, found, why, pkpd.load_seed("strati2020"), pkpd.load_study("anakinra_reports")):
+    for result in (one, found, why, pkpd.seeds["strati2020"], pkpd.studies["anakinra_reports"]):
         again = pickle.loads(pickle.dumps(result))
         assert type(again) is type(result)
         assert str(again) == str(result)
@@ -132,7 +132,7 @@ def test_a_calibration_comes_back() -> None:
 def test_a_file_that_the_other_process_does_not_have_is_not_needed(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "models" / "pk1_iv.py").read_text()
     (tmp_path / "mine.py").write_text(text)
-    model = pkpd.load_model(tmp_path / "mine.py")
+    model = pkpd.models[tmp_path / "mine.py"]
     data = cloudpickle.dumps((model, Regimen(amt=100, cmt="central"), TIMES))
     (tmp_path / "mine.py").unlink()
     (tmp_path / "sent").write_bytes(data)

@@ -251,8 +251,8 @@ def test_the_command_line_says_the_notes_and_takes_covariates(capsys, tmp_path):
     assert out["ID"].tolist() == ["007", "8", "007"]
     assert out["status"].tolist() == [0, 0, 0]
     assert "subject" not in out
-    person = Population.typical(pkpd.load_model("pk1_iv"), 3, covariates={"WT": 35})
-    sims = pkpd.simulate(pkpd.load_model("pk1_iv"), pkpd.read_events(tmp_path / "a.csv"), person)
+    person = Population.typical(pkpd.models["pk1_iv"], 3, covariates={"WT": 35})
+    sims = pkpd.simulate(pkpd.models["pk1_iv"], pkpd.read_events(tmp_path / "a.csv"), person)
     np.testing.assert_allclose(out["Cc"], sims["Cc"], rtol=1e-7)
 
 

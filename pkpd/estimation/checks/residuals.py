@@ -78,7 +78,7 @@ def diagnostics(
     --------
     >>> import pkpd
     >>> from pkpd.estimation.api import fit
-    >>> model = pkpd.load_model("pk1_iv")
+    >>> model = pkpd.models["pk1_iv"]
     >>> table = pkpd.EventTable.from_regimen([pkpd.Regimen(amt=100)] * 8, [1, 4, 12, 24])
     >>> people = pkpd.Population.draw(model, 8, seed=1)
     >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values

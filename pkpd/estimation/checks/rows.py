@@ -47,7 +47,7 @@ def listing(fit: Fit, of: str = "rows", *, n: int = 0, seed: int = 0) -> pd.Data
     --------
     >>> import pkpd
     >>> from pkpd.estimation.api import fit
-    >>> model = pkpd.load_model("pk1_iv")
+    >>> model = pkpd.models["pk1_iv"]
     >>> table = pkpd.EventTable.from_regimen([pkpd.Regimen(amt=100)] * 8, [1, 4, 12, 24])
     >>> people = pkpd.Population.draw(model, 8, seed=1)
     >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values

@@ -167,7 +167,7 @@ def covariate_search(
     >>> import numpy as np
     >>> import pkpd
     >>> from pkpd.estimation.api import fit
-    >>> model = pkpd.load_model("pk1_iv")
+    >>> model = pkpd.models["pk1_iv"]
     >>> dose = pkpd.Regimen(amt=100, cmt="central")
     >>> weights = [50, 62, 68, 74, 81, 95]
     >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pkpd.errors import LibraryError, shortened
 from pkpd.estimation.study.study import Study
-from pkpd.library import Catalogue, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
+from pkpd.library import Catalogue, Content, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
 
-__all__ = ["as_study", "list_studies", "load_study", "study_folder"]
+__all__ = ["as_study", "list_studies", "load_study", "studies", "study_folder"]
 
 
 def study_folder(given_as: str | os.PathLike[str] | Entry) -> Path:
@@ -105,3 +105,7 @@ def load_study(name_or_path: str | os.PathLike[str] | Entry) -> Study:
 def as_study(given: Study | str | os.PathLike[str] | Entry) -> Study:
     """Return the study itself, or load it by its name or path."""
     return given if isinstance(given, Study) else load_study(given)
+
+
+#: studies of the library
+studies: Content[Study] = Content("calibration", load_study, list_studies)
