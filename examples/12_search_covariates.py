@@ -62,6 +62,6 @@ search.log.to_csv(out / "search.csv", index=False)
 
 # Effects of one's own are written in the model; they are then estimated as everything else is.
 found = pkpd.fit(written, data)
-print(f"\n{pkpd.likelihood_ratio(base, found)}")
+print(f"\n{pkpd.search.likelihood_ratio(base, found)}")
 print(pkpd.search.compare_fits(base, found).round(2).to_string())
 print(found)

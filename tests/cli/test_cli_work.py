@@ -95,7 +95,7 @@ def test_validate_says_what_is_right_and_exits_3_on_faults(here: Path):
 
 def test_validate_finds_a_model_that_cannot_be_solved(here: Path):
     text = (
-        "from pkpd import Model, Output, Parameter, State, log\n"
+        "from pkpd import Model, Output, Parameter, State\nfrom pkpd.math import log\n"
         "model = Model('bad', states=[State('A', 'mg')], parameters=[Parameter('k', 0.1, '1/h')],\n"
         "    outputs=[Output('y', '')], dynamics=lambda t, x, p: {'A': -p.k * x.A},\n"
         "    calculate=lambda t, x, p: {'y': log(x.A)}, check_units=False)\n"

@@ -194,7 +194,7 @@ def test_past_doses_count_and_planned_ones_are_dropped(model):
 
 def test_impossible_observations_are_refused_with_the_culprit(model):
     with pytest.raises(DataError, match=r"(?s)individual 'Bob': .*effective of 2000 draws.*are needed; hardest to "
-                       r"believe: 'Cc at 2 h'.*Check values, units and times.*calibrate"):  # fmt: skip
+                       r"believe: 'Cc at 2 h'.*Check values, units and times.*fit a study"):  # fmt: skip
         individual(model, DOSE, [("Cc", 1.0, 9.5), ("Cc", 2.0, 9e5)], draws=1000, most=2000, name="Bob")
 
 
