@@ -13,9 +13,10 @@ from pkpd.metrics.quantities import quantities_from
 from pkpd.options import checked
 from pkpd.people.population import Population
 from pkpd.randomness import check_seed
-from pkpd.sensitivity_analysis.designs import check_level
+from pkpd.sensitivity_analysis.designs import Sampling, check_level
 from pkpd.sensitivity_analysis.factors import Ranges, factors_from, function_factors
 from pkpd.sensitivity_analysis.local import local
+from pkpd.sensitivity_analysis.objective import ModelObjective
 from pkpd.sensitivity_analysis.profile import profile_model
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.runs import FunctionRuns, ModelRuns
@@ -140,11 +141,13 @@ def sensitivity(
     seed, level = check_seed(seed), check_level(level)
     if callable(model) and not isinstance(model, Source):
         _check_function(regimen, population, times)
-        return _of_function(model, of, parameters, method, n, seed, second_order, levels, level, on_failure)
+        how = Sampling(n, seed, level, on_failure)
+        return _of_function(model, of, parameters, method, how, second_order, levels)
     model = _model_of(model, population)
     grid = times_from(model, times)
     if method == "profile":
-        return profile_model(model, regimen, population, grid, data, error, parameters, level, options)
+        objective = ModelObjective(model, regimen, population, grid, data, error, parameters, options)
+        return profile_model(objective, level)
     quantities = quantities_from(model, of, grid)
     if method == "local":
         if isinstance(parameters, Mapping):
@@ -157,7 +160,8 @@ def sensitivity(
     several = method == "variance" and population is not None and population.n > 1
     target = ModelRuns(model, regimen, None if several else population, grid, quantities, options)
     if method == "variance":
-        return variance(target, population, parameters, draws, _given(n, 1024), seed, spread, level, on_failure)
+        how = Sampling(_given(n, 1024), seed, level, on_failure)
+        return variance(target, population, parameters, draws, spread, how)
     factors = factors_from(model, parameters, spread)
     if method == "morris":
         return morris(target, factors, _given(n, 64), seed, _given(levels, 4), level, on_failure)
@@ -188,8 +192,8 @@ def _check_function(regimen: Any, population: Any, times: Any) -> None:
 
 
 def _of_function(
-    function: Any, of: Any, parameters: Ranges, method: str, n: int | None, seed: int,
-    second_order: bool | None, levels: int | None, level: float, on_failure: str,
+    function: Any, of: Any, parameters: Ranges, method: str, how: Sampling, second_order: bool | None,
+    levels: int | None,
 ) -> SensitivityResult:  # fmt: skip
     if method not in ("morris", "sobol"):
         raise PkpdError(
@@ -198,8 +202,8 @@ def _of_function(
         )
     target, factors = FunctionRuns(function, of), function_factors(parameters)
     if method == "morris":
-        return morris(target, factors, _given(n, 64), seed, _given(levels, 4), level, on_failure)
-    return sobol(target, factors, _given(n, 1024), seed, bool(second_order), level, on_failure)
+        return morris(target, factors, _given(how.n, 64), how.seed, _given(levels, 4), how.level, how.on_failure)
+    return sobol(target, factors, _given(how.n, 1024), how.seed, bool(second_order), how.level, how.on_failure)
 
 
 def _check_options(method: str, given: dict[str, Any]) -> None:

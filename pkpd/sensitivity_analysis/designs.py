@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pkpd.errors import PkpdError
 
-__all__ = ["MorrisDesign", "SobolDesign", "check_level", "check_power", "check_whole", "half_width"]
+__all__ = ["MorrisDesign", "Sampling", "SobolDesign", "check_level", "check_power", "check_whole", "half_width"]
 
 Floats = np.ndarray
+
+
+class Sampling(NamedTuple):
+    """How a model is run many times.
+
+    Attributes
+    ----------
+    n : int or None
+        Size of the design; None for that of the method.
+    seed : int
+    level : float
+        Of the intervals.
+    on_failure : {"warn", "raise", "ignore"}
+        Where runs cannot be solved.
+    """
+
+    n: int | None
+    seed: int
+    level: float
+    on_failure: str
 
 
 def check_level(level: float) -> float:

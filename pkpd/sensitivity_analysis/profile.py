@@ -12,7 +12,6 @@ from pkpd.errors import PkpdError, nearest
 from pkpd.kinds import kind_of
 from pkpd.model.model import Model
 from pkpd.options import checked
-from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.designs import check_level
 from pkpd.sensitivity_analysis.objective import ModelObjective
 from pkpd.sensitivity_analysis.result import SensitivityResult
@@ -143,12 +142,9 @@ def _result(
     return SensitivityResult("profile", data, tuple(notes))
 
 
-def profile_model(
-    model: Model, regimen: Any, population: Population | None, times: np.ndarray, data: Any, error: Any,
-    parameters: Any, level: float, options: dict[str, Any],
-) -> SensitivityResult:  # fmt: skip
+def profile_model(objective: ModelObjective, level: float) -> SensitivityResult:
     """Return the profiles of parameters of a model for observations with independent residual error."""
-    objective = ModelObjective(model, regimen, population, times, data, error, parameters, options)
+    model = objective.model
     scale, bounds = objective.scales()
     found = profile_likelihood(
         objective.loglik, objective.start, gradient=objective.gradient, scale=scale, bounds=bounds, level=level

@@ -13,7 +13,7 @@ from pkpd.errors import PkpdError
 from pkpd.people.columns import factor as cholesky
 from pkpd.people.distributions import Distribution
 from pkpd.people.population import Population
-from pkpd.sensitivity_analysis.designs import SobolDesign, half_width
+from pkpd.sensitivity_analysis.designs import Sampling, SobolDesign, half_width
 from pkpd.sensitivity_analysis.factors import Factor, Ranges, factors_from, names_from
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.runs import ModelRuns
@@ -58,23 +58,20 @@ def variance(
     population: Population | None,
     given: Ranges,
     draws: Any,
-    n: int,
-    seed: int,
     spread: float,
-    level: float,
-    on_failure: str,
+    how: Sampling,
 ) -> SensitivityResult:
     """Return the shares of variance of uncertain parameters, of differences between subjects, and of covariates."""
     model = target.model
     sources = _sources(model, population, given, draws, spread)
     ends = np.cumsum([0, *(s.width for s in sources)])
     groups = tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
-    design = SobolDesign(groups, n, seed, False, level)
+    design = SobolDesign(groups, int(how.n or 0), how.seed, False, how.level)
     unit = design.unit()
     values = np.hstack([s.values(unit[:, list(g)]) for s, g in zip(sources, groups, strict=True)])
     factors = [f for s in sources for f in s.factors]
-    study = executed(target, factors, design, values, on_failure)
-    title = f"shares of the variance by source, with {100 * level:g}% intervals"
+    study = executed(target, factors, design, values, how.on_failure)
+    title = f"shares of the variance by source, with {100 * how.level:g}% intervals"
     data = analysed("variance", target.name, study, design, ([s.name for s in sources], "source"), title)
     data["interaction"] = 1 - data["S1"].sum("source", skipna=False)
     data["interaction"].attrs = {"long_name": "share of the variance due to sources together", "units": "1"}

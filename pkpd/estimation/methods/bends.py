@@ -14,11 +14,10 @@ __all__ = ["add_bends", "sum_bends"]
 
 
 @compiled
-def sum_bends(first, last, F, S, pair, v, sigma, B, N, B_e):
-    """Sum what the bends of phi(u) add to the curvature of a subject's own data: ``B_k d2phi_k/du2``.
-
-    B (d,), its derivatives N by directions (d, d) and B_e by residual parameters (s, d).
-    """
+def sum_bends(first, last, data, bends):
+    """Sum what the bends of phi(u) add to the curvature of a subject's own data: ``B_k d2phi_k/du2``."""
+    F, S, pair, v, sigma = data.F, data.S, data.pair, data.v, data.sigma
+    B, N, B_e = bends.B, bends.N, bends.B_e
     d, s = B.size, B_e.shape[0]
     for j in range(first, last):
         for k in range(d):
@@ -31,8 +30,12 @@ def sum_bends(first, last, F, S, pair, v, sigma, B, N, B_e):
 
 
 @compiled
-def add_bends(i, factor, at, size, u, ee, eee, eex, Psi, B, N, B_e, tau, by_u, by_x, by_e):  # noqa: C901
+def add_bends(i, moves, u, directions, Psi, bends, tau, out):  # noqa: C901
     """Add what the bends contribute to derivatives of the log determinant: to tau, and by u, by x and by sigma."""
+    factor, at, size = moves.factor, moves.at, moves.size
+    ee, eee, eex = directions.ee, directions.eee, directions.eex
+    B, N, B_e = bends.B, bends.N, bends.B_e
+    by_u, by_x, by_e = out.by_u, out.by_x, out.by_e
     d, p, q, w = B.size, u.size, eex.shape[3], at.shape[0]
     P, half = np.zeros((p, p)), np.zeros((p, p))
     for a in range(p):

@@ -38,13 +38,15 @@ def _around(A, M):
 
 
 @compiled
-def sum_variances(first, last, F, v, sigma, w_e, once, twice):
+def sum_variances(first, last, data, known):
     """Sum what the data of a subject tell of residual parameters.
 
     ``w_e`` (s, s): the information given the random effects. ``once`` (s, d, d) and ``twice`` (s, s, d, d):
     ``sum_j r_zj w_j f'_j f'_j^T`` and ``sum_j r_zj r_yj w_j f'_j f'_j^T``, w being the information of a datum on its
     prediction and r_z the root of that on the residual parameter, 0 where this is no variance.
     """
+    F, v, sigma = data.F, data.v, data.sigma
+    w_e, once, twice = known.w_e, known.once, known.twice
     d, s = F.shape[0] - 1, sigma.shape[1]
     w_e[:], once[:], twice[:] = 0.0, 0.0, 0.0
     for j in range(first, last):
@@ -63,11 +65,13 @@ def sum_variances(first, last, F, v, sigma, w_e, once, twice):
 
 
 @compiled
-def _add_residuals(E, A, Q, U, factor, at, size, q, w_e, once, twice, fisher):
+def _add_residuals(E, A, Q, U, moves, q, known, fisher):
     """Add the information on residual parameters, and on them together with covariances.
 
     With ``A = G L`` by directions, ``Q = H^-1`` and ``U = I - A Q A^T M``, so that ``V^-1 F = W F U``.
     """
+    factor, at, size = moves.factor, moves.at, moves.size
+    w_e, once, twice = known.w_e, known.once, known.twice
     p, w, s = A.shape[1], at.shape[0], w_e.shape[0]
     S, UE = np.zeros((s, p, p)), _times(U, E)
     for z in range(s):
@@ -94,10 +98,13 @@ def _add_residuals(E, A, Q, U, factor, at, size, q, w_e, once, twice, fisher):
 
 
 @compiled
-def add_information(e, i, A, X, M, factor, at, size, q, w_e, once, twice, Q, fisher):  # noqa: C901
+def add_information(i, e, effects, M, moves, known, Q, fisher):  # noqa: C901
     """Add the expected information of subject i, of data linear in the random effects around where they are."""
+    A, X = effects.A, effects.X
+    factor, at, size = moves.factor, moves.at, moves.size
     d, p = A.shape
     w = at.shape[0]
+    q = X.shape[1] - w
     H, E = np.zeros((p, p)), np.zeros((d, p))
     curvature(A, M, H)
     if math.isnan(cholesky(H, H)):
@@ -133,4 +140,4 @@ def add_information(e, i, A, X, M, factor, at, size, q, w_e, once, twice, Q, fis
             for a in range(p):
                 for b in range(p):
                     fisher[q + t, q + r] += 0.5 * K[t, a, b] * K[r, b, a]
-    _add_residuals(E, A, Q, U, factor, at, size, q, w_e, once, twice, fisher)
+    _add_residuals(E, A, Q, U, moves, q, known, fisher)

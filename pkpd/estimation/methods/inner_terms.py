@@ -11,27 +11,25 @@ __all__ = ["inner_terms"]
 
 
 @entry
-def inner_terms(starts, chosen, F, first, e, factor, u, extra, value, gradient, step, decrement, M):  # noqa: C901
+def inner_terms(rows, chosen, e, factor, u, extra, out):  # noqa: C901
     """Write value, gradient and Newton step of ``-l + u^T u / 2`` for some subjects.
 
     Parameters
     ----------
-    starts : int array, (m + 1,)
-        Ranges of data.
+    rows : InnerRows
     chosen : int array
         Subjects.
-    F : float array, (1 + d, N)
-        Predictions and their derivatives by the d directions that random effects reach.
-    first : float array, (3, N)
-        l, its derivative by the prediction, information.
     e : float array, (d, p, m)
+        Derivatives of the d directions that random effects reach.
     factor : float array, (p, p)
     u : float array, (m, p)
     extra : float array, (m, p, p)
         What the exact second derivative adds to the one from M; used where the sum is positive definite.
-    value, gradient, step, decrement, M : float arrays, (m,), (m, p), (m, p), (m,), (m, d, d)
-        Written; the decrement is the product of gradient and step.
+    out : InnerOut
+        Written.
     """
+    starts, F, first = rows.starts, rows.F, rows.first
+    value, gradient, step, decrement, M = out.value, out.gradient, out.step, out.decrement, out.M
     d, p = e.shape[0], e.shape[1]
     g, A, H, C = np.zeros(d), np.zeros((d, p)), np.zeros((p, p)), np.zeros((p, p))
     for i in chosen:

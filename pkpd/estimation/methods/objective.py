@@ -10,6 +10,7 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.estimation.methods.inner import Evaluate, InnerState, Modes, better_modes, find_modes
 from pkpd.estimation.methods.inner_terms import inner_terms
+from pkpd.estimation.methods.loop_arrays import DataRows, Directions, FactorMoves, InnerOut, InnerRows, OuterOut
 from pkpd.estimation.methods.outer_terms import outer_terms
 from pkpd.estimation.vector import Natural, PopulationVector
 from pkpd.observation.density import Density
@@ -171,10 +172,8 @@ class Objective:
                 rows = self.predictor.rows(chosen)
                 F[:, rows] = out[:, rows]
             first = self.density.first(F[0], F[0] if g is None else g, z)
-            inner_terms(
-                starts, chosen, F, first, chain.e[:r], factor, state.u, self._extra, state.value, state.gradient,
-                state.step, state.decrement, state.M,
-            )  # fmt: skip
+            out = InnerOut(state.value, state.gradient, state.step, state.decrement, state.M)
+            inner_terms(InnerRows(starts, F, first), chosen, chain.e[:r], factor, state.u, self._extra, out)
 
         return evaluate
 
@@ -230,11 +229,13 @@ class Objective:
         n, m, p = lay.size, self.m, self.p
         ofv_i, gradient, moved = np.empty(m), np.empty((m, n)), np.empty((m, p, n))
         exact, extra, fisher = np.empty(m, np.bool_), np.empty((m, p, p)), np.empty((n, n))
-        outer_terms(
+        data = DataRows(
             self.data.starts, F, S, self.predictor.pair, third, rows.values, rows.sigma, np.ascontiguousarray(G0),
-            np.ascontiguousarray(g0x), chain.e, chain.x, chain.ee, chain.ex, chain.eee, chain.eex, factor, self._at,
-            size, u, self.method.linear, ofv_i, gradient, moved, exact, extra, fisher,
+            np.ascontiguousarray(g0x),
         )  # fmt: skip
+        directions = Directions(chain.e, chain.x, chain.ee, chain.ex, chain.eee, chain.eex)
+        written = OuterOut(ofv_i, gradient, moved, exact, extra, fisher)
+        outer_terms(data, directions, FactorMoves(factor, self._at, size), u, self.method.linear, written)
         ofv = float(ofv_i.sum())
         if not np.isfinite(ofv) or not np.isfinite(gradient).all():
             return Outcome(math.inf, np.full(n, np.nan), ofv_i, gradient, 2.0 * fisher, u, converged & exact)

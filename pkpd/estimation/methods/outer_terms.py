@@ -22,13 +22,17 @@ from pkpd.engine.machine.jit import compiled, entry
 from pkpd.estimation.methods.bends import add_bends, sum_bends
 from pkpd.estimation.methods.dense import cholesky, curvature, inverse, slopes, solve
 from pkpd.estimation.methods.information import add_information, sum_variances
+from pkpd.estimation.methods.loop_arrays import Bends, BendSlopes, EffectSlopes, ResidualInformation, SubjectSums
 
 __all__ = ["outer_terms"]
 
 
 @compiled
-def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e):  # noqa: C901
-    """Sum the data of a subject; see :func:`outer_terms`. Return the log-density."""
+def _sum_data(first, last, data, sums):  # noqa: C901
+    """Sum the data of a subject; return the log-density."""
+    F, S, pair, third, v, sigma, G0 = data.F, data.S, data.pair, data.third, data.v, data.sigma, data.G0
+    l_phi, L2, M, I, T = sums.l_phi, sums.L2, sums.M, sums.I, sums.T
+    l_e, l_fe, M_e = sums.l_e, sums.l_fe, sums.M_e
     d, s, k0 = l_phi.size, sigma.shape[1], G0.shape[0]
     l = 0.0
     for j in range(first, last):
@@ -75,11 +79,11 @@ def _sum_data(first, last, F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, 
 
 
 @compiled
-def _effects(e, x, ee, ex, factor, at, size, u, i, A, Auu, X, Ux):  # noqa: C901
-    """Write the derivatives of phi by u and by thetas and covariances of subject i.
-
-    A (d, p), Auu (d, p, p), X (d, q + w), Ux (d, p, q + w).
-    """
+def _effects(i, directions, moves, u, out):  # noqa: C901
+    """Write the derivatives of phi by u and by thetas and covariances of subject i."""
+    e, x, ee, ex = directions.e, directions.x, directions.ee, directions.ex
+    factor, at, size = moves.factor, moves.at, moves.size
+    A, Auu, X, Ux = out.A, out.Auu, out.X, out.Ux
     d, p, q, w = e.shape[0], e.shape[1], x.shape[1], at.shape[0]
     slopes(e, factor, i, A)
     delta = np.zeros(p)
@@ -164,52 +168,42 @@ def _weights(A, M, T, Psi, V, W, tau):
 
 
 @entry
-def outer_terms(  # noqa: C901, PLR0915
-    starts, F, S, pair, third, v, sigma, G0, g0x, e, x, ee, ex, eee, eex, factor, at, size, u, linear, ofv,
-    gradient, moved, exact, extra, fisher,
-):  # fmt: skip
+def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
     """Write the objective and its exact gradient for each subject.
 
     Parameters
     ----------
-    starts : int array, (m + 1,)
-    F, S : float array, (1 + d, N), (pairs, N)
-        Predictions, first and second derivatives by directions.
-    pair : int array, (d, d)
-        Row of S of each pair of directions, -1 where neither is random.
-    third : float array, (d, pairs, N) or empty
-    v, sigma : float array, (11, N), (6, s, N)
-        See :class:`pkpd.observation.density.Rows`.
-    G0 : float array, (d, N) or (0, N)
-        Without interaction, derivatives of the predictions that variances are taken at.
-    g0x : float array, (d, q, m)
-        Derivatives by thetas of the directions without random effects.
-    e, x, ee, ex, eee, eex : see :class:`pkpd.observation.links.ChainRule`
-        The last two are empty where no datum's own curvature counts.
-    factor : float array, (p, p)
-    at, size : int array, (w, copies, 2), float array, (w,)
-        Entries of the factor that each estimated number of covariances moves, and by how much; -1 behind the last copy.
+    data : DataRows
+    directions : Directions
+        eee and eex are empty where no datum's own curvature counts.
+    moves : FactorMoves
     u : float array, (m, p)
     linear : bool
         FO: the model is taken as linear in u at u = 0.
-    ofv, gradient, moved, exact, extra, fisher : arrays
-        Written: (m,), (m, n), du/dx (m, p, n), whether all was positive definite (m,), exact minus expected second
-        derivative (m, p, p), expected information (n, n), with n = q + w + s.
+    out : OuterOut
+        Written.
     """
+    starts, sigma, G0, g0x = data.starts, data.sigma, data.G0, data.g0x
+    e, x, eee = directions.e, directions.x, directions.eee
+    at = moves.at
+    ofv, gradient, moved, exact, extra, fisher = out.ofv, out.gradient, out.moved, out.exact, out.extra, out.fisher
     m, d, p, q, w, s = u.shape[0], e.shape[0], e.shape[1], x.shape[1], at.shape[0], sigma.shape[1]
     k0 = G0.shape[0]
     n, ne = q + w + s, s + k0
     A, Auu = np.zeros((d, p)), np.zeros((d, p, p))
     X, Ux = np.zeros((d, q + w)), np.zeros((d, p, q + w))
+    effects = EffectSlopes(A, Auu, X, Ux)
     l_phi, L2, M, I, T = np.zeros(d), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d, d))
     l_e, l_fe, M_e, w_e = np.zeros(ne), np.zeros((ne, d)), np.zeros((ne, d, d)), np.zeros((s, s))
-    once, twice = np.zeros((s, d, d)), np.zeros((s, s, d, d))
+    known = ResidualInformation(w_e, np.zeros((s, d, d)), np.zeros((s, s, d, d)))
+    sums = SubjectSums(l_phi, L2, M, I, T, l_e, l_fe, M_e)
     H, C, J, Psi = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
     V, W, tau = np.zeros((d, p)), np.zeros((d, d)), np.zeros(d)
     b, vec, lam, by_e, shift = np.zeros(p), np.zeros(p), np.zeros(p), np.zeros(ne), np.zeros(d)
     curved = eee.size > 0
     B, N, B_e = np.zeros(d), np.zeros((d, d)), np.zeros((s, d))
     bend_u, bend_x, bend_e = np.zeros(p), np.zeros(q + w), np.zeros(s)
+    bends, bend_slopes = Bends(B, N, B_e), BendSlopes(bend_u, bend_x, bend_e)
     fisher[:] = 0.0
     for i in range(m):
         gradient[i], moved[i], extra[i], exact[i], ofv[i] = 0.0, 0.0, 0.0, True, 0.0
@@ -218,10 +212,10 @@ def outer_terms(  # noqa: C901, PLR0915
         l_phi[:], l_e[:] = 0.0, 0.0
         L2[:], M[:], I[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0
         T[:], M_e[:] = 0.0, 0.0
-        l = _sum_data(starts[i], starts[i + 1], F, S, pair, third, v, sigma, G0, l_phi, L2, M, I, T, l_e, l_fe, M_e)
-        sum_variances(starts[i], starts[i + 1], F, v, sigma, w_e, once, twice)
-        _effects(e, x, ee, ex, factor, at, size, u[i], i, A, Auu, X, Ux)
-        add_information(e, i, A, X, I, factor, at, size, q, w_e, once, twice, Psi, fisher)
+        l = _sum_data(starts[i], starts[i + 1], data, sums)
+        sum_variances(starts[i], starts[i + 1], data, known)
+        _effects(i, directions, moves, u[i], effects)
+        add_information(i, e, effects, I, moves, known, Psi, fisher)
         for a in range(p):
             b[a] = 0.0
             for k in range(d):
@@ -230,7 +224,7 @@ def outer_terms(  # noqa: C901, PLR0915
         if curved:
             B[:], bend_u[:], bend_x[:], bend_e[:] = 0.0, 0.0, 0.0, 0.0
             N[:], B_e[:] = 0.0, 0.0
-            sum_bends(starts[i], starts[i + 1], F, S, pair, v, sigma, B, N, B_e)
+            sum_bends(starts[i], starts[i + 1], data, bends)
             for k in range(d):
                 H += B[k] * Auu[k]
         logdet = cholesky(H, C)
@@ -252,7 +246,7 @@ def outer_terms(  # noqa: C901, PLR0915
         else:
             _weights(A, M, T, Psi, V, W, tau)
             if curved:
-                add_bends(i, factor, at, size, u[i], ee, eee, eex, Psi, B, N, B_e, tau, bend_u, bend_x, bend_e)
+                add_bends(i, moves, u[i], directions, Psi, bends, tau, bend_slopes)
             _exact_curvature(A, Auu, L2, l_phi, J)
             curvature(A, I, H)
             for a in range(p):
