@@ -366,7 +366,7 @@ def _absence(path: Path) -> str:
     beside = [other.name for other in path.parent.glob("*.py")]
     hint = nearest(path.name, beside)
     if not hint and path.stem in content_names("models"):
-        hint = f" (the library has a model of this name: load_model('{path.stem}'))"
+        hint = f" (the library has a model of this name: pkpd.models['{path.stem}'])"
     return f"does not exist in {path.parent}{hint}"
 
 

@@ -107,8 +107,8 @@ def _name_study(folder: Path, given: Study | str | os.PathLike[str], loaded: Stu
     if not isinstance(given, (str, os.PathLike)):
         return
     named = str(given) if str(given) in content_names("calibration") else str(_file_of(given, study_folder(given)))
-    text = '"""The study of these results, as `pkpd run` was given it."""\n\nfrom pkpd import load_study\n\n'
-    (folder / "study.py").write_text(f"{text}study = load_study({named!r})\n", encoding="utf-8")
+    text = '"""The study of these results, as `pkpd run` was given it."""\n\nfrom pkpd import studies\n\n'
+    (folder / "study.py").write_text(f"{text}study = studies[{named!r}]\n", encoding="utf-8")
 
 
 def _file_of(given: str | os.PathLike[str], folder: Path) -> Path:

@@ -167,7 +167,7 @@ def test_missing_file_says_where_it_looked(own: Path, given: str, text: str):
 
 def test_missing_file_named_like_a_library_model_says_so(tmp_path: Path):
     name = list_models().names[0]
-    with pytest.raises(LibraryError, match=rf"the library has a model of this name: load_model\('{name}'\)"):
+    with pytest.raises(LibraryError, match=rf"the library has a model of this name: pkpd\.models\['{name}'\]"):
         load_model(tmp_path / f"{name}.py")
 
 
