@@ -76,7 +76,7 @@ def test_report_and_study_need_no_registration(mine: Path):
 def test_the_main_job_uses_all_of_it(mine: Path, tmp_path: Path):
     from pkpd.report.run import run_study
 
-    run_study(mine / "study.py", tmp_path / "out", engine="map", seed=1)
+    run_study(mine / "study.py", tmp_path / "out", engine="mode", seed=1)
     page = re.sub(r"<[^>]+>", " ", (tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     for said in (
         "Schedules of blocker", "Are two halves better than a whole?", "of the target is blocked by whole doses",
