@@ -57,7 +57,7 @@ class Method(ABC):
     def __post_init__(self) -> None:
         faults = []
         for field in fields(self):
-            value, kind = getattr(self, field.name), str(field.type)
+            value, kind = getattr(self, field.name), _kind_of(field.type)
             if value is None and "None" in kind:
                 continue
             if kind.startswith("int"):
@@ -95,6 +95,11 @@ class Method(ABC):
         """Return the method for refits: begun at the estimates, so without restarts and without a checkpoint."""
         own = {f.name for f in fields(self)}
         return replace(self, **{n: v for n, v in (("restarts", 0), ("checkpoint", None), ("out", None)) if n in own})
+
+
+def _kind_of(declared: Any) -> str:
+    """Return the type of a field as text, also where annotations are no texts."""
+    return declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))
 
 
 def _whole(value: Any) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import make_dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ import pkpd
 from pkpd.errors import PkpdError
 from pkpd.estimation import checks, uncertainty
 from pkpd.estimation import search_progress as telling
+from pkpd.estimation.method import Method
 from pkpd.estimation.methods.register import method_of
 from pkpd.estimation.search_progress import Line
 
@@ -86,3 +88,11 @@ def test_the_first_evaluation_is_told_while_it_goes_on(
     assert "\rFOCEI: first evaluation at the start values, 0 s" in said
     assert said.count("\rFOCEI") > 1
     assert said.endswith("\r\x1b[K")
+
+
+def test_options_of_a_method_of_ones_own_are_checked_also_where_annotations_are_types() -> None:
+    fields: Any = [("share", float, 0.5), ("count", int | None, None)]
+    own = make_dataclass("Own", fields, bases=(Method,), frozen=True, kw_only=True, namespace={"run": lambda self: 0})
+    assert own(share=1, count=3).count == 3
+    with pytest.raises(PkpdError, match=r"share must be a number, got .x.; count must be a whole number .* got 1"):
+        own(share="x", count=1.5)
