@@ -134,7 +134,11 @@ def fit(
     (True, ['V', 'k', 'omega_V', 'omega_k', 'sigma_prop'])
     """
     if isinstance(model, Study):
-        return _fit_study(model, data, method, progress)
+        given = {
+            "data": data is not None, "start": start is not None, "fixed": bool(fixed), "bloq": bloq != "m3",
+            "rtol": rtol != 1e-9, "atol": atol != 1e-12, "solver": solver != "auto", "threads": threads is not None,
+        }  # fmt: skip
+        return _fit_study(model, [name for name, there in given.items() if there], method, progress)
     model = model_from(
         "fit", model, ("Model", "Fit"),
         {"StudyFit": "fit its study again: fit(found.study)", "Individual": "one patient is known already"},
@@ -147,7 +151,7 @@ def fit(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
         threads=threads_for(threads, data),
     )  # fmt: skip
-    watch = watcher(how.name, progress) if how.searches else progress
+    watch = progress if how.shows_progress else watcher(how.name, progress)
     try:
         found = how.run(problem, watch)
         found.estimator = how
@@ -165,16 +169,19 @@ def fit(
     return found
 
 
-def _fit_study(study: Study, data: Any, method: Method | MethodName | None, progress: Any) -> StudyFit:
+def _fit_study(study: Study, given: list[str], method: Method | MethodName | None, progress: Any) -> StudyFit:
     """Return the fit of a study.
 
     Raises
     ------
     PkpdError
-        If data are given beside the study, or the method is not for studies.
+        If something is given that the study declares, or the method is not for studies.
     """
-    if data is not None:
-        raise PkpdError(f"fit: study '{study.name}' brings its reports with it; data are for a model: fit(model, data)")
+    if given:
+        raise PkpdError(
+            f"fit: study '{study.name}' brings its reports with it, its priors and tolerances too: {', '.join(given)} "
+            "cannot be given beside it; change the study, study.with_(...)"
+        )
     how = method_of("mode" if method is None else method)
     if not isinstance(how, Mode | Nuts):
         raise PkpdError(f"fit: a study is fitted by Mode() or Nuts(), got {type(how).__name__}()")

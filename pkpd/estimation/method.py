@@ -7,21 +7,18 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.options import check_known
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["CovarianceKind", "Method", "Progress"]
 
 CovarianceKind: TypeAlias = Literal["auto", "R", "S", "RS", "linearised"]
 Progress: TypeAlias = Callable[[Any], Any]
-COVARIANCES = ("auto", "R", "S", "RS", "linearised")
+COVARIANCES = get_args(CovarianceKind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +29,8 @@ class Method(ABC):
     ----------
     name : str
         Of the class: what fits and messages call it.
-    searches : bool
-        Of the class: whether ``run`` tells ``progress`` of each step of a search.
+    shows_progress : bool
+        Of the class: whether ``run`` shows how far it is by itself; else a line on the terminal does.
     step : {"R", "linearised"} or None
         Of the class: what ``covariance="auto"`` is; None where the method has a covariance of its own, or none.
 
@@ -44,7 +41,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    searches: ClassVar[bool] = False
+    shows_progress: ClassVar[bool] = False
     step: ClassVar[str | None] = None
 
     if not TYPE_CHECKING:  # type checkers take the options from the fields

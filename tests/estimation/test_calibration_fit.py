@@ -255,5 +255,7 @@ def test_wrong_methods_and_seeds_are_refused():
         fit(small_study(), method=Focei())
     with pytest.raises(PkpdError, match=r"study 'toy' brings its reports with it"):
         cast(Any, fit)(small_study(), "data.csv")
+    with pytest.raises(PkpdError, match=r"fixed, rtol cannot be given beside it; change the study"):
+        cast(Any, fit)(small_study(), fixed=["CL"], rtol=1e-8)
     with pytest.raises(PkpdError, match="seed must be a whole number >= 0, got -1"):
         fit(small_study(), method=Mode(seed=-1))

@@ -64,7 +64,6 @@ class Focei(Method):
     """
 
     name: ClassVar[str] = "focei"
-    searches: ClassVar[bool] = True
     step: ClassVar[str | None] = "R"
 
     restarts: int = 0

@@ -234,6 +234,7 @@ class Nuts(Method):
     """
 
     name: ClassVar[str] = "nuts"
+    shows_progress: ClassVar[bool] = True
 
     priors: Given | None = None
     chains: int | None = None

@@ -96,7 +96,6 @@ class NaivePooled(Method):
     """
 
     name: ClassVar[str] = "naive_pooled"
-    searches: ClassVar[bool] = True
 
     max_iterations: int = 200
 
@@ -176,7 +175,6 @@ class Map(Method):
     """
 
     name: ClassVar[str] = "map"
-    searches: ClassVar[bool] = True
     step: ClassVar[str | None] = "R"
 
     priors: Given | None = None

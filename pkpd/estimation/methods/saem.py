@@ -58,7 +58,6 @@ class Saem(SaemSettings):
     """
 
     name: ClassVar[str] = "saem"
-    searches: ClassVar[bool] = True
     step: ClassVar[str | None] = "linearised"
 
     points: int = 512
