@@ -10,10 +10,24 @@ from typing import Any, ParamSpec, TypeVar
 
 from pkpd.errors import PkpdError, nearest
 
-__all__ = ["check_known", "checked", "whole_number"]
+__all__ = ["as_whole", "check_known", "checked", "whole_number"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def as_whole(value: Any) -> int | None:
+    """Return a whole number as int; None for what is none, truth values among it.
+
+    Examples
+    --------
+    >>> as_whole(3), as_whole(3.0), as_whole(True)
+    (3, None, None)
+    """
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
 
 def whole_number(what: str, value: Any, least: int) -> int:
@@ -31,10 +45,7 @@ def whole_number(what: str, value: Any, least: int) -> int:
     PkpdError
         If it is none, or too small.
     """
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
+    number = as_whole(value)
     if number is None or number < least:
         raise PkpdError(f"{what} must be a whole number of at least {least}, got {value!r}")
     return number

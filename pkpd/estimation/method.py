@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, get_a
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.options import check_known
+from pkpd.options import as_whole, check_known
 
 __all__ = ["CovarianceKind", "Method", "Progress"]
 
@@ -58,8 +57,8 @@ class Method(ABC):
             if value is None and "None" in kind:
                 continue
             if kind.startswith("int"):
-                whole = _whole(value)
-                if whole is None:
+                whole = as_whole(value)
+                if whole is None or whole < 0:
                     faults.append(f"{field.name} must be a whole number >= 0, got {value!r}")
                 else:
                     object.__setattr__(self, field.name, whole)
@@ -97,16 +96,6 @@ class Method(ABC):
 def _kind_of(declared: Any) -> str:
     """Return the type of a field as text, also where annotations are no texts."""
     return declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))
-
-
-def _whole(value: Any) -> int | None:
-    if isinstance(value, (bool, np.bool_)):
-        return None
-    try:
-        number = operator.index(value)
-    except TypeError:
-        return None
-    return number if number >= 0 else None
 
 
 def _is_number(value: Any) -> bool:

@@ -16,6 +16,8 @@ import numpy as np
 
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.method import Method
+from pkpd.estimation.methods.chain_store import ChainStore
+from pkpd.estimation.methods.chains import sample
 from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.objective import Objective, factor_of
 from pkpd.estimation.methods.optimise import minimise
@@ -280,9 +282,6 @@ class Nuts(Method):
         )
 
     def _of_population(self, problem: Problem, progress: bool | None) -> Fit:
-        from pkpd.estimation.methods.chain_store import ChainStore
-        from pkpd.estimation.methods.chains import sample
-
         begun = time.perf_counter()
         settings = {**DEFAULTS, **self.given}
         believed = Priors(problem.layout, self.priors)
