@@ -18,10 +18,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder with reference results computed elsewhere, named by the environment variable PKPD_SHARED."""
+    """Folder with data sets of others, named by the environment variable PKPD_SHARED."""
     named = os.environ.get("PKPD_SHARED")
     if not named:
-        pytest.skip("PKPD_SHARED is not set: the reference results are not part of this repository")
+        pytest.skip("PKPD_SHARED is not set: data sets of others are not part of this repository")
     folder = Path(named)
     if not folder.is_dir():
         raise FileNotFoundError(f"PKPD_SHARED names {named}, which is no folder")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reference_data import CASES
 
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.events import read_events
@@ -322,10 +323,8 @@ def test_a_calendar_survives_its_file(read, tmp_path):
     assert table != read("ID,TIME\n1,1\n")
 
 
-def test_reference_event_tables_are_read_and_survive(shared, tmp_path):
-    files = sorted((shared / "reference" / "simulation").glob("*_events.csv"))
-    assert files
-    for file in files:
+def test_reference_event_tables_are_read_and_survive(tmp_path):
+    for file in (case.events for case in CASES.values()):
         table, raw = read_events(file), pd.read_csv(file)
         records = table.records([f"A{k}" for k in range(1, 9)])
         for name in ("time", "evid", "amt", "rate", "ii", "addl", "ss"):

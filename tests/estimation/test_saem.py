@@ -352,35 +352,6 @@ def test_saem_with_lognormal_error_agrees_with_focei() -> None:
     within(fit(model, table, Saem(seed=3)), fit(model, table), 0.3)
 
 
-@pytest.mark.slow
-def test_saem_finds_the_truth_of_the_simulated_oral_set(shared: Path) -> None:
-    frame = pd.read_csv(shared / "reference/estimation/Oral_1CPT.csv")
-    truth = frame.groupby("ID")[["CL", "V", "KA"]].first()
-    frame["SS"] = frame["SS"].replace(99, 0)
-    table = read_events(frame.drop(columns=["CL", "V", "KA", "LNDV", "DOSE", "SD"]))
-    model = Model(
-        "oral",
-        states=[State("depot", "ug"), State("central", "ug")],
-        parameters=[
-            Parameter("CL", 3.0, "L/h", cv=0.4), Parameter("V", 50.0, "L", cv=0.4), Parameter("ka", 1.5, "1/h", cv=0.4),
-        ],
-        outputs=[Output("Cc", "ug/L", error=Proportional(0.3))],
-        dynamics=lambda t, x, p: {"depot": -p.ka * x.depot, "central": p.ka * x.depot - p.CL * x.central / p.V},
-        calculate=lambda t, x, p: {"Cc": x.central / p.V},
-    )  # fmt: skip
-    found = fit(model, table, method="saem")
-    assert found.converged
-    within(found, fit(model, table), 0.5)
-    interval = found.ci()
-    for name, value in (("CL", 4.0), ("V", 70.0), ("ka", 1.0)):
-        assert interval[name][0] < value < interval[name][1]
-    assert found.estimates["sigma_prop"] == pytest.approx(0.2, abs=3 * found.se["sigma_prop"])
-    # variances: those of the subjects that were drawn
-    for name, column in (("CL", "CL"), ("V", "V"), ("ka", "KA")):
-        low, high = interval[f"omega_{name}"]
-        assert low < np.log(truth[column]).var() < high
-
-
 def occasions(m: int, seed: int) -> Any:
     """Return data of two occasions per subject, with effects of both levels on k."""
     rng, rows = np.random.default_rng(seed), []

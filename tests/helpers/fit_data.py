@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from reference_data import ESTIMATION
 
 import pkpd
 from pkpd import Additive, Covariate, Model, Omega, Output, Parameter, Proportional, State
@@ -49,11 +50,9 @@ def acop(shared: Path, name: str) -> pkpd.EventTable:
     return pkpd.read_events(raw.drop(columns=[c for c in ("CL", "V", "KA", "SD", "DOSE", "LNDV") if c in raw]))
 
 
-def published(shared: Path, fit: str) -> dict[str, dict[str, float]]:
-    """Return what nlme found: {"fixed": {...}, "omega_sd": {...}, "sigma": {...}, "logLik": {...}}."""
-    table = pd.read_csv(shared / REFERENCE / "nlme_fits.csv")
-    own = table[table["fit"] == fit]
-    return {str(what): dict(zip(part["name"], part["value"], strict=True)) for what, part in own.groupby("what")}
+def oral() -> pkpd.EventTable:
+    """Return the 24 subjects of tests/reference/estimation/oral.csv, drawn from the equations of ``theophylline_by_volume()``."""
+    return pkpd.read_events(ESTIMATION / "oral.csv")
 
 
 def theophylline_model(kind: str = "full") -> Model:
@@ -75,6 +74,24 @@ def theophylline_model(kind: str = "full") -> Model:
         outputs=[Output("Cc", "mg/L", error=Additive(0.7))],
         dynamics=lambda t, x, p: {"depot": -p.Ka * x.depot, "central": p.Ka * x.depot - p.Ke * x.central},
         calculate=lambda t, x, p: {"Cc": x.central * p.Ke / p.Cl},
+    )
+
+
+def theophylline_by_volume(block: Omega | None = None) -> Model:
+    """Return the same equations by volume; random effects are independent unless a covariance is given."""
+    sd = (0.6, 0.2, 0.15) if block is None else (None, None, None)
+    return Model(
+        "theophylline",
+        states=[State("depot", "mg/kg"), State("central", "mg/kg")],
+        parameters=[
+            Parameter("Ka", 1.5, "1/h", sd=sd[0]),
+            Parameter("Cl", 0.04, "L/h/kg", sd=sd[1]),
+            Parameter("V", 0.5, "L/kg", sd=sd[2]),
+        ],
+        omega=[] if block is None else [block],
+        outputs=[Output("Cc", "mg/L", error=Additive(0.7))],
+        dynamics=lambda t, x, p: {"depot": -p.Ka * x.depot, "central": p.Ka * x.depot - p.Cl / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
     )
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from engine_tools import reference_model
+from reference_data import CASES
 from twin import Row as Record
 from twin import exact
 from twin import simulate as slow
@@ -25,11 +24,6 @@ from pkpd.simulation.api import simulate
 
 FILES = {"pkpd": "pkpd7"}
 EVERY_METHOD = ("auto", "tsit5", "dop853", "rodas5p")
-CASES = (
-    "C01_lag_F_addl", "C03_modeled_duration_lag_F", "C05_infusion_rate_F_lag", "C06_ss_bolus_lag",
-    "C08_ss_infusion_overlap", "C11_evid3_evid4", "C13_multi_compartments", "C15_timevarying_cov_nocb",
-    "C18_pkpd_7state", "C19_tmdd_stiff",
-)  # fmt: skip
 
 Row = dict[str, Any]
 
@@ -47,24 +41,15 @@ def assert_close(found: np.ndarray, expected: np.ndarray, what: str) -> None:
     )
 
 
-# --- reference of the shared folder -----------------------------------------------------------------------------------
-def _cases(folder: Path) -> dict[str, dict[str, Any]]:
-    return json.loads((folder / "cases.json").read_text())["cases"]
-
-
-def test_every_reference_case_present_is_compared(shared):
-    assert sorted(_cases(shared / "reference" / "simulation")) == sorted(CASES)
-
-
+# --- results of mrgsolve ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", EVERY_METHOD)
 @pytest.mark.parametrize("name", CASES)
-def test_reference_is_reproduced(shared, name, method):
-    folder = shared / "reference" / "simulation"
-    case = _cases(folder)[name]
-    model = reference_model(FILES.get(case["model"], case["model"]))
-    model = model.replace(values={k: v for k, v in case["params"].items() if k in model.parameters})
-    expected = pd.read_csv(folder / f"{name}_output.csv")
-    events = read_events(folder / f"{name}_events.csv", rules="mrgsolve")  # whose results these are
+def test_reference_is_reproduced(name, method):
+    case = CASES[name]
+    model = reference_model(FILES.get(case.model, case.model))
+    model = model.replace(values={k: v for k, v in case.params.items() if k in model.parameters})
+    expected = case.expected()
+    events = read_events(case.events, rules="mrgsolve")  # whose results these are
     sims = simulate(model, events, outputs=[*model.states, "CONC"], method=method)
     compared = [n for n in (*model.states, "CONC") if n in expected.columns]
     assert len(compared) >= 3

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from reference_data import CASES
 from twin import Linear, Ode, Subject, records, simulate
 from twin_models import MODELS
 
 from pkpd.dosing.rules import NAMED, RecordRules
 
-CASES = [
-    "C01_lag_F_addl",
-    "C03_modeled_duration_lag_F",
-    "C05_infusion_rate_F_lag",
-    "C06_ss_bolus_lag",
-    "C08_ss_infusion_overlap",
-    "C11_evid3_evid4",
-    "C13_multi_compartments",
-    "C15_timevarying_cov_nocb",
-    "C18_pkpd_7state",
-    "C19_tmdd_stiff",
-]
 K = 0.3
 ONE = {"flow": lambda t, y, p: [-K * y[0]], "y0": lambda p: [0.0], "p": None, "method": "DOP853"}
-
-
-def table(path: Path) -> dict[str, np.ndarray]:
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 
 
 def obs(*times: float) -> list[dict[str, float]]:
@@ -48,17 +29,11 @@ def one(*rows: Mapping[str, float], **more) -> np.ndarray:
     return simulate(records=records(*rows), **(ONE | more))[:, 0]
 
 
-def test_every_reference_case_present_is_compared(shared):
-    folder = shared / "reference" / "simulation"
-    assert sorted(json.loads((folder / "cases.json").read_text())["cases"]) == CASES
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_twin_reproduces_the_reference(shared, name):
-    folder = shared / "reference" / "simulation"
-    case = json.loads((folder / "cases.json").read_text())["cases"][name]
-    model, p = MODELS[case["model"]], case["params"]
-    events, expected = table(folder / f"{name}_events.csv"), table(folder / f"{name}_output.csv")
+def test_twin_reproduces_the_reference(name):
+    case = CASES[name]
+    model, p = MODELS[case.model], case.params
+    events, expected = pd.read_csv(case.events), case.expected()
     names = ("time", "evid", "cmt", "amt", "rate", "ii", "addl", "ss")
     whole = ("evid", "cmt", "addl", "ss")
     given = {n: [int(v) if n in whole else float(v) for v in events[n] - (n == "cmt")] for n in names}
@@ -66,7 +41,7 @@ def test_twin_reproduces_the_reference(shared, name):
     steps = [p] * len(rows)
     if model.individual:
         steps = [model.individual(p, {"WT": weight}) for weight in events["WT"]]
-    method = "LSODA" if case["model"] == "tmdd" else "DOP853"
+    method = "LSODA" if case.model == "tmdd" else "DOP853"
     states = simulate(model.rhs, model.y0, p, rows, model.dosing, steps, "backward", method, NAMED["mrgsolve"])
     result = dict(zip(model.states, states.T, strict=True))
     if model.conc:
