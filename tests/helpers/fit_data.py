@@ -51,7 +51,7 @@ def acop(shared: Path, name: str) -> pkpd.EventTable:
 
 
 def oral() -> pkpd.EventTable:
-    """Return the 24 subjects of tests/reference/estimation/oral.csv, drawn from the equations of ``theophylline_by_volume()``."""
+    """Return the 24 subjects of tests/reference/estimation/oral.csv, one oral dose each."""
     return pkpd.read_events(ESTIMATION / "oral.csv")
 
 
