@@ -11,7 +11,13 @@ out.mkdir(parents=True, exist_ok=True)
 
 model = pkpd.models["anakinra"]
 people = pkpd.Population.draw(
-    model, 200, covariates={"WT": pkpd.lognormal(70, 0.2), "CRCL": pkpd.normal(90, 15, low=40, high=140)}, seed=1
+    model,
+    200,
+    covariates={
+        "WT": pkpd.distributions.lognormal(70, 0.2),
+        "CRCL": pkpd.distributions.normal(90, 15, low=40, high=140),
+    },
+    seed=1,
 )
 schedules = {
     "daily": pkpd.Regimen.parse("100 mg SC daily x7", cmt="depot"),
@@ -22,7 +28,7 @@ schedules = {
 # An xarray.Dataset: dimensions regimen, subject, time, and a unit on every variable.
 sims = pkpd.simulate(model, schedules, people, pkpd.hours(0, 168, 1))
 found = pkpd.exposure(sims["Cc"])
-print(pkpd.exposure_summary(found))
+print(pkpd.report.exposure_summary(found))
 
 sims.to_netcdf(out / "schedules.nc", engine="h5netcdf")
 axes = pkpd.plot.compare(sims, "Cc", log=True)

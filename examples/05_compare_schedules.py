@@ -10,12 +10,12 @@ out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"
 out.mkdir(parents=True, exist_ok=True)
 
 model = pkpd.models["anakinra"]
-known = pkpd.schedules(model)
+known = pkpd.comparison.schedules(model)
 arms = {
     "100 mg daily": known["100 mg daily"],
     "100 mg BID": known["100 mg BID"],
     "50 mg BID": "50 mg SC BID x14d",  # the same daily amount in two halves
-    "every other day, CLcr 20": pkpd.Arm(known["100 mg every other day"], {"CRCL": 20}),
+    "every other day, CLcr 20": pkpd.comparison.Arm(known["100 mg every other day"], {"CRCL": 20}),
 }
 found = pkpd.compare(model, arms, n=200, IC50=0.027, targets="blockade > 0.9 at trough", seed=1)
 print(found)

@@ -10,8 +10,9 @@ more, and differs between patients; equal distances of the cuts are a convention
 logarithm finite without disease. Grades were CARTOX grades in Strati 2020.
 """
 
-from pkpd import Covariate, Model, Ordinal, Output, Parameter, State
+from pkpd import Covariate, Model, Output, Parameter, State
 from pkpd.math import log
+from pkpd.outcomes import Ordinal
 
 
 def dynamics(t, x, p, cov):

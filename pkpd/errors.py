@@ -15,8 +15,6 @@ __all__ = [
     "RegimenError",
     "SolverError",
     "UnitError",
-    "nearest",
-    "shortened",
 ]
 
 

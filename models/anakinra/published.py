@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pkpd.validation.records import Published, Setting
+from pkpd.extend import Published, Setting
 
 YANG = "Yang 2003, doi 10.1016/S0009-9236(03)00094-8, abstract"
 CHINESE = "Pharmacol Res 2004, doi 10.1016/j.phrs.2004.02.002, abstract (15 patients)"

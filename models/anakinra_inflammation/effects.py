@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkpd.validation.records import Effect, EffectReading
+from pkpd.extend import Effect, EffectReading
 
 SC, IV, TOCILIZUMAB = "anakinra.depot", "anakinra.central", "tocilizumab.central"
 COVID = "medRxiv 2020.06.12.20122374, summary"

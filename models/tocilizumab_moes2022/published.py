@@ -1,6 +1,6 @@
 """Published pharmacokinetics of tocilizumab in intensive care, each number with its source and how it is known."""
 
-from pkpd.validation.records import Published, Setting
+from pkpd.extend import Published, Setting
 
 MOES = "Moes 2022, doi 10.1007/s40262-021-01074-2, abstract"
 DERIVED = "solved from the parameters of Moes 2022"

@@ -160,7 +160,7 @@ def _source(source: str, study: str | None) -> tuple[Any, Any]:
 
 def _arms(dose: Any, schedule: Any, model: Any, covariates: Any) -> dict[str, Any]:
     from pkpd.comparison.arms import Arm
-    from pkpd.comparison.schedules import schedules
+    from pkpd.comparison.known_schedules import schedules
 
     parsed = given.regimens_of(dose, model, None, covariates)
     # What is written in words begins where the treatment does.

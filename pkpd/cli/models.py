@@ -60,6 +60,6 @@ def command(
 
 def _document(model: Model, suffix: str) -> str:
     from pkpd.model.typeset import to_latex
-    from pkpd.report.document import document
+    from pkpd.report.model_document import document
 
     return to_latex(model) if suffix == ".tex" else document(model, format="html" if suffix == ".html" else "markdown")

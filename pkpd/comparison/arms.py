@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.comparison.schedules import KnownSchedule, named_schedules
+from pkpd.comparison.known_schedules import KnownSchedule, named_schedules
 from pkpd.dosing.amounts import factor
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen

@@ -13,7 +13,7 @@ from pkpd.library import content_in, content_of
 from pkpd.model.model import Model
 from pkpd.simulation.source import model_from
 
-__all__ = ["OpenQuestion", "known_questions", "questions"]
+__all__ = ["OpenQuestion", "answers", "known_questions"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def known_questions(source: Any) -> dict[str, OpenQuestion]:
     study = getattr(source, "study", None)
     own = None if study is None or study.folder is None else content_in(study.folder, "questions")
     given = [] if own is None else [own]
-    given += content_of(model_from("questions", source), "questions").values()
+    given += content_of(model_from("answers", source), "questions").values()
     found: dict[str, OpenQuestion] = {}
     for each in given:
         if not isinstance(each, Mapping) or not all(isinstance(q, OpenQuestion) for q in each.values()):
@@ -57,7 +57,7 @@ def known_questions(source: Any) -> dict[str, OpenQuestion]:
     return found
 
 
-def questions(source: Any, names: Sequence[str] | None = None, *, n: int = 500, seed: int = 0) -> list[Answer]:
+def answers(source: Any, names: Sequence[str] | None = None, *, n: int = 500, seed: int = 0) -> list[Answer]:
     """Answer the questions that a model or a study asks.
 
     Parameters
@@ -83,19 +83,19 @@ def questions(source: Any, names: Sequence[str] | None = None, *, n: int = 500, 
     Examples
     --------
     >>> from pkpd.library import load_model
-    >>> [answer.name for answer in questions(load_model("anakinra"), n=20)]
+    >>> [answer.name for answer in answers(load_model("anakinra"), n=20)]
     ['every_other_day', 'csf']
     """
-    needs("questions", source, ("Model", "StudyFit"))
+    needs("answers", source, ("Model", "StudyFit"))
     known, alone = known_questions(source), isinstance(source, Model)
     if names is None:
         names = [name for name, question in known.items() if not (alone and question.of_patients)]
     if strange := [name for name in names if name not in known]:
         hints = ", ".join(f"'{name}'{nearest(name, known)}" for name in strange)
-        raise PkpdError(f"questions: there is no {hints}; there are {', '.join(known) or 'none'}")
+        raise PkpdError(f"answers: there is no {hints}; there are {', '.join(known) or 'none'}")
     if alone and (asked := [name for name in names if known[name].of_patients]):
         raise PkpdError(
-            f"questions: {', '.join(asked)} can only be answered by a calibration, which knows the patients; "
+            f"answers: {', '.join(asked)} can only be answered by a calibration, which knows the patients; "
             f"model '{source.name}' does not"
         )
     return [known[name].answer(name, known[name].text, source, n, seed) for name in names]

@@ -120,7 +120,7 @@ class Likelihood:
     --------
     >>> import numpy as np
     >>> import pkpd
-    >>> from pkpd import Subject, Term
+    >>> from pkpd.extend import Subject, Term
     >>> model = pkpd.models["pk1_oral"]
     >>> dose = pkpd.Regimen.parse("100 mg", cmt="depot")
     >>> ann = Subject("Ann", dose, terms=(Term("4 h", "density", "Cc", 4.0, 1.5),))

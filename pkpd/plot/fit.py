@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
-from pkpd.estimation import checks
+from pkpd.estimation.checks.residuals import diagnostics
 from pkpd.kinds import kind_of, needs
 from pkpd.plot.frame import figure_width, new_frame
 from pkpd.plot.layers import log_axis
@@ -113,7 +113,7 @@ def _gof_key(figure: Any, censored: bool) -> None:
 def diagnosed(fit: Any, options: dict[str, Any]) -> Any:
     """Return the diagnostics of a fit, or those given."""
     if kind_of(fit) == "Fit":
-        return checks.diagnostics(fit, **options)
+        return diagnostics(fit, **options)
     if "CWRES" not in getattr(fit, "data_vars", ()):
         raise DataError(f"a fit is needed, or what pkpd.checks.diagnostics(fit) returned, got {type(fit).__name__}")
     return fit

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
-from pkpd.estimation import checks
+from pkpd.estimation.checks.residuals import diagnostics
+from pkpd.estimation.checks.subject_curves import curves
 from pkpd.kinds import needs
 from pkpd.plot.fit import is_wide
 from pkpd.plot.frame import new_frame
@@ -57,7 +58,7 @@ def individuals(
         If the output or a subject is unknown.
     """
     needs("plot.individuals", fit, ("Fit",), "pkpd.fit makes one")
-    table = checks.diagnostics(fit, n=0)
+    table = diagnostics(fit, n=0)
     known = list(dict.fromkeys(table["output"].values.tolist()))
     if output is not None and output not in known:
         raise DataError(
@@ -68,7 +69,7 @@ def individuals(
         raise DataError(f"individuals: per_page must be 1 or more, got {per_page}")
     own = table["output"].values == name
     labels = _chosen_subjects(table, own, subjects)
-    lines = checks.curves(fit, points, [name])
+    lines = curves(fit, points, [name])
     wide = is_wide(table["DV"].values[own & (table["CENS"].values == 0)]) if log is None else log
     import matplotlib as mpl
 

@@ -110,7 +110,7 @@ def answer(found: Answer) -> dict[str, Any]:
     >>> answer(Answer("why", "Why?", "There is nothing to draw."))
     {}
     """
-    needs("plot.answer", found, ("Answer",), "pkpd.questions gives some")
+    needs("plot.answer", found, ("Answer",), "pkpd.comparison.answers gives some")
     axes = {}
     for name, result in found.comparisons.items():
         shown = [m for m in found.shown if m in result.measures] or None

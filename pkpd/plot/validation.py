@@ -36,7 +36,7 @@ def published_ratios(report: ValidationReport, *, width: str | float = "double")
     Parameters
     ----------
     report : ValidationReport
-        Result of `pkpd.validate_model`.
+        Result of `pkpd.checks.validate_model`.
     width : {"single", "double"} or float
         Width of the figure: one journal column, two, or a number in mm.
 
@@ -50,7 +50,7 @@ def published_ratios(report: ValidationReport, *, width: str | float = "double")
     DataError
         If the report has no rows.
     """
-    needs("plot.published_ratios", report, ("ValidationReport",), "pkpd.validate_model makes one")
+    needs("plot.published_ratios", report, ("ValidationReport",), "pkpd.checks.validate_model makes one")
     import matplotlib.pyplot as plt
 
     if not report.rows:
@@ -131,7 +131,7 @@ def effect_curves(report: ValidationReport, *, width: str | float = "double") ->
     Parameters
     ----------
     report : ValidationReport
-        Result of `pkpd.validate_model` for the composed model.
+        Result of `pkpd.checks.validate_model` for the composed model.
     width : {"single", "double"} or float
         Width of the figure: one journal column, two, or a number in mm.
 
@@ -145,7 +145,7 @@ def effect_curves(report: ValidationReport, *, width: str | float = "double") ->
     DataError
         If the report has no effects.
     """
-    needs("plot.effect_curves", report, ("ValidationReport",), "pkpd.validate_model makes one")
+    needs("plot.effect_curves", report, ("ValidationReport",), "pkpd.checks.validate_model makes one")
     import matplotlib.pyplot as plt
 
     reading = report.reading

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
-from pkpd.estimation import checks
+from pkpd.estimation.checks import visual
 from pkpd.kinds import kind_of
 from pkpd.plot.frame import figure_width
 from pkpd.plot.layers import log_axis
@@ -91,7 +91,7 @@ def vpc(
 
 def _checked(fit: Any, output: str | None, options: dict[str, Any]) -> Any:
     if kind_of(fit) == "Fit":
-        return checks.vpc(fit, **({} if output is None else {"output": output}), **options)
+        return visual.vpc(fit, **({} if output is None else {"output": output}), **options)
     if "bin_middle" not in getattr(fit, "data_vars", ()):
         raise DataError(f"vpc: a fit is needed, or what pkpd.checks.vpc(fit) returned, got {type(fit).__name__}")
     if options:

@@ -1,7 +1,5 @@
-"""Reports that a reader without a modeller at hand can use, and the folder of results that they belong to."""
+"""Reports that a reader without a modeller at hand can use: of a study, of a model, of exposure."""
 
-from __future__ import annotations
+from pkpd.lazy import public
 
-from pkpd.report.run import run_study
-
-__all__ = ["run_study"]
+__getattr__, __dir__, __all__ = public(__name__, __file__)

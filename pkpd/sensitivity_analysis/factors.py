@@ -134,7 +134,7 @@ def function_factors(given: Ranges) -> list[Factor]:
     if not isinstance(given, Mapping) or not given:
         raise PkpdError(
             "sensitivity: for a plain function parameters must name its inputs in order with a range each, "
-            f"as in parameters={{'x1': (0, 1), 'x2': pkpd.normal(0, 1)}}, got {given!r}"
+            f"as in parameters={{'x1': (0, 1), 'x2': pkpd.distributions.normal(0, 1)}}, got {given!r}"
         )
     wrong = [f"'{n}': {r!r}" for n, r in given.items() if not _understood(r)]
     if wrong:
@@ -154,7 +154,7 @@ def _understood(given: Any) -> bool:
 def _not_understood(wrong: Sequence[str]) -> PkpdError:
     return PkpdError(
         f"sensitivity: {len(wrong)} of the ranges in parameters cannot be understood ({'; '.join(wrong)}); give "
-        "(low, high) or a distribution: pkpd.lognormal, pkpd.normal, pkpd.uniform, pkpd.categorical"
+        "(low, high) or a distribution of pkpd.distributions: lognormal, normal, uniform, categorical"
     )
 
 

@@ -13,8 +13,8 @@ from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import names_from
 from pkpd.sensitivity_analysis.objective import errors_from
 from pkpd.sensitivity_analysis.result import SensitivityResult
+from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import times_from
-from pkpd.simulation.sensitivities import sensitivities
 from pkpd.simulation.source import Source, one_person
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ def identifiability(
     if observed is None:
         observed = [n for n, q in model.outputs.items() if q.error is not None] or list(model.outputs)
     declared = {n for n in observed if (error or {}).get(n) is not None or _error(model, n) is not None}
-    slopes = sensitivities(
+    slopes = simulate(
         model,
         regimen,
         population,
         grid,
-        wrt=names,
+        derivatives=names,
         outputs=observed,
         on_failure="raise",
         threads=threads,

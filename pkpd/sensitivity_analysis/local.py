@@ -14,9 +14,9 @@ from pkpd.metrics.register import NUMBERS
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import factor_kind, names_from
 from pkpd.sensitivity_analysis.result import SensitivityResult
+from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import named_from
 from pkpd.simulation.doses import records_of
-from pkpd.simulation.sensitivities import sensitivities
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -48,8 +48,16 @@ def local(
     _check(model, quantities, chosen)
     outputs = list(dict.fromkeys(q.output for q in quantities))
     grid, steady = _with_doses(model, regimen, population, times)
-    slopes = sensitivities(
-        model, regimen, population, grid, wrt=chosen, outputs=outputs, on_failure=on_failure, progress=False, **options
+    slopes = simulate(
+        model,
+        regimen,
+        population,
+        grid,
+        derivatives=chosen,
+        outputs=outputs,
+        on_failure=on_failure,
+        progress=False,
+        **options,
     )
     at = _values(model, population, chosen, "subject" in slopes.dims)
     parts, notes = [], []

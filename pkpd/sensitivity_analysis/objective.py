@@ -13,7 +13,7 @@ from pkpd.model.residual import ResidualError
 from pkpd.observation.rules import log_densities
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import names_from
-from pkpd.simulation.sensitivities import sensitivities
+from pkpd.simulation.api import simulate
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
@@ -118,8 +118,8 @@ class ModelObjective:
         return self._known[1], self._known[2]
 
     def _computed(self, values: dict[str, float]) -> tuple[float, np.ndarray]:
-        slopes = sensitivities(
-            self.model.with_values(**values), self.regimen, self.population, self.times, wrt=list(values),
+        slopes = simulate(
+            self.model.with_values(**values), self.regimen, self.population, self.times, derivatives=list(values),
             outputs=list(self.data), on_failure="ignore", progress=False, **self.options,
         )  # fmt: skip
         total, gradient = 0.0, np.zeros(len(values))

@@ -39,7 +39,7 @@ _FAULTS = {
     BAD_SHADOW: (
         "tlag",
         "derivatives by a parameter of the lag need a compartment on which all equations depend linearly; "
-        "leave that parameter out of wrt, or give the dose as an infusion",
+        "leave that parameter out of the derivatives, or give the dose as an infusion",
     ),
     TOO_MANY: (
         "",

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from pkpd.comparison import Arm, Measure, Target, by_covariate, compare, day_below, schedules, starts
-from pkpd.comparison import compare as compare_function
+from pkpd.comparison import Arm, Measure, Target, by_covariate, by_start, day_below, schedules
+from pkpd.comparison.compare import compare
 from pkpd.comparison.statistics import contrast, summary
 from pkpd.dosing.regimen import Regimen
 from pkpd.library import load_model
@@ -135,7 +135,7 @@ def test_grades_and_marker_against_direct_computation(marker):
 
 
 def test_window_is_common_to_all_arms(marker):
-    late = starts(Regimen(amt=50, cmt="central", ii=24, addl=1), [0, 3])
+    late = by_start(Regimen(amt=50, cmt="central", ii=24, addl=1), [0, 3])
     found = compare(marker, late, n=4, measures=["CRP_area"])
     assert found.dataset.attrs["window"] == [0.0, 120.0]
     nothing = compare(
@@ -186,7 +186,7 @@ def test_better_is_lower_for_a_marker(marker):
 def test_blocks_of_subjects_give_the_same_numbers(model, monkeypatch):
     import sys
 
-    module = sys.modules[compare_function.__module__]
+    module = sys.modules[compare.__module__]
     asked = {"n": 7, "IC50": np.linspace(0.01, 0.04, 7), "measures": ["AUC24", "blockade_trough"]}
     whole = compare(
         model, ["100 mg daily", "2 mg/kg/h IV for 72 h"], covariates={"WT": np.linspace(50, 90, 7)}, **asked
@@ -200,17 +200,17 @@ def test_blocks_of_subjects_give_the_same_numbers(model, monkeypatch):
 
 
 def test_covariate_by_covariate(model):
-    found = by_covariate(model, "100 mg daily x7", "CRCL", [120, 60, 10], n=5, measures=["AUC24"])
+    found = compare(model, by_covariate("100 mg daily x7", "CRCL", [120, 60, 10]), n=5, measures=["AUC24"])
     areas = found.dataset["AUC24"].values
     np.testing.assert_allclose(areas[1] / areas[0], 10 ** (0.62 * 0.6), rtol=2e-3)
     np.testing.assert_allclose(areas[2] / areas[0], 10 ** (0.62 * 1.1), rtol=1e-2)
-    pair = by_covariate(model, {"q24h": "100 mg daily x2", "q48h": "100 mg q48h x1"}, "WT", [50, 90], n=2)
+    pair = compare(model, by_covariate({"q24h": "100 mg daily x2", "q48h": "100 mg q48h x1"}, "WT", [50, 90]), n=2)
     assert pair.regimens == ("q24h, WT 50", "q24h, WT 90", "q48h, WT 50", "q48h, WT 90")
 
 
 def test_early_and_late_starts():
     course = Regimen(amt=100, cmt="depot", time=5, ii=24, addl=1)
-    found = starts(course, [0, 7], day_zero=-6)
+    found = by_start(course, [0, 7], day_zero=-6)
     assert found["start day 0"].times.tolist() == [144.0, 168.0]
     assert found["start day 7"].times.tolist() == [312.0, 336.0]
 

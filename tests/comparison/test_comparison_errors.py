@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pkpd.comparison import Arm, Measure, Target, by_covariate, compare, questions, starts
+from pkpd.comparison import Arm, Measure, Target, answers, by_covariate, by_start
+from pkpd.comparison.compare import compare
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, PopulationError, RegimenError, SolverError
 from pkpd.library import load_model
@@ -128,14 +129,14 @@ def test_result(model):
 
 def test_helpers(model):
     with pytest.raises(RegimenError, match="give a regimen with doses"):
-        starts(Regimen(doses=[]), [1])
+        by_start(Regimen(doses=[]), [1])
     with pytest.raises(RegimenError, match="give at least one day"):
-        starts(Regimen(amt=1), [])
-    with pytest.raises(PkpdError, match=r"no covariate 'crcl' \(did you mean 'CRCL'\?\); it has WT, CRCL"):
-        by_covariate(model, "100 mg", "crcl", [1])
+        by_start(Regimen(amt=1), [])
+    with pytest.raises(PkpdError, match=r"no covariate 'crcl' \(did you mean 'CRCL'\?\)"):
+        compare(model, by_covariate("100 mg", "crcl", [1]))
     with pytest.raises(PkpdError, match="give at least one value of CRCL"):
-        by_covariate(model, "100 mg", "CRCL", [])
+        by_covariate("100 mg", "CRCL", [])
     with pytest.raises(PkpdError, match=r"there is no 'cfs' \(did you mean 'csf'\?\); there are every_other_day, csf"):
-        questions(model, ["cfs"])
+        answers(model, ["cfs"])
     with pytest.raises(PkpdError, match=r"there is no 'csf'; there are none"):
-        questions(load_model("pk1_oral"), ["csf"])
+        answers(load_model("pk1_oral"), ["csf"])

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from pkpd import plot
-from pkpd.comparison import compare, questions
+from pkpd.comparison import answers
+from pkpd.comparison.compare import compare
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.study.loading import load_study
 from pkpd.library import find_content, load_model
@@ -28,7 +29,7 @@ def closed_figures():
 
 @pytest.fixture(scope="module")
 def kinetics():
-    return {answer.name: answer for answer in questions(load_model("anakinra"), n=150, seed=1)}
+    return {answer.name: answer for answer in answers(load_model("anakinra"), n=150, seed=1)}
 
 
 class Calibration(Source):
@@ -91,21 +92,21 @@ def test_cerebrospinal_fluid(kinetics):
 
 
 def test_an_answer_without_numbers_has_no_figure():
-    answer = questions(Calibration(0.5, patients=()), ["early_start"], n=5)[0]
+    answer = answers(Calibration(0.5, patients=()), ["early_start"], n=5)[0]
     assert not answer.answered
     assert plot.answer(answer) == {}
 
 
 def test_a_model_alone_cannot_answer_for_patients(tmp_path):
     text = (find_content("models", "pk1_oral")).read_text(encoding="utf-8")
-    own = "\nfrom pkpd.comparison import OpenQuestion as Q\n\nquestions = {'who': Q('Who?', None, of_patients=True)}\n"
+    own = "\nfrom pkpd.extend import OpenQuestion as Q\n\nquestions = {'who': Q('Who?', None, of_patients=True)}\n"
     (tmp_path / "own.py").write_text(text + own, encoding="utf-8")
-    with pytest.raises(PkpdError, match="questions: who can only be answered by a calibration, which knows the"):
-        questions(load_model(tmp_path / "own.py"), ["who"])
+    with pytest.raises(PkpdError, match="answers: who can only be answered by a calibration, which knows the"):
+        answers(load_model(tmp_path / "own.py"), ["who"])
 
 
 def test_calibrated_ic50_reaches_the_kinetic_answers():
-    answer = questions(Calibration(0.9), ["every_other_day"], n=60)[0]
+    answer = answers(Calibration(0.9), ["every_other_day"], n=60)[0]
     found = answer.comparisons["renal function"]
     trough = found.samples("Ctrough", "daily, normal")
     np.testing.assert_allclose(found.samples("blockade_trough", "daily, normal"), trough / (trough + 0.01), rtol=1e-6)
@@ -113,7 +114,7 @@ def test_calibrated_ic50_reaches_the_kinetic_answers():
 
 
 def test_late_starters_gain_where_il1_carries_the_disease():
-    answer = questions(Calibration(0.95), ["early_start"], n=15)[0]
+    answer = answers(Calibration(0.95), ["early_start"], n=15)[0]
     assert set(answer.comparisons) == {"P2", "P6", "P8"}
     assert "goes on to the real end: P2, P6, P8" in answer.answer
     assert "P3 got anakinra on the day on which treatment of the toxicity began" in answer.answer
@@ -126,26 +127,26 @@ def test_late_starters_gain_where_il1_carries_the_disease():
 
 
 def test_late_starters_gain_nothing_without_il1_and_the_prior_is_named():
-    answer = questions(Calibration(1e-6, contraction=0.05), ["early_start"], n=15)[0]
+    answer = answers(Calibration(1e-6, contraction=0.05), ["early_start"], n=15)[0]
     assert "course begun early: nobody; from an early course that goes on to the real end: nobody" in answer.answer
     assert "For P2, P6, P8 this mostly reflects the prior" in answer.answer
     assert any("tone.phi[strati2020/p2] 5%; the answer mostly reflects the prior" in c for c in answer.caveats)
 
 
 def test_twice_daily_doses():
-    yes = questions(Calibration(0.99), ["twice_daily"], n=15)[0]
+    yes = answers(Calibration(0.99), ["twice_daily"], n=15)[0]
     assert yes.answer.startswith("Yes, by the model. Blockade at trough: 0.63")
     found = next(iter(yes.comparisons.values()))
     assert found.regimens == ("as given", "daily throughout", "BID throughout")
     table = found.ratios(to="daily throughout")
     assert table.loc[("BID throughout", "activity_area"), "ratio"] < table.loc[("as given", "activity_area"), "ratio"]
-    no = questions(Calibration(1e-6, contraction=0.1), ["twice_daily"], n=15)[0]
+    no = answers(Calibration(1e-6, contraction=0.1), ["twice_daily"], n=15)[0]
     assert no.answer.startswith("It hardly mattered, or the reports cannot tell.")
     assert no.answer.endswith("This mostly reflects the prior: the report taught little about IL-1's share.")
 
 
 def test_missing_patients_are_said():
-    answer = questions(Calibration(0.5, patients=("strati2020/p2",)), ["early_start"], n=5)[0]
+    answer = answers(Calibration(0.5, patients=("strati2020/p2",)), ["early_start"], n=5)[0]
     assert answer.answer.startswith("Not answered: the calibration has no strati2020/p3, strati2020/p6, strati2020/p8")
 
 

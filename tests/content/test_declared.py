@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pkpd.comparison import compare, schedules
+from pkpd.comparison import schedules
+from pkpd.comparison.compare import compare
 from pkpd.comparison.measure import built_in
 from pkpd.comparison.questions import known_questions
 from pkpd.errors import LibraryError

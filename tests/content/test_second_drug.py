@@ -10,7 +10,8 @@ import pytest
 from command import run
 
 import pkpd
-from pkpd.comparison import compare, schedules
+from pkpd.comparison import schedules
+from pkpd.comparison.compare import compare
 from pkpd.comparison.questions import known_questions
 from pkpd.estimation.study.loading import load_study
 from pkpd.simulation.source import Source

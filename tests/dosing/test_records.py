@@ -155,9 +155,11 @@ def test_additional_doses_of_any_number():
         assert amounts(rows)[-1] == pytest.approx(expected, rel=1e-9)
     with pytest.raises(pkpd.errors.DataError, match="ADDL is too large to count in 1 row"):
         read("TIME AMT II ADDL", [0.0, 100.0, 24.0, 1e19], [48.5, 0, 0, 0])
-    with pytest.raises(pkpd.PkpdError, match="off by a factor"):
+    with pytest.raises(pkpd.errors.PkpdError, match="off by a factor"):
         amounts(read("TIME AMT II ADDL", [0.0, 1.0, 1e-9, 10**17], [48.5, 0, 0, 0]))
-    with pytest.raises(pkpd.PkpdError, match="more than 100,000 doses"):  # each takes time: no solve takes minutes
+    with pytest.raises(
+        pkpd.errors.PkpdError, match="more than 100,000 doses"
+    ):  # each takes time: no solve takes minutes
         amounts(read("TIME AMT II ADDL", [0.0, 1.0, 4e-4, 10**17], [48.5, 0, 0, 0]))
 
 

@@ -159,7 +159,7 @@ def lit(t: float) -> float:
 @pytest.mark.parametrize("method", ["auto", "dop853", "tsit5", "rodas5p"])
 def test_a_loss_by_day_follows_its_closed_form_and_its_sensitivities(shift, method):
     times = [4.0, 12.0, 20.0, 24.0, 30.0, 60.0, 240.0]
-    got = pkpd.sensitivities(shift, Regimen(amt=100, cmt="A"), times=times, wrt=["k"], outputs=["Cc"], method=method)
+    got = pkpd.simulate(shift, Regimen(amt=100, cmt="A"), times=times, derivatives=["k"], outputs=["Cc"], method=method)
     exact = np.array([10 * math.exp(-0.1 * lit(t)) for t in times])
     np.testing.assert_allclose(got["Cc"].values.ravel(), exact, rtol=1e-6)
     np.testing.assert_allclose(

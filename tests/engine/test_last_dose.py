@@ -133,12 +133,12 @@ def test_a_row_on_a_grid_precedes_the_dose_of_its_time(model):
 
 def test_sensitivities_of_an_absorption_follow_its_closed_form(model):
     t = np.array([0.5, 2.0, 6.0])
-    got = pkpd.sensitivities(model, Regimen(amt=100, cmt="depot"), times=t, wrt=["k"], outputs=["blood"])
+    got = pkpd.simulate(model, Regimen(amt=100, cmt="depot"), times=t, derivatives=["k"], outputs=["blood"])
     f = lambda k: 100 * KA / (KA - k) * (np.exp(-k * t) - np.exp(-KA * t))  # noqa: E731
     slope = (f(K + 1e-5) - f(K - 1e-5)) / 2e-5
     np.testing.assert_allclose(got["dblood"].values.ravel(), slope, rtol=1e-6)
     with pytest.raises(ModelError, match=r"'lag' moves the time of a dose from which tad\(\) counts"):
-        pkpd.sensitivities(model, Regimen(amt=100, cmt="depot"), times=t, wrt=["lag"], outputs=["blood"])
+        pkpd.simulate(model, Regimen(amt=100, cmt="depot"), times=t, derivatives=["lag"], outputs=["blood"])
 
 
 def test_equations_are_printed_as_they_are_written(model):

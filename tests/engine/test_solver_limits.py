@@ -99,8 +99,6 @@ def test_rates_that_keep_panels_short_go_to_the_stiff_method():
 def test_limits_that_allow_nothing_are_refused(options, text):
     with pytest.raises(PkpdError, match=rf"^simulate: {text}"):
         pkpd.simulate(weighted(), Regimen(amt=1), times=[1.0], **options)
-    with pytest.raises(PkpdError, match=rf"^sensitivities: {text}"):
-        pkpd.sensitivities(weighted(), Regimen(amt=1), times=[1.0], wrt="k", **options)
 
 
 # --- numbers that are not finite --------------------------------------------------------------------------------------

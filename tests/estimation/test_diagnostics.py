@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from fit_cases import as_array, at_start, bolus, censored, drawn, drug_and_marker, line
 
+from pkpd import checks
 from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
-from pkpd.estimation import checks
 from pkpd.estimation.checks import fitted as fitted_module
 from pkpd.estimation.checks import prediction_errors as npde_module
 from pkpd.estimation.checks.fitted import Fitted, row_limits

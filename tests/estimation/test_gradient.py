@@ -10,11 +10,12 @@ import pytest
 from fit_data import bolus_model, simulated
 
 import pkpd
-from pkpd import Additive, Combined, Covariate, LogNormal, Model, Omega, Ordinal, Output, Parameter, Proportional, State
+from pkpd import Additive, Combined, Covariate, LogNormal, Model, Omega, Output, Parameter, Proportional, State
 from pkpd.errors import DataError
 from pkpd.estimation.methods.objective import Objective
 from pkpd.estimation.problem import pose
 from pkpd.model.residual import NegativeBinomial, Poisson, TimeToEvent
+from pkpd.outcomes import Ordinal
 
 
 def objective(model: Model, frame: pd.DataFrame, method: str, **more: Any) -> Objective:

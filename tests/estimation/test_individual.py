@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from pkpd.comparison import compare, recommend
+from pkpd.comparison.compare import compare
+from pkpd.comparison.recommend import recommend
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.individual.api import individual

@@ -11,8 +11,8 @@ from fit_data import bolus_model, simulated_table
 from scipy import stats
 
 import pkpd
+from pkpd import checks
 from pkpd.errors import PkpdError
-from pkpd.estimation import checks
 from pkpd.estimation.result import Fit
 
 

@@ -11,8 +11,8 @@ import pytest
 from fit_data import bolus_model, simulated_table
 
 import pkpd
+from pkpd import checks, uncertainty
 from pkpd.errors import PkpdError
-from pkpd.estimation import checks, uncertainty
 from pkpd.estimation import search_progress as telling
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.register import method_of

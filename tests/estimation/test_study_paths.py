@@ -102,7 +102,7 @@ def test_options_are_refused_with_the_nearest_name():
     refused: list[tuple[Any, dict[str, Any], str]] = [
         (pkpd.simulate, {"time": [1.0]}, r"simulate has no option 'time' \(did you mean 'times'\?\)"),
         (pkpd.sensitivity, {"groups": []}, "sensitivity has no option 'groups'; it has model, regimen"),
-        (pkpd.sensitivities, {"wrtt": "CL"}, r"no option 'wrtt' \(did you mean 'wrt'\?\)"),
+        (pkpd.simulate, {"derivative": "CL"}, r"no option 'derivative' \(did you mean 'derivatives'\?\)"),
         (pkpd.identifiability, {"output": "Cc"}, r"no option 'output' \(did you mean 'outputs'\?\)"),
         (pkpd.compare, {"windows": (0, 1)}, r"no option 'windows' \(did you mean 'window'\?\)"),
         (pkpd.individual, {"draw": 3}, r"no option 'draw' \(did you mean 'draws'\?\)"),

@@ -16,12 +16,13 @@ from report_toy import write_study
 from scipy import stats
 
 import pkpd
-from pkpd import Additive, Likelihood, Subject
+from pkpd import Additive
 from pkpd.errors import ModelError
 from pkpd.estimation.study.loading import load_study
 from pkpd.estimation.study.replicas import Replicator
 from pkpd.evidence import kinds
 from pkpd.evidence.kinds import FactKind, kind
+from pkpd.extend import Likelihood, Subject
 from pkpd.plot.courses import course
 
 FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)

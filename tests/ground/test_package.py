@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -23,15 +24,41 @@ def python(*args: str, executable: str | Path = sys.executable, cwd: Path | None
     return done.stdout
 
 
+def spaces() -> list[ModuleType]:
+    """Return the package and its public modules."""
+    return [pkpd, *(space for name in pkpd.__all__ if isinstance(space := getattr(pkpd, name), ModuleType))]
+
+
 def test_every_public_name_resolves_to_its_module():
-    for name in pkpd.__all__:
-        assert getattr(pkpd, name) is not None
-        assert name in dir(pkpd)
+    for space in spaces():
+        for name in space.__all__:
+            assert getattr(space, name) is not None
+            assert name in dir(space)
+
+
+def test_a_public_name_has_one_home():
+    found: dict[int, list[str]] = {}
+    for space in spaces():
+        for name in space.__all__:
+            found.setdefault(id(getattr(space, name)), []).append(f"{space.__name__}.{name}")
+    assert [names for names in found.values() if len(names) > 1] == []
+
+
+def test_namespaces_are_imported_like_modules():
+    code = "from pkpd.checks import vpc; import pkpd.results; print(vpc.__name__, pkpd.results.Fit.__name__)"
+    assert python("-c", code).split() == ["vpc", "Fit"]
 
 
 def test_unknown_name_gives_the_nearest():
     with pytest.raises(AttributeError, match=r"has no attribute 'simulat' \(did you mean 'simulate'\?\)"):
         _ = pkpd.simulat  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match=r"'pkpd.checks' has no attribute 'npd' \(did you mean 'npde'\?\)"):
+        _ = pkpd.checks.npd  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_name_of_a_namespace_is_shown_the_way():
+    with pytest.raises(AttributeError, match=r"'pkpd' has no attribute 'Fit'; it is pkpd\.results\.Fit"):
+        _ = pkpd.Fit  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_import_loads_nothing_heavy_and_listing_stays_light():
@@ -44,8 +71,12 @@ def test_import_loads_nothing_heavy_and_listing_stays_light():
 
 def test_no_public_name_is_also_a_module(checkout: Path):
     """``import pkpd.x`` binds the module x to the package, where it would hide a function of that name."""
+    for space in spaces()[1:]:
+        folder = Path(str(space.__file__)).parent
+        if (folder / "__init__.pyi").is_file() and folder.name != "pkpd":
+            assert not {p.stem for p in folder.iterdir()} & set(space.__all__)
     modules = {p.stem for p in (checkout / "pkpd").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
-    assert modules & set(pkpd.__all__) == {"errors", "math", "plot"}
+    assert modules & set(pkpd.__all__) == {space.__name__.removeprefix("pkpd.") for space in spaces()[1:]}
 
 
 def test_version_is_in_the_changelog(checkout: Path):

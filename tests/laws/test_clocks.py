@@ -17,10 +17,9 @@ from calibration_toy import drug_model, evidence, small_study
 from command import run
 
 import pkpd
-from pkpd import EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State
+from pkpd import EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State, checks
 from pkpd.dosing.dose import Dose
 from pkpd.errors import PkpdError
-from pkpd.estimation import checks
 from pkpd.estimation.methods.register import method_of
 from pkpd.timegrid import TimeGrid
 from pkpd.units import conversion
@@ -132,8 +131,8 @@ def test_shorthand_and_occasions_and_nothing_bare_is_moved(unit):
 
 @EACH
 def test_sensitivities(unit):
-    found = pkpd.sensitivities(drug(unit), "60 mg q24h x3", times=TimeGrid(AT, "h"), wrt=["CL", "V"])
-    bolus = pkpd.sensitivities(drug("h"), Regimen(amt=60, cmt="central", ii=24, addl=2), times=AT, wrt=["CL", "V"])
+    found = pkpd.simulate(drug(unit), "60 mg q24h x3", times=TimeGrid(AT, "h"), derivatives=["CL", "V"])
+    bolus = pkpd.simulate(drug("h"), Regimen(amt=60, cmt="central", ii=24, addl=2), times=AT, derivatives=["CL", "V"])
     np.testing.assert_allclose(found["dCc"][:, 0] * HOURS[unit], bolus["dCc"][:, 0], rtol=1e-7)
     np.testing.assert_allclose(found["dCc"][:, 1], bolus["dCc"][:, 1], rtol=1e-7)
     assert list(found["parameter_units"].values) == [f"L/{unit}", "L"]
@@ -225,7 +224,7 @@ def trial() -> pd.DataFrame:
 
 
 @functools.cache
-def fitted(unit: str, clock: str, method: str) -> pkpd.Fit:
+def fitted(unit: str, clock: str, method: str) -> pkpd.results.Fit:
     h, frame = HOURS[clock], trial()
     frame = frame.assign(TIME=frame.TIME / h, II=frame.II / h, RATE=frame.RATE * h)
     return pkpd.fit(drug(unit), pkpd.read_events(frame, time_unit=clock), method_of(method))
@@ -271,12 +270,12 @@ def test_fits_of_one_drug_in_other_units_of_amount_do_not_mix():
 
 @EACH
 def test_likelihood(unit):
-    terms = [pkpd.Term("a", "density", "Cc", 12 / HOURS[unit], 0.7),
-             pkpd.Term("b", "peak", "Cc", 0.0, 2.0, time_to=72 / HOURS[unit], at=26 / HOURS[unit])]  # fmt: skip
+    terms = [pkpd.extend.Term("a", "density", "Cc", 12 / HOURS[unit], 0.7),
+             pkpd.extend.Term("b", "peak", "Cc", 0.0, 2.0, time_to=72 / HOURS[unit], at=26 / HOURS[unit])]  # fmt: skip
     for regimen in (ways()[0], ways()[2], "30 mg q24h x3 + 30 mg over 2 h q24h x3"):
-        found = pkpd.Likelihood(drug(unit), [pkpd.Subject("p", regimen, terms=tuple(terms))], ["CL"])
+        found = pkpd.extend.Likelihood(drug(unit), [pkpd.extend.Subject("p", regimen, terms=tuple(terms))], ["CL"])
         same = (replace(terms[0], time=12.0), replace(terms[1], time_to=72.0, at=26.0))
-        base = pkpd.Likelihood(drug(), [pkpd.Subject("p", ways()[0], terms=same)], ["CL"])
+        base = pkpd.extend.Likelihood(drug(), [pkpd.extend.Subject("p", ways()[0], terms=same)], ["CL"])
         a, b = found.evaluate(found.start), base.evaluate(base.start)
         np.testing.assert_allclose(a.terms, b.terms, rtol=1e-6)
         np.testing.assert_allclose(a.gradient * HOURS[unit], b.gradient, rtol=1e-5)

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import pkpd
-from pkpd import Additive, LogNormal, Model, Omega, Output, Parameter, PkpdError, Proportional, State
-from pkpd.estimation import checks
+from pkpd import Additive, LogNormal, Model, Omega, Output, Parameter, Proportional, State, checks
+from pkpd.errors import PkpdError
 from pkpd.estimation.methods.register import method_of
 
 HEAD = {

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import pkpd
+from pkpd import checks, uncertainty
 from pkpd.errors import DataError, PkpdError, RegimenError
-from pkpd.estimation import checks, uncertainty
 
 # pk1_iv: 5 L/h and 50 L at 70 kg, so that 100 mg into a vein are 2 exp(-0.1 t) mg/L, every 12 h at steady state
 # from 2 / (1 - exp(-1.2)) down to that times exp(-1.2).
@@ -142,7 +142,7 @@ def test_compare_does_not_end_what_is_given_besides(pair):
         pkpd.compare(pair, {"x": B}, background=A.shift(-24), **settings)
     numbered = pkpd.Regimen(20, 2, [-24, -12], unit="mg")  # the same compartment, and all of it before
     pkpd.compare(pair, {"x": B}, background=numbered, **settings)
-    level = pkpd.Measure("level", "mg/L", "other drug", ("Ca",), lambda c: c.at("Ca", 1.0))
+    level = pkpd.comparison.Measure("level", "mg/L", "other drug", ("Ca",), lambda c: c.at("Ca", 1.0))
     found = pkpd.compare(pair, {"x": B}, population=people, measures=[level], background=A)
     np.testing.assert_allclose(found.dataset["level"].values.item(), 10 * np.exp(-0.1), rtol=1e-5)
 

@@ -174,14 +174,14 @@ def test_exposure_names_options_that_it_does_not_have(model):
     with pytest.raises(PkpdError, match=r"exposure has no option 'treshold' \(did you mean 'threshold'\?\)"):
         pkpd.exposure(curve, **misspelt)
     with pytest.raises(PkpdError, match="exposure_summary has no option 'treshold'"):
-        pkpd.exposure_summary(found, **misspelt)
+        pkpd.report.exposure_summary(found, **misspelt)
 
 
 def test_a_summary_is_of_exposure_and_takes_one_name(model):
     sims = pkpd.simulate(model, "100 mg IV once", times=pkpd.hours(0, 24, 4))
     with pytest.raises(PkpdError, match="exposure_summary takes an exposure, got Dataset"):
-        pkpd.exposure_summary(sims)
-    assert pkpd.exposure_summary(pkpd.exposure(sims["Cc"]), "Cmax").columns.tolist() == ["Cmax [mg/L]"]
+        pkpd.report.exposure_summary(sims)
+    assert pkpd.report.exposure_summary(pkpd.exposure(sims["Cc"]), "Cmax").columns.tolist() == ["Cmax [mg/L]"]
 
 
 def test_the_largest_value_on_the_command_line_is_that_after_the_dose():

@@ -56,14 +56,16 @@ SENSITIVITY: dict[str, Any] = {**TIMES, "of": "Cc.max", "parameters": ["CL"]}
 VERBS: dict[str, tuple[Any, str]] = {
     "simulate": (lambda s: pkpd.simulate(s, DOSE, n=3, **TIMES), "Model, Individual, estimated Individual"),
     "simulate own doses": (lambda s: pkpd.simulate(s, n=3, **TIMES), "Model, Individual, estimated Individual"),
-    "sensitivities": (lambda s: pkpd.sensitivities(s, DOSE, **TIMES), "Model, Fit"),
+    "simulate derivatives": (
+        lambda s: pkpd.simulate(s, DOSE, n=3, derivatives="CL", **TIMES),
+        "Model, Individual, estimated Individual",
+    ),
     "sensitivity": (lambda s: pkpd.sensitivity(s, DOSE, n=8, **SENSITIVITY), "Model, Fit"),
     "sensitivity local": (lambda s: pkpd.sensitivity(s, DOSE, method="local", **SENSITIVITY), "Model, Fit"),
     "identifiability": (lambda s: pkpd.identifiability(s, DOSE, **TIMES), "Model, Fit"),
     "profile_likelihood": (lambda s: pkpd.profile_likelihood(s, {"CL": 3.0}), ""),
     "compare": (lambda s: pkpd.compare(s, ARMS, n=5), "Model, Individual, estimated Individual"),
-    "by_covariate": (lambda s: pkpd.by_covariate(s, ARMS, "WT", [50], n=5), ""),
-    "questions": (lambda s: pkpd.questions(s, n=5), "Model, StudyFit"),
+    "answers": (lambda s: pkpd.comparison.answers(s, n=5), "Model, StudyFit"),
     "recommend": (
         lambda s: pkpd.recommend(s, ARMS, "Cc > 1 mg/L at trough", n=20),
         "Individual, estimated Individual",
@@ -72,14 +74,14 @@ VERBS: dict[str, tuple[Any, str]] = {
     "estimate_individual": (lambda s: pkpd.estimate_individual(s, TABLE, draws=50), "Model, Fit"),
     "fit": (lambda s: pkpd.fit(s, pkpd.read_events(TABLE), pkpd.Importance()), "Model, Fit"),
     "exposure": (pkpd.exposure, ""),
-    "exposure_summary": (pkpd.exposure_summary, ""),
-    "validate_model": (lambda s: pkpd.validate_model(s, n=3), ""),
-    "document": (pkpd.document, "Model, text"),
+    "exposure_summary": (pkpd.report.exposure_summary, ""),
+    "validate_model": (lambda s: pkpd.checks.validate_model(s, n=3), ""),
+    "document": (pkpd.report.document, "Model, text"),
     "covariate_search": (lambda s: pkpd.search.covariate_search(s, {"CL": ["WTT"]}), ""),
     "compare_fits": (lambda s: pkpd.search.compare_fits(s, s), "Fit"),
     "Population.draw": (lambda s: pkpd.Population.draw(s, 2), "Model"),
     "Population.typical": (pkpd.Population.typical, "Model"),
-    "Likelihood": (lambda s: pkpd.Likelihood(s, [pkpd.Subject("Ann", DOSE)]), "Model"),
+    "Likelihood": (lambda s: pkpd.extend.Likelihood(s, [pkpd.extend.Subject("Ann", DOSE)]), "Model"),
     "Evidence.population": (pkpd.seeds["strati2020"].population, "Model"),
     "plot.etas": (pkpd.plot.etas, "Fit"),
     "plot.goodness_of_fit": (pkpd.plot.goodness_of_fit, "Fit"),
@@ -122,7 +124,7 @@ def test_a_calibration_serves_what_asks_for_people(sources: dict[str, Any]):
     assert new.sizes["subject"] == 4
     people = record.population(2, patient="strati2020/p3")
     one = sources["Individual"]
-    slopes = pkpd.sensitivities(one, DOSE, one.population(2), [1.0], wrt=["CL"])
+    slopes = pkpd.simulate(one, DOSE, one.population(2), [1.0], derivatives=["CL"])
     assert (slopes["dCc"].values < 0).all()
     patient = pkpd.individual(
         record, "100 mg SC q24h x3", [("CRP", 700.0, 80.0)], cohort="strati", draws=300, minimum_ess=5
@@ -138,9 +140,9 @@ def test_refusals_name_what_works(sources: dict[str, Any]):
     with pytest.raises(PkpdError, match=r"recommend takes an Individual, got a Fit; make one of a patient's levels: "
                        r"estimate_individual\(source, table\)"):  # fmt: skip
         pkpd.recommend(sources["Fit"], ARMS, "Cc > 1 mg/L at trough")
-    with pytest.raises(PkpdError, match=r"sensitivities takes a Model or a Fit, got an Individual; say who is meant: "
+    with pytest.raises(PkpdError, match=r"sensitivity takes a Model or a Fit, got an Individual; say who is meant: "
                        r"population=source.population\(n, \.\.\.\)"):  # fmt: skip
-        pkpd.sensitivities(sources["Individual"], DOSE, **TIMES)
+        pkpd.sensitivity(sources["Individual"], DOSE, **SENSITIVITY)
     with pytest.raises(PkpdError, match=r"compare takes .*got a Study; .*fit\(study\) first"):
         pkpd.compare(sources["Study"], ARMS)
     with pytest.raises(PkpdError, match=r"population=fit.population\(n, uncertainty=False\)"):

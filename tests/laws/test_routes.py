@@ -116,9 +116,9 @@ def test_two_routes_in_one_order():
 
 def test_all_verbs():
     dose = Regimen.parse("80 mg IV once")
-    wanted = pkpd.sensitivities(oral(), Regimen(amt=80, cmt="central"), times=AT, wrt="V")
+    wanted = pkpd.simulate(oral(), Regimen(amt=80, cmt="central"), times=AT, derivatives="V")
     for given in (dose, "80 mg IV once"):
-        found = pkpd.sensitivities(oral(), given, times=AT, wrt="V")
+        found = pkpd.simulate(oral(), given, times=AT, derivatives="V")
         np.testing.assert_allclose(found["Cc"], VEIN, rtol=1e-9)
         np.testing.assert_allclose(found["dCc"], wanted["dCc"], rtol=1e-9)
         local = pkpd.sensitivity(oral(), given, times=AT, of="Cc.last", method="local", parameters=["V"])
@@ -131,9 +131,9 @@ def test_all_verbs():
         )
         arms = pkpd.compare(oral(), {"iv": given}, n=1, measures=["Cmax", "AUC24"], background=None).dataset
         assert float(arms["Cmax"].squeeze()) == pytest.approx(1.6, rel=1e-5)
-        term = pkpd.Term("a", "density", "Cc", 1.0, 1.4)
+        term = pkpd.extend.Term("a", "density", "Cc", 1.0, 1.4)
         a, b = (
-            pkpd.Likelihood(oral(), [pkpd.Subject("p", r, terms=(term,))], ["V"])
+            pkpd.extend.Likelihood(oral(), [pkpd.extend.Subject("p", r, terms=(term,))], ["V"])
             for r in (given, Regimen(amt=80, cmt="central"))
         )
         np.testing.assert_allclose(a.evaluate(a.start).terms, b.evaluate(b.start).terms, rtol=1e-9)
@@ -152,7 +152,7 @@ def test_what_cannot_be_obeyed_is_refused_by_every_verb():
     iv = pkpd.models["pk1_iv"].without_variability()
     verbs = [
         lambda m, r: pkpd.simulate(m, r, times=AT),
-        lambda m, r: pkpd.sensitivities(m, r, times=AT),
+        lambda m, r: pkpd.simulate(m, r, times=AT, derivatives="CL"),
         lambda m, r: pkpd.sensitivity(m, r, times=AT, of="Cc.last", n=8, parameters=["V"]),
         lambda m, r: pkpd.identifiability(m, r, times=AT),
         lambda m, r: pkpd.compare(m, {"a": r}, n=1),

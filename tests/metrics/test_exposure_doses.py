@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pkpd.comparison import compare
+from pkpd.comparison.compare import compare
 from pkpd.dosing.events import read_events
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen

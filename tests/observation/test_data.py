@@ -11,12 +11,13 @@ import pytest
 from fit_data import bolus_model, simulated
 
 import pkpd
-from pkpd import Additive, Combined, Covariate, LogNormal, Model, Ordinal, Output, Parameter, Proportional, State
+from pkpd import Additive, Combined, Covariate, LogNormal, Model, Output, Parameter, Proportional, State
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.problem import pose
 from pkpd.observation.data import bind
 from pkpd.observation.known import Known
+from pkpd.outcomes import Ordinal
 
 
 def frame_of(*subjects: list[tuple[float, float | None]], dose_at: float = 0.0) -> pd.DataFrame:

@@ -13,11 +13,12 @@ from fit_data import bolus_model
 from scipy import optimize, stats
 
 import pkpd
-from pkpd import Additive, Combined, LogNormal, Model, Ordinal, Output, Parameter, Proportional, Regimen, State
+from pkpd import Additive, Combined, LogNormal, Model, Output, Parameter, Proportional, Regimen, State
 from pkpd.estimation.problem import pose
 from pkpd.evidence.term import Term
 from pkpd.observation.api import Likelihood
 from pkpd.observation.subject import Subject
+from pkpd.outcomes import Ordinal
 
 ERRORS: dict[str, Any] = {
     "add": Additive(0.7), "prop": Proportional(0.2), "var": Combined(add=0.5, prop=0.2),

@@ -16,9 +16,10 @@ import pytest
 from scipy import stats
 
 import pkpd
-from pkpd import Likelihood, Model, Regimen, Subject, Term
+from pkpd import Model, Regimen
+from pkpd.extend import Likelihood, Subject, Term
 from pkpd.model.tables import error_text
-from pkpd.report.document import document
+from pkpd.report.model_document import document
 from pkpd.sensitivity_analysis.objective import ModelObjective
 
 FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fit_cases import at_start, bolus, censored, drawn, drug_and_marker
 
+from pkpd import checks
 from pkpd.errors import DataError
-from pkpd.estimation import checks
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.focei import Focei
 from pkpd.model.residual import Combined

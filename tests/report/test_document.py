@@ -11,7 +11,7 @@ import pytest
 from pkpd.errors import DataError
 from pkpd.library import load_model
 from pkpd.report.blocks import Formulas, Heading, Picture, Table, Text
-from pkpd.report.document import document, document_blocks, write_document
+from pkpd.report.model_document import document, document_blocks, write_document
 from pkpd.report.writing import mathml, to_html, to_markdown_text
 from pkpd.validation.api import validate_model
 

@@ -12,7 +12,7 @@ from pkpd.comparison.answer import Answer
 from pkpd.errors import PkpdError
 from pkpd.report.blocks import Formulas, Items, Note, Page, Picture, Section, Table, Text
 from pkpd.report.diagram import diagram
-from pkpd.report.document import equation_groups
+from pkpd.report.model_document import equation_groups
 from pkpd.report.stages.assumptions import read_variant
 from pkpd.report.words import chance, learned, listing, number, percent
 from pkpd.report.writing import cell, mathml, to_html

@@ -51,7 +51,7 @@ def test_a_covariate_of_another_case_is_refused_by_every_verb(model):
     with pytest.raises(DataError, match=remedy):
         pkpd.simulate(model, table)
     with pytest.raises(DataError, match=remedy):
-        pkpd.sensitivities(model, table, wrt=["k"])
+        pkpd.simulate(model, table, derivatives=["k"])
     with pytest.raises(DataError, match=remedy):
         pkpd.fit(model, table, "fo")
     named = pkpd.read_events(table.frame, columns={"wt": "WT"})
@@ -138,7 +138,7 @@ def test_impossible_covariates_are_refused_with_who_has_them(model, name, value,
     for verb in (
         lambda: pkpd.simulate(model, table),
         lambda: pkpd.fit(model, table, "fo"),
-        lambda: pkpd.sensitivities(model, table, wrt=["k"]),
+        lambda: pkpd.simulate(model, table, derivatives=["k"]),
     ):
         with pytest.raises(DataError, match=message):
             verb()
@@ -166,10 +166,9 @@ def test_a_weight_that_becomes_impossible_is_refused(model):
 
 def test_distributions_that_leave_the_bounds_are_refused_with_the_remedy(model):
     with pytest.raises(PopulationError, match=r"got others for 9 of 200 subjects \(first: 30, .*low= and high="):
-        Population.draw(model, 200, covariates={"WT": pkpd.normal(70, 40)}, seed=1)
-    assert (
-        Population.draw(model, 200, covariates={"WT": pkpd.normal(70, 40, low=30)}, seed=1).covariates["WT"].min() >= 30
-    )
+        Population.draw(model, 200, covariates={"WT": pkpd.distributions.normal(70, 40)}, seed=1)
+    heavy = {"WT": pkpd.distributions.normal(70, 40, low=30)}
+    assert Population.draw(model, 200, covariates=heavy, seed=1).covariates["WT"].min() >= 30
 
 
 def test_typical_values_outside_their_bounds_are_refused_before_solving(model):
@@ -268,7 +267,7 @@ def test_columns_named_like_results_get_another_name(model):
         assert f"column {name} of the data is {name}_table here" in sims.attrs["notes"].split("\n")
     np.testing.assert_allclose(sims["Cc"][1::2], 100 / 70)
     assert sims["subject"].values.tolist() == [1, 2]
-    slopes = pkpd.sensitivities(model, table, wrt=["k"])
+    slopes = pkpd.simulate(model, table, derivatives=["k"])
     assert slopes["dCc"].dims == ("row", "parameter")
     assert slopes["parameter"].values.tolist() == ["k"]
     sims = pkpd.simulate(model, table_of(WT=70, CRCL=100, SEX=0, A=5, ke=6), outputs=["A", "ke", "Cc"])

@@ -71,8 +71,8 @@ def tangent(equations: Equations, wrt: Sequence[Node], scales: Sequence[float] |
     late = [wrt[q].name for q, _, word in doses if word == "tlag"]
     if late and any(s.kind == "dose" for s in equations.states):
         raise ModelError(
-            f"sensitivities: '{late[0]}' moves the time of a dose from which tad() counts; leave it out of wrt, or put "
-            "it into the equation instead of the lag: where(tad() > p.tlag, ..., 0)"
+            f"sensitivities: '{late[0]}' moves the time of a dose from which tad() counts; leave it out of the "
+            "derivatives, or put it into the equation instead of the lag: where(tad() > p.tlag, ..., 0)"
         )
     numbers: list[tuple[int, ...]] = []
     for j, (q, size) in enumerate(zip(wrt, sizes, strict=True)):
@@ -150,7 +150,8 @@ def _check_times(equations: Equations, wrt: Sequence[Node]) -> None:
             if n.op in ("lt", "le", "floor") and timed[n] and moved[n] and not stated[n]:
                 raise ModelError(
                     f"sensitivities: '{q.name}' moves the time at which the equations jump ({text(n)}); leave it out "
-                    "of wrt (in a fit: fixed=[...]), or write the input as a dose with a modelled lag, rate or duration"
+                    "of the derivatives (in a fit: fixed=[...]), or write the input as a dose "
+                    "with a modelled lag, rate or duration"
                 )
 
 

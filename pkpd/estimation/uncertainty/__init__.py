@@ -1,5 +1,1 @@
 """How well estimates are known: covariance, bootstrap, profiles, sampling importance resampling."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

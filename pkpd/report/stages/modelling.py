@@ -18,7 +18,7 @@ __all__ = ["assumed", "model"]
 def model(job: ReportJob) -> None:
     """Describe the model, draw it where the study says how, and typeset its equations."""
     from pkpd.report.diagram import diagram
-    from pkpd.report.document import equation_groups
+    from pkpd.report.model_document import equation_groups
 
     used = job.study.problem.model
     section = job.section("model")

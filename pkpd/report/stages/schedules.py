@@ -34,8 +34,8 @@ def exposures(job: ReportJob) -> None:
     """Compare the schedules that the model's files know in new patients, and what the study's words add to them."""
     from pkpd.comparison.arms import Arm
     from pkpd.comparison.compare import compare
+    from pkpd.comparison.known_schedules import schedules
     from pkpd.comparison.measure import built_in
-    from pkpd.comparison.schedules import schedules
     from pkpd.plot.schedule import comparison as draw
 
     model = job.study.problem.model
@@ -157,14 +157,14 @@ def _change(found: Any, measure: str, name: str) -> str:
 
 def answered(job: ReportJob) -> None:
     """Answer the questions that the files of the study and of its model ask."""
-    from pkpd.comparison.questions import known_questions, questions
+    from pkpd.comparison.questions import answers, known_questions
     from pkpd.plot.schedule import answer as draw
 
     if not known_questions(job.fit):
         return
     section = job.section("schedules")
     section.add(Text("**Questions that the authors raise.**"))
-    for answer in questions(job.fit, n=500 if job.full else 100, seed=job.seed):
+    for answer in answers(job.fit, n=500 if job.full else 100, seed=job.seed):
         section.add(answer)
         if answer.answered:
             if answer.table is not None:

@@ -20,9 +20,8 @@ from pkpd.library import load_model
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.people.population import Population
-from pkpd.simulation import sensitivities as module
+from pkpd.simulation import derivatives as module
 from pkpd.simulation.api import simulate
-from pkpd.simulation.sensitivities import sensitivities
 
 TIMES = np.array([0.3, 1.1, 2.7, 4.3, 6.1, 8.7, 11.3, 14.9, 19.7, 25.3, 33.1, 47.9])
 TIGHT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-14}
@@ -68,7 +67,9 @@ def check(model: Model, regimen: Any, wrt: Sequence[str] | None = None, people: 
     names = list(model.parameters) if wrt is None else list(wrt)
     times = None if isinstance(regimen, EventTable) else TIMES
     crowd = None if people is None else Population.from_table(model, pd.DataFrame(people))
-    found = sensitivities(model, regimen, crowd, times, wrt=wrt, rtol=1e-11, atol=1e-13, on_failure="raise", **more)
+    found = simulate(
+        model, regimen, crowd, times, derivatives=names, rtol=1e-11, atol=1e-13, on_failure="raise", **more
+    )
     expected = differences(model, names, regimen, times, people)
     plain = simulate(model, regimen, crowd, times, **TIGHT)
     for output, slopes in expected.items():
@@ -181,8 +182,11 @@ def test_constant_infusion_at_a_modelled_rate_has_the_derivative_of_the_closed_f
 def test_linear_models_are_solved_exactly_and_alike():
     model = lin(F1P=0.7, LAG1=0.4)
     dose = Regimen(amt=100, cmt="DEPOT", ii=12, addl=3)
-    exact, lanes = (sensitivities(model, dose, times=TIMES, method=m, **TIGHT) for m in ("linear", "dop853"))
-    assert sensitivities(model, dose, times=TIMES, wrt="CL").attrs["method"] == "linear"
+    exact, lanes = (
+        simulate(model, dose, times=TIMES, derivatives=model.parameters, method=m, **TIGHT)
+        for m in ("linear", "dop853")
+    )
+    assert simulate(model, dose, times=TIMES, derivatives="CL").attrs["method"] == "linear"
     np.testing.assert_allclose(exact.dCONC, lanes.dCONC, rtol=1e-9, atol=1e-12)
 
 
@@ -277,12 +281,12 @@ def test_random_effects_on_every_scale_for_several_people():
 def test_dimensions_coordinates_and_units():
     people = Population.draw(scaled(), n=3, seed=1)
     regimens = {"a": Regimen(amt=100, cmt="central"), "b": Regimen(amt=50, cmt="central")}
-    found = sensitivities(scaled(), regimens, people, TIMES, wrt=["CL", "eta_V", "eta_CL"])
+    found = simulate(scaled(), regimens, people, TIMES, derivatives=["CL", "eta_V", "eta_CL"])
     assert found.dCc.dims == ("regimen", "subject", "time", "parameter")
     assert found.parameter.values.tolist() == ["CL", "eta_V", "eta_CL"]
     assert found.parameter_units.values.tolist() == ["L/h", "L", "1"]
     assert found.dCc.attrs["units"] == "(mg/L)/parameter_units"
-    assert sensitivities(scaled(), regimens["a"], times=TIMES, wrt="CL").dCc.attrs["units"] == "(mg/L)/(L/h)"
+    assert simulate(scaled(), regimens["a"], times=TIMES, derivatives="CL").dCc.attrs["units"] == "(mg/L)/(L/h)"
     np.testing.assert_allclose(found.dCc.sel(regimen="a"), 2 * found.dCc.sel(regimen="b"), rtol=1e-9)
 
 
@@ -311,9 +315,9 @@ def test_data_set_with_covariates_that_change(carry, method):
 
 def test_parts_of_a_long_list_agree_with_the_whole(monkeypatch):
     dose = Regimen(amt=100, cmt="DEPOT")
-    whole = sensitivities(lin(F1P=0.7), dose, times=TIMES)
+    whole = simulate(lin(F1P=0.7), dose, times=TIMES, derivatives=lin().parameters)
     monkeypatch.setattr(module, "STATES", 8)
-    parts = sensitivities(lin(F1P=0.7), dose, times=TIMES)
+    parts = simulate(lin(F1P=0.7), dose, times=TIMES, derivatives=lin().parameters)
     np.testing.assert_allclose(parts.dCONC, whole.dCONC, rtol=1e-10, atol=1e-14)
 
 
@@ -334,33 +338,33 @@ def saturable() -> Model:
 
 
 def test_lag_of_a_bolus_into_a_nonlinear_state_is_refused_and_of_an_infusion_exact():
-    with pytest.raises(RegimenError, match=r"dose into 'central'.*lag.*leave that parameter out of wrt"):
-        sensitivities(saturable(), Regimen(amt=100, cmt="central"), times=TIMES, wrt=["Vm", "lag"])
+    with pytest.raises(RegimenError, match=r"dose into 'central'.*lag.*leave that parameter out of the derivatives"):
+        simulate(saturable(), Regimen(amt=100, cmt="central"), times=TIMES, derivatives=["Vm", "lag"])
     check(saturable(), Regimen(amt=100, cmt="central"), ["Vm", "Km"])
     check(saturable(), Regimen(amt=100, cmt="central", rate=40), ["Vm", "lag"])
 
 
 def test_parameter_that_moves_a_jump_is_refused():
-    with pytest.raises(ModelError, match=r"'stop' moves the time at which the equations jump .*leave it out of wrt"):
-        sensitivities(saturable(), times=TIMES)
+    with pytest.raises(ModelError, match=r"'stop' moves the time at which the equations jump .*out of the derivatives"):
+        simulate(saturable(), times=TIMES, derivatives=saturable().parameters)
 
 
 @pytest.mark.parametrize(
     ("wrt", "text"),
     [
-        (["Cl"], r"no parameter or random effect 'Cl' in wrt .did you mean 'CL'"),
+        (["Cl"], r"no parameter or random effect 'Cl' in derivatives .did you mean 'CL'"),
         (["eta_F", "eta_x"], r"'eta_x'.*give parameter names, or eta_<parameter>"),
-        ([], r"wrt is empty"),
+        ([], r"derivatives is empty"),
     ],
 )
 def test_unknown_names_are_refused(wrt, text):
     with pytest.raises(ModelError, match=text):
-        sensitivities(scaled(), times=TIMES, wrt=wrt)
+        simulate(scaled(), times=TIMES, derivatives=wrt)
 
 
 def test_linear_method_for_a_nonlinear_model_is_refused():
     with pytest.raises(PkpdError, match=r"'saturable' is not linear"):
-        sensitivities(saturable(), times=TIMES, wrt="Vm", method="linear")
+        simulate(saturable(), times=TIMES, derivatives="Vm", method="linear")
 
 
 def test_inputs_of_the_array_level():
@@ -369,3 +373,10 @@ def test_inputs_of_the_array_level():
         tangent(traced, traced.states)
     with pytest.raises(ModelError, match="given twice"):
         tangent(traced, [*traced.inputs, *traced.inputs])
+
+
+def test_derivatives_of_drawn_people_and_beside_what_they_do_not_go_with():
+    drawn = simulate(scaled(), Regimen(amt=100, cmt="central"), times=TIMES, n=2, seed=3, derivatives="eta_CL")
+    assert drawn["dCc"].dims == ("subject", "time", "parameter")
+    with pytest.raises(PkpdError, match="derivatives do not go with residual, around_doses"):
+        simulate(scaled(), times=TIMES, derivatives="CL", residual=True, around_doses=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,68 +11,44 @@ from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.kernel_cache import kernel_of
 from pkpd.engine.solve.tangent import tangent
-from pkpd.errors import ModelError, PkpdError, nearest
-from pkpd.options import checked
-from pkpd.simulation.api import Job, run_job
-from pkpd.simulation.arguments import Regimens, check_method, settings_from, threads_from
-from pkpd.simulation.kernels import OutputQuantity, equations_for, equations_key, quantities
-from pkpd.simulation.source import Source, one_person
+from pkpd.errors import ModelError, nearest
+from pkpd.simulation.kernels import OutputQuantity, equations_for, equations_key
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.model.model import Model
-    from pkpd.people.population import Population
 
-__all__ = ["sensitivities"]
+    Solve = Callable[[Sequence[OutputQuantity], Kernel], xr.Dataset]
+
+__all__ = ["derivatives_of"]
 
 STATES = 64  # most states, shadows included, that are solved together
 
 
-@checked
-def sensitivities(
-    model: Model | Source,
-    regimen: Regimens = None,
-    population: Population | None = None,
-    times: Any = None,
-    *,
-    wrt: Sequence[str] | str | None = None,
-    outputs: Sequence[str] | None = None,
-    occasions: Any = None,
-    method: str = "auto",
-    rtol: float = 1e-9,
-    atol: float = 1e-12,
-    h_max: float = np.inf,
-    max_steps: int | None = None,
-    threads: int | None = None,
-    on_failure: str = "warn",
-    progress: bool | None = None,
+def derivatives_of(
+    model: Model, chosen: Sequence[OutputQuantity], wrt: Iterable[str] | str, solve: Solve
 ) -> xr.Dataset:
     """Solve a model together with the derivatives of its outputs.
 
     The derivatives come from the model's own equations, differentiated symbolically and solved beside them; no finite
     differences are taken. Bioavailability, lag, modelled rates and durations, steady states and initial values count.
+    The error per step of a sensitivity dx/dq is that of ``q dx/dq``, with the declared value of the parameter for q (1
+    for a random effect and for a value of 0), so that both are in the state's unit.
 
     Parameters
     ----------
-    model : Model or Fit
-        With ``population``, which says who is meant, also a StudyFit or an Individual.
-    regimen, population, times, outputs, occasions, method, h_max, max_steps, threads, on_failure, progress
-        As for :func:`pkpd.simulate`; the typical person without a population.
-    wrt : sequence of str, optional
-        By what: ``"CL"`` for the typical value of a parameter, ``"eta_CL"`` for its random effect; all parameters by
-        default.
-    rtol, atol : float
-        Bounds of the error per step of each state and of each sensitivity. A sensitivity dx/dq is measured as
-        ``q dx/dq``, with the declared value of the parameter for q (1 for a random effect and for a value of 0), so
-        that both are in the state's unit.
+    model : Model
+    chosen : sequence of OutputQuantity
+    wrt : iterable of str, or str
+        By what: ``"CL"`` for the typical value of a parameter, ``"eta_CL"`` for its random effect.
+    solve : function of (outputs, kernel)
+        Solves for whom and what is meant.
 
     Returns
     -------
     xarray.Dataset
-        The outputs as from :func:`pkpd.simulate`, and for each a variable ``d<output>`` with one more dimension,
-        ``parameter``: ``result["dCc"].sel(parameter="CL")``. Coordinate ``parameter_units`` holds the units that the
-        unit of the output is to be divided by.
+        The outputs, and for each a variable ``d<output>`` with one more dimension, ``parameter``.
 
     Raises
     ------
@@ -80,51 +56,37 @@ def sensitivities(
         If ``wrt`` names nothing of the model, or something that moves the time of a discontinuity of the equations.
     RegimenError
         For a bolus with a lag that depends on ``wrt``, into a state that acts on others in a non-linear way.
-
-    Examples
-    --------
-    >>> import pkpd
-    >>> model = pkpd.models["pk1_oral"]
-    >>> q24h = pkpd.Regimen.parse("100 mg q24h x3", cmt="depot")
-    >>> slopes = pkpd.sensitivities(model, q24h, times=pkpd.hours(0, 72, 1), wrt=["CL", "eta_V"])
-    >>> slopes["dCc"].dims
-    ('time', 'parameter')
     """
-    model = one_person("sensitivities", model, population)
-    settings = settings_from(method, rtol, atol, h_max, max_steps, "sensitivities")
-    if on_failure not in ("warn", "raise", "ignore"):
-        raise PkpdError(f"sensitivities: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
-    chosen, names = quantities(model, outputs), _names(model, wrt)
+    names = _names(model, wrt)
     asked = {q.name for q in chosen}
     if clash := [q.name for q in chosen if f"d{q.name}" in asked]:
         raise ModelError(
-            f"sensitivities: 'd{clash[0]}' is both an output and the derivative of '{clash[0]}'; ask for one of them "
-            "in outputs"
+            f"simulate: 'd{clash[0]}' is both an output and the derivative of '{clash[0]}'; ask for one of "
+            "them in outputs"
         )
     size = max(1, STATES // len(model.states) - 1)
     parts = []
     for first in range(0, len(names), size):
         group = names[first : first + size]
-        kernel = _kernel(model, chosen, group)
-        check_method("sensitivities", model, kernel, method)
         columns = [*chosen, *(OutputQuantity(_label(q.name, n), const(0), "", "") for n in group for q in chosen)]
-        job = Job(model, columns, kernel, settings, threads_from(threads), on_failure, around_doses=False)
-        parts.append(run_job(job, regimen, population, times, occasions, progress=progress))
+        parts.append(solve(columns, _kernel(model, chosen, group)))
     return _gather(model, chosen, names, parts)
 
 
-def _names(model: Model, wrt: Sequence[str] | str | None) -> list[str]:
+def _names(model: Model, wrt: Iterable[str] | str) -> list[str]:
     """Return what to differentiate by, checked."""
-    names = list(model.parameters) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
+    names = [wrt] if isinstance(wrt, str) else list(wrt)
     known = [*model.parameters, *(f"eta_{n}" for n in model.etas)]
     for name in names:
         if name not in known:
             raise ModelError(
-                f"sensitivities: model '{model.name}' has no parameter or random effect '{name}' in wrt"
+                f"simulate: model '{model.name}' has no parameter or random effect '{name}' in derivatives"
                 f"{nearest(name, known)}; give parameter names, or eta_<parameter> for those that vary between subjects"
             )
     if not names:
-        raise ModelError(f"sensitivities: wrt is empty; name parameters of model '{model.name}', e.g. wrt={known[:1]}")
+        raise ModelError(
+            f"simulate: derivatives is empty; name parameters of model '{model.name}', e.g. derivatives={known[:1]}"
+        )
     return list(dict.fromkeys(names))
 
 
@@ -146,7 +108,7 @@ def _kernel(model: Model, chosen: Sequence[OutputQuantity], names: Sequence[str]
     """Return the machine code of outputs and their derivatives, made once for parameters of these sizes."""
     inputs = [_input(model, n) for n in names]
     wrt, sizes = [node for node, _, _ in inputs], [size for _, size, _ in inputs]
-    key = ("sensitivities", *equations_key(model, chosen), *wrt, *sizes)
+    key = ("derivatives", *equations_key(model, chosen), *wrt, *sizes)
     return kernel_of(key, lambda: tangent(equations_for(model, chosen), wrt, sizes))
 
 

@@ -1,0 +1,7 @@
+from .people.distributions import Distribution as Distribution
+from .people.distributions import categorical as categorical
+from .people.distributions import lognormal as lognormal
+from .people.distributions import normal as normal
+from .people.distributions import uniform as uniform
+
+__all__: list[str]

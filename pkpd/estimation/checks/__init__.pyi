@@ -1,9 +1,0 @@
-from .changed_assumptions import assumptions as assumptions
-from .held_out import Response as Response
-from .held_out import leave_one_patient_out as leave_one_patient_out
-from .prediction_errors import npde as npde
-from .residuals import diagnostics as diagnostics
-from .rows import listing as listing
-from .sbc import simulation_based_calibration as simulation_based_calibration
-from .subject_curves import curves as curves
-from .visual import vpc as vpc

@@ -1,0 +1,6 @@
+from .model.residual import NegativeBinomial as NegativeBinomial
+from .model.residual import Ordinal as Ordinal
+from .model.residual import Poisson as Poisson
+from .model.residual import TimeToEvent as TimeToEvent
+
+__all__: list[str]
