@@ -128,7 +128,7 @@ def test_document_tells_the_stored_coverage(checkout: Path) -> None:
     for path in files:
         frame = pd.read_csv(path)
         _, method, design = path.stem.split("_")
-        assert frame["trial"].nunique() >= 100
+        assert len(set(frame["trial"])) >= 100
         own = summary(frame)
         own = own[own["kind"] == "R"].set_index("quantity")["coverage"]
         cells = " | ".join(f"{100 * own[name]:.1f}" for name in TRUTH)
