@@ -78,7 +78,7 @@ def labelled(
 
     rows = "time" not in concentration.dims
     dims: list[Any] = ["subject"] if rows else [d for d in concentration.dims if d != "time"]
-    data = xr.Dataset(coords=_coords(concentration, cases, rows))
+    made: dict[str, xr.Variable] = {}  # into a data set at once: each assignment to one goes through all that is there
     order = dims if rows else [d for d in dims if d == "regimen"] + [d for d in dims if d != "regimen"]
     shape = [len(cases)] if rows else [concentration.sizes[d] for d in order]
     units, scales = _units(concentration, auc, cases)
@@ -93,13 +93,15 @@ def labelled(
             values = values.astype(np.int8)
         elif units[entry.kind]:
             attrs["units"] = units[entry.kind]
-        data[name] = xr.Variable(order, values.reshape(shape), attrs).transpose(*dims)
+        made[name] = xr.Variable(order, values.reshape(shape), attrs).transpose(*dims)
     for name, meaning in (("tau", "length of the last dosing interval"), ("interval_start", "its start")):
         attrs, values = {"long_name": meaning, "units": units["time"]}, found[name]
         alike = not rows and np.array_equal(values, np.broadcast_to(values[:, :1], values.shape), equal_nan=True)
         over = [d for d in order if d == "regimen"] if alike else order
         values = values[:, 0] if alike else values
-        data[name] = xr.Variable(over, values.reshape([data.sizes[d] for d in over]), attrs)
+        sizes = [n for d, n in zip(order, shape, strict=True) if d in over]
+        made[name] = xr.Variable(over, values.reshape(sizes), attrs)
+    data = xr.Dataset(made, coords=_coords(concentration, cases, rows))
     data.attrs = {"output": str(concentration.name or ""), "method": "model state" if auc is not None else rules.method}
     if rules.threshold is not None:
         data.attrs["threshold"] = rules.threshold
