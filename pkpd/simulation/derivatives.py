@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -105,11 +106,16 @@ def _label(output: str, name: str) -> str:
 
 
 def _kernel(model: Model, chosen: Sequence[OutputQuantity], names: Sequence[str]) -> Kernel:
-    """Return the machine code of outputs and their derivatives, made once for parameters of these sizes."""
+    """Return the machine code of outputs and their derivatives, made once for parameters of about these sizes."""
     inputs = [_input(model, n) for n in names]
-    wrt, sizes = [node for node, _, _ in inputs], [size for _, size, _ in inputs]
+    wrt, sizes = [node for node, _, _ in inputs], [_magnitude(size) for _, size, _ in inputs]
     key = ("derivatives", *equations_key(model, chosen), *wrt, *sizes)
     return kernel_of(key, lambda: tangent(equations_for(model, chosen), wrt, sizes))
+
+
+def _magnitude(size: float) -> float:
+    """Return the nearest power of 16: a size matters where tolerances do, and few sizes are few kernels."""
+    return 16.0 ** round(math.log2(abs(size)) / 4.0) if size else 1.0
 
 
 def _gather(
