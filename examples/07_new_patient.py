@@ -10,15 +10,13 @@ out = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="pkpd-"
 out.mkdir(parents=True, exist_ok=True)
 
 model = pkpd.models["anakinra"]
-given = pkpd.Regimen.parse("100 mg SC daily x3", cmt="depot")
 
 # Plasma concentrations in mg/L at hours after the first dose; "<0.03" is a value below the limit of quantification.
 patient = pkpd.individual(
     model,
-    given,
     [("Cc", 5.0, 0.71), ("Cc", 24.0, 0.021), ("Cc", 48.0, "<0.03")],
-    {"WT": 82, "CRCL": 110},
-    draws=4000,
+    regimen="100 mg SC daily x3",
+    covariates={"WT": 82, "CRCL": 110},
     seed=1,
 )
 print(patient)

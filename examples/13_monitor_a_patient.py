@@ -38,9 +38,8 @@ patient = pd.DataFrame({
     "ID": ["new"] * 4, "TIME": [0.0, 12.0, 14.0, 23.5], "EVID": [1, 1, 0, 0], "AMT": [1000.0, 1000.0, 0.0, 0.0],
     "RATE": [1000.0, 1000.0, 0.0, 0.0], "DV": [None, None, 39.0, 23.0], "CRCL": [60.0] * 4,
 })  # fmt: skip
-estimate = pkpd.estimate_individual(found, patient, draws=4000, seed=1)
+estimate = pkpd.individual(found, patient, draws=4000, seed=1)
 print(f"\n{estimate}")
-print(estimate.parameters.round(2).to_string())
 print(estimate.observations.round(2).to_string())
 
 # People of the posterior go wherever a population goes; what is not known of the patient stays in the answer.

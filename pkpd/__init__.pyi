@@ -20,7 +20,6 @@ from .dosing.events import read_events as read_events
 from .dosing.regimen import Regimen as Regimen
 from .estimation.api import fit as fit
 from .estimation.individual.api import individual as individual
-from .estimation.individual.of_fit import estimate_individual as estimate_individual
 from .estimation.methods.focei import Fo as Fo
 from .estimation.methods.focei import Foce as Foce
 from .estimation.methods.focei import Focei as Focei

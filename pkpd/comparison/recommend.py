@@ -17,10 +17,10 @@ from pkpd.comparison.statistics import chance_error, share
 from pkpd.comparison.target import read_targets, target_measure
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
+from pkpd.estimation.individual.result import Individual
 from pkpd.options import check_known
 from pkpd.simulation.doses import bound, on_clock, regimen_from
 from pkpd.simulation.source import drugs_of, model_from, other_drugs
-from pkpd.simulation.weighted import WeightedPeople
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Recommendation:
 
 
 def recommend(
-    patient: WeightedPeople,
+    patient: Individual,
     regimens: Mapping[str, Any] | Iterable[str],
     target: Any,
     *,
@@ -82,7 +82,7 @@ def recommend(
     Parameters
     ----------
     patient : Individual
-        Of :func:`individual` or :func:`estimate_individual`.
+        Of :func:`pkpd.individual`.
     regimens : mapping of name to Regimen, str or KnownSchedule, or names of the model's `schedules`
         Each on a clock that starts now.
     target : str, Target, mapping or sequence
@@ -110,7 +110,7 @@ def recommend(
     --------
     >>> from pkpd.library import load_model
     >>> from pkpd.estimation.individual.api import individual
-    >>> ann = individual(load_model("anakinra"), None, [], {"CRCL": 100}, draws=300)
+    >>> ann = individual(load_model("anakinra"), covariates={"CRCL": 100}, draws=300)
     >>> found = recommend(ann, ["100 mg daily", "100 mg BID"], "blockade > 0.5 at trough", IC50=0.027, n=100)
     >>> found.table.index[0]
     '100 mg BID'
@@ -122,9 +122,9 @@ def recommend(
         raise PkpdError(f"recommend: wanted must be between 0 and 1, got {wanted}")
     model_from(
         "recommend", patient, ("Individual",),
-        dict.fromkeys(("Model", "Fit"), "make one of a patient's levels: estimate_individual(source, table) or "
-                      "individual(source, regimen, levels)")
-        | {"StudyFit": "make one of a new patient's levels: individual(calibration, regimen, levels, cohort=...)"},
+        dict.fromkeys(("Model", "Fit"), "make one of a patient's levels: individual(source, table) or "
+                      "individual(source, levels, regimen=...)")
+        | {"StudyFit": "make one of a new patient's levels: individual(fit, levels, regimen=..., cohort=...)"},
     )  # fmt: skip
     known = set(inspect.signature(compare).parameters) - _OWN
     check_known("recommend", settings, ["now", "also", "wanted", "n", "seed", *sorted(known)])
@@ -199,7 +199,7 @@ def _table(found: Comparison, before: Comparison, effective: float) -> pd.DataFr
     return table.sort_values(by=["probability", "mg_per_day", "doses_per_day"], ascending=[False, True, True])
 
 
-def _statement(table: pd.DataFrame, patient: WeightedPeople, wanted: float, draws: float) -> str:
+def _statement(table: pd.DataFrame, patient: Individual, wanted: float, draws: float) -> str:
     every = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in table.iterrows()}
     # A target at a trough says nothing of a schedule that has none.
     unsaid = [name for name, row in every.items() if np.isnan(row["probability"])]
@@ -237,7 +237,7 @@ def _statement(table: pd.DataFrame, patient: WeightedPeople, wanted: float, draw
     return " ".join(filter(None, (text, nothing, _honesty(table, patient))))
 
 
-def _honesty(table: pd.DataFrame, patient: WeightedPeople) -> str:
+def _honesty(table: pd.DataFrame, patient: Individual) -> str:
     """Say whether this is the patient's answer or the prior's."""
     moved = float(np.nanmax(np.abs(table["probability"].to_numpy() - table["before"].to_numpy())))
     taught = patient.learned()

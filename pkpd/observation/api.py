@@ -47,6 +47,8 @@ class Evaluation:
         Derivatives by the factors on residual standard deviations.
     terms : float array, (terms,)
         Log-probability or log-density of each term.
+    cells : float array, (cells,)
+        The model's outputs in each cell, in their units; NaN where a subject could not be solved.
     status : int array, (subjects,)
         Codes of ``pkpd.engine.solve.status.Status``, 0 where all went well.
     """
@@ -55,6 +57,7 @@ class Evaluation:
     gradient: np.ndarray
     gradient_scales: np.ndarray
     terms: np.ndarray
+    cells: np.ndarray
     status: np.ndarray
 
 
@@ -252,7 +255,7 @@ class Likelihood:
         m = len(self.subjects)
         found = Evaluation(
             np.empty(m), np.empty((m, len(self.free))), np.empty((m, len(self.scaled))), np.empty(len(self.terms)),
-            status,
+            self._in_cells(y, status), status,
         )  # fmt: skip
         sums = Sums(found.loglik, found.gradient, found.gradient_scales, found.terms)
         sum_terms(self.packed, self._batches, y, factors, status, gradient, sums)
@@ -273,16 +276,20 @@ class Likelihood:
             Also their derivatives by the free quantities.
         """
         y, status = self._solve(values, gradient)
-        p, n = self.packed, len(self._layout.outputs)
-        output = p.output[self.cells.term]
-        row = self._layout.row
-        cells = np.where(status[self.cells.subject] == 0, y[output, row], np.nan)
+        cells = self._in_cells(y, status)
         if not gradient:
             return Predictions(cells, None, status)
+        n, row = len(self._layout.outputs), self._layout.row
+        output = self.packed.output[self.cells.term]
         jacobian = np.zeros((cells.size, len(self.free)))
         for k in range(len(self.free)):
             jacobian[:, k] = y[n * (k + 1) + output, row]
         return Predictions(cells, jacobian, status)
+
+    def _in_cells(self, y: np.ndarray, status: np.ndarray) -> np.ndarray:
+        """Return the outputs of each cell, (cells,), from those of all rows; NaN where there is no solution."""
+        found = y[self.packed.output[self.cells.term], self._layout.row]
+        return np.where(status[self.cells.subject] == 0, found, np.nan)
 
     def _measured(self, values: Any, scales: Any) -> Measured:
         """Return what terms are formed of, at some values."""

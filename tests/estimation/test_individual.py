@@ -52,7 +52,7 @@ def posterior(etas_seen):
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, -1.0])
 def test_posterior_is_the_conjugate_one(model, eta):
-    found = individual(model, DOSE, observed(eta, [1.0, 12.0, 30.0]), draws=8000, seed=4)
+    found = individual(model, observed(eta, [1.0, 12.0, 30.0]), regimen=DOSE, draws=8000, seed=4)
     mean, sd = posterior([eta] * 3)
     etas = found.draws.etas[:, 0]
     estimate = found.weights @ etas
@@ -63,13 +63,16 @@ def test_posterior_is_the_conjugate_one(model, eta):
     assert found.learned() == ["eta_V"]
 
 
-def test_far_patient_is_found_by_adapting(model):
+def test_far_patient_is_found_and_more_are_drawn_until_enough_count(model):
     eta = 1.6  # four standard deviations out: hardly any draw of the prior is there
-    found = individual(model, DOSE, observed(eta, np.linspace(1, 40, 12)), draws=1000, minimum_ess=400, seed=1)
+    levels = observed(eta, np.linspace(1, 40, 12))
+    found = individual(model, levels, regimen=DOSE, draws=1000, minimum_ess=3000, seed=1)
     mean, sd = posterior([eta] * 12)
     etas = found.draws.etas[:, 0]
-    assert found.draws.n > 1000
-    assert found.ess >= 400
+    assert found.draws.n > 3000
+    assert found.ess >= 3000
+    assert found.ebe["V"] == pytest.approx(mean, abs=1e-5)
+    assert found.se["V"] == pytest.approx(sd, rel=1e-4)
     assert found.weights @ etas == pytest.approx(mean, abs=5 * sd / math.sqrt(found.ess))
     # The draws are no longer those of the prior; their weights without the observations make them so again.
     assert found.before @ etas == pytest.approx(0.0, abs=0.05)
@@ -91,26 +94,37 @@ def test_uncertain_parameters_of_a_calibration_are_weighted(model):
             own = Population.from_table(model, {"ID": people.labels, "V": people.parameters["V"]}, seed=seed)
             return Subjects(model, own, f"{n} new patients of cohort adults (two cohorts)", History())
 
-    found = individual(Calibration(), DOSE, observed(0.5, [1.0, 12.0, 30.0]), cohort="adults", draws=4000, most=8000)
+    found = individual(
+        Calibration(), observed(0.5, [1.0, 12.0, 30.0]), regimen=DOSE, cohort="adults", draws=4000, most=8000
+    )
     mean, sd = posterior([0.5] * 3)
     logs = np.log(found.draws.parameters["V"] / 10.0)
     assert found.weights @ logs == pytest.approx(mean, abs=4 * sd / math.sqrt(found.ess))
     assert "new patients of cohort adults (two cohorts)" in repr(found)
-    more = individual(Calibration(), DOSE, observed(0.5, [1.0]), cohort="adults", draws=500, minimum_ess=900)
+    more = individual(Calibration(), observed(0.5, [1.0]), regimen=DOSE, cohort="adults", draws=500, minimum_ess=900)
     assert more.draws.n > 500
     assert len(np.unique(more.draws.parameters["V"])) == more.draws.n
 
 
 def test_bounds_and_terms(model):
-    low = individual(model, DOSE, [("Cc", 1.0, "<9")], draws=6000)
-    high = individual(model, DOSE, [Term("high", "above", "Cc", 1.0, 9.0)], draws=6000)
+    low = individual(model, [("Cc", 1.0, "<9")], regimen=DOSE, draws=6000)
+    high = individual(model, [Term("high", "above", "Cc", 1.0, 9.0)], regimen=DOSE, draws=6000)
     total = low.weights @ low.draws.etas[:, 0], high.weights @ high.draws.etas[:, 0]
     assert total[0] > 0.05 > -0.05 > total[1]
+    from scipy.special import ndtr
+
+    eta = np.linspace(-3, 3, 6001)
+    below = ndtr((np.log(9) - (np.log(10) - K - eta)) / SIGMA)
+    for found, mean in zip((low, high), total, strict=True):
+        density = np.exp(-0.5 * (eta / SD) ** 2) * (below if found is low else 1 - below)
+        density /= density.sum()
+        assert mean == pytest.approx(density @ eta, abs=0.015)
+        assert found.ebe["V"] == pytest.approx(eta[np.argmax(density)], abs=1e-3)
     assert low.now == 1.0
 
 
 def test_resampling_keeps_the_posterior_and_gives_every_copy_a_place(model):
-    found = individual(model, DOSE, observed(0.5, [1.0, 12.0]), draws=5000)
+    found = individual(model, observed(0.5, [1.0, 12.0]), regimen=DOSE, draws=5000)
     people = found.population(2000, seed=1)
     assert people.etas.mean() == pytest.approx(found.weights @ found.draws.etas[:, 0], abs=0.02)
     assert len(set(people.labels.tolist())) == 2000
@@ -120,18 +134,18 @@ def test_resampling_keeps_the_posterior_and_gives_every_copy_a_place(model):
 
 
 def test_same_seed_same_patient(model):
-    one, two = (individual(model, DOSE, observed(0.5, [1.0]), draws=500, seed=7) for _ in range(2))
+    one, two = (individual(model, observed(0.5, [1.0]), regimen=DOSE, draws=500, seed=7) for _ in range(2))
     np.testing.assert_array_equal(one.weights, two.weights)
 
 
 def test_covariates_are_the_patients(model):
-    found = individual(model, DOSE, [], {"WT": 55.0}, draws=300)
+    found = individual(model, [], regimen=DOSE, covariates={"WT": 55.0}, draws=300)
     assert found.covariates == {"WT": 55.0}
     assert found.ess == pytest.approx(300)
 
 
 def test_an_individual_can_be_compared_and_simulated(model):
-    found = individual(model, DOSE, observed(0.5, [1.0]), draws=600, name="Ann")
+    found = individual(model, observed(0.5, [1.0]), regimen=DOSE, draws=600, name="Ann")
     result = compare(found, {"a": "100 mg into central q24h x2"}, n=50, measures=["Cmax"])
     assert result.about == "50 draws of Ann: what is not known about one patient"
     assert found.simulate([0.0, 5.0], n=20).sizes == {"subject": 20, "time": 2}
@@ -142,7 +156,7 @@ def test_recommendation_is_the_normal_probability(model):
     from scipy.stats import norm
 
     seen = [0.4] * 4
-    patient = individual(model, DOSE, observed(0.4, [1.0, 5.0, 9.0, 20.0]), draws=20_000, seed=2)
+    patient = individual(model, observed(0.4, [1.0, 5.0, 9.0, 20.0]), regimen=DOSE, draws=20_000, seed=2)
     arms = {f"{amt} mg": Regimen(amt=amt, cmt="central", ii=24, addl=9) for amt in (50, 100, 150, 200)}
     found = recommend(patient, arms, "Cc > 4 at trough", now=500.0, n=4000, wanted=0.8, seed=3)
     mean, sd = posterior(seen)
@@ -157,7 +171,7 @@ def test_recommendation_is_the_normal_probability(model):
 
 
 def test_lightest_schedule_that_reaches_the_target_is_named(model):
-    patient = individual(model, None, [], draws=500)
+    patient = individual(model, [], draws=500)
     arms = {f"{amt} mg": Regimen(amt=amt, cmt="central", ii=24, addl=4) for amt in (10, 300, 600)}
     found = recommend(patient, arms, "Cc > 1 at trough", n=300)
     assert "'300 mg' is the lightest schedule" in found.statement
@@ -169,10 +183,10 @@ def test_lightest_schedule_that_reaches_the_target_is_named(model):
 
 
 def test_statement_says_when_the_prior_answers(model):
-    patient = individual(model, DOSE, observed(0.0, [1.0]), draws=3000)
+    patient = individual(model, observed(0.0, [1.0]), regimen=DOSE, draws=3000)
     arms = {"a": Regimen(amt=100, cmt="central", ii=24, addl=4)}
     assert "mostly reflects" in recommend(patient, arms, "Cc > 0.01 at trough", n=200).statement
-    moved = individual(model, DOSE, observed(0.8, [1.0, 2.0, 3.0]), draws=3000)
+    moved = individual(model, observed(0.8, [1.0, 2.0, 3.0]), regimen=DOSE, draws=3000)
     now = recommend(moved, arms, "Cc > 4 at trough", n=500).statement
     assert "The observations moved a probability by" in now
     assert "before the last level" not in now
@@ -182,7 +196,7 @@ def test_statement_says_when_the_prior_answers(model):
 
 def test_past_doses_count_and_planned_ones_are_dropped(model):
     given = Regimen(amt=100, cmt="central", ii=24, addl=9)
-    patient = individual(model, given, observed(0.0, [1.0]), draws=400)
+    patient = individual(model, observed(0.0, [1.0]), regimen=given, draws=400)
     arms = {"small": Regimen(amt=1, cmt="central")}
     kept = recommend(patient, arms, "Cc > 0.5 by day 0", now=25.0, n=50, measures=["Cmax"])
     stopped = recommend(patient, arms, "Cc > 0.5 by day 6", now=25.0, n=50)
@@ -193,21 +207,30 @@ def test_past_doses_count_and_planned_ones_are_dropped(model):
     assert "Cmax" in kept.comparison.measures
 
 
-def test_impossible_observations_are_refused_with_the_culprit(model):
+def test_a_patient_whom_the_model_does_not_know_is_found_and_told(model):
+    levels = [("Cc", 1.0, 9.5), ("Cc", 2.0, 9e5)]
+    found = individual(model, levels, regimen=DOSE)
+    text = repr(found)
+    assert "the levels contradict the model of this patient" in text
+    assert "eta_V is 11.2 SD below the population" in text
+    assert "Cc at 2 h: observed 900000, expected 8.88" in text
+
+
+def test_too_few_draws_are_refused_with_the_culprit(model):
     with pytest.raises(DataError, match=r"(?s)individual 'Bob': .*effective of 2000 draws.*are needed; hardest to "
                        r"believe: 'Cc at 2 h'.*Check values, units and times.*fit a study"):  # fmt: skip
-        individual(model, DOSE, [("Cc", 1.0, 9.5), ("Cc", 2.0, 9e5)], draws=1000, most=2000, name="Bob")
+        individual(model, [("Cc", 1.0, 9.5), ("Cc", 2.0, 9e5)], regimen=DOSE, most=2000, minimum_ess=1990, name="Bob")
 
 
 def test_all_wrong_observations_are_named(model):
     with pytest.raises(DataError, match=r"2 of 3 observations are neither .*number 1: \('Cc', 1\.0\); number 3: "):
-        individual(model, DOSE, [("Cc", 1.0), ("Cc", 1.0, 9.0), ("Cc", 1.0, "low")])
+        individual(model, [("Cc", 1.0), ("Cc", 1.0, 9.0), ("Cc", 1.0, "low")], regimen=DOSE)
 
 
 def test_errors_of_individual_and_recommend(model):
-    with pytest.raises(PkpdError, match=r"draws must be from 1 to most=10, got 20"):
-        individual(model, DOSE, [], draws=20, most=10)
-    patient = individual(model, None, [], draws=300)
+    with pytest.raises(PkpdError, match=r"draws must be at most most=10, got 20"):
+        individual(model, [], regimen=DOSE, draws=20, most=10)
+    patient = individual(model, [], draws=300)
     with pytest.raises(PkpdError, match=r"there is no target; give one, such as 'blockade > 0.9 at trough'"):
         recommend(patient, {"a": DOSE}, None)
     with pytest.raises(PkpdError, match="wanted must be between 0 and 1, got 90"):
@@ -215,4 +238,4 @@ def test_errors_of_individual_and_recommend(model):
     with pytest.raises(PkpdError, match="n must be >= 1, got 0"):
         patient.population(0)
     with pytest.raises(DataError, match="Ccc"):
-        individual(model, DOSE, [("Ccc", 1.0, 2.0)])
+        individual(model, [("Ccc", 1.0, 2.0)], regimen=DOSE)

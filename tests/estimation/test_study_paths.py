@@ -106,12 +106,11 @@ def test_options_are_refused_with_the_nearest_name():
         (pkpd.identifiability, {"output": "Cc"}, r"no option 'output' \(did you mean 'outputs'\?\)"),
         (pkpd.compare, {"windows": (0, 1)}, r"no option 'windows' \(did you mean 'window'\?\)"),
         (pkpd.individual, {"draw": 3}, r"no option 'draw' \(did you mean 'draws'\?\)"),
-        (pkpd.estimate_individual, {"draw": 3}, r"no option 'draw' \(did you mean 'draws'\?\)"),
     ]
     for verb, given, text in refused:
         with pytest.raises(PkpdError, match=text):
             verb(model, dose, **given)
-    one = pkpd.individual(model, dose, draws=300)
+    one = pkpd.individual(model, regimen=dose, draws=300)
     with pytest.raises(PkpdError, match=r"recommend has no option 'measure' \(did you mean 'measures'\?\)"):
         pkpd.recommend(one, {"a": "1 mg IV once"}, "Cc > 1 at trough", measure=["Cmax"])
 
@@ -137,7 +136,7 @@ def test_seeds_are_whole_numbers():
     dose = pkpd.Regimen(amt=100, cmt="central")
     calls: list[Any] = [
         lambda seed: pkpd.compare(model, {"a": dose}, n=2, seed=seed),
-        lambda seed: pkpd.individual(model, dose, seed=seed),
+        lambda seed: pkpd.individual(model, regimen=dose, seed=seed),
         lambda seed: pkpd.sensitivity(model, dose, times=[1.0, 2.0], of="Cc.max", parameters=["CL"], seed=seed),
     ]
     for call in calls:

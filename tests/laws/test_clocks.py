@@ -198,9 +198,10 @@ def test_compare(unit):
 @EACH
 def test_one_patient(unit):
     level = [("Cc", 36.0 / HOURS[unit], 0.6), ("Cc", 47.0 / HOURS[unit], "<0.4")]
-    found = [pkpd.individual(drug(unit), each, level, draws=2000, seed=1) for each in ("60 mg q24h x3", *ways()[3:5])]
-    base = [pkpd.individual(drug(), each, [("Cc", 36.0, 0.6), ("Cc", 47.0, "<0.4")], draws=2000, seed=1)
-            for each in ("60 mg q24h x3", *ways()[3:5])]  # fmt: skip
+    regimens = ("60 mg q24h x3", *ways()[3:5])
+    found = [pkpd.individual(drug(unit), level, regimen=each, draws=2000, seed=1) for each in regimens]
+    base = [pkpd.individual(drug(), [("Cc", 36.0, 0.6), ("Cc", 47.0, "<0.4")], regimen=each, draws=2000, seed=1)
+            for each in regimens]  # fmt: skip
     for a, b in zip(found, base, strict=True):
         np.testing.assert_allclose(a.table()["posterior"], b.table()["posterior"], rtol=1e-6)
     assert f"2 observations up to {47 / HOURS[unit]:g} {unit}" in repr(found[0])
@@ -212,7 +213,7 @@ def test_one_patient(unit):
 def test_a_level_that_no_person_can_have_ends_with_the_clock_named():
     """On day 36 nothing is left of three daily doses; the level of hour 36 was meant."""
     with pytest.raises(PkpdError, match=r"'Cc at 36 d'.*bare times are in d, the model's unit of time"):
-        pkpd.individual(drug("d"), "60 mg q24h x3", [("Cc", 36.0, 0.6)], draws=1000, most=3000, seed=1)
+        pkpd.individual(drug("d"), [("Cc", 36.0, 0.6)], regimen="60 mg q24h x3", draws=1000, most=3000, seed=1)
 
 
 @functools.cache
@@ -247,8 +248,8 @@ def test_what_follows_a_fit(unit, tmp_path):
     np.testing.assert_allclose(rows["TIME"] * HOURS[unit], others["TIME"], rtol=1e-12)
     np.testing.assert_allclose(rows["CWRES"], others["CWRES"], atol=1e-3)
     one = EventTable.from_regimen(Regimen(amt=60, cmt="central"), [6]).frame.assign(DV=[np.nan, 1.4])
-    found = pkpd.estimate_individual(fit, pkpd.read_events(one.drop(columns="MDV")), draws=200)
-    again = pkpd.estimate_individual(base, pkpd.read_events(one.drop(columns="MDV")), draws=200)
+    found = pkpd.individual(fit, pkpd.read_events(one.drop(columns="MDV")), draws=200)
+    again = pkpd.individual(base, pkpd.read_events(one.drop(columns="MDV")), draws=200)
     assert found.ebe == pytest.approx(again.ebe, abs=1e-4)
     source: Any = fit
     assert f"1 observations up to {6 / HOURS[unit]:g} {unit}" in repr(found)

@@ -237,10 +237,10 @@ def test_what_follows_a_fit_refuses_what_it_cannot_use() -> None:
 def test_messages_about_one_patient_name_the_verb_and_its_option() -> None:
     level = [("y", 6.0, 5.0)]
     with pytest.raises(PkpdError, match="individual: a model knows no cohort"):
-        pkpd.individual(bolus(), pkpd.Regimen(amt=100, cmt="c"), level, cohort="A")
+        pkpd.individual(bolus(), level, regimen=pkpd.Regimen(amt=100, cmt="c"), cohort="A")
     with pytest.raises(PkpdError, match=r"individual: draws must be a whole number .* got 1\.5"):
-        pkpd.individual(bolus(), pkpd.Regimen(amt=100, cmt="c"), level, draws=1.5)  # pyright: ignore[reportArgumentType]
-    one = pkpd.individual(bolus(), pkpd.Regimen(amt=100, cmt="c"), level, draws=1000)
+        pkpd.individual(bolus(), level, regimen=pkpd.Regimen(amt=100, cmt="c"), draws=1.5)  # pyright: ignore[reportArgumentType]
+    one = pkpd.individual(bolus(), level, regimen=pkpd.Regimen(amt=100, cmt="c"), draws=1000)
     again = {"again": pkpd.Regimen(amt=100, cmt="c")}
     with pytest.raises(PkpdError, match="recommend: now must be a finite time, got nan"):
         pkpd.recommend(one, again, "y > 1 on average", n=20, now=math.nan)

@@ -244,5 +244,5 @@ def test_options_of_what_follows_a_fit_are_checked_in_words(fitted, verb, option
 
 def test_a_covariate_that_comes_back_is_quoted_with_its_range(model):
     frame = levels(WT=[70.0, 80, 75, 70], DV=[np.nan, 1.8, 1.2, 0.1])
-    with pytest.raises(DataError, match=r"covariates change in 'events': WT \(70 to 80\)"):
-        pkpd.individual(model, frame, draws=200)
+    with pytest.raises(DataError, match=r"covariates change in the patient's table: WT \(70 to 80\)"):
+        pkpd.individual(model, [("Cc", 2.0, 1.5)], regimen=frame, draws=200)

@@ -28,7 +28,7 @@ def typical(model):
 
 @pytest.fixture(scope="module")
 def patient(model):
-    return pkpd.individual(model, "100 mg IV once", [("Cc", 10, 0.7)], draws=500, seed=1)
+    return pkpd.individual(model, [("Cc", 10, 0.7)], regimen="100 mg IV once", draws=500, seed=1)
 
 
 def met(model, typical, regimen, target, **options):
@@ -133,7 +133,7 @@ def test_numbers_of_draws_are_whole_numbers(patient):
 
 def test_what_is_wrong_with_a_patient_is_said_once(model):
     with pytest.raises(DataError) as caught:
-        pkpd.individual(model, "100 mg IV once", [("cc", 1.0, 1.8), ("Cc", 1.0, np.nan)], draws=300)
+        pkpd.individual(model, [("cc", 1.0, 1.8), ("Cc", 1.0, np.nan)], regimen="100 mg IV once", draws=300)
     assert str(caught.value).splitlines() == [
         "likelihood: 2 faults",
         "  subject 'patient', term 'cc at 1 h': the model has no output 'cc' (did you mean 'Cc'?); it has Cc",

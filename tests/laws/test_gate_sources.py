@@ -39,8 +39,8 @@ def sources() -> dict[str, Any]:
         "Model": model,
         "Fit": pkpd.fit(model, table, pkpd.Importance()),
         "StudyFit": record,
-        "Individual": pkpd.individual(model, DOSE, LEVELS, draws=300, minimum_ess=20),
-        "estimated Individual": pkpd.estimate_individual(model, table, draws=100),
+        "Individual": pkpd.individual(model, LEVELS, regimen=DOSE, draws=300, minimum_ess=20),
+        "Individual of a table": pkpd.individual(model, table, draws=100, minimum_ess=20),
         "Study": record.study,
         "text": "pk1_iv",
         "nothing": None,
@@ -54,24 +54,24 @@ SENSITIVITY: dict[str, Any] = {**TIMES, "of": "Cc.max", "parameters": ["CL"]}
 
 #: verb -> what it is asked, and the sources that it works with
 VERBS: dict[str, tuple[Any, str]] = {
-    "simulate": (lambda s: pkpd.simulate(s, DOSE, n=3, **TIMES), "Model, Individual, estimated Individual"),
-    "simulate own doses": (lambda s: pkpd.simulate(s, n=3, **TIMES), "Model, Individual, estimated Individual"),
+    "simulate": (lambda s: pkpd.simulate(s, DOSE, n=3, **TIMES), "Model, Individual, Individual of a table"),
+    "simulate own doses": (lambda s: pkpd.simulate(s, n=3, **TIMES), "Model, Individual, Individual of a table"),
     "simulate derivatives": (
         lambda s: pkpd.simulate(s, DOSE, n=3, derivatives="CL", **TIMES),
-        "Model, Individual, estimated Individual",
+        "Model, Individual, Individual of a table",
     ),
     "sensitivity": (lambda s: pkpd.sensitivity(s, DOSE, n=8, **SENSITIVITY), "Model, Fit"),
     "sensitivity local": (lambda s: pkpd.sensitivity(s, DOSE, method="local", **SENSITIVITY), "Model, Fit"),
     "identifiability": (lambda s: pkpd.identifiability(s, DOSE, **TIMES), "Model, Fit"),
     "profile_likelihood": (lambda s: pkpd.profile_likelihood(s, {"CL": 3.0}), ""),
-    "compare": (lambda s: pkpd.compare(s, ARMS, n=5), "Model, Individual, estimated Individual"),
+    "compare": (lambda s: pkpd.compare(s, ARMS, n=5), "Model, Individual, Individual of a table"),
     "answers": (lambda s: pkpd.comparison.answers(s, n=5), "Model, StudyFit"),
     "recommend": (
         lambda s: pkpd.recommend(s, ARMS, "Cc > 1 mg/L at trough", n=20),
-        "Individual, estimated Individual",
+        "Individual, Individual of a table",
     ),
-    "individual": (lambda s: pkpd.individual(s, DOSE, LEVELS, draws=300, minimum_ess=10), "Model, Fit"),
-    "estimate_individual": (lambda s: pkpd.estimate_individual(s, TABLE, draws=50), "Model, Fit"),
+    "individual": (lambda s: pkpd.individual(s, LEVELS, regimen=DOSE, draws=300, minimum_ess=10), "Model, Fit"),
+    "individual of a table": (lambda s: pkpd.individual(s, TABLE, draws=50, minimum_ess=10), "Model, Fit"),
     "fit": (lambda s: pkpd.fit(s, pkpd.read_events(TABLE), pkpd.Importance()), "Model, Fit"),
     "exposure": (pkpd.exposure, ""),
     "exposure_summary": (pkpd.report.exposure_summary, ""),
@@ -127,7 +127,7 @@ def test_a_calibration_serves_what_asks_for_people(sources: dict[str, Any]):
     slopes = pkpd.simulate(one, DOSE, one.population(2), [1.0], derivatives=["CL"])
     assert (slopes["dCc"].values < 0).all()
     patient = pkpd.individual(
-        record, "100 mg SC q24h x3", [("CRP", 700.0, 80.0)], cohort="strati", draws=300, minimum_ess=5
+        record, [("CRP", 700.0, 80.0)], regimen="100 mg SC q24h x3", cohort="strati", draws=300, minimum_ess=5
     )
     assert patient.history().ill
     compared = pkpd.compare(patient, {"a": "100 mg SC q24h x5"}, n=5)
@@ -138,7 +138,7 @@ def test_a_calibration_serves_what_asks_for_people(sources: dict[str, Any]):
 
 def test_refusals_name_what_works(sources: dict[str, Any]):
     with pytest.raises(PkpdError, match=r"recommend takes an Individual, got a Fit; make one of a patient's levels: "
-                       r"estimate_individual\(source, table\)"):  # fmt: skip
+                       r"individual\(source, table\)"):  # fmt: skip
         pkpd.recommend(sources["Fit"], ARMS, "Cc > 1 mg/L at trough")
     with pytest.raises(PkpdError, match=r"sensitivity takes a Model or a Fit, got an Individual; say who is meant: "
                        r"population=source.population\(n, \.\.\.\)"):  # fmt: skip

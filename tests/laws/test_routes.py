@@ -138,7 +138,7 @@ def test_all_verbs():
         )
         np.testing.assert_allclose(a.evaluate(a.start).terms, b.evaluate(b.start).terms, rtol=1e-9)
     model = pkpd.models["pk1_oral"]
-    each = [pkpd.individual(model, r, [("Cc", 2.0, 1.3)], draws=1000, seed=1) for r in (dose, "80 mg IV once",
+    each = [pkpd.individual(model, [("Cc", 2.0, 1.3)], regimen=r, draws=1000, seed=1) for r in (dose, "80 mg IV once",
             Regimen(amt=80, cmt="central"))]  # fmt: skip
     tables = [one.table()["posterior"].to_numpy() for one in each]
     np.testing.assert_array_equal(tables[0], tables[2])
@@ -156,7 +156,7 @@ def test_what_cannot_be_obeyed_is_refused_by_every_verb():
         lambda m, r: pkpd.sensitivity(m, r, times=AT, of="Cc.last", n=8, parameters=["V"]),
         lambda m, r: pkpd.identifiability(m, r, times=AT),
         lambda m, r: pkpd.compare(m, {"a": r}, n=1),
-        lambda m, r: pkpd.individual(m, r, [("Cc", 2.0, 1.3)]),
+        lambda m, r: pkpd.individual(m, [("Cc", 2.0, 1.3)], regimen=r),
     ]
     for model, dose in ((oral(), wrong), (iv, Regimen.parse("80 mg SC once")), (iv, "80 mg SC once")):
         for verb in verbs:
@@ -191,7 +191,7 @@ def test_what_is_no_regimen_is_named():
         with pytest.raises(RegimenError):
             pkpd.simulate(oral(), given, times=AT)  # type: ignore[arg-type]
     with pytest.raises(PkpdError, match="individual: regimen must be a Regimen or its shorthand"):
-        pkpd.individual(pkpd.models["pk1_oral"], 5, [("Cc", 2.0, 1.3)])  # type: ignore[arg-type]
+        pkpd.individual(pkpd.models["pk1_oral"], [("Cc", 2.0, 1.3)], regimen=5)  # type: ignore[arg-type]
 
 
 # --- an infusion at steady state --------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_people_doses_data_and_fits_come_back(fitted: Any) -> None:
 
 
 def test_results_of_verbs_come_back(fitted: Any) -> None:
-    one = pkpd.individual(OWN, DAILY, [("Cc", 2.0, 1.5)], seed=1)
+    one = pkpd.individual(OWN, [("Cc", 2.0, 1.5)], regimen=DAILY, seed=1)
     found = pkpd.compare(OWN, {"a": "60 mg q24h x2"}, n=4, measures=["Cmax"])
     why = pkpd.sensitivity(OWN, DAILY, times=TIMES, of="Cc.max", parameters=["CL"], method="local")
     for result in (one, found, why, pkpd.seeds["strati2020"], pkpd.studies["anakinra_reports"]):

@@ -150,6 +150,6 @@ def test_reports_use_it(model: Model, name: str):
     drawn = like.replicate(x, factor, seed=1, n=4000).statistic
     assert stats.kstest(law(name, curve(np.array(4.0)), 1.3, 0.1).cdf(drawn[:, 0]), "uniform").pvalue > 1e-3
     assert like.cdf(x, factor).probability[1] == pytest.approx(np.exp(expected[1]), rel=1e-6)
-    one = pkpd.individual(model, Regimen(amt=100, cmt="A"), [(name, 4.0, 6.0), (name, 9.0, "<4.5")])
+    one = pkpd.individual(model, [(name, 4.0, 6.0), (name, 9.0, "<4.5")], regimen=Regimen(amt=100, cmt="A"))
     eta = one.population(500, seed=1).etas[:, 0]
     assert 0.0 < eta.mean() < 0.3  # faster than the population, whose level at 9 h is near the bound

@@ -1,195 +1,210 @@
-"""A new patient: what covariates and a few marker values say about one person, given what is known of others."""
+"""One patient: what doses, covariates and a few observations say, given what is known of others."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
-from pkpd.estimation.individual.adaptive import Question, WeightedDraws, weighted_draws
-from pkpd.estimation.individual.given import given_of
-from pkpd.estimation.individual.plausible import messages_of
-from pkpd.estimation.methods.chain_history import seen_of
+from pkpd.estimation.individual.draws import PatientDraws, Question, draws_of_effects, draws_of_people
+from pkpd.estimation.individual.given import PatientData, given_of
+from pkpd.estimation.individual.plausible import contradictions_of
+from pkpd.estimation.individual.result import Individual
+from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
+from pkpd.estimation.simulation import estimate_draws
+from pkpd.estimation.uncertainty.sampled import Sampled
+from pkpd.estimation.weights import effective, normalised
+from pkpd.evidence.kinds import kind_named
 from pkpd.evidence.term import Term
+from pkpd.model.model import Model
 from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
-from pkpd.simulation.source import History, model_from
-from pkpd.simulation.weighted import WeightedPeople, effective, normalised
+from pkpd.simulation.source import History, Source, model_from
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray as xr
 
     from pkpd.dosing.events import EventTable
 
-__all__ = ["Individual", "individual"]
+__all__ = ["individual"]
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Individual(WeightedPeople):
-    """One patient's posterior: weighted draws of the people that the patient could be.
-
-    Attributes
-    ----------
-    regimen : Regimen
-        What was given so far, and is planned.
-    terms : tuple of Term
-        What was observed.
-    covariates : dict of str to float
-    source : str
-        What the draws are of.
-    observed : frozenset of str
-        Outputs that something was observed of, in this patient or in those before.
-    ill : bool
-        Whether the people before are patients, whose markers move while they are ill.
-    messages : tuple of str
-        What was found in the patient's table.
-    """
-
-    regimen: Regimen
-    terms: tuple[Term, ...]
-    covariates: dict[str, float]
-    source: str
-    observed: frozenset[str] = frozenset()
-    ill: bool = False
-    messages: tuple[str, ...] = ()
-
-    @property
-    def doses(self) -> Regimen:
-        """What the patient was given."""
-        return self.regimen
-
-    @property
-    def now(self) -> float:
-        """Time of the last observation, in the model's unit."""
-        seen = seen_of(self.terms)
-        return 0.0 if seen is None else seen[1]
-
-    def history(self) -> History:
-        """Return the patient's clock: doses, observations, what a day means."""
-        seen = seen_of(self.terms)
-        return History(
-            given=self.regimen, seen=seen, learned=self.observed, ill=self.ill, now=self.now,
-            notes=self.contradictions,
-        )  # fmt: skip
-
-    def simulate(self, times: Any, *, outputs: Sequence[str] | None = None, n: int = 300, seed: int = 0) -> xr.Dataset:
-        """Return curves of posterior draws under the patient's regimen, as of `pkpd.simulate`."""
-        from pkpd.simulation.api import simulate
-
-        people = self.population(n, seed=seed)
-        return simulate(
-            self.model, self.regimen, people, times, outputs=outputs, rtol=1e-6, atol=1e-9, progress=False
-        )  # fmt: skip
-
-    def __repr__(self) -> str:
-        taught = ", ".join(t.removeprefix("eta_") for t in self.learned()) or "nothing in particular"
-        known = ", ".join(f"{k} {v:g}" for k, v in self.covariates.items())
-        return "\n".join(
-            [
-                f"Individual '{self.name}' ({self.model.name}; {known or 'no covariates'})",
-                f"  {len(self.terms)} observations up to {self.now:g} {self.model.time_unit}; prior: {self.source}",
-                f"  {self.ess:.0f} effective of {self.draws.n} draws; they taught about: {taught}",
-                *(f"  {message}" for message in (*self.contradictions, *self.messages)),
-            ]
-        )
+#: draws of the estimates that share the proposals of a posterior with their uncertainty
+VECTORS = 50
 
 
 @checked
 def individual(
-    source: Any,
-    regimen: Regimen | EventTable | pd.DataFrame | str | None,
-    observations: Sequence[Any] = (),
-    covariates: Mapping[str, float] | None = None,
+    source: Model | Source,
+    data: EventTable | pd.DataFrame | str | os.PathLike[str] | Sequence[Any] | None = None,
     *,
+    regimen: Regimen | str | EventTable | pd.DataFrame | None = None,
+    covariates: Mapping[str, float] | None = None,
     cohort: str | None = None,
-    draws: int = 10_000,
+    uncertainty: bool | Sampled | np.ndarray = False,
+    draws: int = 2000,
     most: int = 100_000,
     minimum_ess: float = 200.0,
     every: float | None = None,
-    name: str = "new patient",
+    name: str | None = None,
     seed: int = 0,
 ) -> Individual:
-    """Return what observations say about a new patient.
+    """Estimate one patient, given a published model, a fit of a trial or a fit of reports.
 
-    People are drawn from the source, and weighted by how probable the observations are in each of them (importance
-    sampling): no new calibration is needed. More are drawn until enough of them count, where the source is a model from
-    a distribution that is adapted to the patient.
+    Of a model or a fit of a trial the random effects have a normal distribution: the mode is the empirical Bayes
+    estimate, with residual variances at the individual predictions, and the posterior is by importance sampling from t
+    distributions around the modes and from the population. Of a fit of reports, people drawn from its posterior are
+    weighted by how probable the observations are in each. More are drawn until enough of them count.
 
     Parameters
     ----------
     source : Model, Fit or StudyFit
-        A calibration gives patients of a cohort with all that is not known about them, on that cohort's clock; a model
-        or a fit its between-subject variability, its typical values taken as known.
-    regimen : Regimen, str, EventTable, data frame or None
-        All that was given, on the clock of the observations, a text as for `Regimen.parse`; or the rows of one patient
-        as for :func:`pkpd.read_events`, with doses, constant covariates and, where there is DV, observations. Another
-        clock than the model's is converted.
-    observations : sequence of Term or of (output, time, value), optional
-        Times in the model's time unit; a level at the very time of a dose is taken before it. A value such as ``"<5"``
-        or ``">500"`` is a bound; a `Term` says more (grades, peaks, ratios).
+        A fit of reports gives patients of a cohort with all that is not known about them, on that cohort's clock; of a
+        model or a fit the values are taken as known, unless ``uncertainty`` says otherwise.
+    data : EventTable, data frame, path, or sequence of Term or of (output, time, value)
+        The rows of one patient as for :func:`pkpd.read_events`: doses, covariates and observations. Or observations
+        alone, at times in the model's time unit: a value such as ``"<5"`` or ``">500"`` is a bound, a `Term` says more
+        (grades, peaks, ratios).
+    regimen : Regimen, str, EventTable or data frame
+        All that was given, on the clock of the observations, a text as for `Regimen.parse`; where ``data`` is no table.
+        A table of doses also brings covariates, and observations where it has DV.
     covariates : mapping of name to float, optional
         In the model's units, the reference where not given.
     cohort : str, optional
-        Of a calibration, whose patients the new one is like.
+        Of a fit of reports, whose patients this one is like.
+    uncertainty : bool, Bootstrap, Sir or float array (k, size)
+        Of a Fit, whether what is not known of the estimates counts, see
+        :func:`pkpd.estimation.simulation.estimate_draws`.
     draws, most : int
-        WeightedDraws to begin with, and at most.
+        Draws to begin with, and at most.
     minimum_ess : float
         Effective draws that are enough.
     every : float, optional
-        Spacing of the measurements that a statement about a window stands for, in the model's time unit; a day by
-        default.
-    name : str
+        Spacing of the measurements that a `Term` about a window stands for, in the model's time unit; a day by default.
+    name : str, optional
+        The ID of a table, or ``"new patient"``, by default.
     seed : int
 
     Raises
     ------
     DataError
-        If an observation cannot be understood, or too few draws are compatible with the observations.
+        If the data are not of one patient or cannot be understood, or too few draws are compatible with them.
+
+    Notes
+    -----
+    A level at the very time of a dose is one before it, a trough, unless a table says otherwise: there the order of the
+    rows does, and at the time of an additional dose (ADDL) the table's ``rules``, by which NONMEM counts it as after;
+    a message says so.
 
     Examples
     --------
-    >>> from pkpd.library import load_model
-    >>> dose = Regimen.parse("100 mg daily x3", cmt="depot")
-    >>> ann = individual(load_model("anakinra"), dose, [("Cc", 4.0, 1.4), ("Cc", 24.0, 0.1)], draws=2000, seed=1)
-    >>> bool(ann.table().loc["eta_CL", "posterior"] < 0)
-    True
+    >>> import pkpd
+    >>> levels = [("Cc", 4.0, 1.4), ("Cc", 24.0, "<0.1")]
+    >>> ann = individual(pkpd.models["anakinra"], levels, regimen="100 mg SC daily x3", draws=1000, seed=1)
+    >>> sorted(ann.ebe), ann.observations["kind"].tolist(), ann.now
+    (['CL', 'V', 'ka'], ['density', 'below'], 24.0)
     """
-    draws, most = whole_number("individual: draws", draws, 0), whole_number("individual: most", most, 1)
-    if not 1 <= draws <= most:
-        raise PkpdError(f"individual: draws must be from 1 to most={most}, got {draws}")
-    check_seed(seed)
     model = model_from(
         "individual", source, ("Model", "Fit", "StudyFit"),
         {"Individual": "this is one patient already; give all observations at once"},
     )  # fmt: skip
-    given = given_of(model, regimen, observations, covariates)
-    doses, terms = given.regimen, given.terms
-    question = Question(doses, terms, given.covariates, cohort, draws, most, minimum_ess, every, seed)
-    # Of a fit, the estimates are taken as known: they are the values of its model.
-    found = weighted_draws(model if isinstance(source, Fit) else source, question)
-    weights = found.weights
+    draws, most = whole_number("individual: draws", draws, 2), whole_number("individual: most", most, 2)
+    if draws > most:
+        raise PkpdError(f"individual: draws must be at most most={most}, got {draws}")
+    check_seed(seed)
+    if uncertainty is not False and not isinstance(source, Fit):
+        known = "a model's values are taken as known" if isinstance(source, Model) else "its draws hold it already"
+        raise PkpdError(f"individual: uncertainty needs the Fit of a trial; {known}")
+    settings = _settings(source)
+    patient = given_of(model, data, regimen, covariates, settings.get("bloq", "m3"))
+    if isinstance(source, (Model, Fit)):
+        if cohort is not None:
+            raise PkpdError(
+                f"individual: a {'model' if isinstance(source, Model) else 'fit'} knows no cohort; a StudyFit does"
+            )
+        if patient.terms or patient.rows is None:
+            patient = patient.constant("levels follow them as rows of the table, with DV")
+        problem = None if patient.rows is None else pose(model, patient.rows.table, **settings)
+        q = Question(patient, draws, most, minimum_ess, every, seed)
+        found, history = draws_of_effects(_models(source, seed, uncertainty), problem, q), History(learned=frozenset())
+        about = _about(source, uncertainty)
+        if isinstance(source, Fit):
+            history = source.history()
+    else:
+        patient = patient.as_terms()
+        found, who = draws_of_people(source, cohort, Question(patient, draws, most, minimum_ess, every, seed))
+        about, history = who.about, who.history
+    return _result(found, patient, about, history, name or patient.name or "new patient", minimum_ess, seed)
+
+
+def _models(source: Model | Fit, seed: int, uncertainty: bool | Sampled | np.ndarray) -> list[Model]:
+    """Return the model with its estimates, and with them as they could have been."""
+    if not isinstance(source, Fit):
+        return [source]
+    if uncertainty is False:
+        return [source.model]
+    drawn = estimate_draws(source, VECTORS, seed, uncertainty)
+    return [source.model, *(source.layout.rebuilt(x) for x in drawn)]
+
+
+def _settings(source: Model | Source) -> dict[str, Any]:
+    return {k: source.settings[k] for k in ("bloq", "rtol", "atol", "solver")} if isinstance(source, Fit) else {}
+
+
+def _about(source: Model | Fit, uncertainty: bool | Sampled | np.ndarray) -> str:
+    if not isinstance(source, Fit):
+        return f"between-subject variability of {source.name}, its values taken as known"
+    about = f"{source.layout.model.name} fitted to {source.events.name} by {source.method}"
+    return about if uncertainty is False else f"{about}, with the uncertainty of its estimates"
+
+
+def _result(
+    found: PatientDraws, patient: PatientData, about: str, history: History, name: str, minimum_ess: float, seed: int
+) -> Individual:
+    terms, weights = (*patient.levels, *patient.terms), found.weights
+    unit = found.model.time_unit
     if effective(weights) < minimum_ess:
-        raise DataError(_too_few(name, effective(weights), minimum_ess, terms, found, model.time_unit))
-    known = {n: float(found.people.covariates[n][0]) for n in found.model.covariates}
-    before = normalised(found.ratio)
-    about = found.about if not isinstance(source, Fit) else f"{found.about}, as fitted to {source.events.name}"
-    learned = (found.history.learned or frozenset()) | {t.output for t in terms}
+        raise DataError(_too_few(name, float(effective(weights)), minimum_ess, terms, found, unit))
+    messages = [*patient.messages, *found.messages]
+    if patient.rows is not None:
+        table = patient.rows.table
+        if (seen := int(table.at_additional().sum())) and table.rules.additional == "before":
+            messages.append(
+                f"{seen} level{'s' if seen > 1 else ''} at the very time of an additional dose count as after it; for "
+                "a trough give that dose its own row behind the level, or read_events(..., rules={'additional': "
+                "'after'})"
+            )
+    effects, spread = found.mode, found.spread
+    if effects is None or spread is None:
+        etas = found.people.etas
+        effects = weights @ etas
+        spread = (etas - effects).T @ ((etas - effects) * weights[:, None])
+    points = None if found.points is None else _predicted(found.points, found.first, terms)
     return Individual(
-        name, found.model, found.people, weights, before, doses, terms, known, about,
-        learned, found.history.ill, given.messages, contradictions=messages_of(found, terms, seed),
+        name, found.model, found.people, weights, found.before, patient.regimen, terms, about, effects, spread,
+        _predicted(found.weighed.cells, found.first, terms), points, history,
+        contradictions_of(found, terms, seed), tuple(messages),
     )  # fmt: skip
 
 
-def _too_few(name: str, ess: float, wanted: float, terms: Sequence[Term], found: WeightedDraws, unit: str) -> str:
+def _predicted(cells: np.ndarray, first: np.ndarray, terms: Sequence[Term]) -> np.ndarray:
+    """Return what is predicted of each observation, (draw, observation), from its cells."""
+    out = np.empty((len(cells), len(terms)))
+    for k, term in enumerate(terms):
+        own, kind = cells[:, first[k] : first[k + 1]], kind_named(term.kind)
+        alone = own.shape[1] == 1
+        out[:, k] = own[:, 0] if alone else kind.statistic(own, term, np.ones(len(own)))
+    return out
+
+
+def _too_few(name: str, ess: float, wanted: float, terms: Sequence[Term], found: PatientDraws, unit: str) -> str:
     """Say which observations the prior finds hardest to believe, and what to do."""
-    loglik = found.loglik
-    alone = [effective(normalised(column + found.ratio)) for column in loglik.T]
+    loglik = found.weighed.loglik
+    alone = [float(effective(normalised(column + found.ratio))) for column in loglik.T]
     hardest = np.argsort(alone)[:3]
     named = ", ".join(f"'{terms[k].name}' ({alone[k]:.0f} draws if it were alone)" for k in hardest)
     return (

@@ -1,44 +1,51 @@
-"""Whether what was observed of a new patient can be true of the people that the patient is taken to be like."""
+"""Whether what was observed of a patient can be true of the people that the patient is taken to be like."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from pkpd.estimation.individual.adaptive import WeightedDraws
+from pkpd.estimation.individual.draws import PatientDraws, varying
 from pkpd.evidence.kinds import kind_named
 from pkpd.evidence.term import Term
+from pkpd.model.residual import ResidualError
+from pkpd.observation.predictive import Measured, predictive, replicate
+from pkpd.observation.rules import Factors, said_of
 from pkpd.simulation.contradiction import Level, contradictions, middle_of
-from pkpd.simulation.weighted import normalised, varying
 
-__all__ = ["messages_of"]
+__all__ = ["contradictions_of"]
+
+#: draws by which levels are judged
+_DRAWS = 300
 
 
-def messages_of(found: WeightedDraws, terms: tuple[Term, ...], seed: int) -> tuple[str, ...]:
+def contradictions_of(found: PatientDraws, terms: Sequence[Term], seed: int) -> tuple[str, ...]:
     """Return what speaks against the observations, or the model for this patient; see `contradictions`.
 
     Parameters
     ----------
-    found : WeightedDraws
-    terms : tuple of Term
+    found : PatientDraws
+    terms : sequence of Term
+        Each observation.
     seed : int
         Of the replicates.
     """
-    weights, before = found.weights, normalised(found.ratio)
-    if not terms or not weights.any():
+    if not terms or not found.weights.any():
         return ()
-    effects = _effects(found, before, weights)
-    levels = _levels(found, terms, before, weights, seed)
-    alone = all(t.kind == "density" for t in terms) and set(effects) == {f"eta_{n}" for n in found.model.etas}
+    errors = {n: o.error for n, o in found.model.outputs.items() if o.error is not None}
+    judged = [k for k, t in enumerate(terms) if errors[t.output].data != "event"]
+    levels = _levels(found, [terms[k] for k in judged], judged, errors, seed) if judged else []
+    measured = len(judged) == len(terms) and all(t.kind == "density" for t in terms)
     distance = None
-    if alone:
-        mean = weights @ found.people.etas
-        distance = float(mean @ np.linalg.solve(found.model.omega, mean)) + sum(one.residual**2 for one in levels)
-    return contradictions(effects, levels, distance)
+    if measured and found.distance is not None:
+        distance = found.distance + sum(one.residual**2 for one in levels)
+    return contradictions(_effects(found), levels, distance)
 
 
-def _effects(found: WeightedDraws, before: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+def _effects(found: PatientDraws) -> dict[str, float]:
     """Return how far the patient's mean is from the population's, in its standard deviations."""
-    out = {}
+    out, before, weights = {}, found.before, found.weights
     sizes = dict(zip(found.model.etas, np.sqrt(np.diag(found.model.omega)), strict=True))
     for name, values in varying(found.model, found.people).items():
         eta = name.removeprefix("eta_")
@@ -52,20 +59,40 @@ def _effects(found: WeightedDraws, before: np.ndarray, weights: np.ndarray) -> d
 
 
 def _levels(
-    found: WeightedDraws, terms: tuple[Term, ...], before: np.ndarray, weights: np.ndarray, seed: int
+    found: PatientDraws, terms: Sequence[Term], judged: Sequence[int], errors: dict[str, ResidualError], seed: int
 ) -> list[Level]:
+    """Return each term beside what anybody like the patient would have, and the patient's own curve."""
     from scipy.special import ndtri
 
-    anybody, rank = found.kernel.predicted(found.people, before, seed)
-    _, own = found.kernel.predicted(found.people, weights, seed)
-    out = []
+    sizes = np.diff(found.first)[judged]
+    cells = np.concatenate([np.arange(found.first[k], found.first[k + 1]) for k in judged])
+    many = list(terms) * _DRAWS
+    first = np.concatenate([[0], np.cumsum(np.tile(sizes, _DRAWS))]).astype(np.int64)
+    owner = np.repeat(np.arange(len(many)), np.diff(first))
+    factors, said = Factors(many, first), said_of(many)
+
+    def measured(weights: np.ndarray) -> Measured:
+        mass = np.cumsum(weights) / weights.sum()
+        at = np.searchsorted(mass, (np.arange(_DRAWS) + 0.5) / _DRAWS)
+        f = found.weighed.cells[np.minimum(at, len(weights) - 1)][:, cells].ravel()
+        return Measured(many, first, owner, errors, f, np.ones(f.size))
+
+    def rank(drawn: Measured) -> np.ndarray:
+        """Return how probable less than was observed is; of a bound or a grade half its probability."""
+        own = predictive(drawn, factors, said)
+        each = np.where(np.isnan(own.probability), own.pit, 0.5 * own.probability)
+        return np.nanmean(each.reshape(_DRAWS, len(terms)), axis=0)
+
+    anybody = measured(found.before)
+    drawn = replicate(anybody, seed).statistic.reshape(_DRAWS, len(terms))
+    ranks, own, out = rank(anybody), rank(measured(found.weights)), []
     for k, term in enumerate(terms):
         kind = kind_named(term.kind)
         number = not kind.region
-        expected = middle_of(anybody[:, k] if number else np.empty(0))
+        expected = middle_of(drawn[:, k] if number else np.empty(0))
         # The rank of a bound is half its probability, of which a small one is far on one side.
         tail = own[k] if number else 2.0 * own[k]
         residual = float(ndtri(np.clip(tail, 1e-16, 1 - 1e-16))) if number else min(float(ndtri(max(tail, 1e-16))), 0.0)
         observed = f"{kind.sign} {term.value:g}" if kind.sign in ("<", ">") else f"{term.value:g}"
-        out.append(Level(term.name, observed, expected, float(rank[k]), residual))
+        out.append(Level(term.name, observed, expected, float(ranks[k]), residual))
     return out

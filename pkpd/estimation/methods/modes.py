@@ -1,9 +1,10 @@
-"""The mode of a posterior, found from several starts."""
+"""The mode of a density with a gradient, found from several starts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,34 @@ from numpy.typing import NDArray
 from pkpd.errors import PkpdError
 from pkpd.estimation.study.posterior import StudyPosterior
 
-__all__ = ["PosteriorMode", "find_mode", "first_finite"]
+__all__ = ["LogDensity", "PosteriorMode", "climbed", "find_mode", "first_finite"]
 
 Floats = NDArray[np.float64]
 _WALL = 1e10  # what the optimiser sees in place of an infinite value
+
+
+class LogDensity(Protocol):
+    """A log density of an unconstrained vector, with its gradient; ``calls`` counts evaluations."""
+
+    calls: int
+
+    @property
+    def dim(self) -> int:
+        """Length of the vector."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each entry of the vector is."""
+        ...
+
+    def logp(self, q: Floats) -> float:
+        """Return the log density, ``-inf`` where it cannot be had."""
+        ...
+
+    def logp_grad(self, q: Floats) -> tuple[float, Floats]:
+        """Return the log density and its gradient, shape (dim,); ``-inf`` and zeros where it cannot be had."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +124,6 @@ def find_mode(
     PkpdError
         If no start reaches a finite density.
     """
-    from scipy.optimize import minimize
-
     rng = np.random.default_rng([seed, 1])
     begun = posterior.calls
     best: Floats | None = None
@@ -109,13 +132,11 @@ def find_mode(
         q0 = (np.zeros(posterior.dim) if first is None else first) if k == 0 else first_finite(posterior, rng)
         if k == 0 and not np.isfinite(posterior.logp(q0)):
             q0 = first_finite(posterior, rng)
-        options = {"maxiter": max_iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-5, "maxls": 30}
-        found = minimize(_cost, q0, args=(posterior,), jac=True, method="L-BFGS-B", options=options)
-        reached[k] = -found.fun
+        q, reached[k] = climbed(posterior, q0, max_iterations)
         if tick is not None:
             tick(k, float(reached[k]))
         if best is None or reached[k] > np.max(reached[:k]):
-            best = found.x
+            best = q
     assert best is not None
     logp, gradient = posterior.logp_grad(best)
     if not np.isfinite(logp):
@@ -123,6 +144,15 @@ def find_mode(
     return PosteriorMode(best, logp, float(np.abs(gradient).max()), reached, posterior.calls - begun)
 
 
-def _cost(q: Floats, posterior: StudyPosterior) -> tuple[float, Floats]:
+def climbed(density: LogDensity, q: Floats, max_iterations: int = 500) -> tuple[Floats, float]:
+    """Return where L-BFGS ends from a start, and the log density there."""
+    from scipy.optimize import minimize
+
+    options = {"maxiter": max_iterations, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-5, "maxls": 30}
+    found = minimize(_cost, q, args=(density,), jac=True, method="L-BFGS-B", options=options)
+    return found.x, -float(found.fun)
+
+
+def _cost(q: Floats, posterior: LogDensity) -> tuple[float, Floats]:
     logp, gradient = posterior.logp_grad(q)
     return (-logp, -gradient) if np.isfinite(logp) else (_WALL, np.zeros(posterior.dim))

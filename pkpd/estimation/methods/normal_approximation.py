@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.estimation.methods.modes import PosteriorMode
-from pkpd.estimation.study.posterior import StudyPosterior
+from pkpd.estimation.methods.modes import LogDensity, PosteriorMode
 
-__all__ = ["NormalApproximation", "laplace", "pareto_k"]
+__all__ = ["NormalApproximation", "curvature_at", "laplace", "pareto_k", "polished"]
 
 Floats = NDArray[np.float64]
 _STEP = 3e-3
@@ -50,7 +49,7 @@ class NormalApproximation:
     ess: float
 
 
-def hessian(posterior: StudyPosterior, q: Floats, step: float = _STEP) -> Floats:
+def hessian(posterior: LogDensity, q: Floats, step: float = _STEP) -> Floats:
     """Return the second derivatives of the log density: central differences of the exact gradient, made symmetric."""
     out = np.empty((posterior.dim, posterior.dim))
     for i in range(posterior.dim):
@@ -66,19 +65,19 @@ def hessian(posterior: StudyPosterior, q: Floats, step: float = _STEP) -> Floats
     return 0.5 * (out + out.T)
 
 
-def laplace(posterior: StudyPosterior, mode: PosteriorMode, *, draws: int = 1000, seed: int = 0) -> NormalApproximation:
+def laplace(posterior: LogDensity, mode: PosteriorMode, *, draws: int = 1000, seed: int = 0) -> NormalApproximation:
     """Return the normal approximation at a mode, after at most three Newton steps towards it.
 
     Parameters
     ----------
-    posterior : StudyPosterior
+    posterior : LogDensity
     mode : PosteriorMode
     draws : int
     seed : int
         Of the draws.
     """
-    curvature, basis, repaired = _curvature(posterior, mode.q)
-    mode = _polish(posterior, mode, curvature, basis)
+    curvature, basis, repaired = curvature_at(posterior, mode.q)
+    mode = polished(posterior, mode, curvature, basis)
     rng = np.random.default_rng([seed, 2])
     z = rng.standard_normal((draws, posterior.dim))
     q = mode.q + (z / np.sqrt(curvature)) @ basis.T
@@ -93,7 +92,7 @@ def laplace(posterior: StudyPosterior, mode: PosteriorMode, *, draws: int = 1000
     return NormalApproximation(mode, covariance, q[seen], log_weights, repaired, lost, pareto_k(log_weights), ess)
 
 
-def _curvature(posterior: StudyPosterior, q: Floats) -> tuple[Floats, Floats, tuple[str, ...]]:
+def curvature_at(posterior: LogDensity, q: Floats) -> tuple[Floats, Floats, tuple[str, ...]]:
     """Return eigenvalues of the negative Hessian, at least the floor, its vectors, and what had to be raised."""
     values, basis = np.linalg.eigh(-hessian(posterior, q))
     flat = values < _FLOOR
@@ -101,7 +100,7 @@ def _curvature(posterior: StudyPosterior, q: Floats) -> tuple[Floats, Floats, tu
     return np.where(flat, _FLOOR, values), basis, repaired
 
 
-def _polish(posterior: StudyPosterior, mode: PosteriorMode, curvature: Floats, basis: Floats) -> PosteriorMode:
+def polished(posterior: LogDensity, mode: PosteriorMode, curvature: Floats, basis: Floats) -> PosteriorMode:
     """Return the mode after Newton steps that go uphill."""
     q, logp = mode.q, mode.logp
     begun = posterior.calls
