@@ -9,6 +9,7 @@ import pytest
 import pkpd
 from pkpd import Combined, Covariate, Model, Output, Parameter, Regimen, State
 from pkpd.errors import DataError, PkpdError
+from pkpd.evidence.term import Term
 from pkpd.people.population import Population
 from pkpd.simulation.contradiction import Level, contradictions
 from pkpd.simulation.source import History, Source, Subjects
@@ -205,7 +206,7 @@ def test_a_level_at_the_time_of_a_dose_is_before_it_unless_rows_say_otherwise(re
 
 def test_terms_stand_beside_the_rows_of_a_table(renal):
     """A ratio says how fast, the rows how much: both count, as rows alone would."""
-    ratio = pkpd.Term("half", "ratio", "Cc", 2.0, 0.3, time_to=20.0)
+    ratio = Term("half", "ratio", "Cc", 2.0, 0.3, time_to=20.0)
     alone = pkpd.individual(renal, table(GOOD[:1]), draws=4000)
     both = pkpd.individual(renal, [ratio], regimen=table(GOOD[:1]), draws=4000)
     assert len(both.terms) == 2
