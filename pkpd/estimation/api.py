@@ -19,10 +19,10 @@ from pkpd.simulation.arguments import settings_from
 from pkpd.simulation.source import model_from
 
 if TYPE_CHECKING:
-    from pkpd.dosing.events import EventTable
     from pkpd.estimation.result import Fit
     from pkpd.estimation.study.result import StudyFit
     from pkpd.model.model import Model
+    from pkpd.observation.reports import Data
 
 __all__ = ["fit"]
 
@@ -36,7 +36,7 @@ def fit(
 @overload
 def fit(
     model: Model | Fit,
-    data: EventTable,
+    data: Data,
     method: Method | MethodName | None = None,
     *,
     start: Mapping[str, float] | None = None,
@@ -53,7 +53,7 @@ def fit(
 @checked
 def fit(
     model: Model | Fit | Study,
-    data: EventTable | None = None,
+    data: Data | None = None,
     method: Method | MethodName | None = None,
     *,
     start: Mapping[str, float] | None = None,
@@ -75,9 +75,10 @@ def fit(
     ----------
     model : Model, Fit or Study
         A fit's model starts at its estimates. A study brings its reports, priors and tolerances with it.
-    data : EventTable, optional
-        Not for a study.
-        From :func:`pkpd.read_events`. See :func:`pkpd.observation.data.bind` for DVID, CENS, LLOQ and OCC.
+    data : EventTable, Evidence or sequence of these; not for a study
+        A data set, from :func:`pkpd.read_events` (see :func:`pkpd.observation.data.bind` for DVID, CENS, LLOQ and OCC);
+        evidence from reports, from :data:`pkpd.seeds`, whose patients are then subjects of the same population, one
+        subject each, known by their facts; or a list of both, fitted together.
     method : Method or str, optional
         Focei() by default, of a study Mode().
         :class:`~pkpd.Focei`, :class:`~pkpd.Foce` (no interaction), :class:`~pkpd.Fo`, :class:`~pkpd.Laplace`,

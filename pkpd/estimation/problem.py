@@ -19,6 +19,7 @@ from pkpd.model.model import Model
 from pkpd.observation.data import FitData, bind
 from pkpd.observation.links import Links, links_of
 from pkpd.observation.predictor import Predictor
+from pkpd.observation.reports import Data, with_reports
 from pkpd.simulation.arguments import threads_from
 from pkpd.transport import without_computed
 
@@ -127,39 +128,40 @@ def _check_names(fixed: Any, start: Any) -> None:
 
 
 def pose(
-    model: Model, table: EventTable, *, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
+    model: Model, data: Data | FitData, *, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
     bloq: str = "m3", rtol: float = 1e-9, atol: float = 1e-12, solver: str = "auto", threads: int = 1,
 ) -> Problem:  # fmt: skip
-    """Bind a model to data; arguments as for :func:`pkpd.estimation`.
+    """Bind a model to data; arguments as for :func:`pkpd.fit`, or data that are bound already to a model like it.
 
     Raises
     ------
     DataError
         With all that is wrong with data, names and start values.
     """
-    if not isinstance(table, EventTable):
-        raise DataError(
-            f"fit: data must be an EventTable, from read_events(path or data frame), got {type(table).__name__}"
-        )
     _check_names(fixed, start)
-    data = bind(model, table, bloq)
+    if isinstance(data, FitData):
+        table, reported, said = data.table, data.reported, []
+    else:
+        table, reported, said = with_reports(model, data)
+    found = bind(model, table, bloq, reported)
     given = {n: float(v) for n, v in (start or {}).items() if n in model.parameters}
-    layout = PopulationVector(model, data, fixed, start)
+    layout = PopulationVector(model, found, fixed, start)
     layout.model = model = model.replace(values=given) if given else model
     if not layout.size:
         raise DataError(f"fit: nothing is estimated: all parameters of model '{model.name}' are fixed")
-    messages = list(data.messages)
+    messages = [*said, *found.messages]
     if layout.unused:
         messages.append(f"parameters that the equations do not use keep their values: {', '.join(layout.unused)}")
     settings = {
         "fixed": sorted(fixed), "start": dict(start or {}), "bloq": bloq, "rtol": rtol, "atol": atol, "solver": solver,
         "threads": threads,
     }  # fmt: skip
-    return Problem(model, data, layout, settings, messages)
+    return Problem(model, found, layout, settings, messages)
 
 
 def threads_for(threads: int | None, data: Any) -> int:
     """Return how many threads are used: those asked for, else one for small data sets and all cores for others."""
-    if threads is None and getattr(data, "n_subjects", 0) < THREADED:
+    several = data if isinstance(data, list | tuple) else [data]
+    if threads is None and sum(getattr(each, "n_subjects", 0) for each in several) < THREADED:
         return 1
     return threads_from(threads)

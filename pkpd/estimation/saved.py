@@ -55,6 +55,8 @@ def rows_of(data: FitData) -> dict[str, str]:
     """Return hashes of what was observed, and of the doses and covariates behind it."""
     frame = data.table.frame
     observed = [data.y, data.time, data.censored, data.subject, *(c.rows for c in data.channels)]
+    for r in data.reported:
+        observed += [r.rows.ravel(), r.value, r.value_to, r.reading, [r.log.__qualname__]]
     given = [frame[n] for n in ("TIME", "EVID", "CMT", "AMT", "RATE", "II", "ADDL", "SS", *sorted(data.varying))]
     given += [*(data.constant[n] for n in sorted(data.constant)), data.occasion]
     return {"observations": _hash(observed), "doses, covariates or occasions": _hash(given)}

@@ -18,16 +18,16 @@ from pkpd.estimation.uncertainty.covariance import Covariance
 from pkpd.options import checked
 
 if TYPE_CHECKING:
-    from pkpd.dosing.events import EventTable
     from pkpd.estimation.study.result import StudyFit
     from pkpd.estimation.study.study import Study
     from pkpd.model.model import Model
+    from pkpd.observation.reports import Data
 
 __all__ = ["load_fit"]
 
 
 @overload
-def load_fit(path: str | os.PathLike[str], model: Model, data: EventTable) -> Fit: ...
+def load_fit(path: str | os.PathLike[str], model: Model, data: Data) -> Fit: ...
 
 
 @overload
@@ -35,9 +35,7 @@ def load_fit(path: str | os.PathLike[str], *, study: Study | str | os.PathLike[s
 
 
 @checked
-def load_fit(
-    path: Any, model: Model | None = None, data: EventTable | None = None, *, study: Any = None
-) -> Fit | StudyFit:
+def load_fit(path: Any, model: Model | None = None, data: Data | None = None, *, study: Any = None) -> Fit | StudyFit:
     """Read a fit that was saved, with what it was made with: a model and its data, or a study.
 
     Parameters
@@ -47,7 +45,8 @@ def load_fit(
         a NetCDF file, see :func:`pkpd.estimation.study.files.load_study_fit`.
     model : Model, optional
         With the start values, as given to ``fit``.
-    data : EventTable, optional
+    data : EventTable, Evidence or sequence of these, optional
+        As given to ``fit``.
     study : Study, str or path, optional
         The study that was fitted; the one in the same folder by default.
 
@@ -67,7 +66,7 @@ def load_fit(
     return _load_population_fit(path, model, data)
 
 
-def _load_population_fit(path: str | os.PathLike[str], model: Model, data: EventTable) -> Fit:
+def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data) -> Fit:
     """Read a fit to a data set.
 
     Parameters
@@ -75,7 +74,7 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Event
     path : path
     model : Model
         With the start values, as given to ``fit``.
-    data : EventTable
+    data : EventTable, Evidence or sequence of these
 
     Raises
     ------
@@ -95,14 +94,15 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Event
     if held["units"] != units_of(model):
         raise PkpdError(f"load_fit: {path} is of model '{held['model']}' in other units: {held['units']}")
     problem = pose(model, data, **held["settings"])
-    for what, own in (("labels", problem.layout.labels), ("subjects", [str(v) for v in data.labels])):
+    for what, own in (("labels", problem.layout.labels), ("subjects", [str(v) for v in problem.data.labels])):
         if held[what] != list(own):
             raise PkpdError(f"load_fit: {path} has other {what} than model and data give: {', '.join(held[what][:8])}")
     own = rows_of(problem.data)
     off = [what for what in own if own[what] != held["rows"][what]]
     if off:
         raise PkpdError(
-            f"load_fit: {path} was made with other {' and '.join(off)} than '{data.name}' has; give the data of the fit"
+            f"load_fit: {path} was made with other {' and '.join(off)} than '{problem.table.name}' has; give the "
+            "data of the fit"
         )
     u = held["uncertainty"]
     known = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -216,7 +217,49 @@ class Evidence(Kind):
             columns[name] = [own.get(name, covariate.reference) for own in known.values()]
         return Population.from_table(model, columns)
 
-    # -- more of it
+    # -- more of it, and less
+
+    def without(self, *names: str) -> Evidence:
+        """Return the evidence without some patients or facts.
+
+        Parameters
+        ----------
+        *names : str
+            Patients, with all that is said of them, and facts; with ``*`` and ``?`` as wildcards.
+
+        Raises
+        ------
+        DataError
+            If a name fits neither a patient nor a fact, or no patient is left.
+
+        Examples
+        --------
+        >>> from pkpd.evidence.seeds import load_seed
+        >>> report = load_seed("strati2020")
+        >>> "p1" in report.without("p1", "*_ldh_*").patients
+        False
+        """
+        facts = tuple(fact.fact for fact in self.facts)
+        for name in names:
+            if not any(fnmatchcase(known, name) for known in (*self.patients, *facts)):
+                has = f"{', '.join(self.patients)}; facts {', '.join(facts)}"
+                raise DataError(
+                    f"evidence '{self.name}' has no patient or fact '{name}'; it has patients {has}"
+                    f"{nearest(name, (*self.patients, *facts))}"
+                )
+        gone = {p for p in self.patients if any(fnmatchcase(p, name) for name in names)}
+        if len(gone) == len(self.patients):
+            raise DataError(f"evidence '{self.name}': no patient is left without {', '.join(names)}")
+        return replace(
+            self,
+            quantities=tuple(row for row in self.quantities if row.patient not in gone),
+            doses=tuple(row for row in self.doses if row.patient not in gone),
+            facts=tuple(
+                fact
+                for fact in self.facts
+                if fact.patient not in gone and not any(fnmatchcase(fact.fact, name) for name in names)
+            ),
+        )
 
     def with_curve(
         self,

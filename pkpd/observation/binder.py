@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pkpd.simulation.covariates import match_covariates, occasions_of, problems_
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
     from pkpd.model.model import Model
+    from pkpd.observation.reports import ReportedRows
 
 __all__ = ["Binder"]
 
@@ -24,8 +26,8 @@ MEANT = frozenset({*CORE, *KEPT, "WHEN"})
 class Binder:
     """Collects rows, faults and messages."""
 
-    def __init__(self, model: Model, table: EventTable, bloq: str) -> None:
-        self.model, self.table, self.bloq = model, table, bloq
+    def __init__(self, model: Model, table: EventTable, bloq: str, reported: Sequence[ReportedRows] = ()) -> None:
+        self.model, self.table, self.bloq, self.reported = model, table, bloq, tuple(reported)
         self.frame = {name: table.frame[name].to_numpy() for name in table.frame.columns}
         self.problems = problems_of(table)
         self.messages: list[str] = []
@@ -216,6 +218,9 @@ class Binder:
             self.problems.add(wrong, told, f"'{name}' takes {allowed}", ["DV"])
 
     def _subjects(self, observed: np.ndarray) -> None:
+        observed = observed.copy()
+        for r in self.reported:
+            observed[r.rows] = True
         count = np.bincount(self.owner[observed], minlength=self.table.n_subjects)
         if not observed.any():
             raise DataError(f"{self.table.name}: there is no observation (EVID=0, MDV=0, with DV) to fit to")

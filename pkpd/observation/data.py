@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pkpd.dosing.other_programs import meant
 from pkpd.errors import DataError, nearest
 from pkpd.observation.binder import Binder
 from pkpd.observation.known import Known
+from pkpd.observation.reports import ReportedRows
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
@@ -38,6 +40,8 @@ class Channel:
         Numbers of its observations.
     continuous : bool
         Whether a constant ``log(2 pi)`` belongs to each datum.
+    reported : ReportedRows, optional
+        What a report says of its observations, by their numbers; ``rows`` are the first of each factor.
     """
 
     output: str
@@ -46,6 +50,12 @@ class Channel:
     known: Known
     rows: np.ndarray
     continuous: bool
+    reported: ReportedRows | None = None
+
+    @property
+    def every(self) -> list[np.ndarray]:
+        """Numbers of the observations that each datum speaks of, in turn: one, or two of a fact about a pair."""
+        return [self.rows] if self.reported is None else list(self.reported.rows)
 
 
 @dataclass(frozen=True)
@@ -105,8 +115,42 @@ class FitData:
 
     @property
     def n_observations(self) -> int:
-        """Number of observed rows of the table."""
-        return int(np.unique(self.row).size)
+        """Number of observed rows of the table, and of reported facts."""
+        facts = {fact for r in self._reported for fact in zip(self.subject[r.rows[0]], r.fact, strict=True)}
+        return int(np.unique(self.row[self.measured]).size) + len(facts)
+
+    @property
+    def _reported(self) -> list[ReportedRows]:
+        return [c.reported for c in self.channels if c.reported is not None]
+
+    @property
+    def reported(self) -> list[ReportedRows]:
+        """What reports say, by rows of the table."""
+        return [replace(r, rows=self.row[r.rows]) for r in self._reported]
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Which observations are data of their own, (N,): those that no report speaks of."""
+        out = np.ones(self.y.size, bool)
+        for r in self._reported:
+            out[r.rows] = False
+        return out
+
+    def without_reports(self) -> FitData:
+        """Return the observations of all subjects that no report speaks of."""
+        if not self._reported:
+            return self
+        kept = np.flatnonzero(self.measured)
+        place = np.full(self.y.size, -1)
+        place[kept] = np.arange(kept.size)
+        subject = self.subject[kept]
+        channels = tuple(replace(c, rows=place[c.rows]) for c in self.channels if c.reported is None)
+        return replace(
+            self, row=self.row[kept], subject=subject, time=self.time[kept], y=self.y[kept],
+            starts=np.searchsorted(subject, np.arange(self.n_subjects + 1)).astype(np.int64),
+            censored=self.censored[kept], channels=channels,
+            outputs=tuple(n for n in self.outputs if any(c.observed == n for c in channels)),
+        )  # fmt: skip
 
     @property
     def n_continuous(self) -> int:
@@ -118,7 +162,8 @@ class FitData:
         """Name of the output of each observation, (N,)."""
         names = np.empty(self.y.size, object)
         for c in self.channels:
-            names[c.rows] = c.observed
+            for rows in c.every:
+                names[rows] = c.observed
         return names.astype(str)
 
     def of_subjects(self, chosen: np.ndarray) -> FitData:
@@ -142,7 +187,13 @@ class FitData:
         for channel in self.channels:
             mine = np.zeros(self.y.size, bool)
             mine[channel.rows] = True
-            channels.append(replace(channel, rows=np.flatnonzero(mine[seen])))
+            here = np.flatnonzero(mine[seen])
+            reported = channel.reported
+            if reported is not None:
+                order = np.argsort(channel.rows, kind="stable")
+                own = order[np.searchsorted(channel.rows[order], seen[here])]
+                reported = reported.of(own, here + reported.rows[:, own] - reported.rows[0, own])
+            channels.append(replace(channel, rows=here, reported=reported))
         return replace(
             self, table=table, labels=labels, row=self.row[seen] - starts[chosen][subject] + first[subject],
             subject=subject, starts=begins, time=self.time[seen], y=self.y[seen], censored=self.censored[seen],
@@ -158,7 +209,7 @@ def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return np.arange(int(ends[-1]) if ends.size else 0) + np.repeat(first - (ends - sizes), sizes)
 
 
-def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:
+def bind(model: Model, table: EventTable, bloq: str = "m3", reported: Sequence[ReportedRows] = ()) -> FitData:
     """Return the observations of a data set, and how each depends on the model.
 
     A row with EVID 0 and MDV 0 is an observation. What it observes is said by DVID, which numbers the outputs with a
@@ -172,6 +223,8 @@ def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:
     table : EventTable
     bloq : {"m3", "m4", "m1"}
         Likelihood of what is below the limit (M3 of Beal 2001), given that it is positive (M4), or no datum (M1).
+    reported : sequence of ReportedRows
+        What reports say of rows of the table.
 
     Raises
     ------
@@ -184,7 +237,7 @@ def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:
         data = meant("DV", table.frame.columns) or "..."
         raise DataError(f"{table.name}: column DV is missing; name the column of data with columns={{{data!r}: 'DV'}}")
     table = table.in_time(model.time_unit)
-    b = Binder(model, table, bloq)
+    b = Binder(model, table, bloq, reported)
     observed = (b.frame["EVID"] == 0) & (b.frame["MDV"] == 0)
     y, censored, observed = b.censoring(observed)
     output = b.outputs(observed)
@@ -194,11 +247,15 @@ def bind(model: Model, table: EventTable, bloq: str = "m3") -> FitData:
     b.problems.raise_if_any()
     rows, channels = _channels(b, np.flatnonzero(observed), output, censored)
     names = list(b.errors)
+    y, censored = y[rows], censored[rows]
+    for r in (c.reported for c in channels if c.reported is not None):
+        y[r.rows] = r.value
+    seen = {c.observed for c in channels}
     return FitData(
         table=table, labels=table.labels, row=rows, subject=b.owner[rows],
         starts=np.searchsorted(b.owner[rows], np.arange(table.n_subjects + 1)).astype(np.int64),
-        time=np.asarray(table.clock, np.float64)[rows], y=y[rows], censored=censored[rows], channels=channels,
-        outputs=tuple(n for k, n in enumerate(names) if (output == k).any()), varying=varying, constant=constant,
+        time=np.asarray(table.clock, np.float64)[rows], y=y, censored=censored, channels=channels,
+        outputs=tuple(n for n in names if n in seen), varying=varying, constant=constant,
         occasion=occasion, n_occasions=n_occasions, messages=tuple(b.messages),
     )  # fmt: skip
 
@@ -224,15 +281,19 @@ def _channels(
         else:
             parts[:0] = _split(b, mine, name, error)
     parts = [p for p in parts if p[0].size]
-    together = np.concatenate([p[0] for p in parts])
+    together = np.concatenate([*(p[0] for p in parts), *(r.rows.ravel() for r in b.reported)])
     order = np.argsort(together, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(order.size)
-    ends = np.cumsum([p[0].size for p in parts])
+    ends = np.cumsum([*(p[0].size for p in parts), *(r.rows.size for r in b.reported)])
     channels = [
         Channel(out, seen, error, known, np.sort(place[end - own.size : end]), error.normal and known.is_value)
-        for (own, out, seen, error, known), end in zip(parts, ends, strict=True)
+        for (own, out, seen, error, known), end in zip(parts, ends, strict=False)
     ]
+    for r, end in zip(b.reported, ends[len(parts) :], strict=True):
+        own = place[end - r.rows.size : end].reshape(r.rows.shape)
+        error = b.errors[r.output]
+        channels.append(Channel(r.output, r.output, error, Known.REPORTED, own[0], False, replace(r, rows=own)))
     return together[order], tuple(channels)
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from pkpd.engine.graph.derivative import derivative
-from pkpd.engine.graph.functions import exp
-from pkpd.engine.graph.nodes import Node, const, symbol
-from pkpd.model.residual import NormalError
+from pkpd.engine.graph.functions import exp, where
+from pkpd.engine.graph.nodes import Node, as_node, const, symbol
+from pkpd.errors import DataError, ModelError
+from pkpd.evidence.kinds import Cell, Stated
+from pkpd.model.residual import NormalError, ResidualError
 from pkpd.model.residual.tails import HALF_LOG_2PI
 from pkpd.observation.data import Channel, FitData
 from pkpd.observation.known import log_density_of
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["Density", "Rows", "SigmaSpec"]
+__all__ = ["Couples", "Density", "Rows", "SigmaSpec"]
 
 FIRST = ("l", "l_f", "i")
 SECOND = ("l", "l_f", "l_ff", "b", "b_f", "c", "c_f", "l_g", "l_fg", "b_g", "i")
@@ -36,6 +40,11 @@ class SigmaSpec:
     fixed: bool
 
 
+#: data whose density is of two predictions together, c of them: their numbers (2, c), sorted; the derivatives of l by
+#: both predictions, and of this by the first and by the second (3, c); and by the residual parameters (s, c)
+Couples = namedtuple("Couples", "rows values sigma")
+
+
 @dataclass(frozen=True)
 class Rows:
     """What the outer problem needs of each datum, (N,) each; the curvature of a datum is ``b f' f'^T + c f''``.
@@ -49,10 +58,12 @@ class Rows:
     sigma : float array, (6, s, N)
         Derivatives of l, l_f, b and c by the residual parameters on their scale, the root of their information, and
         the same again where they are variances of normal data, 0 elsewhere.
+    couples : Couples
     """
 
     values: np.ndarray
     sigma: np.ndarray
+    couples: Couples
 
 
 class Density:
@@ -82,15 +93,22 @@ class Density:
         self.curved = False
         for channel in data.channels:
             own = [k for k, s in enumerate(self.sigmas) if s.output == channel.observed]
-            first, second, curved = _Channel(
-                channel, [self.sigmas[k] for k in own], values, interaction, laplace
-            ).tapes()
+            mine = [self.sigmas[k] for k in own]
+            if channel.reported is None:
+                code: _Channel | _ReportedChannel = _Channel(channel, mine, values, interaction, laplace)
+            else:
+                code = _ReportedChannel(channel, mine, values)
+            first, second, curved = code.tapes()
             self._first.append(first)
             self._second.append((second, own))
             self.curved = self.curved or curved
-        self._single = len(data.channels) == 1
+        self._single = len(data.channels) == 1 and data.channels[0].reported is None
 
-    def _inputs(self, rows: np.ndarray, f: np.ndarray, g: np.ndarray, z: np.ndarray, own: list[int]) -> np.ndarray:
+    def _inputs(self, channel: Channel, f: np.ndarray, g: np.ndarray, z: np.ndarray, own: list[int]) -> np.ndarray:
+        rows, reported = channel.rows, channel.reported
+        if reported is not None:
+            stated = [reported.value, reported.value_to, reported.reading]
+            return np.array([*f[reported.rows], *stated, *(np.full(rows.size, z[k]) for k in own)])
         columns = np.empty((3 + len(own), rows.size))
         if self._single:
             columns[0], columns[1], columns[2] = f, g, self.data.y
@@ -111,22 +129,88 @@ class Density:
         """
         out = np.empty((3, self.n))
         for channel, code, (_, own) in zip(self.data.channels, self._first, self._second, strict=True):
-            found = code(self._inputs(channel.rows, f, g, z, own))
+            found = code(self._inputs(channel, f, g, z, own))
             if self._single:
                 return found
-            out[:, channel.rows] = found
+            for k, rows in enumerate(channel.every):
+                out[:, rows] = found[3 * k : 3 * k + 3]
         return out
 
     def second(self, f: np.ndarray, g: np.ndarray, z: np.ndarray) -> Rows:
         """Return all that the outer problem needs; arguments as for :meth:`first`."""
         values, sigma = np.zeros((len(SECOND), self.n)), np.zeros((len(BY_SIGMA), self.s, self.n))
+        couples = []
         for channel, (code, own) in zip(self.data.channels, self._second, strict=True):
-            found = code(self._inputs(channel.rows, f, g, z, own))
-            values[:, channel.rows] = found[: len(SECOND)]
-            for j, k in enumerate(own):
-                at = len(SECOND) + j * len(BY_SIGMA)
-                sigma[:, k, channel.rows] = found[at : at + len(BY_SIGMA)]
-        return Rows(values, sigma)
+            found = iter(code(self._inputs(channel, f, g, z, own)))
+            every = channel.every
+            for rows in every:
+                values[:, rows] = list(islice(found, len(SECOND)))
+                for k in own:
+                    sigma[:, k, rows] = list(islice(found, len(BY_SIGMA)))
+            if len(every) > 1:
+                both, moved = np.array(list(islice(found, 3))), np.zeros((self.s, channel.rows.size))
+                for k, each in zip(own, found, strict=True):
+                    moved[k] = each
+                couples.append(Couples(np.array(every), both, moved))
+        return Rows(values, sigma, _sorted(couples, self.s))
+
+
+def _sorted(couples: list[Couples], s: int) -> Couples:
+    """Return all couples as one, in the order of their first rows."""
+    if not couples:
+        return Couples(np.empty((2, 0), np.int64), np.empty((3, 0)), np.empty((s, 0)))
+    rows, values, sigma = (np.concatenate(each, axis=1) for each in zip(*couples, strict=True))
+    order = np.argsort(rows[0], kind="stable")
+    return Couples(*(np.ascontiguousarray(each[:, order]) for each in (rows, values, sigma)))
+
+
+def _moved_error(
+    channel: Channel, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float]
+) -> tuple[ResidualError, list[Node]]:
+    """Return a residual error in terms of its estimated numbers on their scale, and these."""
+    error, z = channel.error, [symbol(s.name, "covariate") for s in sigmas]
+    moved = {s.number: exp(each) if s.scale == "log" else each for s, each in zip(sigmas, z, strict=True)}
+    numbers = range(len(error.parameters))
+    every = [moved.get(k, const(values.get((channel.observed, k), 0.0))) for k in numbers]
+    return (error.with_parameters(every) if every else error), z
+
+
+class _ReportedChannel:
+    """The expressions of factors of facts: of one prediction, or of two together."""
+
+    def __init__(self, channel: Channel, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float]) -> None:
+        reported = channel.reported
+        assert reported is not None
+        error, self.z = _moved_error(channel, sigmas, values)
+        self.f = [symbol(f"f{k}", "covariate") for k in range(len(reported.rows))]
+        self.stated = [symbol(n, "covariate") for n in ("value", "value_to", "reading")]
+        value, value_to, reading = self.stated
+        cells = [Cell(f, error, const(1)) for f in self.f]
+        try:
+            self.l = as_node(reported.log(cells, Stated(value, value_to, reading)))
+        except ModelError as fault:
+            raise DataError(f"fit: output '{channel.output}': {fault}") from None
+        self.by = [derivative([self.l], f)[0] for f in self.f]
+
+    def tapes(self) -> tuple[Tape, Tape, bool]:
+        inputs, zero = [*self.f, *self.stated, *self.z], const(0)
+        first: list[Node] = []
+        second: list[Node] = []
+        for k, (f, slope) in enumerate(zip(self.f, self.by, strict=True)):
+            l = zero if k else self.l
+            bend = derivative([slope], f)[0]
+            # the curvature where it is one, else the square of the slope
+            info = where(bend < 0, -bend, slope * slope)
+            first += [l, slope, info]
+            second += [l, slope, bend, -bend, derivative([-bend], f)[0], -slope, -bend, zero, zero, zero, info]
+            for z in self.z:
+                moved = derivative([l, slope, -bend, -slope], z)
+                second += [*moved, moved[0], zero]
+        if len(self.f) > 1:
+            both = derivative([self.by[0]], self.f[1])[0]
+            second += [both, *(derivative([both], f)[0] for f in self.f)]
+            second += [derivative([both], z)[0] for z in self.z]
+        return tape(inputs, first), tape(inputs, second), True
 
 
 class _Channel:
@@ -136,13 +220,8 @@ class _Channel:
         self, channel: Channel, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float], interaction: bool,
         laplace: bool,
     ) -> None:  # fmt: skip
-        error, observed = channel.error, channel.observed
         self.f, self.g, self.y = (symbol(n, "covariate") for n in "fgy")
-        self.z = [symbol(s.name, "covariate") for s in sigmas]
-        moved = {s.number: exp(z) if s.scale == "log" else z for s, z in zip(sigmas, self.z, strict=True)}
-        all_values = [moved.get(k, const(values.get((observed, k), 0.0))) for k in range(len(error.parameters))]
-        if all_values:
-            error = error.with_parameters(all_values)
+        error, self.z = _moved_error(channel, sigmas, values)
         normal = isinstance(error, NormalError) and channel.known.is_value
         g = self.f if interaction or not normal else self.g
         self.l = log_density_of(channel.known, error, self.f, self.y, g)

@@ -20,6 +20,7 @@ class Known(enum.Enum):
     ABOVE = "to be more"
     POSITIVE = "its value, given that it is above 0 (M4 of Beal 2001)"
     BETWEEN = "to lie between 0 and it, given that it is above 0 (M4)"
+    REPORTED = "as a report has it, see pkpd.observation.reports"
 
     @property
     def is_value(self) -> bool:

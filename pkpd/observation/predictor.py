@@ -73,7 +73,8 @@ class Predictor:
         self.exact_second = second_order_is_exact(links.equations, self._wrt, infused)
         self._column_output = np.empty(self.n, np.int64)
         for c in data.channels:
-            self._column_output[c.rows] = outputs.index(c.output)
+            for rows in c.every:
+                self._column_output[rows] = outputs.index(c.output)
         self._lay_out(records)
         self._kernels: dict[Any, tuple[Kernel, np.ndarray, np.ndarray | None]] = {}
         self._sizes = np.ones(self.d)

@@ -205,6 +205,11 @@ def _with_switches(job: Job, table: EventTable) -> Job:
 
 
 def _check_people(model: Model, people: Population) -> None:
+    if not isinstance(people, Population):
+        raise PopulationError(
+            f"simulate: population must be a Population, got {people!r:.60}; draw one: Population.draw(model, n), or "
+            "of a fit fit.population(n)"
+        )
     if tuple(people.eta_names) != tuple(model.etas):
         raise PopulationError(
             f"simulate: the population was drawn for random effects on {', '.join(people.eta_names) or 'nothing'}, "

@@ -82,7 +82,9 @@ def test_all_faults_are_named_at_once():
         _ = small_study(evidence=[report], fixed={"Vv": 2.0}).problem
     text = str(error.value)
     assert "4 faults: " in text
-    assert "fact 'toy/odd' is about CCc, of which model 'bolus' has no output (did you mean 'Cc'?); exclude it" in text
+    assert (
+        "fact 'toy/odd' is about CCc, of which model 'bolus' has no output (did you mean 'Cc'?); leave it out" in text
+    )
     assert "fact 'toy/unit': unit 'mL' cannot be converted to 'mg/L'" in text
     assert "fact 'toy/kind' of kind 'order' has no likelihood" in text
 

@@ -32,7 +32,7 @@ class Fitted:
     ----------
     fit : Fit
     data : FitData, optional
-        Other rows of the same subjects; those of the fit by default.
+        Other rows of the same subjects; those of the fit by default, without what reports say.
 
     Attributes
     ----------
@@ -46,8 +46,10 @@ class Fitted:
     """
 
     def __init__(self, fit: FitRecord, data: FitData | None = None) -> None:
-        self.fit, self.data = fit, fit.data if data is None else data
         problem = fit.problem
+        if data is None and not fit.data.measured.all():
+            data = fit.data.without_reports()
+        self.fit, self.data = fit, fit.data if data is None else data
         self.model, self.layout = fit.model, fit.layout
         if data is None:
             self.predictor = self._ready(problem.predictor)

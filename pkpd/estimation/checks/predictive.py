@@ -22,7 +22,7 @@ def with_predictions(fit: FitRecord) -> Any:
     """Return the draws of a fit with groups ``log_likelihood`` and ``posterior_predictive``; None where it has none.
 
     Both hold ``DV`` (chain, draw, observation), at the random effects of each draw: the log-density of a datum given
-    them, with its constant, and a datum drawn from it. Times to events are not drawn and are NaN.
+    them, with its constant, and a datum drawn from it. Times to events and what a report says are not drawn but NaN.
     """
     import xarray as xr
 
@@ -64,6 +64,6 @@ def _each(fit: FitRecord, vectors: np.ndarray, effects: np.ndarray) -> tuple[np.
             error = errors[channel.observed]
             if values := [sigma[s.name] for s in lay.sigma_specs if s.output == channel.observed]:
                 error = error.with_parameters(values)
-            if error.data != "event":
+            if error.data != "event" and channel.reported is None:
                 y[k, channel.rows] = error.draw(f[channel.rows], normal[channel.rows])
     return l, y

@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.errors import DataError, nearest
 from pkpd.estimation.checks.fitted import Fitted
 from pkpd.observation.data import Channel, FitData
+from pkpd.observation.known import Known
 from pkpd.options import checked
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def curves(
 def _observing(fit: Fit, data: FitData, output: str) -> FitData:
     """Return the rows as observations of one output."""
     like = next(c for c in fit.data.channels if c.output == output)
-    own = Channel(output, like.observed, like.error, like.known, np.arange(data.y.size), False)
+    own = Channel(output, like.observed, like.error, Known.MEASURED, np.arange(data.y.size), False)
     return replace(data, channels=(own,))
 
 

@@ -14,8 +14,9 @@ __all__ = [
 
 #: data of all subjects: ranges ``starts`` (m + 1,), predictions F (1 + d, N), second derivatives S (pairs, N) with
 #: ``pair`` (d, d), -1 where neither direction is random, ``third`` (d, pairs, N) or empty, v (11, N) and sigma (6, s,
-#: N) of :class:`pkpd.observation.density.Rows`, and without interaction G0 (d, N) and g0x (d, q, m)
-DataRows = namedtuple("DataRows", "starts F S pair third v sigma G0 g0x")
+#: N) of :class:`pkpd.observation.density.Rows`, and without interaction G0 (d, N) and g0x (d, q, m); couples
+#: of data, those of subject i from ``couple_starts[i]`` (m + 1,) on, see :class:`pkpd.observation.density.Couples`
+DataRows = namedtuple("DataRows", "starts F S pair third v sigma G0 g0x couple_starts couples")
 #: derivatives of directions, see :class:`pkpd.observation.links.ChainRule`; eee and eex may be empty
 Directions = namedtuple("Directions", "e x ee ex eee eex")
 #: Cholesky factor (p, p), the entries that each number of covariances moves (w, copies, 2), -1 behind the last, and by

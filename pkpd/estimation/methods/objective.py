@@ -99,7 +99,7 @@ class Objective:
         if self.density.curved and (self.method.linear or self.method.frozen):
             raise DataError(
                 f"fit: method '{method}' is for normal data that are not censored; use 'focei' or 'laplace', in which "
-                "grades, counts, events and censored data have their own curvature"
+                "grades, counts, events, censored data and reported facts have their own curvature"
             )
         self.m, self.p = self.data.n_subjects, len(self.links.effects)
         self.u = np.zeros((self.m, self.p))
@@ -231,7 +231,7 @@ class Objective:
         exact, extra, fisher = np.empty(m, np.bool_), np.empty((m, p, p)), np.empty((n, n))
         data = DataRows(
             self.data.starts, F, S, self.predictor.pair, third, rows.values, rows.sigma, np.ascontiguousarray(G0),
-            np.ascontiguousarray(g0x),
+            np.ascontiguousarray(g0x), np.searchsorted(rows.couples.rows[0], self.data.starts), rows.couples,
         )  # fmt: skip
         directions = Directions(chain.e, chain.x, chain.ee, chain.ex, chain.eee, chain.eex)
         written = OuterOut(ofv_i, gradient, moved, exact, extra, fisher)

@@ -20,6 +20,7 @@ import numpy as np
 
 from pkpd.engine.machine.jit import compiled, entry
 from pkpd.estimation.methods.bends import add_bends, sum_bends
+from pkpd.estimation.methods.couples import bend_couples, sum_couples
 from pkpd.estimation.methods.dense import cholesky, curvature, inverse, slopes, solve
 from pkpd.estimation.methods.information import add_information, sum_variances
 from pkpd.estimation.methods.loop_arrays import Bends, BendSlopes, EffectSlopes, ResidualInformation, SubjectSums
@@ -28,7 +29,7 @@ __all__ = ["outer_terms"]
 
 
 @compiled
-def _sum_data(first, last, data, sums):  # noqa: C901
+def _sum_data(first, last, data, sums):
     """Sum the data of a subject; return the log-density."""
     F, S, pair, third, v, sigma, G0 = data.F, data.S, data.pair, data.third, data.v, data.sigma, data.G0
     l_phi, L2, M, I, T = sums.l_phi, sums.L2, sums.M, sums.I, sums.T
@@ -68,14 +69,21 @@ def _sum_data(first, last, data, sums):  # noqa: C901
                 l_fe[s + z, a] += v[8, j] * g0 * F[1 + a, j]
                 for b in range(a + 1):
                     M_e[s + z, a, b] += v[9, j] * g0 * F[1 + a, j] * F[1 + b, j]
+    return l
+
+
+@compiled
+def _mirror(sums):
+    """Fill in the upper triangles of symmetric sums."""
+    L2, M, I, T, M_e = sums.L2, sums.M, sums.I, sums.T, sums.M_e
+    d = L2.shape[0]
     for a in range(d):
         for b in range(a):
             L2[b, a], M[b, a], I[b, a] = L2[a, b], M[a, b], I[a, b]
             for k in range(d):
                 T[b, a, k] = T[a, b, k]
-            for z in range(s + k0):
+            for z in range(M_e.shape[0]):
                 M_e[z, b, a] = M_e[z, a, b]
-    return l
 
 
 @compiled
@@ -213,6 +221,8 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
         L2[:], M[:], I[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0
         T[:], M_e[:] = 0.0, 0.0
         l = _sum_data(starts[i], starts[i + 1], data, sums)
+        sum_couples(i, data, sums)
+        _mirror(sums)
         sum_variances(starts[i], starts[i + 1], data, known)
         _effects(i, directions, moves, u[i], effects)
         add_information(i, e, effects, I, moves, known, Psi, fisher)
@@ -225,6 +235,7 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
             B[:], bend_u[:], bend_x[:], bend_e[:] = 0.0, 0.0, 0.0, 0.0
             N[:], B_e[:] = 0.0, 0.0
             sum_bends(starts[i], starts[i + 1], data, bends)
+            bend_couples(i, data, bends)
             for k in range(d):
                 H += B[k] * Auu[k]
         logdet = cholesky(H, C)

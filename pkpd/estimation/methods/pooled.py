@@ -56,7 +56,7 @@ def _without_omegas(problem: Problem, widen: float = 1.0) -> Problem:
     start = {n: v for n, v in s["start"].items() if not n.startswith("omega_")}
     variances = np.diag(lay.natural(lay.start).omega) * widen**2
     start |= {f"omega_{n}": float(v) for n, v in zip(model.etas, variances, strict=True)}
-    return pose(model, problem.table, fixed=fixed, start=start, **{k: s[k] for k in _POSED})
+    return pose(model, problem.data, fixed=fixed, start=start, **{k: s[k] for k in _POSED})
 
 
 # -- naive pooled

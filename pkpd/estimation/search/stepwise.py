@@ -262,7 +262,7 @@ def _refit(fit: Fit, relations: Sequence[Relation], how: Method) -> Fit:
     """Return the fit of the first model with relations, begun at its estimates."""
     model = with_relations(fit.model, relations)
     settings = restated(fit)
-    return how.run(pose(model, fit.events, **settings))
+    return how.run(pose(model, fit.data, **settings))
 
 
 def _trial(fit: Fit, relations: Sequence[Relation], how: Method) -> Callable[[], Record]:

@@ -16,9 +16,9 @@ import numpy as np
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.study.priors import ErrorScale, Free
-from pkpd.estimation.study.terms import Reported, fact_terms, matches
 from pkpd.estimation.study.vector import StudyVector, build_layout
 from pkpd.library import load_model
+from pkpd.observation.reported import Reported, fact_terms, matches
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:

@@ -90,7 +90,7 @@ def fact_terms(
         if fact.marker not in model.outputs:
             faults.append(
                 f"fact '{name}' is about {fact.marker}, of which model '{model.name}' has no output"
-                f"{nearest(fact.marker, model.outputs)}; exclude it"
+                f"{nearest(fact.marker, model.outputs)}; leave it out (a study: exclude, evidence: without(...))"
             )
             continue
         kind = kind_of_fact(fact.kind, fact.op)

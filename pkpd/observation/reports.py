@@ -1,0 +1,276 @@
+"""Patients of reports as subjects of a data set: rows for their doses, and for the measurements that facts are made of.
+
+A fact is a product of factors, each of one measurement (a value, a bound in every cell of its window) or of two (a
+ratio). A measurement is a row of the table; what is known of it stands in `ReportedRows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pkpd.dosing.events import EventTable
+from pkpd.dosing.regimen import Regimen
+from pkpd.errors import DataError
+from pkpd.evidence.evidence import Evidence
+from pkpd.evidence.kinds import kind_named
+from pkpd.observation.reported import fact_terms
+from pkpd.observation.rules import Log
+from pkpd.observation.subject import check, faults_of
+from pkpd.simulation.covariates import match_covariates, problems_of
+from pkpd.simulation.doses import records_of
+from pkpd.units.time import convert_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pkpd.evidence.term import Term
+    from pkpd.model.model import Model
+
+__all__ = ["MOST_CELLS", "Data", "ReportedRows", "with_reports"]
+
+#: what a population is fitted to: a data set, reports, or both
+Data = EventTable | Evidence | Sequence[EventTable | Evidence]
+#: measurements that one factor of a fact may speak of in a data set
+MOST_CELLS = 2
+
+
+@dataclass(frozen=True)
+class ReportedRows:
+    """Factors of facts of one form on one output.
+
+    Attributes
+    ----------
+    log : callable of (cells, Stated)
+        Logarithm of a factor.
+    output : str
+    rows : int array, (k, n)
+        Rows of the measurements that each factor speaks of, k = 1 or 2.
+    value, value_to, reading : float array, (n,)
+        What is stated: ends of the range, relative standard deviation of reading.
+    fact : str array, (n,)
+        ``"seed/fact"``.
+    """
+
+    log: Log
+    output: str
+    rows: np.ndarray
+    value: np.ndarray
+    value_to: np.ndarray
+    reading: np.ndarray
+    fact: np.ndarray
+
+    def of(self, chosen: np.ndarray, rows: np.ndarray) -> ReportedRows:
+        """Return some of the factors, in this order, at other rows (k, n)."""
+        each = {name: getattr(self, name)[chosen] for name in ("value", "value_to", "reading", "fact")}
+        return replace(self, rows=rows, **each)
+
+
+def with_reports(model: Model, data: Data) -> tuple[EventTable, list[ReportedRows], list[str]]:
+    """Return one table of a data set and of reports, what is reported of its rows, and what is to be said of it.
+
+    Parameters
+    ----------
+    model : Model
+    data : EventTable, Evidence or sequence of these
+        At most one table.
+
+    Raises
+    ------
+    DataError
+        If there is something else among them, or a report does not fit the model; all faults are named at once.
+    """
+    if isinstance(data, EventTable):
+        return data.in_time(model.time_unit), [], []
+    tables, reports = _sorted(data)
+    trial = tables[0].in_time(model.time_unit) if tables else None
+    built = _Reports(model, trial)
+    if trial is not None:
+        # what a table lacks stands in the joined one: it is looked for before
+        problems = problems_of(trial)
+        _, absent = match_covariates(model, trial, problems)
+        problems.raise_if_any()
+        built.messages += [each.text for each in absent]
+    for evidence in reports:
+        built.add(evidence)
+    return built.joined()
+
+
+def _sorted(data: Any) -> tuple[list[EventTable], list[Evidence]]:
+    """Return tables and reports apart."""
+    given: list[Any] = [data]
+    if isinstance(data, list | tuple):
+        given = list(data)
+    tables = [each for each in given if isinstance(each, EventTable)]
+    reports = [each for each in given if isinstance(each, Evidence)]
+    strange = [each for each in given if not isinstance(each, EventTable | Evidence)]
+    wants = "an EventTable (read_events(path or data frame)), evidence (pkpd.seeds[name]), or a list of both"
+    if strange:
+        more = ""
+        if getattr(strange[0], "kind", "") == "Study":
+            more = "; of a study give its evidence, or fit(study) alone"
+        elif isinstance(strange[0], str):
+            more = f"; write read_events({strange[0]!r}) or pkpd.seeds[{strange[0]!r}]"
+        raise DataError(f"fit: data must be {wants}, got {type(strange[0]).__name__}{more}")
+    if not given:
+        raise DataError(f"fit: data must be {wants}, got an empty list")
+    if len(tables) > 1:
+        raise DataError(f"fit: data hold {len(tables)} tables; put their rows into one before reading it")
+    names = [e.name for e in reports]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise DataError(f"fit: evidence '{twice[0]}' is given twice")
+    return tables, reports
+
+
+class _Reports:
+    """Collects the rows of patients of reports, and faults."""
+
+    def __init__(self, model: Model, trial: EventTable | None) -> None:
+        self.model, self.trial = model, trial
+        self.errors = {n: o.error for n, o in model.outputs.items()}
+        self.names: list[str] = []
+        self.tables: list[EventTable] = []
+        self.messages: list[str] = []
+        self.faults: list[tuple[str, str]] = []
+        self._rows = 0 if trial is None else len(trial)
+        self._found: dict[tuple[Log, int, str], list[tuple[list[int], Term]]] = {}
+
+    def add(self, evidence: Evidence) -> None:
+        """Take in the patients of a report of whom there are facts to fit."""
+        self.names.append(evidence.name)
+        everyone = [f"{evidence.name}/{p}" for p in evidence.patients]
+        reported, wrong = fact_terms(evidence, self.model, (), {}, everyone)
+        self.faults += [(f"evidence '{evidence.name}'", each) for each in wrong]
+        if not reported and not wrong:
+            self.faults.append((f"evidence '{evidence.name}'", "has no fact to fit"))
+        terms: dict[str, list[Term]] = {}
+        for each in reported:
+            terms.setdefault(each.patient, []).append(each.term)
+        people = evidence.population(self.model)
+        drugs, prefix, lost = _drugs(evidence, self.model)
+        if lost:
+            self.messages.append(
+                f"evidence '{evidence.name}': model '{self.model.name}' has no compartments of {', '.join(lost)}, so "
+                "doses of these are left out"
+            )
+        for at, patient in enumerate(evidence.patients):
+            name = f"{evidence.name}/{patient}"
+            if name in terms:
+                regimen = evidence.regimen(patient, drugs, prefix=prefix)
+                own = {c: float(people.covariates[c][at]) for c in self.model.covariates}
+                self._patient(name, regimen, own, terms[name])
+
+    def _patient(self, name: str, regimen: Regimen, covariates: dict[str, float], terms: Sequence[Term]) -> None:
+        """Add the rows of one patient."""
+        model = self.model
+        records = records_of(model, regimen)
+        start = min(0.0, float(records["time"].min())) if records.size else 0.0
+        wrong = [(f"patient '{name}', fact '{t.name}'", f) for t in terms for f in faults_of(t, self.errors, start)]
+        self.faults += wrong
+        if wrong:
+            return
+        day = convert_time(1.0, "d", model.time_unit)
+        kinds = [kind_named(t.kind) for t in terms]
+        times = [kind.times(t, day) for kind, t in zip(kinds, terms, strict=True)]
+        grid = np.unique(np.concatenate([*times, [start]]))
+        table = EventTable.from_regimen(
+            {name: _on_table(model, regimen, self.trial)}, convert_time(grid, model.time_unit, regimen.time_unit),
+            covariates=covariates,
+        ).in_time(model.time_unit)  # fmt: skip
+        seen = self._rows + np.flatnonzero(table.frame["EVID"].to_numpy() == 0)
+        for kind, term, cells in zip(kinds, terms, times, strict=True):
+            at = seen[np.searchsorted(grid, cells)]
+            for rule in kind.rules(cells.size):
+                if len(rule.cells) > MOST_CELLS:
+                    self.faults.append((
+                        f"fact '{term.name}'",
+                        f"kind '{term.kind}' speaks of {len(rule.cells)} measurements together, a fit with a "
+                        f"population takes {MOST_CELLS}; give it factors (rules), or fit a study",
+                    ))  # fmt: skip
+                    continue
+                key = (rule.log, len(rule.cells), term.output)
+                self._found.setdefault(key, []).append(([int(at[c]) for c in rule.cells], term))
+        self.tables.append(table)
+        self._rows += len(table)
+
+    def joined(self) -> tuple[EventTable, list[ReportedRows], list[str]]:
+        """Return the table of all, what is reported of its rows, and messages."""
+        if message := check(self.faults):
+            raise DataError(message.replace("likelihood:", "fit:", 1))
+        reported = [
+            ReportedRows(
+                log, output, np.array([rows for rows, _ in own], np.int64).T, np.array([t.value for _, t in own]),
+                np.array([t.value if t.value_to is None else t.value_to for _, t in own]),
+                np.array([t.reading_sd for _, t in own]), np.array([t.name for _, t in own]),
+            )
+            for (log, _, output), own in self._found.items()
+        ]  # fmt: skip
+        tables = [*([] if self.trial is None else [self.trial]), *self.tables]
+        name = " and ".join([*([] if self.trial is None else [self.trial.name]), *self.names])
+        return _joined(tables, name, self.model, self.trial is not None), reported, self.messages
+
+
+def _drugs(evidence: Evidence, model: Model) -> tuple[list[str], bool, list[str]]:
+    """Return the drugs of a report that a model knows, whether its compartments carry their names, and the others."""
+    states = tuple(model.states)
+    named = [d for d in evidence.drugs if any(s.startswith(f"{d}.") for s in states)]
+    if named or not evidence.drugs:
+        return named, True, [d for d in evidence.drugs if d not in named]
+    own = [evidence.studied] if evidence.studied in evidence.drugs and {"depot", "central"} & set(states) else []
+    return own, False, [d for d in evidence.drugs if d not in own]
+
+
+def _on_table(model: Model, regimen: Regimen, trial: EventTable | None) -> Regimen:
+    """Return a regimen in the unit of a table: that of the states dosed, unless the table says another."""
+    if regimen.unit is None or not regimen.doses:
+        return regimen
+    into = {d.cmt for d in regimen.into(tuple(model.states))}
+    units = {model.states[c].unit for c in into if isinstance(c, str) and c in model.states}
+    wanted = trial.unit if trial is not None and trial.unit is not None else next(iter(units), regimen.unit)
+    return regimen.to(wanted)
+
+
+def _joined(tables: Sequence[EventTable], name: str, model: Model, with_trial: bool) -> EventTable:
+    """Return tables below each other; a row of a report is no observation by itself."""
+    import pandas as pd
+
+    first = tables[0]
+    labels = np.concatenate([t.labels.astype(str) for t in tables])
+    if len(set(labels.tolist())) < labels.size:
+        twice = next(x for x in labels.tolist() if labels.tolist().count(x) > 1)
+        raise DataError(f"fit: '{twice}' is a subject of the data set and a patient of a report; name them apart")
+    text = with_trial and first.frame["CMT"].dtype.kind not in "iuf"
+    parts = [t.frame if with_trial and t is first else _report_frame(t, model, text) for t in tables]
+    columns = {c for part in parts for c in part.columns}
+    fillings = {n: v for n, v in _fillings(model).items() if n in columns}
+    parts = [part.assign(**{n: v for n, v in fillings.items() if n not in part}) for part in parts]
+    frame = pd.concat(parts, ignore_index=True)
+    if "DV" not in frame:
+        frame["DV"] = np.nan
+    frame["ID"] = np.repeat(labels, np.concatenate([np.diff(t.starts) for t in tables]))
+    ends = np.cumsum([0, *(len(t) for t in tables)])
+    starts = np.concatenate([[0], *(t.starts[1:] + e for t, e in zip(tables, ends, strict=False))]).astype(np.int64)
+    return replace(
+        first, frame=frame, starts=starts, labels=labels, clock=np.concatenate([t.clock for t in tables]), name=name,
+        covariates=tuple(dict.fromkeys(c for t in tables for c in t.covariates)), rows=None, lines=None,
+        notes=first.notes if with_trial else (),
+    )  # fmt: skip
+
+
+def _report_frame(table: EventTable, model: Model, text: bool) -> pd.DataFrame:
+    """Return the rows of a report's patient, compartments by name or by number."""
+    frame = table.frame.copy()
+    frame["MDV"] = 1
+    names = list(model.states)
+    number = {n: k for k, n in enumerate(names, start=1)}
+    cmt = [number.get(c, c if isinstance(c, int) else 0) for c in frame["CMT"].tolist()]
+    frame["CMT"] = [names[c - 1] if c else None for c in cmt] if text else cmt
+    return frame
+
+
+def _fillings(model: Model) -> dict[str, Any]:
+    """Return what stands in columns that a report, or the data set beside it, does not have."""
+    return {"CENS": 0, "BLQ": 0, "OCC": 1, **{n: c.reference for n, c in model.covariates.items()}}
