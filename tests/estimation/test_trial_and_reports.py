@@ -15,13 +15,15 @@ from calibration_toy import evidence, fact
 from scipy.optimize import minimize
 
 import pkpd
-from pkpd import Covariate, EventTable, LogNormal, Model, Ordinal, Output, Parameter, Population, Regimen, State
-from pkpd.errors import DataError
+from pkpd import Covariate, EventTable, LogNormal, Model, Output, Parameter, Population, Regimen, State
+from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.method import Method
 from pkpd.estimation.problem import Problem, pose
+from pkpd.estimation.result import Fit
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.kinds import FactKind
 from pkpd.evidence.kinds import kind as kinds
-from pkpd.model.residual import Combined
+from pkpd.model.residual import Combined, Ordinal
 from pkpd.observation.api import Likelihood
 from pkpd.observation.reported import fact_terms
 from pkpd.observation.subject import Subject
@@ -206,7 +208,7 @@ def test_drugs_without_compartments_are_left_out_and_named():
 
 
 @functools.cache
-def joint() -> pkpd.Fit:
+def joint() -> Fit:
     return pkpd.fit(bolus(), [trial(), evidence()], pkpd.Laplace(), fixed=["gap_2_tox"])
 
 
@@ -226,7 +228,7 @@ def test_reports_move_the_estimates():
     ],
     ids=lambda m: m.name,
 )  # fmt: skip
-def test_methods_agree(method: pkpd.Method):
+def test_methods_agree(method: Method):
     found = pkpd.fit(bolus(), [trial(), evidence()], method, fixed=["gap_2_tox"])
     for name in ("CL", "V", "sigma_Cc"):
         assert found.estimates[name] == pytest.approx(joint().estimates[name], rel=0.1)
@@ -271,7 +273,7 @@ def test_a_fit_is_saved_with_its_reports(tmp_path: Path):
     assert pkpd.load_fit(path, bolus(), [trial(), evidence()]).ofv == joint().ofv
     first, *others = evidence().facts
     changed = replace(evidence(), facts=(replace(first, value=5.6), *others))
-    with pytest.raises(pkpd.PkpdError, match="other observations"):
+    with pytest.raises(PkpdError, match="other observations"):
         pkpd.load_fit(path, bolus(), [trial(), changed])
 
 
