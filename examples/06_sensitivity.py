@@ -14,13 +14,13 @@ week = pkpd.Regimen.parse("100 mg SC q24h x7", cmt="depot")
 times = pkpd.hours(0, 168, 1)
 
 # Elasticity -2 means: 1% more of the parameter, 2% less of the answer.
-local = pkpd.sensitivity(model, week, times=times, of="Cc.at(168)", method="local", parameters=["CL", "V", "ka", "F"])
+local = pkpd.sensitivity(model, week, times=times, of="Cc.at(168)", parameters=["CL", "V", "ka", "F"], method="local")
 print(local)
 
 # Half of the drug's clearance is the kidney's: what does not knowing the kidneys cost?
 ranges = {"CL": (6.7, 13.0), "ka": (0.10, 0.22), "F": (0.80, 0.95), "CRCL": (30, 120), "WT": (50, 100)}
 shares = pkpd.sensitivity(
-    model, week, times=times, of=["Cc.at(168)", "Cc.max"], parameters=ranges, method="sobol", n=512
+    model, week, times=times, of=["Cc.at(168)", "Cc.max"], parameters=ranges, method=pkpd.Sobol(n=512)
 )
 print(f"\n{shares}")
 

@@ -54,8 +54,13 @@ from .model.residual import LogNormal as LogNormal
 from .model.residual import Proportional as Proportional
 from .people import Population as Population
 from .sensitivity_analysis.api import sensitivity as sensitivity
-from .sensitivity_analysis.identify import identifiability as identifiability
+from .sensitivity_analysis.identify import Identifiability as Identifiability
+from .sensitivity_analysis.local import Local as Local
 from .sensitivity_analysis.profile import profile_likelihood as profile_likelihood
+from .sensitivity_analysis.profiling import Profile as Profile
+from .sensitivity_analysis.screening import Morris as Morris
+from .sensitivity_analysis.screening import Sobol as Sobol
+from .sensitivity_analysis.variance import Variance as Variance
 from .simulation.api import simulate as simulate
 from .timegrid import days as days
 from .timegrid import hours as hours

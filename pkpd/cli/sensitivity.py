@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["HELP", "NEEDS_ARGUMENTS", "command"]
 
 NEEDS_ARGUMENTS = True
-
-METHODS = ("sobol", "local", "morris", "variance")
 
 HELP = """Find out what drives an answer: shares of variance (sobol), exact derivatives (local), a screening (morris).
 
@@ -56,7 +55,7 @@ def command(
             help="A parameter, a random effect (eta_CL) or a covariate that varies; all parameters by default.",
         ),
     ] = None,
-    method: Annotated[str, typer.Option(help="sobol, local, morris or variance.")] = "sobol",
+    method: Annotated[str, typer.Option(help="sobol, local, morris, variance or identifiability.")] = "sobol",
     n: Annotated[
         int | None, typer.Option("--n", min=2, help="Base rows of sobol and variance, paths of morris.")
     ] = None,
@@ -69,27 +68,28 @@ def command(
     debug: Debug = False,
 ) -> None:
     """Analyse sensitivity; the options are explained by ``pkpd sensitivity --help``."""
-    given.one_of(method, METHODS, "method")
     if out:
         check_suffix(out, (".csv", ".nc"))
     if figure:
         check_suffix(figure, (".png", ".svg", ".pdf"), "--figure")
 
     from pkpd.library import load_model
-    from pkpd.sensitivity_analysis import sensitivity
+    from pkpd.sensitivity_analysis.api import METHODS, sensitivity
 
+    given.one_of(method, list(METHODS), "method")
     loaded = load_model(model)
     values = given.assignments(settings, "--set", list(loaded.parameters))
     covariates = given.assignments(covariate, "--covariate", list(loaded.covariates))
     regimens = given.regimens_of(dose, loaded, cmt, covariates)
     grid = given.times_of(times) if times else given.usual_times(regimens, loaded)
     people = given.people_of(loaded, 0, seed, values, covariates)
-    options: dict[str, Any] = {"of": of or None, "method": method, "seed": seed}
-    if method != "local":
-        options |= {"n": n, "spread": spread}
+    how = METHODS[method]
+    own = {f.name for f in fields(how)}
+    options = {"n": n, "spread": spread, "seed": seed}
+    how = how(**{name: value for name, value in options.items() if name in own and value is not None})
     ranges = _ranges(vary, loaded, method)
     doses = next(iter(regimens.values())) if len(regimens) == 1 else regimens or None
-    found = sensitivity(loaded, doses, people, grid, parameters=ranges, **options)
+    found = sensitivity(loaded, doses, people, grid, of=of or None, parameters=ranges, method=how)
     _show(found, f"{loaded.name}: {found.data.attrs.get('title', method)}")
     if out:
         if out.suffix == ".csv":

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.options import whole_number
 
-__all__ = ["MorrisDesign", "Sampling", "SobolDesign", "check_level", "check_power", "check_whole", "half_width"]
+__all__ = ["MorrisDesign", "SobolDesign", "check_level", "check_paths", "check_power", "half_width"]
 
 Floats = np.ndarray
-
-
-class Sampling(NamedTuple):
-    """How a model is run many times.
-
-    Attributes
-    ----------
-    n : int or None
-        Size of the design; None for that of the method.
-    seed : int
-    level : float
-        Of the intervals.
-    on_failure : {"warn", "raise", "ignore"}
-        Where runs cannot be solved.
-    """
-
-    n: int | None
-    seed: int
-    level: float
-    on_failure: str
 
 
 def check_level(level: float) -> float:
@@ -56,7 +37,7 @@ def check_power(n: Any) -> int:
     PkpdError
         Unless it is a power of two.
     """
-    n = check_whole("n", n)
+    n = whole_number("sensitivity: n", n, 0)
     if n < 2 or n & (n - 1):
         near = 1 << max(round(float(np.log2(max(n, 2)))), 1)
         raise PkpdError(
@@ -65,17 +46,12 @@ def check_power(n: Any) -> int:
     return n
 
 
-def check_whole(name: str, value: Any) -> int:
-    """Return an option that counts something.
-
-    Raises
-    ------
-    PkpdError
-        Unless it is a whole number.
-    """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise PkpdError(f"sensitivity: {name} must be a whole number, got {value!r}")
-    return int(value)
+def check_paths(n: int, levels: int) -> None:
+    """Raise PkpdError unless there are trajectories enough for Morris' effects, on levels that halve evenly."""
+    if n < 2:
+        raise PkpdError(f"sensitivity: Morris needs at least 2 trajectories, got n={n}")
+    if levels < 2 or levels % 2:
+        raise PkpdError(f"sensitivity: levels must be even, at least 2, got {levels}")
 
 
 def half_width(replicates: Floats, level: float) -> Floats:
@@ -240,12 +216,7 @@ class MorrisDesign:
 
     def __post_init__(self) -> None:
         check_level(self.level)
-        check_whole("n", self.n)
-        check_whole("levels", self.levels)
-        if self.n < 2:
-            raise PkpdError(f"sensitivity: Morris needs at least 2 trajectories, got n={self.n}")
-        if self.levels < 2 or self.levels % 2:
-            raise PkpdError(f"sensitivity: levels must be even, at least 2, got {self.levels}")
+        check_paths(self.n, self.levels)
 
     @property
     def _problem(self) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pkpd.metrics.reading import area_gradient
 from pkpd.metrics.register import NUMBERS
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import factor_kind, names_from
+from pkpd.sensitivity_analysis.method import Analysis, Asked
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import named_from
@@ -24,70 +26,65 @@ if TYPE_CHECKING:
 
     from pkpd.model.model import Model
 
-__all__ = ["local"]
+__all__ = ["Local"]
 
 
-def local(
-    model: Model,
-    regimen: Any,
-    population: Population | None,
-    times: np.ndarray,
-    quantities: Sequence[Quantity],
-    names: Sequence[str] | None,
-    on_failure: str,
-    options: dict[str, Any],
-) -> SensitivityResult:
-    """Return derivatives and elasticities at the model's values, or at each person's.
+@dataclass(frozen=True, kw_only=True)
+class Local(Analysis):
+    """Exact derivatives and elasticities at the model's values, or at each person's."""
 
-    Raises
-    ------
-    PkpdError
-        If a quantity or an input has no exact derivative.
-    """
-    chosen = [n for n, p in model.parameters.items() if not p.fixed] if names is None else names_from(model, names)
-    _check(model, quantities, chosen)
-    outputs = list(dict.fromkeys(q.output for q in quantities))
-    grid, steady = _with_doses(model, regimen, population, times)
-    slopes = simulate(
-        model,
-        regimen,
-        population,
-        grid,
-        derivatives=chosen,
-        outputs=outputs,
-        on_failure=on_failure,
-        progress=False,
-        **options,
-    )
-    at = _values(model, population, chosen, "subject" in slopes.dims)
-    parts, notes = [], []
-    for q in quantities:
-        value, slope = _of(q, slopes, times, steady)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            elasticity = (slope * at / value).where(value != 0)
-        gone = int((value == 0).sum())
-        if gone:
-            notes.append(f"'{q.name}' is 0 at {gone} of {value.size} points; its elasticities are NaN there")
-        parts.append({"value": value, "derivative": slope, "elasticity": elasticity})
-    failed = int((slopes["status"] != 0).sum())
-    if failed:
-        notes.append(f"{failed} of {slopes['status'].size} subjects could not be solved; they are NaN")
-    return SensitivityResult("local", _dataset(model, parts, quantities, slopes), tuple(notes))
+    name: ClassVar[str] = "local"
+
+    def run(self, asked: Asked) -> SensitivityResult:
+        """Return derivatives and elasticities.
+
+        Raises
+        ------
+        PkpdError
+            If a quantity or an input has no exact derivative.
+        """
+        if isinstance(asked.parameters, Mapping):
+            raise PkpdError(
+                "sensitivity: Local takes derivatives at the model's values and has no use for ranges; give names, "
+                f"parameters={list(asked.parameters)!r}"
+            )
+        model, times, quantities, names = asked.whole, asked.times, asked.quantities(), asked.named()
+        chosen = [n for n, p in model.parameters.items() if not p.fixed] if names is None else names_from(model, names)
+        _check(model, quantities, chosen)
+        outputs = list(dict.fromkeys(q.output for q in quantities))
+        grid, steady = _with_doses(model, asked.regimen, asked.population, times)
+        slopes = simulate(
+            model, asked.regimen, asked.population, grid, derivatives=chosen, outputs=outputs,
+            on_failure=asked.on_failure, progress=False, **asked.options,
+        )  # fmt: skip
+        at = _values(model, asked.population, chosen, "subject" in slopes.dims)
+        parts, notes = [], []
+        for q in quantities:
+            value, slope = _of(q, slopes, times, steady)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                elasticity = (slope * at / value).where(value != 0)
+            gone = int((value == 0).sum())
+            if gone:
+                notes.append(f"'{q.name}' is 0 at {gone} of {value.size} points; its elasticities are NaN there")
+            parts.append({"value": value, "derivative": slope, "elasticity": elasticity})
+        failed = int((slopes["status"] != 0).sum())
+        if failed:
+            notes.append(f"{failed} of {slopes['status'].size} subjects could not be solved; they are NaN")
+        return SensitivityResult(self.name, _dataset(model, parts, quantities, slopes), tuple(notes))
 
 
 def _check(model: Model, quantities: Sequence[Quantity], names: Sequence[str]) -> None:
     covariates = [n for n in names if factor_kind(model, n) == "covariate"]
     if covariates:
         raise PkpdError(
-            f"sensitivity: method='local' differentiates by parameters and random effects, not by covariates "
-            f"({', '.join(covariates)}); use method='sobol' or 'morris' for these"
+            f"sensitivity: Local differentiates by parameters and random effects, not by covariates "
+            f"({', '.join(covariates)}); use Sobol or Morris for these"
         )
     refused = [q.name for q in quantities if q.kind in ("call", "tmax", *NUMBERS)]
     if refused:
         raise PkpdError(
-            f"sensitivity: method='local' has no exact derivative of {', '.join(map(repr, refused))}; it knows an "
-            "output over time and .auc, .mean, .max, .min, .last, .at(t) of it; for a function use method='sobol' or "
-            "'morris'"
+            f"sensitivity: Local has no exact derivative of {', '.join(map(repr, refused))}; it knows an "
+            "output over time and .auc, .mean, .max, .min, .last, .at(t) of it; for a function use Sobol or Morris"
         )
     if len({q.kind == "course" for q in quantities}) > 1:
         raise PkpdError("sensitivity: ask for numbers and for outputs over time in separate calls")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pkpd.errors import PkpdError, SolverError
-from pkpd.sensitivity_analysis.designs import MorrisDesign, SobolDesign
-from pkpd.sensitivity_analysis.factors import Factor
+from pkpd.sensitivity_analysis.designs import MorrisDesign, SobolDesign, check_paths, check_power
+from pkpd.sensitivity_analysis.factors import Factor, factors_from, function_factors
+from pkpd.sensitivity_analysis.method import Asked, SampledAnalysis
 from pkpd.sensitivity_analysis.result import SensitivityResult, labelled
 from pkpd.sensitivity_analysis.runs import FunctionRuns, ModelRuns, Runs
+from pkpd.simulation.arguments import OnFailure
 from pkpd.simulation.failures import SolverWarning, describe
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from pkpd.model.model import Model
 
-__all__ = ["DesignRuns", "Target", "analysed", "check_independent", "executed", "morris", "sobol"]
+__all__ = ["DesignRuns", "Morris", "Sobol", "Target", "analysed", "check_independent", "executed"]
 
 Target = ModelRuns | FunctionRuns
 ATTRIBUTES: dict[str, dict[str, Any]] = {
@@ -49,31 +51,103 @@ def check_independent(model: Model, factors: Sequence[Factor]) -> None:
         raise PkpdError(
             f"sensitivity: {len(pairs)} pairs of random effects are correlated in model '{model.name}' (first: "
             f"eta_{b} with eta_{a}, covariance {c:g}), so the variance has no share of each alone; use "
-            "method='variance', which takes all random effects together, or leave some out of parameters"
+            "method=Variance(), which takes all random effects together, or leave some out of parameters"
         )
 
 
-def sobol(
-    target: Target, factors: Sequence[Factor], n: int, seed: int, second_order: bool, level: float, on_failure: str
-) -> SensitivityResult:
-    """Return Sobol's indices."""
-    design = SobolDesign(tuple((j,) for j in range(len(factors))), n, seed, second_order, level)
-    study = executed(target, factors, design, None, on_failure)
-    title = f"Sobol indices with {100 * level:g}% intervals"
-    data = analysed("sobol", target.name, study, design, ([f.name for f in factors], "parameter"), title)
-    return SensitivityResult("sobol", _with_distributions(data, factors), tuple(study.notes))
+@dataclass(frozen=True, kw_only=True)
+class Sobol(SampledAnalysis):
+    """Shares of the variance: of each input alone (S1), and with interactions (ST).
+
+    A scrambled Sobol sequence in Saltelli's design (Comput Phys Commun 2010;181:259-270), ``n (k + 2)`` runs for k
+    inputs, with the estimators and bootstrap intervals of SALib (Herman J, Usher W. JOSS 2017;2:97). Inputs are
+    independent. Base rows with a failed run are left out.
+
+    Attributes
+    ----------
+    n : int
+        Base rows of the Sobol sequence, a power of two.
+    second_order : bool
+        Whether interactions of pairs (S2) are found too, with ``n (2 k + 2)`` runs.
+    spread : float
+        Names without a range are varied by -+ this fraction of their values, within their bounds.
+    seed : int
+    level : float
+        Of the confidence intervals.
+
+    Examples
+    --------
+    >>> Sobol(n=256).n
+    256
+    """
+
+    name: ClassVar[str] = "sobol"
+    takes_function: ClassVar[bool] = True
+
+    n: int = 1024
+    second_order: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_power(self.n)
+
+    def run(self, asked: Asked) -> SensitivityResult:
+        """Return Sobol's indices."""
+        target, factors = target_of(asked, self.spread)
+        if asked.model is not None:
+            check_independent(asked.model, factors)
+        groups = tuple((j,) for j in range(len(factors)))
+        design = SobolDesign(groups, self.n, self.seed, self.second_order, self.level)
+        study = executed(target, factors, design, None, asked.on_failure)
+        title = f"Sobol indices with {100 * self.level:g}% intervals"
+        data = analysed(self.name, target.name, study, design, ([f.name for f in factors], "parameter"), title)
+        return SensitivityResult(self.name, _with_distributions(data, factors), tuple(study.notes))
 
 
-def morris(
-    target: Target, factors: Sequence[Factor], n: int, seed: int, levels: int, level: float, on_failure: str
-) -> SensitivityResult:
-    """Return the elementary effects of Morris."""
-    names = tuple(f.name for f in factors)
-    design = MorrisDesign(names, n, seed, tuple(f.edges for f in factors), levels, level)
-    study = executed(target, factors, design, None, on_failure)
-    title = "elementary effects (Morris), per move across the whole range of an input"
-    data = analysed("morris", target.name, study, design, (list(names), "parameter"), title)
-    return SensitivityResult("morris", _with_distributions(data, factors), tuple(study.notes))
+@dataclass(frozen=True, kw_only=True)
+class Morris(SampledAnalysis):
+    """Elementary effects: a cheap screening of many inputs.
+
+    Attributes
+    ----------
+    n : int
+        Trajectories, each of as many runs as there are inputs and one more.
+    levels : int
+        Of each input, even; they span a uniform distribution, and the central 95% of others.
+    spread : float
+        Names without a range are varied by -+ this fraction of their values, within their bounds.
+    seed : int
+    level : float
+        Of the confidence intervals.
+    """
+
+    name: ClassVar[str] = "morris"
+    takes_function: ClassVar[bool] = True
+
+    n: int = 64
+    levels: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_paths(self.n, self.levels)
+
+    def run(self, asked: Asked) -> SensitivityResult:
+        """Return the elementary effects of Morris."""
+        target, factors = target_of(asked, self.spread)
+        names = tuple(f.name for f in factors)
+        design = MorrisDesign(names, self.n, self.seed, tuple(f.edges for f in factors), self.levels, self.level)
+        study = executed(target, factors, design, None, asked.on_failure)
+        title = "elementary effects (Morris), per move across the whole range of an input"
+        data = analysed(self.name, target.name, study, design, (list(names), "parameter"), title)
+        return SensitivityResult(self.name, _with_distributions(data, factors), tuple(study.notes))
+
+
+def target_of(asked: Asked, spread: float) -> tuple[Target, list[Factor]]:
+    """Return what is run many times, and what is varied."""
+    if asked.function is not None:
+        return FunctionRuns(asked.function, asked.of), function_factors(asked.parameters)
+    target = ModelRuns(asked.whole, asked.regimen, asked.population, asked.times, asked.quantities(), asked.options)
+    return target, factors_from(asked.whole, asked.parameters, spread)
 
 
 def _with_distributions(data: xr.Dataset, factors: Sequence[Factor]) -> xr.Dataset:
@@ -104,7 +178,7 @@ def executed(
     factors: Sequence[Factor],
     design: SobolDesign | MorrisDesign,
     values: np.ndarray | None,
-    on_failure: str,
+    on_failure: OnFailure,
 ) -> DesignRuns:
     """Run a design, the factors' quantiles at its points unless values are given.
 
@@ -168,7 +242,7 @@ def analysed(
     )
 
 
-def _told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, on_failure: str) -> str:
+def _told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, on_failure: OnFailure) -> str:
     """Return what is to be known of failed runs, having warned or raised."""
     at = np.flatnonzero(runs.failed)
     first = describe({f.name: float(v) for f, v in zip(factors, values[at[0]], strict=True)})
@@ -176,7 +250,7 @@ def _told(who: str, runs: Runs, factors: Sequence[Factor], values: np.ndarray, o
     if on_failure == "raise":
         raise SolverError(f"sensitivity of '{who}': {text}")
     if on_failure == "warn":
-        warnings.warn(SolverWarning(f"sensitivity of '{who}': {text}"), stacklevel=5)
+        warnings.warn(SolverWarning(f"sensitivity of '{who}': {text}"), stacklevel=6)
     return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -13,18 +13,22 @@ from pkpd.errors import PkpdError
 from pkpd.people.columns import factor as cholesky
 from pkpd.people.distributions import Distribution
 from pkpd.people.population import Population
-from pkpd.sensitivity_analysis.designs import Sampling, SobolDesign, half_width
+from pkpd.sensitivity_analysis.designs import SobolDesign, check_power, half_width
 from pkpd.sensitivity_analysis.factors import Factor, Ranges, factors_from, names_from
+from pkpd.sensitivity_analysis.method import Asked, SampledAnalysis
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.runs import ModelRuns
 from pkpd.sensitivity_analysis.screening import DesignRuns, analysed, executed
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
     from pkpd.model.model import Model
 
-__all__ = ["draws_from", "single_shares", "variance"]
+    Draws: TypeAlias = Mapping[str, np.ndarray | Sequence[float]] | pd.DataFrame | xr.Dataset | xr.DataTree
+
+__all__ = ["Variance", "draws_from", "single_shares"]
 
 UNCERTAIN, BETWEEN, COVARIATES = "parameter uncertainty", "between subjects", "covariates"
 _UNKNOWN = Distribution()
@@ -53,32 +57,54 @@ class _Source:
         return np.column_stack([f.at(u[:, j]) for j, f in enumerate(self.factors)])
 
 
-def variance(
-    target: ModelRuns,
-    population: Population | None,
-    given: Ranges,
-    draws: Any,
-    spread: float,
-    how: Sampling,
-) -> SensitivityResult:
-    """Return the shares of variance of uncertain parameters, of differences between subjects, and of covariates."""
-    model = target.model
-    sources = _sources(model, population, given, draws, spread)
-    ends = np.cumsum([0, *(s.width for s in sources)])
-    groups = tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
-    design = SobolDesign(groups, int(how.n or 0), how.seed, False, how.level)
-    unit = design.unit()
-    values = np.hstack([s.values(unit[:, list(g)]) for s, g in zip(sources, groups, strict=True)])
-    factors = [f for s in sources for f in s.factors]
-    study = executed(target, factors, design, values, how.on_failure)
-    title = f"shares of the variance by source, with {100 * how.level:g}% intervals"
-    data = analysed("variance", target.name, study, design, ([s.name for s in sources], "source"), title)
-    data["interaction"] = 1 - data["S1"].sum("source", skipna=False)
-    data["interaction"].attrs = {"long_name": "share of the variance due to sources together", "units": "1"}
-    data["variance"].attrs = {"long_name": "variance of the quantity, all sources"}
-    data = _with_single(data, study, design, sources)
-    notes = [*study.notes, *_notes(sources)]
-    return SensitivityResult("variance", data, tuple(notes))
+@dataclass(frozen=True, kw_only=True)
+class Variance(SampledAnalysis):
+    """Shares of the variance by source: uncertain parameters, differences between subjects, covariates.
+
+    Subjects are drawn from the population if it has several persons, else from the model's omega.
+
+    Attributes
+    ----------
+    n : int
+        Base rows of the Sobol sequence, a power of two.
+    draws : mapping, data frame or data set, optional
+        Correlated draws of uncertain parameters, e.g. of a posterior; taken whole, row by row.
+    spread : float
+        Names without a range are varied by -+ this fraction of their values, within their bounds.
+    seed : int
+    level : float
+        Of the confidence intervals.
+    """
+
+    name: ClassVar[str] = "variance"
+
+    n: int = 1024
+    draws: Draws | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_power(self.n)
+
+    def run(self, asked: Asked) -> SensitivityResult:
+        """Return the shares of uncertain parameters, of differences between subjects, and of covariates."""
+        model, population = asked.whole, asked.population
+        alone = None if population is not None and population.n > 1 else population
+        target = ModelRuns(model, asked.regimen, alone, asked.times, asked.quantities(), asked.options)
+        sources = _sources(model, population, asked.parameters, self.draws, self.spread)
+        ends = np.cumsum([0, *(s.width for s in sources)])
+        groups = tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
+        design = SobolDesign(groups, self.n, self.seed, False, self.level)
+        unit = design.unit()
+        values = np.hstack([s.values(unit[:, list(g)]) for s, g in zip(sources, groups, strict=True)])
+        factors = [f for s in sources for f in s.factors]
+        study = executed(target, factors, design, values, asked.on_failure)
+        title = f"shares of the variance by source, with {100 * self.level:g}% intervals"
+        data = analysed(self.name, target.name, study, design, ([s.name for s in sources], "source"), title)
+        data["interaction"] = 1 - data["S1"].sum("source", skipna=False)
+        data["interaction"].attrs = {"long_name": "share of the variance due to sources together", "units": "1"}
+        data["variance"].attrs = {"long_name": "variance of the quantity, all sources"}
+        data = _with_single(data, study, design, sources)
+        return SensitivityResult(self.name, data, (*study.notes, *_notes(sources)))
 
 
 def single_shares(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +204,7 @@ def _sources(model: Model, population: Population | None, given: Ranges, draws: 
     effects = [n for n in asked if n.startswith("eta_")]
     if effects:
         raise PkpdError(
-            f"sensitivity: method='variance' takes the random effects from the model's omega or from the population; "
+            f"sensitivity: Variance takes the random effects from the model's omega or from the population; "
             f"leave {', '.join(effects)} out of parameters"
         )
     covariates = {n: r for n, r in asked.items() if n in model.covariates and n not in model.parameters}
@@ -201,9 +227,7 @@ def _between(model: Model, population: Population | None, taken: Sequence[str]) 
     """Return what differs between subjects: the model's omega, or the persons of a population."""
     if population is not None and population.n > 1:
         if population.varying:
-            raise PkpdError(
-                "sensitivity: method='variance' needs covariates that stay; the population's change in time"
-            )
+            raise PkpdError("sensitivity: Variance needs covariates that stay; the population's change in time")
         columns: dict[str, np.ndarray] = dict(population.parameters) | population.covariates
         kinds = dict.fromkeys(population.parameters, "parameter") | dict.fromkeys(population.covariates, "covariate")
         twice = sorted(set(kinds) & set(taken))
@@ -218,7 +242,7 @@ def _between(model: Model, population: Population | None, taken: Sequence[str]) 
     if not model.etas:
         raise PkpdError(
             f"sensitivity: model '{model.name}' has no random effects, so nothing differs between subjects; "
-            "use method='sobol', or give a population"
+            "use method=Sobol(), or give a population"
         )
     factors = tuple(factors_from(model, [f"eta_{n}" for n in model.etas], 0.5))
     return _Source(BETWEEN, factors, chol=cholesky(f"omega of '{model.name}'", model.omega))

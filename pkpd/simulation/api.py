@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,16 @@ from pkpd.model.model import Model
 from pkpd.options import checked
 from pkpd.people.population import Population
 from pkpd.randomness import check_seed
-from pkpd.simulation.arguments import Regimens, check_method, settings_from, threads_from
+from pkpd.simulation.arguments import (
+    OnFailure,
+    Regimens,
+    Solver,
+    Times,
+    check_method,
+    check_on_failure,
+    settings_from,
+    threads_from,
+)
 from pkpd.simulation.derivatives import derivatives_of
 from pkpd.simulation.job import Job, run_job
 from pkpd.simulation.kernels import OutputQuantity, kernel_for, quantities
@@ -29,27 +38,27 @@ __all__ = ["simulate"]
 
 @checked
 def simulate(
-    model: Model | Source,
+    source: Model | Source,
     regimen: Regimens = None,
     population: Population | None = None,
-    times: Any = None,
+    times: Times | None = None,
     *,
     n: int | None = None,
     patient: str | None = None,
     cohort: str | None = None,
     outputs: Sequence[str] | None = None,
     derivatives: Iterable[str] | str | None = None,
-    occasions: Any = None,
+    occasions: Times | None = None,
     residual: bool = False,
     seed: int | None = None,
-    method: str = "auto",
+    method: Solver = "auto",
     rtol: float = 1e-9,
     atol: float = 1e-12,
     h_max: float = np.inf,
     max_steps: int | None = None,
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
-    on_failure: str = "warn",
+    on_failure: OnFailure = "warn",
     around_doses: bool | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
@@ -57,7 +66,7 @@ def simulate(
 
     Parameters
     ----------
-    model : Model, Fit, StudyFit or Individual
+    source : Model, Fit, StudyFit or Individual
         Of all but a model, persons are drawn from it, their parameters as uncertain as it leaves them.
     regimen : Regimen, str, dict, sequence or EventTable, optional
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
@@ -138,11 +147,10 @@ def simulate(
     ('time', 'parameter')
     """
     settings = settings_from(method, rtol, atol, h_max, max_steps)
-    if on_failure not in ("warn", "raise", "ignore"):
-        raise PkpdError(f"simulate: on_failure must be 'warn', 'raise' or 'ignore', got {on_failure!r}")
+    check_on_failure("simulate", on_failure)
     if around_doses not in (None, True, False):
         raise PkpdError(f"simulate: around_doses must be True, False or None, got {around_doses!r}")
-    model, population, given = _who(model, population, n, patient, cohort, seed)
+    model, population, given = _who(source, population, n, patient, cohort, seed)
     regimen = given if regimen is None else regimen
     chosen = quantities(model, outputs)
     if derivatives is not None:

@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.engine.solve.block import Settings
-from pkpd.engine.solve.kernel import METHODS, Kernel
+from pkpd.engine.solve.kernel import Kernel
 from pkpd.errors import PkpdError, RegimenError
+from pkpd.options import check_choice
 from pkpd.people.population import Population
 from pkpd.simulation.doses import bound, from_text, on_clock
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Regimens", "check_method", "named_from", "occasions_from", "settings_from", "threads_from", "times_from"]
+__all__ = [
+    "OnFailure", "Regimens", "Solver", "Times", "check_method", "check_on_failure", "named_from", "occasions_from",
+    "settings_from", "threads_from", "times_from",
+]  # fmt: skip
 
-Regimens = Regimen | str | Mapping[str, Any] | Sequence[Regimen | str] | EventTable | None
+Each: TypeAlias = Regimen | str | Sequence[Regimen | str]
+Regimens: TypeAlias = Each | Mapping[str, Each] | EventTable | None
+Times: TypeAlias = ArrayLike
+OnFailure: TypeAlias = Literal["warn", "raise", "ignore"]
+Solver: TypeAlias = Literal["auto", "linear", "cascade", "dop853", "tsit5", "rodas5p"]
+
+
+def check_on_failure(verb: str, given: Any) -> None:
+    """Raise PkpdError unless it is said in a known word what to do with who cannot be solved."""
+    check_choice(f"{verb}: on_failure", given, get_args(OnFailure))
 
 
 def settings_from(
@@ -34,7 +48,7 @@ def settings_from(
     word: str = "method",
 ) -> Settings:
     """Return how to solve; without ``max_steps`` the limit grows with the number of events."""
-    known = ("auto", "linear", "cascade", *METHODS)
+    known = get_args(Solver)
     if method not in known:
         raise PkpdError(f"{verb}: {word} must be one of {', '.join(known)}, got {method!r}")
     for name, value, most in (("rtol", rtol, 1.0), ("atol", atol, np.inf), ("h_max", h_max, np.nan)):

@@ -101,9 +101,8 @@ def test_options_are_refused_with_the_nearest_name():
     dose = pkpd.Regimen(amt=100, cmt="central")
     refused: list[tuple[Any, dict[str, Any], str]] = [
         (pkpd.simulate, {"time": [1.0]}, r"simulate has no option 'time' \(did you mean 'times'\?\)"),
-        (pkpd.sensitivity, {"groups": []}, "sensitivity has no option 'groups'; it has model, regimen"),
+        (pkpd.sensitivity, {"groups": []}, "sensitivity has no option 'groups'; it has source, regimen"),
         (pkpd.simulate, {"derivative": "CL"}, r"no option 'derivative' \(did you mean 'derivatives'\?\)"),
-        (pkpd.identifiability, {"output": "Cc"}, r"no option 'output' \(did you mean 'outputs'\?\)"),
         (pkpd.compare, {"windows": (0, 1)}, r"no option 'windows' \(did you mean 'window'\?\)"),
         (pkpd.individual, {"draw": 3}, r"no option 'draw' \(did you mean 'draws'\?\)"),
     ]
@@ -137,7 +136,9 @@ def test_seeds_are_whole_numbers():
     calls: list[Any] = [
         lambda seed: pkpd.compare(model, {"a": dose}, n=2, seed=seed),
         lambda seed: pkpd.individual(model, regimen=dose, seed=seed),
-        lambda seed: pkpd.sensitivity(model, dose, times=[1.0, 2.0], of="Cc.max", parameters=["CL"], seed=seed),
+        lambda seed: pkpd.sensitivity(
+            model, dose, times=[1.0, 2.0], of="Cc.max", parameters=["CL"], method=pkpd.Sobol(seed=seed)
+        ),
     ]
     for call in calls:
         for seed in (0.5, -1, "1"):
@@ -151,4 +152,4 @@ def test_a_function_of_one_vector_is_told_what_to_do():
     with pytest.raises(
         DataError, match=r"does not take an array of shape \(1, \d+\) \(inputs, runs\).*apply_along_axis"
     ):
-        pkpd.sensitivity(lambda x: math.exp(x[0]), parameters={"a": (0, 1)}, n=8)
+        pkpd.sensitivity(lambda x: math.exp(x[0]), parameters={"a": (0, 1)}, method=pkpd.Sobol(n=8))

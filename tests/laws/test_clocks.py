@@ -142,25 +142,29 @@ def test_sensitivities(unit):
 def test_sensitivity(unit):
     doses, times = "60 mg q24h x3", pkpd.hours(0, 72, 2)
     of = {"area": "Cc.auc", "late": f"Cc.at({48 / HOURS[unit]:.12g})"}
-    local = pkpd.sensitivity(drug(unit), doses, times=times, of=of, method="local", parameters=["CL", "V"])
+    local = pkpd.sensitivity(drug(unit), doses, times=times, of=of, parameters=["CL", "V"], method="local")
     base = pkpd.sensitivity(
-        drug("h"), doses, times=times, of=of | {"late": "Cc.at(48)"}, method="local", parameters=["CL", "V"]
+        drug("h"), doses, times=times, of=of | {"late": "Cc.at(48)"}, parameters=["CL", "V"], method="local"
     )
     np.testing.assert_allclose(local.data["elasticity"], base.data["elasticity"], rtol=1e-6)
-    sobol = pkpd.sensitivity(drug(unit), doses, times=times, of="Cc.auc", n=16, parameters=["CL", "V"], seed=1)
-    other = pkpd.sensitivity(drug("h"), doses, times=times, of="Cc.auc", n=16, parameters=["CL", "V"], seed=1)
+    sobol = pkpd.sensitivity(
+        drug(unit), doses, times=times, of="Cc.auc", parameters=["CL", "V"], method=pkpd.Sobol(n=16, seed=1)
+    )
+    other = pkpd.sensitivity(
+        drug("h"), doses, times=times, of="Cc.auc", parameters=["CL", "V"], method=pkpd.Sobol(n=16, seed=1)
+    )
     np.testing.assert_allclose(sobol.data["S1"], other.data["S1"], rtol=1e-6)
 
 
 @EACH
 def test_identifiability_and_profiles(unit):
-    found = pkpd.identifiability(drug(unit), "60 mg q24h x3", times=TimeGrid(AT, "h"))
+    found = pkpd.sensitivity(drug(unit), "60 mg q24h x3", times=TimeGrid(AT, "h"), method="identifiability")
     assert found.data["identifiable"].values.all()
     level = pkpd.simulate(drug(), ways()[0], times=AT)["Cc"].values * np.array([1.1, 0.9, 1.05, 1, 0.95, 1.1])
     profile = pkpd.sensitivity(
-        drug(unit), ways()[0], times=TimeGrid(AT, "h"), method="profile", data={"Cc": level}, parameters=["CL"]
+        drug(unit), ways()[0], times=TimeGrid(AT, "h"), parameters=["CL"], method=pkpd.Profile(data={"Cc": level})
     )
-    base = pkpd.sensitivity(drug(), ways()[0], times=AT, method="profile", data={"Cc": level}, parameters=["CL"])
+    base = pkpd.sensitivity(drug(), ways()[0], times=AT, parameters=["CL"], method=pkpd.Profile(data={"Cc": level}))
     for end in ("estimate", "low", "high"):
         np.testing.assert_allclose(profile.data[end] / HOURS[unit], base.data[end], rtol=1e-4)
 

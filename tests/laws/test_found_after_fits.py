@@ -108,16 +108,16 @@ def test_one_datum_of_one_subject_ends_in_words() -> None:
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e200])
-@pytest.mark.parametrize(("method", "n"), [("sobol", 256), ("morris", 8)])
-def test_shares_do_not_depend_on_the_size_of_the_output(size: float, method: str, n: int) -> None:
+@pytest.mark.parametrize("method", [pkpd.Sobol(n=256), pkpd.Morris(n=8)])
+def test_shares_do_not_depend_on_the_size_of_the_output(size: float, method: pkpd.extend.Analysis) -> None:
     """Of a + 2 b with equal variances a has a share of 1/5, whatever the unit."""
     ranges = {"a": (0, 1), "b": (0, 1)}
     one, other = (
-        pkpd.sensitivity(lambda x, s=s: s * (x[0] + 2 * x[1]), parameters=ranges, method=method, n=n).data
+        pkpd.sensitivity(lambda x, s=s: s * (x[0] + 2 * x[1]), parameters=ranges, method=method).data
         for s in (1.0, size)
     )
-    for name in ("S1", "ST") if method == "sobol" else ("mu_star", "mu"):
-        expected = one[name] * (1.0 if method == "sobol" else size)
+    for name in ("S1", "ST") if method.name == "sobol" else ("mu_star", "mu"):
+        expected = one[name] * (1.0 if method.name == "sobol" else size)
         np.testing.assert_allclose(other[name], expected, rtol=1e-9)
     if method == "sobol":
         np.testing.assert_allclose(other["ST"].values.ravel(), [0.2, 0.8], atol=0.02)
@@ -165,7 +165,7 @@ def test_a_name_given_twice_on_the_command_line_is_refused(words: list[str]) -> 
 
 def test_a_function_that_returns_complex_numbers_is_refused() -> None:
     with pytest.raises(PkpdError, match="complex"):
-        pkpd.sensitivity(lambda x: 1j * x[0], parameters={"a": (0, 1)}, n=64)
+        pkpd.sensitivity(lambda x: 1j * x[0], parameters={"a": (0, 1)}, method=pkpd.Sobol(n=64))
 
 
 def report(folder: Path, *facts: str) -> str:
@@ -256,12 +256,12 @@ def test_a_result_of_another_study_says_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_a_profile_takes_data_and_a_log_likelihood_that_are_numbers() -> None:
-    given: dict[str, Any] = {"times": [1.0, 5.0], "method": "profile", "parameters": ["k"]}
+    given: dict[str, Any] = {"times": [1.0, 5.0], "parameters": ["k"]}
     dose, data = pkpd.Regimen(amt=100, cmt="c"), {"y": [9.0, 6.0]}
     with pytest.raises(PkpdError, match="data: y has values that are infinite; NaN is missing"):
-        pkpd.sensitivity(bolus(), dose, data={"y": [9.0, math.inf]}, **given)
-    with pytest.raises(PkpdError, match="method='profile' has no use for of"):
-        pkpd.sensitivity(bolus(), dose, data=data, of="y.max", **given)
+        pkpd.sensitivity(bolus(), dose, method=pkpd.Profile(data={"y": [9.0, math.inf]}), **given)
+    with pytest.raises(PkpdError, match="Profile has no use for of"):
+        pkpd.sensitivity(bolus(), dose, of="y.max", method=pkpd.Profile(data=data), **given)
     odd: Any
     for odd in ("a", None):
         with pytest.raises(PkpdError, match="the objective must return a number, the log-likelihood, got"):

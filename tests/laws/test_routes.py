@@ -121,11 +121,13 @@ def test_all_verbs():
         found = pkpd.simulate(oral(), given, times=AT, derivatives="V")
         np.testing.assert_allclose(found["Cc"], VEIN, rtol=1e-9)
         np.testing.assert_allclose(found["dCc"], wanted["dCc"], rtol=1e-9)
-        local = pkpd.sensitivity(oral(), given, times=AT, of="Cc.last", method="local", parameters=["V"])
+        local = pkpd.sensitivity(oral(), given, times=AT, of="Cc.last", parameters=["V"], method="local")
         assert float(local.data["elasticity"].values.ravel()[0]) == pytest.approx(-1 + 0.2, rel=1e-6)
-        assert pkpd.sensitivity(oral(), given, times=AT, of="Cc.last", n=8, parameters=["CL", "V"], seed=1)
+        assert pkpd.sensitivity(
+            oral(), given, times=AT, of="Cc.last", parameters=["CL", "V"], method=pkpd.Sobol(n=8, seed=1)
+        )
         assert (
-            pkpd.identifiability(oral(), given, times=AT, outputs=["Cc"], parameters=["CL", "V"])
+            pkpd.sensitivity(oral(), given, times=AT, of=["Cc"], parameters=["CL", "V"], method="identifiability")
             .data["identifiable"]
             .values.all()
         )
@@ -153,8 +155,8 @@ def test_what_cannot_be_obeyed_is_refused_by_every_verb():
     verbs = [
         lambda m, r: pkpd.simulate(m, r, times=AT),
         lambda m, r: pkpd.simulate(m, r, times=AT, derivatives="CL"),
-        lambda m, r: pkpd.sensitivity(m, r, times=AT, of="Cc.last", n=8, parameters=["V"]),
-        lambda m, r: pkpd.identifiability(m, r, times=AT),
+        lambda m, r: pkpd.sensitivity(m, r, times=AT, of="Cc.last", parameters=["V"], method=pkpd.Sobol(n=8)),
+        lambda m, r: pkpd.sensitivity(m, r, times=AT, method="identifiability"),
         lambda m, r: pkpd.compare(m, {"a": r}, n=1),
         lambda m, r: pkpd.individual(m, [("Cc", 2.0, 1.3)], regimen=r),
     ]

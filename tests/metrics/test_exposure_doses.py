@@ -26,7 +26,8 @@ from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Proportional
 from pkpd.people.population import Population
-from pkpd.sensitivity_analysis import sensitivity
+from pkpd.sensitivity_analysis.api import sensitivity
+from pkpd.sensitivity_analysis.screening import Sobol
 from pkpd.simulation.api import simulate
 from pkpd.timegrid import hours
 from pkpd.units.time import convert_time
@@ -138,9 +139,9 @@ def test_one_regimen_has_the_same_numbers_under_the_same_names_for_every_verb():
     same = {"CL": (CL - 1e-9, CL + 1e-9)}
     asked = {n: f"Cc.{n}" for n in names} | {"max": "Cc.max", "auc": "Cc.auc", "tau": "Cc.auc(96, 120)"}
     asked["above"] = "Cc.time_above(2)"
-    driven = sensitivity(drug(), load(), times=times, of=asked, parameters=same, n=4, rtol=1e-9, atol=1e-12).data[
-        "mean"
-    ]
+    driven = sensitivity(
+        drug(), load(), times=times, of=asked, parameters=same, rtol=1e-9, atol=1e-12, method=Sobol(n=4)
+    ).data["mean"]
     validated = SettingCourse(drug(), sims, np.array([70.0]))
     for name in names:
         value = float(found[name])

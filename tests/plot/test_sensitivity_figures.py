@@ -14,7 +14,8 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
 from pkpd.people import Population
 from pkpd.plot import indices, profiles, screening, tornado
-from pkpd.sensitivity_analysis import profile_likelihood, sensitivity
+from pkpd.sensitivity_analysis.api import METHODS, sensitivity
+from pkpd.sensitivity_analysis.profile import profile_likelihood
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")
 TIMES = np.arange(0.0, 25.0, 1.0)
@@ -27,9 +28,9 @@ def closed_figures():
     plt.close("all")
 
 
-def study(of: Any, method: str = "sobol", **more: Any) -> Any:
-    more |= {} if method == "local" else {"n": 32}
-    return sensitivity(area_model(), DOSE, times=TIMES, of=of, parameters=NAMES, method=method, **more)
+def study(of: Any, method: str = "sobol") -> Any:
+    how = METHODS[method](**({} if method == "local" else {"n": 32}))
+    return sensitivity(area_model(), DOSE, times=TIMES, of=of, parameters=NAMES, method=how)
 
 
 def bars(ax):
@@ -114,7 +115,7 @@ def test_profiles_show_threshold_and_interval():
 
 def test_several_persons_need_a_choice():
     people = Population.typical(area_model(), 2, covariates={"WT": [50.0, 90.0]})
-    found = sensitivity(area_model(), DOSE, people, TIMES, of="Cc", method="local", parameters=NAMES)
+    found = sensitivity(area_model(), DOSE, people, TIMES, of="Cc", parameters=NAMES, method="local")
     with pytest.raises(DataError, match="also has dim subject; choose one of 1, 2: subject="):
         tornado(found)
     with pytest.raises(DataError, match="no dim 'regimen' to choose from; it has subject"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,11 @@ from pkpd.errors import DataError, PkpdError
 from pkpd.model.declare import Omega, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.people import Population
-from pkpd.sensitivity_analysis import identifiability, sensitivity
+from pkpd.sensitivity_analysis.api import sensitivity
+from pkpd.sensitivity_analysis.local import Local
+from pkpd.sensitivity_analysis.method import Analysis
+from pkpd.sensitivity_analysis.screening import Morris, Sobol
+from pkpd.sensitivity_analysis.variance import Variance
 from pkpd.simulation.api import simulate
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")
@@ -24,10 +29,10 @@ TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
 
 
 def test_area_by_clearance_has_elasticity_minus_one():
-    found = sensitivity(
-        area_model(), DOSE, times=TIMES, of={"exact": "AUC.last", "trapezoids": "Cc.auc"}, method="local",
-        parameters=["CL", "V", "ka", "F", "eta_CL"], **TIGHT,
-    ).data["elasticity"]  # fmt: skip
+    of = {"exact": "AUC.last", "trapezoids": "Cc.auc"}
+    names = ["CL", "V", "ka", "F", "eta_CL"]
+    result = sensitivity(area_model(), DOSE, times=TIMES, of=of, parameters=names, method="local", **TIGHT)
+    found = result.data["elasticity"]
     np.testing.assert_allclose(found.sel(quantity="exact"), [-1, 0, 0, 1, -1], atol=1e-8)
     np.testing.assert_allclose(found.sel(quantity="trapezoids"), [-1, 0, 0, 1, -1], atol=0.02)
 
@@ -36,14 +41,14 @@ def test_area_by_clearance_has_elasticity_minus_one():
 def test_derivatives_of_numbers(of):
     """The largest value is that of the grid, whose time stays for a small change."""
     times, h = np.arange(0.0, 24.5, 0.5), 1e-4
-    found = sensitivity(area_model(), DOSE, times=times, of=of, method="local", parameters=["CL", "ka"], **TIGHT).data
+    found = sensitivity(area_model(), DOSE, times=times, of=of, parameters=["CL", "ka"], method="local", **TIGHT).data
     for name in ("CL", "ka"):
         value = area_model().parameters[name].value
+        near = [area_model().with_values(**{name: value * f}) for f in (1 - h, 1 + h)]
         moved = [
-            sensitivity(area_model().with_values(**{name: value * f}), DOSE, times=times, of=of, method="local",
-                        parameters=["V"], **TIGHT).data["value"].item()
-            for f in (1 - h, 1 + h)
-        ]  # fmt: skip
+            sensitivity(m, DOSE, times=times, of=of, parameters=["V"], method="local", **TIGHT).data["value"].item()
+            for m in near
+        ]
         slope = (moved[1] - moved[0]) / (2 * h * value)
         np.testing.assert_allclose(found["derivative"].sel(parameter=name).item(), slope, rtol=1e-5, atol=1e-9)
 
@@ -51,7 +56,7 @@ def test_derivatives_of_numbers(of):
 def test_over_time_for_persons():
     model = area_model()
     people = Population.from_table(model, {"WT": [50.0, 90.0], "CL": [4.0, 6.0], "ETA_CL": [0.2, -0.1]})
-    found = sensitivity(model, {"a": DOSE}, people, [0, 2, 6], of="Cc", method="local", parameters=["CL", "F"])
+    found = sensitivity(model, {"a": DOSE}, people, [0, 2, 6], of="Cc", parameters=["CL", "F"], method="local")
     assert found.data["elasticity"].dims == ("quantity", "regimen", "subject", "time", "parameter")
     np.testing.assert_allclose(found.data["elasticity"].sel(parameter="F", time=[2, 6]), 1, rtol=1e-5)
     assert "'Cc' is 0 at 2 of 6 points" in found.notes[0]
@@ -60,18 +65,18 @@ def test_over_time_for_persons():
 
 
 def test_identifiable_and_not():
-    data = {"times": np.arange(1.0, 25.0), "outputs": "Cc"}
-    found = identifiability(area_model(), DOSE, **data, parameters=["CL", "V", "F", "ka"])
+    data = {"times": np.arange(1.0, 25.0), "of": "Cc"}
+    found = sensitivity(area_model(), DOSE, **data, parameters=["CL", "V", "F", "ka"], method="identifiability")
     np.testing.assert_array_equal(found.data["identifiable"], [False, False, False, True])
     np.testing.assert_allclose(found.data["loading"].values[-1], [1, 1, 1, 0], atol=1e-5)
     assert found.data["singular"].values[-1] < 1e-8 * found.data["singular"].values[0]
     assert len(found.notes) == 1
     assert "CL, V, F cannot be told apart: CL +1% V +1% F +1%" in found.notes[0]
     assert "only V/CL, F/CL can be told" in found.notes[0]
-    known = identifiability(area_model(), DOSE, **data, parameters=["CL", "V", "ka"])
+    known = sensitivity(area_model(), DOSE, **data, parameters=["CL", "V", "ka"], method="identifiability")
     assert known.data["identifiable"].all()
     assert known.notes == ()
-    cc = sensitivity(area_model(), DOSE, times=data["times"], of="Cc", method="local", parameters=["CL", "V", "ka"])
+    cc = sensitivity(area_model(), DOSE, times=data["times"], of="Cc", parameters=["CL", "V", "ka"], method="local")
     j = cc.data["elasticity"].values[0] / 0.1053693  # LogNormal(0.1): sd of Cc is 0.1008 Cc
     np.testing.assert_allclose(
         known.data["rse"], np.sqrt(np.diag(np.linalg.inv(j.T @ j))) * 0.1010038 / 0.1053693, rtol=0.01
@@ -79,12 +84,19 @@ def test_identifiable_and_not():
 
 
 def test_what_changes_nothing_is_named():
-    found = identifiability(
-        area_model(), DOSE, times=[1.0, 2.0, 5.0, 9.0], outputs="Cc", parameters=["CL", "V", "WT_CL"]
+    found = sensitivity(
+        area_model(),
+        DOSE,
+        times=[1.0, 2.0, 5.0, 9.0],
+        of="Cc",
+        parameters=["CL", "V", "WT_CL"],
+        method="identifiability",
     )
     assert list(found.data["identifiable"].values) == [True, True, False]
     assert found.notes == ("'WT_CL' changes no observation",)
-    blind = identifiability(area_model(), DOSE, times=[1.0, 9.0], outputs="AUC", parameters=["CL", "V"])
+    blind = sensitivity(
+        area_model(), DOSE, times=[1.0, 9.0], of="AUC", parameters=["CL", "V"], method="identifiability"
+    )
     assert "AUC has no residual error, so there are no standard errors" in blind.notes
     assert np.isnan(blind.data["rse"]).all()
 
@@ -95,14 +107,8 @@ CORRELATED = [Omega(["CL", "V"], [[0.09, 0.03], [0.03, 0.04]])]
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"method": "sobl"}, r"no method 'sobl'; there is local, .*did you mean 'sobol'"),
-        ({"n": 1000}, "n must be a power of two.*got 1000, try 1024"),
-        ({"level": 95}, "level must be between 0 and 1"),
-        ({"spread": 20}, "spread is a fraction"),
-        ({"levels": 4}, r"method='sobol' has no use for levels \(for morris\)"),
-        ({"draws": {}, "data": {}}, r"draws \(for variance\), data \(for profile\)"),
-        ({"method": "morris", "levels": 3}, "levels must be even"),
-        ({"method": "morris", "n": 1}, "at least 2 trajectories"),
+        ({"method": "sobl"}, r"method must be one such as Sobol\(n=1024\), or sobol, .*did you mean 'sobol'"),
+        ({"n": 1000}, "sensitivity has no option 'n'"),
         ({"parameters": ["Cl", "x"]}, r"no parameter, random effect or covariate 'Cl', 'x' \(did you mean 'CL'"),
         ({"parameters": {"CL": 3, "V": "wide"}}, "2 of the ranges in parameters cannot be understood"),
         ({"parameters": []}, "parameters is empty"),
@@ -124,11 +130,11 @@ CORRELATED = [Omega(["CL", "V"], [[0.09, 0.03], [0.03, 0.04]])]
         ({"of": lambda d: d["Cc"].max()}, "must keep the dim subject"),
         ({"of": lambda d: np.zeros(3)}, r"must return a DataArray with dim subject.*of shape \(3,\)"),
         ({"method": "variance", "parameters": ["eta_CL"]}, "takes the random effects from the model's omega"),
-        ({"method": "variance", "draws": {"CL": [1, 2]}}, "either draws or ranges of CL, V"),
-        ({"method": "variance", "parameters": None, "draws": {"CL": [1, 2], "V": [1, 2, 3]}}, "as many for every"),
-        ({"method": "variance", "parameters": None, "draws": {"CL": [1, np.nan]}}, "draws of CL are not all finite"),
-        ({"method": "variance", "parameters": None, "draws": {"WT": [1, 2]}}, "WT is none of model"),
-        ({"method": "variance", "parameters": None, "draws": 3}, "draws must be a mapping"),
+        ({"method": Variance(draws={"CL": [1, 2]})}, "either draws or ranges of CL, V"),
+        ({"method": Variance(draws={"CL": [1, 2], "V": [1, 2, 3]}), "parameters": None}, "as many for every"),
+        ({"method": Variance(draws={"CL": [1, np.nan]}), "parameters": None}, "draws of CL are not all finite"),
+        ({"method": Variance(draws={"WT": [1, 2]}), "parameters": None}, "WT is none of model"),
+        ({"method": Variance(draws=3), "parameters": None}, "draws must be a mapping"),
         ({"method": "variance", "model": area_model().without_variability()}, "has no random effects"),
         (
             {"model": area_model().replace(omega=CORRELATED), "parameters": ["eta_CL", "eta_V"]},
@@ -160,6 +166,25 @@ def test_texts(given, text):
         sensitivity(model, dose, **asked)
 
 
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Sobol(n=1000), "n must be a power of two.*got 1000, try 1024"),
+        (lambda: Sobol(n=2.5), "Sobol: n must be a whole number >= 0, got 2.5"),
+        (lambda: Sobol(level=95), "level must be between 0 and 1"),
+        (lambda: Variance(spread=20), "spread is a fraction"),
+        (lambda: Sobol(levels=4), r"Sobol has no option 'levels' \(did you mean 'level'\?\); it has n, spread"),
+        (lambda: Sobol(second_order="yes"), "second_order must be True or False"),
+        (lambda: Morris(levels=3), "levels must be even"),
+        (lambda: Morris(n=1), "at least 2 trajectories"),
+        (lambda: Local(n=8), "Local has no option 'n'"),
+    ],
+)  # fmt: skip
+def test_options_of_methods(make: Callable[[], Analysis], text: str):
+    with pytest.raises(PkpdError, match=text):
+        make()
+
+
 def test_more_texts():
     still = area_model().with_values(ka=0.0)
     with pytest.raises(PkpdError, match=r"'ka' is 0 in model 'area', so -\+20% of the value is no range"):
@@ -168,8 +193,8 @@ def test_more_texts():
     with pytest.raises(PkpdError, match="a data set cannot be varied"):
         sensitivity(area_model(), table, times=[0.0, 1.0], of="Cc.max")
     with pytest.raises(PkpdError, match="is no parameter of model 'area' or has the value 0"):
-        identifiability(area_model(), DOSE, times=[1.0], parameters=["WT"])
-    found = sensitivity(area_model(), DOSE, times=[0.0, 1.0], of="Cc.max", parameters=["CL"], n=4)
+        sensitivity(area_model(), DOSE, times=[1.0], parameters=["WT"], method="identifiability")
+    found = sensitivity(area_model(), DOSE, times=[0.0, 1.0], of="Cc.max", parameters=["CL"], method=Sobol(n=4))
     with pytest.raises(DataError, match=r"no quantity 'Cc.maxx'.*did you mean 'Cc.max'"):
         found.table("Cc.maxx")
     with pytest.raises(DataError, match="no rows by 'source'; it has parameter"):

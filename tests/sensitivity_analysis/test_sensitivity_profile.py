@@ -13,8 +13,10 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.model.residual import Additive, Combined, LogNormal, Proportional
 from pkpd.people import Population
-from pkpd.sensitivity_analysis import profile_likelihood, sensitivity
+from pkpd.sensitivity_analysis.api import sensitivity
 from pkpd.sensitivity_analysis.objective import ModelObjective
+from pkpd.sensitivity_analysis.profile import profile_likelihood
+from pkpd.sensitivity_analysis.profiling import Profile
 from pkpd.simulation.api import simulate
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")
@@ -111,8 +113,10 @@ def observed(seed: int = 3) -> np.ndarray:
 
 
 def profile(**more: Any) -> Any:
-    given: dict[str, Any] = {"times": TIMES, "data": {"Cc": observed()}, "parameters": ["CL", "V", "ka"]}
-    return sensitivity(area_model(), DOSE, method="profile", **(given | more))
+    given: dict[str, Any] = {"data": {"Cc": observed()}} | more
+    asked = {name: given.pop(name) for name in ("parameters", "population", "times", "of") if name in given}
+    asked = {"times": TIMES, "parameters": ["CL", "V", "ka"]} | asked
+    return sensitivity(area_model(), DOSE, method=Profile(**given), **asked)
 
 
 def test_of_a_model_and_data():
@@ -123,7 +127,7 @@ def test_of_a_model_and_data():
     found = profile(data={"Cc": near}, error={"Cc": LogNormal(0.01)}, parameters=["CL", "V"]).data
     assert (found["flag"] == "identifiable").all()
     at = area_model().with_values(**dict(zip(("CL", "V"), found["estimate"].values.tolist(), strict=True)))
-    slopes = sensitivity(at, DOSE, times=TIMES, of="Cc", method="local", parameters=["CL", "V"])
+    slopes = sensitivity(at, DOSE, times=TIMES, of="Cc", parameters=["CL", "V"], method="local")
     j = slopes.data["elasticity"].values[0] / 0.01
     se = np.sqrt(np.diag(np.linalg.inv(j.T @ j)))
     np.testing.assert_allclose(np.log(found["high"] / found["low"]), 2 * Z * se, rtol=0.01)

@@ -23,7 +23,8 @@ def drivers(job: ReportJob) -> None:
     from pkpd.comparison.measure import built_in
     from pkpd.plot.sensitivity import tornado
     from pkpd.report.stages.schedules import arms_of
-    from pkpd.sensitivity_analysis import sensitivity
+    from pkpd.sensitivity_analysis.api import sensitivity
+    from pkpd.sensitivity_analysis.screening import Sobol
 
     model, drug = job.study.problem.model, job.drug
     patient = str(job.words.get("drivers_patient", job.fit.patients[-1]))
@@ -44,7 +45,7 @@ def drivers(job: ReportJob) -> None:
 
     found = sensitivity(
         model, regimens, _median(job, patient), times, of={f"fall in {output}": fall}, parameters=ranges,
-        method="sobol", n=1024 if job.full else 256, seed=job.seed,
+        method=Sobol(n=1024 if job.full else 256, seed=job.seed),
     )  # fmt: skip
     table = found.table().reset_index().sort_values("ST", ascending=False)
     job.keep_table("drivers", table)
