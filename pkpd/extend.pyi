@@ -7,7 +7,7 @@ from .model.residual import ResidualError as ResidualError
 from .observation.api import Likelihood as Likelihood
 from .observation.subject import Subject as Subject
 from .sensitivity_analysis.method import Analysis as Analysis
-from .sensitivity_analysis.method import Asked as Asked
+from .sensitivity_analysis.method import SensitivityProblem as SensitivityProblem
 from .validation.records import Effect as Effect
 from .validation.records import EffectReading as EffectReading
 from .validation.records import Published as Published

@@ -15,7 +15,7 @@ from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import Ranges
 from pkpd.sensitivity_analysis.identify import Identifiability
 from pkpd.sensitivity_analysis.local import Local
-from pkpd.sensitivity_analysis.method import Analysis, Asked
+from pkpd.sensitivity_analysis.method import Analysis, SensitivityProblem
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.screening import Morris, Sobol
 from pkpd.sensitivity_analysis.variance import Variance
@@ -105,9 +105,9 @@ def sensitivity(
     if isinstance(source, (Model, Source)) or not callable(source):
         model = _model_of(source, population)
         grid = times_from(model, times)
-        return how.run(Asked(model, regimen, population, grid, of, parameters, on_failure, options))
+        return how.run(SensitivityProblem(model, regimen, population, grid, of, parameters, on_failure, options))
     _check_function(how, regimen=regimen, population=population, times=times)
-    return how.run(Asked(None, None, None, np.empty(0), of, parameters, on_failure, options, source))
+    return how.run(SensitivityProblem(None, None, None, np.empty(0), of, parameters, on_failure, options, source))
 
 
 def _method_of(given: Analysis | str) -> Analysis:

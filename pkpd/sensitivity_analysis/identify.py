@@ -12,7 +12,7 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.model.residual import ResidualError
 from pkpd.sensitivity_analysis.factors import names_from
-from pkpd.sensitivity_analysis.method import Analysis, Asked
+from pkpd.sensitivity_analysis.method import Analysis, SensitivityProblem
 from pkpd.sensitivity_analysis.objective import errors_from
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.api import simulate
@@ -59,7 +59,7 @@ class Identifiability(Analysis):
 
     error: Mapping[str, ResidualError] | None = None
 
-    def run(self, asked: Asked) -> SensitivityResult:
+    def run(self, problem: SensitivityProblem) -> SensitivityResult:
         """Return singular values, directions and standard errors.
 
         Raises
@@ -67,12 +67,12 @@ class Identifiability(Analysis):
         PkpdError
             If a parameter has the value 0, so that there is no relative change of it.
         """
-        names, observed = _names(asked), _observed(asked)
-        model, error = asked.whole, dict(self.error or {})
+        names, observed = _names(problem), _observed(problem)
+        model, error = problem.whole, dict(self.error or {})
         declared = {n for n in observed if error.get(n) is not None or _error(model, n) is not None}
         slopes = simulate(
-            model, asked.regimen, asked.population, asked.times, derivatives=names, outputs=observed,
-            on_failure="raise", progress=False, **asked.options,
+            model, problem.regimen, problem.population, problem.times, derivatives=names, outputs=observed,
+            on_failure="raise", progress=False, **problem.options,
         )  # fmt: skip
         rows = []
         for name in observed:
@@ -92,14 +92,14 @@ class Identifiability(Analysis):
         return SensitivityResult(self.name, data, tuple(notes))
 
 
-def _names(asked: Asked) -> list[str]:
+def _names(problem: SensitivityProblem) -> list[str]:
     """Return the parameters that are to be estimated."""
-    if isinstance(asked.parameters, Mapping):
+    if isinstance(problem.parameters, Mapping):
         raise PkpdError(
             "sensitivity: Identifiability is about the model's values and has no use for ranges; give names, "
-            f"parameters={list(asked.parameters)!r}"
+            f"parameters={list(problem.parameters)!r}"
         )
-    model, given = asked.whole, asked.named()
+    model, given = problem.whole, problem.named()
     names = names_from(model, [n for n, p in model.parameters.items() if not p.fixed] if given is None else given)
     wrong = [n for n in names if n not in model.parameters or model.parameters[n].value == 0]
     if wrong:
@@ -110,9 +110,9 @@ def _names(asked: Asked) -> list[str]:
     return names
 
 
-def _observed(asked: Asked) -> list[str]:
+def _observed(problem: SensitivityProblem) -> list[str]:
     """Return the outputs that are observed."""
-    model, of = asked.whole, asked.of
+    model, of = problem.whole, problem.of
     if of is None:
         return [n for n, q in model.outputs.items() if q.error is not None] or list(model.outputs)
     found = [of] if isinstance(of, str) else of

@@ -14,7 +14,7 @@ from pkpd.metrics.reading import area_gradient
 from pkpd.metrics.register import NUMBERS
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import factor_kind, names_from
-from pkpd.sensitivity_analysis.method import Analysis, Asked
+from pkpd.sensitivity_analysis.method import Analysis, SensitivityProblem
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import named_from
@@ -35,7 +35,7 @@ class Local(Analysis):
 
     name: ClassVar[str] = "local"
 
-    def run(self, asked: Asked) -> SensitivityResult:
+    def run(self, problem: SensitivityProblem) -> SensitivityResult:
         """Return derivatives and elasticities.
 
         Raises
@@ -43,21 +43,21 @@ class Local(Analysis):
         PkpdError
             If a quantity or an input has no exact derivative.
         """
-        if isinstance(asked.parameters, Mapping):
+        if isinstance(problem.parameters, Mapping):
             raise PkpdError(
                 "sensitivity: Local takes derivatives at the model's values and has no use for ranges; give names, "
-                f"parameters={list(asked.parameters)!r}"
+                f"parameters={list(problem.parameters)!r}"
             )
-        model, times, quantities, names = asked.whole, asked.times, asked.quantities(), asked.named()
+        model, times, quantities, names = problem.whole, problem.times, problem.quantities(), problem.named()
         chosen = [n for n, p in model.parameters.items() if not p.fixed] if names is None else names_from(model, names)
         _check(model, quantities, chosen)
         outputs = list(dict.fromkeys(q.output for q in quantities))
-        grid, steady = _with_doses(model, asked.regimen, asked.population, times)
+        grid, steady = _with_doses(model, problem.regimen, problem.population, times)
         slopes = simulate(
-            model, asked.regimen, asked.population, grid, derivatives=chosen, outputs=outputs,
-            on_failure=asked.on_failure, progress=False, **asked.options,
+            model, problem.regimen, problem.population, grid, derivatives=chosen, outputs=outputs,
+            on_failure=problem.on_failure, progress=False, **problem.options,
         )  # fmt: skip
-        at = _values(model, asked.population, chosen, "subject" in slopes.dims)
+        at = _values(model, problem.population, chosen, "subject" in slopes.dims)
         parts, notes = [], []
         for q in quantities:
             value, slope = _of(q, slopes, times, steady)

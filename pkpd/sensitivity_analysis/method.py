@@ -1,4 +1,4 @@
-"""What a method of sensitivity analysis is: a frozen dataclass whose fields are its options, run on what is asked."""
+"""What a method of sensitivity analysis is: a frozen dataclass whose fields are its options, run on what is problem."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pkpd.sensitivity_analysis.factors import Ranges
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.arguments import OnFailure, Regimens
 
-__all__ = ["Analysis", "Asked", "SampledAnalysis"]
+__all__ = ["Analysis", "SampledAnalysis", "SensitivityProblem"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class SensitivityProblem:
     """What is asked of a model, or of a plain function.
 
     Attributes
@@ -83,7 +83,7 @@ class Analysis(Options, ABC):
     takes_function: ClassVar[bool] = False
 
     @abstractmethod
-    def run(self, asked: Asked) -> SensitivityResult:
+    def run(self, problem: SensitivityProblem) -> SensitivityResult:
         """Analyse.
 
         Raises

@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.model.residual import ResidualError
-from pkpd.sensitivity_analysis.method import Analysis, Asked
+from pkpd.sensitivity_analysis.method import Analysis, SensitivityProblem
 from pkpd.sensitivity_analysis.objective import ModelObjective
 from pkpd.sensitivity_analysis.profile import profile_model
 from pkpd.sensitivity_analysis.result import SensitivityResult
@@ -38,12 +38,12 @@ class Profile(Analysis):
     error: Mapping[str, ResidualError] | None = None
     level: float = 0.95
 
-    def run(self, asked: Asked) -> SensitivityResult:
+    def run(self, problem: SensitivityProblem) -> SensitivityResult:
         """Return the profile of each parameter."""
-        if asked.of is not None:
+        if problem.of is not None:
             raise PkpdError("sensitivity: Profile has no use for of; what was observed is in its data")
         objective = ModelObjective(
-            asked.whole, asked.regimen, asked.population, asked.times, self.data, self.error, asked.parameters,
-            asked.options,
+            problem.whole, problem.regimen, problem.population, problem.times, self.data, self.error,
+            problem.parameters, problem.options,
         )  # fmt: skip
         return profile_model(objective, self.level)

@@ -12,7 +12,7 @@ import numpy as np
 from pkpd.errors import PkpdError, SolverError
 from pkpd.sensitivity_analysis.designs import MorrisDesign, SobolDesign, check_paths, check_power
 from pkpd.sensitivity_analysis.factors import Factor, factors_from, function_factors
-from pkpd.sensitivity_analysis.method import Asked, SampledAnalysis
+from pkpd.sensitivity_analysis.method import SampledAnalysis, SensitivityProblem
 from pkpd.sensitivity_analysis.result import SensitivityResult, labelled
 from pkpd.sensitivity_analysis.runs import FunctionRuns, ModelRuns, Runs
 from pkpd.simulation.arguments import OnFailure
@@ -91,14 +91,14 @@ class Sobol(SampledAnalysis):
         super().__post_init__()
         check_power(self.n)
 
-    def run(self, asked: Asked) -> SensitivityResult:
+    def run(self, problem: SensitivityProblem) -> SensitivityResult:
         """Return Sobol's indices."""
-        target, factors = target_of(asked, self.spread)
-        if asked.model is not None:
-            check_independent(asked.model, factors)
+        target, factors = target_of(problem, self.spread)
+        if problem.model is not None:
+            check_independent(problem.model, factors)
         groups = tuple((j,) for j in range(len(factors)))
         design = SobolDesign(groups, self.n, self.seed, self.second_order, self.level)
-        study = executed(target, factors, design, None, asked.on_failure)
+        study = executed(target, factors, design, None, problem.on_failure)
         title = f"Sobol indices with {100 * self.level:g}% intervals"
         data = analysed(self.name, target.name, study, design, ([f.name for f in factors], "parameter"), title)
         return SensitivityResult(self.name, _with_distributions(data, factors), tuple(study.notes))
@@ -131,23 +131,25 @@ class Morris(SampledAnalysis):
         super().__post_init__()
         check_paths(self.n, self.levels)
 
-    def run(self, asked: Asked) -> SensitivityResult:
+    def run(self, problem: SensitivityProblem) -> SensitivityResult:
         """Return the elementary effects of Morris."""
-        target, factors = target_of(asked, self.spread)
+        target, factors = target_of(problem, self.spread)
         names = tuple(f.name for f in factors)
         design = MorrisDesign(names, self.n, self.seed, tuple(f.edges for f in factors), self.levels, self.level)
-        study = executed(target, factors, design, None, asked.on_failure)
+        study = executed(target, factors, design, None, problem.on_failure)
         title = "elementary effects (Morris), per move across the whole range of an input"
         data = analysed(self.name, target.name, study, design, (list(names), "parameter"), title)
         return SensitivityResult(self.name, _with_distributions(data, factors), tuple(study.notes))
 
 
-def target_of(asked: Asked, spread: float) -> tuple[Target, list[Factor]]:
+def target_of(problem: SensitivityProblem, spread: float) -> tuple[Target, list[Factor]]:
     """Return what is run many times, and what is varied."""
-    if asked.function is not None:
-        return FunctionRuns(asked.function, asked.of), function_factors(asked.parameters)
-    target = ModelRuns(asked.whole, asked.regimen, asked.population, asked.times, asked.quantities(), asked.options)
-    return target, factors_from(asked.whole, asked.parameters, spread)
+    if problem.function is not None:
+        return FunctionRuns(problem.function, problem.of), function_factors(problem.parameters)
+    target = ModelRuns(
+        problem.whole, problem.regimen, problem.population, problem.times, problem.quantities(), problem.options
+    )
+    return target, factors_from(problem.whole, problem.parameters, spread)
 
 
 def _with_distributions(data: xr.Dataset, factors: Sequence[Factor]) -> xr.Dataset:

@@ -15,7 +15,7 @@ from pkpd.people.distributions import Distribution
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.designs import SobolDesign, check_power, half_width
 from pkpd.sensitivity_analysis.factors import Factor, Ranges, factors_from, names_from
-from pkpd.sensitivity_analysis.method import Asked, SampledAnalysis
+from pkpd.sensitivity_analysis.method import SampledAnalysis, SensitivityProblem
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.runs import ModelRuns
 from pkpd.sensitivity_analysis.screening import DesignRuns, analysed, executed
@@ -85,19 +85,19 @@ class Variance(SampledAnalysis):
         super().__post_init__()
         check_power(self.n)
 
-    def run(self, asked: Asked) -> SensitivityResult:
+    def run(self, problem: SensitivityProblem) -> SensitivityResult:
         """Return the shares of uncertain parameters, of differences between subjects, and of covariates."""
-        model, population = asked.whole, asked.population
+        model, population = problem.whole, problem.population
         alone = None if population is not None and population.n > 1 else population
-        target = ModelRuns(model, asked.regimen, alone, asked.times, asked.quantities(), asked.options)
-        sources = _sources(model, population, asked.parameters, self.draws, self.spread)
+        target = ModelRuns(model, problem.regimen, alone, problem.times, problem.quantities(), problem.options)
+        sources = _sources(model, population, problem.parameters, self.draws, self.spread)
         ends = np.cumsum([0, *(s.width for s in sources)])
         groups = tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
         design = SobolDesign(groups, self.n, self.seed, False, self.level)
         unit = design.unit()
         values = np.hstack([s.values(unit[:, list(g)]) for s, g in zip(sources, groups, strict=True)])
         factors = [f for s in sources for f in s.factors]
-        study = executed(target, factors, design, values, asked.on_failure)
+        study = executed(target, factors, design, values, problem.on_failure)
         title = f"shares of the variance by source, with {100 * self.level:g}% intervals"
         data = analysed(self.name, target.name, study, design, ([s.name for s in sources], "source"), title)
         data["interaction"] = 1 - data["S1"].sum("source", skipna=False)

@@ -26,6 +26,7 @@ from pkpd.engine.solve.kernel import Kernel
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.simulation.api import simulate
+from pkpd.simulation.arguments import Solver
 
 TIGHT: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-13}
 CL, V, KA = 5.0, 40.0, 0.9
@@ -50,7 +51,7 @@ def one_compartment() -> Model:
     )
 
 
-def concentrations(regimen: Regimen, method: str, output: str = "Cc", **values: float) -> np.ndarray:
+def concentrations(regimen: Regimen, method: Solver, output: str = "Cc", **values: float) -> np.ndarray:
     model = one_compartment().replace(values=values)
     return simulate(model, regimen, times=TIMES, outputs=[output], method=method, **TIGHT)[output].to_numpy()
 

@@ -149,7 +149,8 @@ def test_seeds_are_whole_numbers():
 def test_a_function_of_one_vector_is_told_what_to_do():
     import math
 
+    scalar: Any = lambda x: math.exp(x[0])  # noqa: E731
     with pytest.raises(
         DataError, match=r"does not take an array of shape \(1, \d+\) \(inputs, runs\).*apply_along_axis"
     ):
-        pkpd.sensitivity(lambda x: math.exp(x[0]), parameters={"a": (0, 1)}, method=pkpd.Sobol(n=8))
+        pkpd.sensitivity(scalar, parameters={"a": (0, 1)}, method=pkpd.Sobol(n=8))

@@ -15,6 +15,7 @@ from pkpd.library import load_model
 from pkpd.model.model import Model
 from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
+from pkpd.simulation.arguments import Solver
 from pkpd.simulation.kernels import kernel_for, quantities
 from pkpd.units import factors
 
@@ -40,7 +41,7 @@ def run(
     model: Model,
     dose: Dose | None,
     times: np.ndarray = TIMES,
-    method: str = "auto",
+    method: Solver = "auto",
     covariates: dict[str, float] | None = None,
 ) -> xr.Dataset:
     """Simulate the typical person, all states and outputs kept."""

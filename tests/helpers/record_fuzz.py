@@ -23,6 +23,7 @@ from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
+from pkpd.simulation.arguments import Solver
 
 STATES = ("depot", "central", "peripheral")
 HOURS = {"min": Fraction(1, 60), "h": Fraction(1), "d": Fraction(24)}
@@ -185,7 +186,9 @@ def table_of(people: list[Person], unit: str, rules: RecordRules) -> EventTable:
     return read_events(frame.astype(float).astype({"ID": int}), time_unit=unit, rules=rules)
 
 
-def by_library(model: Model, people: list[Person], unit: str, rules: RecordRules, method: str = "auto") -> np.ndarray:
+def by_library(
+    model: Model, people: list[Person], unit: str, rules: RecordRules, method: Solver = "auto"
+) -> np.ndarray:
     """Return the states at every row of all people, (rows, 3)."""
     given = {name: np.array([one.values[name] for one in people]) for name in VALUES}
     who = Population.draw(model, len(people), parameters=given)
@@ -198,7 +201,7 @@ def differences(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
     return np.abs(found - expected).max(axis=1) / (1e-8 * max(np.abs(expected).max(), 1.0))
 
 
-def compare(tables: int, seed: int = 0, method: str = "auto") -> list[str]:
+def compare(tables: int, seed: int = 0, method: Solver = "auto") -> list[str]:
     """Return what differs, one line a table."""
     models = {carry: model_of(carry) for carry in ("forward", "backward")}
     wrong = []

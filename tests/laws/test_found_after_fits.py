@@ -126,24 +126,34 @@ def test_shares_do_not_depend_on_the_size_of_the_output(size: float, method: pkp
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"n": 0}, "n must be a power of two"),
-        ({"n": 64.0}, r"n must be a whole number, got 64\.0"),
-        ({"n": True}, "n must be a whole number, got True"),
-        ({"method": "morris", "n": 0}, "at least 2 trajectories, got n=0"),
-        ({"method": "morris", "levels": 0}, "levels must be even, at least 2, got 0"),
-        ({"method": "morris", "levels": 4.0}, r"levels must be a whole number, got 4\.0"),
         ({"times": [1.0, 2.0]}, "a plain function has no use for times"),
         ({"regimen": "100 mg once"}, "a plain function has no use for regimen"),
         ({"method": "local", "model": "pk1_iv"}, r"no use for ranges; give names, parameters=\['a'\]"),
     ],
 )
-def test_options_of_sensitivity_that_are_not_meant_are_refused(options: dict[str, Any], words: str) -> None:
+def test_what_sensitivity_has_no_use_for_is_refused(options: dict[str, Any], words: str) -> None:
     name = options.pop("model", "")
     model = pkpd.models[name] if name else lambda x: x[0]
     with pytest.raises(PkpdError, match=words):
         pkpd.sensitivity(
             model, parameters={"a": (0, 1)}, **({"times": [0.0, 1.0], "of": "Cc"} if name else {}), **options
         )
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        (pkpd.Sobol, {"n": 0}, "n must be a power of two"),
+        (pkpd.Sobol, {"n": 64.5}, r"n must be a whole number >= 0, got 64\.5"),
+        (pkpd.Sobol, {"n": True}, "n must be a whole number >= 0, got True"),
+        (pkpd.Morris, {"n": 0}, "at least 2 trajectories, got n=0"),
+        (pkpd.Morris, {"levels": 0}, "levels must be even, at least 2, got 0"),
+        (pkpd.Morris, {"levels": 4.0}, r"levels must be a whole number >= 0, got 4\.0"),
+    ],
+)
+def test_options_of_methods_that_cannot_be_are_refused(method: Any, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(PkpdError, match=words):
+        method(**options)
 
 
 @pytest.mark.parametrize(

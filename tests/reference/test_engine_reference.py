@@ -21,6 +21,7 @@ from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
+from pkpd.simulation.arguments import Solver
 
 FILES = {"pkpd": "pkpd7"}
 EVERY_METHOD = ("auto", "tsit5", "dop853", "rodas5p")
@@ -95,7 +96,9 @@ def rows_of_twin(events: EventTable, model: Model) -> list[Record]:
     return out
 
 
-def compare(name: str, values: Mapping[str, float], rows: Sequence[Row], methods: Sequence[str] = EVERY_METHOD) -> None:
+def compare(
+    name: str, values: Mapping[str, float], rows: Sequence[Row], methods: Sequence[Solver] = EVERY_METHOD
+) -> None:
     plain = MODELS[name]
     model = reference_model(FILES.get(name, name)).replace(values=dict(values))
     p = {n: q.value for n, q in model.parameters.items()}

@@ -223,7 +223,7 @@ def test_correlated_draws_stay_together():
     rng = np.random.default_rng(1)
     cl = 5 * np.exp(0.3 * rng.standard_normal(500))
     draws = pd.DataFrame({"CL": cl, "F": cl / 50})
-    draws = draws[draws["F"] < 1]
+    draws = draws.loc[draws["F"] < 1]
     found = sensitivity(area_model(), DOSE, times=LONG, of="AUC.last", method=Variance(draws=draws, n=256))
     data = found.data.sel(quantity="AUC.last")
     np.testing.assert_allclose(data["ST"].sel(source="parameter uncertainty"), 0, atol=1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from pkpd.model.model import Model
 from pkpd.people import Population
 from pkpd.sensitivity_analysis.api import sensitivity
 from pkpd.sensitivity_analysis.local import Local
-from pkpd.sensitivity_analysis.method import Analysis
 from pkpd.sensitivity_analysis.screening import Morris, Sobol
 from pkpd.sensitivity_analysis.variance import Variance
 from pkpd.simulation.api import simulate
@@ -101,6 +99,7 @@ def test_what_changes_nothing_is_named():
     assert np.isnan(blind.data["rse"]).all()
 
 
+NUMBER: Any = 3
 CORRELATED = [Omega(["CL", "V"], [[0.09, 0.03], [0.03, 0.04]])]
 
 
@@ -134,7 +133,7 @@ CORRELATED = [Omega(["CL", "V"], [[0.09, 0.03], [0.03, 0.04]])]
         ({"method": Variance(draws={"CL": [1, 2], "V": [1, 2, 3]}), "parameters": None}, "as many for every"),
         ({"method": Variance(draws={"CL": [1, np.nan]}), "parameters": None}, "draws of CL are not all finite"),
         ({"method": Variance(draws={"WT": [1, 2]}), "parameters": None}, "WT is none of model"),
-        ({"method": Variance(draws=3), "parameters": None}, "draws must be a mapping"),
+        ({"method": Variance(draws=NUMBER), "parameters": None}, "draws must be a mapping"),
         ({"method": "variance", "model": area_model().without_variability()}, "has no random effects"),
         (
             {"model": area_model().replace(omega=CORRELATED), "parameters": ["eta_CL", "eta_V"]},
@@ -167,22 +166,22 @@ def test_texts(given, text):
 
 
 @pytest.mark.parametrize(
-    ("make", "text"),
+    ("method", "options", "text"),
     [
-        (lambda: Sobol(n=1000), "n must be a power of two.*got 1000, try 1024"),
-        (lambda: Sobol(n=2.5), "Sobol: n must be a whole number >= 0, got 2.5"),
-        (lambda: Sobol(level=95), "level must be between 0 and 1"),
-        (lambda: Variance(spread=20), "spread is a fraction"),
-        (lambda: Sobol(levels=4), r"Sobol has no option 'levels' \(did you mean 'level'\?\); it has n, spread"),
-        (lambda: Sobol(second_order="yes"), "second_order must be True or False"),
-        (lambda: Morris(levels=3), "levels must be even"),
-        (lambda: Morris(n=1), "at least 2 trajectories"),
-        (lambda: Local(n=8), "Local has no option 'n'"),
+        (Sobol, {"n": 1000}, "n must be a power of two.*got 1000, try 1024"),
+        (Sobol, {"n": 2.5}, "Sobol: n must be a whole number >= 0, got 2.5"),
+        (Sobol, {"level": 95}, "level must be between 0 and 1"),
+        (Variance, {"spread": 20}, "spread is a fraction"),
+        (Sobol, {"levels": 4}, r"Sobol has no option 'levels' \(did you mean 'level'\?\); it has n, spread"),
+        (Sobol, {"second_order": "yes"}, "second_order must be True or False"),
+        (Morris, {"levels": 3}, "levels must be even"),
+        (Morris, {"n": 1}, "at least 2 trajectories"),
+        (Local, {"n": 8}, "Local has no option 'n'"),
     ],
 )  # fmt: skip
-def test_options_of_methods(make: Callable[[], Analysis], text: str):
+def test_options_of_methods(method: Any, options: dict[str, Any], text: str):
     with pytest.raises(PkpdError, match=text):
-        make()
+        method(**options)
 
 
 def test_more_texts():
