@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.model.scales import Pair, to_scale
 
 if TYPE_CHECKING:
     from pkpd.estimation.vector import PopulationVector, VectorEntry
@@ -105,7 +106,7 @@ class Priors:
     def _normal(self, k: int, e: VectorEntry) -> tuple[float, float]:
         if e.name in self.given:
             value, sd = self.given[e.name]  # type: ignore[misc]
-            return _scaled(self.layout, e, float(value)), float(sd)
+            return to_scale(float(value), e.scale, _bounds(self.layout, e.name)), float(sd)
         at = float(self.layout.start[k])
         if e.kind == "sigma":
             return at, (2.5 * max(abs(at), 1.0) if self.full else math.inf)
@@ -201,24 +202,11 @@ def _number(value: object) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _limits(layout: PopulationVector, name: str) -> tuple[float, float]:
-    return layout.model.parameters[name].bounds or (0.0, 1.0)
-
-
 def _inside(layout: PopulationVector, name: str, value: float) -> bool:
     scale = next(e.scale for e in layout.entries if e.name == name and e.kind in ("theta", "sigma"))
-    if scale == "log":
-        return value > 0
-    if scale == "logit":
-        low, high = _limits(layout, name)
-        return low < value < high
-    return True
+    return math.isfinite(to_scale(value, scale, _bounds(layout, name)))
 
 
-def _scaled(layout: PopulationVector, e: VectorEntry, value: float) -> float:
-    if e.scale == "log":
-        return math.log(value)
-    if e.scale == "logit":
-        low, high = _limits(layout, e.name)
-        return math.log((value - low) / (high - value))
-    return value
+def _bounds(layout: PopulationVector, name: str) -> Pair | None:
+    """Return the bounds of a parameter; residual ones have none."""
+    return layout.model.parameters[name].bounds if name in layout.model.parameters else None

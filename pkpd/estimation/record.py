@@ -13,7 +13,8 @@ from pkpd.errors import PkpdError
 from pkpd.estimation.methods.objective import METHODS, Objective
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.uncertainty.covariance import Covariance, covariance_of
-from pkpd.estimation.vector import Natural, bounded_exp
+from pkpd.estimation.vector import Natural
+from pkpd.model.scales import from_scale
 from pkpd.simulation.source import History, Source
 from pkpd.transport import without_computed
 
@@ -293,7 +294,7 @@ class FitRecord(Source):
                 out[label] = (low, high)
             elif e.at[0] == e.at[1]:
                 wide = z * s / v
-                out[label] = (v * bounded_exp(-wide), v * bounded_exp(wide))
+                out[label] = (v * from_scale(-wide, "log"), v * from_scale(wide, "log"))
             else:
                 out[label] = (v - z * s, v + z * s)
         return out

@@ -52,7 +52,7 @@ class Fit(FitRecord):
         """Shrinkage of each eta and, as ``eps_<output>``, of residuals: 1 - SD of the estimates / SD of the model."""
         return shrinkage(self)
 
-    def table_of_estimates(self, level: float = 0.95) -> pd.DataFrame:
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Return a row for each parameter: estimate, standard error, interval, variability and shrinkage."""
         return estimates_table(self, level)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,18 +12,17 @@ import numpy as np
 from pkpd.errors import DataError, nearest
 from pkpd.model.declare import Parameter
 from pkpd.model.model import Model
+from pkpd.model.scales import from_scale, scale_slope, to_scale
 from pkpd.observation.data import FitData
 from pkpd.observation.density import SigmaSpec
 
 if TYPE_CHECKING:
     from pkpd.engine.graph.nodes import Node
 
-__all__ = ["SMALLEST_SD", "Natural", "PopulationVector", "VectorEntry", "bounded_exp", "residual_specs"]
+__all__ = ["SMALLEST_SD", "Natural", "PopulationVector", "VectorEntry", "residual_specs"]
 
 #: a standard deviation of random effects is not estimated below this
 SMALLEST_SD = 1e-4
-#: logarithm of the largest number there is
-LARGEST_LOG = math.log(sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ class PopulationVector:
         out = np.empty(self.size)
         for k, e in enumerate(self.entries):
             if e.kind == "theta":
-                out[k] = _to_scale(natural.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
+                out[k] = to_scale(natural.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
             elif e.kind == "sigma":
                 value = natural.sigma[e.name]
                 out[k] = math.log(value) if e.scale == "log" else value
@@ -231,11 +229,11 @@ class PopulationVector:
         factor, factor_iov = self.factor0.copy(), self.factor_iov0.copy()
         for value, e in zip(x.tolist(), self.entries, strict=True):
             if e.kind == "theta":
-                theta[e.name] = _from_scale(value, e.scale, self.model.parameters[e.name].bounds)
+                theta[e.name] = from_scale(value, e.scale, self.model.parameters[e.name].bounds)
             elif e.kind == "sigma":
-                sigma[e.name] = bounded_exp(value) if e.scale == "log" else value
+                sigma[e.name] = from_scale(value, e.scale)
             else:
-                (factor if e.kind == "omega" else factor_iov)[e.at] = bounded_exp(value) if e.scale == "log" else value
+                (factor if e.kind == "omega" else factor_iov)[e.at] = from_scale(value, e.scale)
         return Natural(theta, factor, factor_iov, sigma)
 
     # -- natural quantities of the estimates, for reports and the covariance step
@@ -266,7 +264,7 @@ class PopulationVector:
         out = np.zeros((self.size, self.size))
         for k, e in enumerate(self.entries):
             if e.kind == "theta":
-                out[k, k] = _slope(v.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
+                out[k, k] = scale_slope(v.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
             elif e.kind == "sigma":
                 out[k, k] = v.sigma[e.name] if e.scale == "log" else 1.0
         for kind, factor in (("omega", v.factor), ("iov", v.factor_iov)):
@@ -329,38 +327,6 @@ def _covariance_name(e: VectorEntry, names: Sequence[str]) -> str:
     prefix = "omega_" if e.kind == "omega" else "omega_iov_"
     i, j = e.at
     return f"{prefix}{names[i]}" if i == j else f"{prefix}{names[i]},{names[j]}"
-
-
-def bounded_exp(x: float) -> float:
-    """Return exp(x), infinite where it is larger than any number: the open end of an interval."""
-    return math.exp(x) if x < LARGEST_LOG else math.inf
-
-
-def _to_scale(value: float, scale: str, bounds: tuple[float, float] | None) -> float:
-    if scale == "log":
-        return math.log(value)
-    if scale == "logit":
-        low, high = bounds or (0.0, 1.0)
-        return math.log((value - low) / (high - value))
-    return value
-
-
-def _from_scale(x: float, scale: str, bounds: tuple[float, float] | None) -> float:
-    if scale == "log":
-        return bounded_exp(x)
-    if scale == "logit":
-        low, high = bounds or (0.0, 1.0)
-        return low + (high - low) / (1.0 + bounded_exp(-x))
-    return x
-
-
-def _slope(value: float, scale: str, bounds: tuple[float, float] | None) -> float:
-    if scale == "log":
-        return value
-    if scale == "logit":
-        low, high = bounds or (0.0, 1.0)
-        return (value - low) * (high - value) / (high - low)
-    return 1.0
 
 
 def _with_values(model: Model, layout: PopulationVector, v: Natural) -> Model:

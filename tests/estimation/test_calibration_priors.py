@@ -9,7 +9,8 @@ from scipy import stats
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.study.posterior import StudyPosterior
-from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal, to_natural, to_scaled
+from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal
+from pkpd.model.scales import from_scale, to_scale
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_other_priors_refuse_what_is_not_positive():
 )
 def test_axes_are_inverse_to_each_other(scale, bounds):
     x = np.linspace(-6, 6, 25)
-    np.testing.assert_allclose(to_scaled(to_natural(x, scale, bounds), scale, bounds), x, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(to_scale(from_scale(x, scale, bounds), scale, bounds), x, rtol=1e-9, atol=1e-9)
 
 
 def toy_posterior(seed=1):

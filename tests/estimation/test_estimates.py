@@ -109,7 +109,7 @@ def test_fixed_values_stay_and_are_marked(found: Fit) -> None:
     assert "V" not in f.estimates
     assert f.n_parameters == 3
     assert f.ofv > found.ofv
-    assert bool(f.table_of_estimates().loc["V", "fixed"])
+    assert bool(f.summary().loc["V", "fixed"])
 
 
 def test_blocks_are_estimated_in_full() -> None:
@@ -183,7 +183,7 @@ def test_the_report_has_all_that_is_wanted(found: Fit) -> None:
     for word in ("FOCEI", "OFV", "AIC", "BIC", "RSE", "95% CI", "% CV", "condition number", "shrinkage", "log 2pi"):
         assert word in text, word
     assert "OFV" in repr(found)
-    table = found.table_of_estimates()
+    table = found.summary()
     assert list(table.index) == ["CL", "V", "omega_CL", "omega_V", "sigma_prop"]
     assert table.loc["omega_CL", "cv"] == pytest.approx(100 * math.sqrt(math.expm1(found.omega[0, 0])))
     k, n = found.n_parameters, found.n_observations

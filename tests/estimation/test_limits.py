@@ -109,7 +109,7 @@ def test_intervals_of_what_is_not_known_are_open() -> None:
     low, high = found.ci()["Vp"]
     assert (low, high) == (0.0, math.inf)
     assert "0 .. inf" in str(found)
-    assert found.table_of_estimates().loc["Vp", "high"] == math.inf
+    assert found.summary().loc["Vp", "high"] == math.inf
     people = found.population(5, seed=1)
     assert people.n == 5
 

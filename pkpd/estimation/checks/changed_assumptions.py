@@ -14,8 +14,8 @@ from pkpd.estimation.api import fit
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.loading import as_study
-from pkpd.estimation.study.priors import to_scaled
 from pkpd.estimation.study.study import Study
+from pkpd.model.scales import to_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def assumptions(
     for label, variant in changed.items():
         results[label] = fit(variant, method=how, progress=False)
     f = free[parameter]
-    middle = to_scaled(_draws(results[BASE], parameter), f.scale, f.limits)
+    middle = to_scale(_draws(results[BASE], parameter), f.scale, f.limits)
     centre, spread = np.median(middle, axis=0), middle.std(axis=0, ddof=1)
     rows = []
     for label, found in results.items():
@@ -85,7 +85,7 @@ def assumptions(
             known = results[BASE].patients if patient else ("",)
             j, shift = known.index(patient) if patient in known else -1, np.nan
             if j >= 0 and spread[j] > 0:
-                shift = (np.median(to_scaled(x[:, i], f.scale, f.limits)) - centre[j]) / spread[j]
+                shift = (np.median(to_scale(x[:, i], f.scale, f.limits)) - centre[j]) / spread[j]
             rows.append({"variant": label, "patient": patient, "cohort": found.cohorts.get(patient, ""),
                          "mean": x[:, i].mean(), "2.5%": low, "50%": half, "97.5%": high, "shift": shift})  # fmt: skip
     return pd.DataFrame(rows)

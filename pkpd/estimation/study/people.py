@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.study.priors import Free, HalfNormal, to_natural, to_scaled
+from pkpd.estimation.study.priors import Free, HalfNormal
 from pkpd.estimation.study.problem import StudyProblem
+from pkpd.model.scales import from_scale, to_scale
 from pkpd.people.columns import count
 from pkpd.people.population import Population
 from pkpd.randomness import check_seed
@@ -106,11 +107,11 @@ def _new(
     g = problem.layout.groups.index(cohort) if f.pooling == "cohort" else 0
     if f"{f.name}_location" in calibration.posterior:
         location = calibration.draws(f"{f.name}_location")
-        centre = to_scaled(location[rows, g] if location.ndim > 1 else location[rows], f.scale, f.limits)
+        centre = to_scale(location[rows, g] if location.ndim > 1 else location[rows], f.scale, f.limits)
     else:
         centre = np.full(len(rows), problem.layout.locations[f.name][0][g])
     if isinstance(f.spread, HalfNormal):
         spread: Any = calibration.draws(f"{f.name}_spread")[rows]
     else:
         spread = f.spread
-    return to_natural(centre + spread * rng.standard_normal(len(rows)), f.scale, f.limits)
+    return from_scale(centre + spread * rng.standard_normal(len(rows)), f.scale, f.limits)

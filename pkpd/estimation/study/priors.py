@@ -10,53 +10,14 @@ from typing import Any, Literal
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.model.scales import Pair, to_scale
 
-__all__ = ["ErrorScale", "Free", "HalfNormal", "Pair", "to_natural", "to_scaled"]
+__all__ = ["ErrorScale", "Free", "HalfNormal"]
 
-Pair = tuple[float, float]
 _SCALES = ("log", "logit", "identity")
 _LEVELS = ("shared", "patient")
 _POOLS = ("all", "cohort", None)
 _KNOWN = ("read", "derived", "assumed")
-
-
-def to_scaled(value: Any, scale: str, bounds: Pair = (0.0, 1.0)) -> Any:
-    """Return values on the axis of their prior: logarithm, logit between bounds, or themselves.
-
-    Examples
-    --------
-    >>> to_scaled(1.0, "log"), to_scaled(0.5, "logit")
-    (0.0, 0.0)
-    """
-    value = np.asarray(value, float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if scale == "log":
-            out = np.log(value)
-        elif scale == "logit":
-            part = (value - bounds[0]) / (bounds[1] - bounds[0])
-            out = np.log(part) - np.log1p(-part)
-        else:
-            out = value
-    return float(out) if out.ndim == 0 else out
-
-
-def to_natural(x: Any, scale: str, bounds: Pair = (0.0, 1.0)) -> Any:
-    """Return values in the parameter's unit from those on the axis of their prior.
-
-    Examples
-    --------
-    >>> to_natural(0.0, "logit", (2.0, 4.0))
-    3.0
-    """
-    x = np.asarray(x, float)
-    with np.errstate(over="ignore"):
-        if scale == "log":
-            out = np.exp(x)
-        elif scale == "logit":
-            out = bounds[0] + (bounds[1] - bounds[0]) * (0.5 * (1.0 + np.tanh(0.5 * x)))
-        else:
-            out = x
-    return float(out) if out.ndim == 0 else out
 
 
 def _is_number(value: object) -> bool:
@@ -238,7 +199,7 @@ class Free:
             if not found:
                 return None
             pair = self.location[found[0]]
-        return to_scaled(pair[0], self.scale, self.limits), float(pair[1])
+        return to_scale(pair[0], self.scale, self.limits), float(pair[1])
 
     def describe(self) -> dict[str, Any]:
         """Return the declaration as plain values, for fingerprints and tables."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.estimation.study.groups import arviz
-from pkpd.estimation.study.priors import to_scaled
 from pkpd.evidence.kinds import kind_named
+from pkpd.model.scales import to_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def scalars(calibration: StudyRecord, group: str = "posterior") -> dict[str, Flo
     out: dict[str, Floats] = {}
     data = getattr(calibration.idata, group)
     for v in calibration.variables:
-        x = to_scaled(data[v.name].values.astype(np.float64), v.scale, v.limits)
+        x = to_scale(data[v.name].values.astype(np.float64), v.scale, v.limits)
         if not v.dims:
             out[v.name] = x
             continue

@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal, to_natural
+from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal
+from pkpd.model.scales import from_scale
 
 __all__ = ["StudyVector", "Variable", "build_layout"]
 
@@ -212,7 +213,7 @@ class StudyVector:
             else:
                 mean, sd, index = self.locations[v.free]
                 x = mean + sd * q[..., index]
-                out[v.name] = to_natural(x if v.dims else x[..., 0], v.scale, v.limits)
+                out[v.name] = from_scale(x if v.dims else x[..., 0], v.scale, v.limits)
         return out
 
 

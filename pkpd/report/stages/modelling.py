@@ -96,8 +96,8 @@ def _prior(free: Free) -> str:
 
 
 def _range(free: Free, middle: float, sd: float) -> str:
-    from pkpd.estimation.study.priors import to_natural, to_scaled
+    from pkpd.model.scales import from_scale, to_scale
 
-    centre = to_scaled(middle, free.scale, free.limits)
-    low, high = (to_natural(centre + sign * 1.96 * sd, free.scale, free.limits) for sign in (-1, 1))
+    centre = to_scale(middle, free.scale, free.limits)
+    low, high = (from_scale(centre + sign * 1.96 * sd, free.scale, free.limits) for sign in (-1, 1))
     return f"{number(middle)} ({number(low)} to {number(high)})"
