@@ -14,7 +14,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.files import write_whole
-from pkpd.simulation.progress import Progress
+from pkpd.progress import Progress
 
 __all__ = ["FAULTS", "Pieces", "attempt", "run_pieces"]
 

@@ -20,6 +20,8 @@ from pkpd.errors import DataError, PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.people.columns import check_people
 from pkpd.people.population import Population
+from pkpd.progress import Progress
+from pkpd.simulation import compiling as compiling  # says so when solvers are compiled
 from pkpd.simulation import dataset, grid, rows
 from pkpd.simulation.arguments import Regimens, named_from, occasions_from, times_from
 from pkpd.simulation.around_doses import corners_from
@@ -28,7 +30,6 @@ from pkpd.simulation.doses import records_of, table_records
 from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
 from pkpd.simulation.kernels import OutputQuantity, kernel_for
 from pkpd.simulation.people import population_courses
-from pkpd.simulation.progress import Progress
 from pkpd.simulation.residual_errors import add_residuals
 
 if TYPE_CHECKING:

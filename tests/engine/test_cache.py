@@ -21,7 +21,7 @@ import pkpd
 from pkpd import cache
 from pkpd.cache import CacheWarning, cache_directory, keep, kept
 from pkpd.engine.machine import jit, sources
-from pkpd.simulation import progress
+from pkpd.simulation import compiling
 
 PACKAGE = Path(pkpd.__file__).parent
 
@@ -268,8 +268,8 @@ def test_compilation_is_told_only_where_something_is_compiled(
     jit.entry(twice)(1.0)
     jit.entry(twice)(1.0)
     assert begun == ["twice"]
-    announcement = progress._Announcement()
-    monkeypatch.setattr(progress, "PATIENCE", 0.01)
+    announcement = compiling.Announcement()
+    monkeypatch.setattr(compiling, "PATIENCE", 0.01)
     announcement.begin("loop")
     assert announcement.timer is not None
     announcement.timer.join()

@@ -10,12 +10,12 @@ import pytest
 import xarray as xr
 from drug_model import DAILY, TIMES, TWICE, drug, people
 
+from pkpd import progress
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.library import load_model
 from pkpd.people.population import Population
-from pkpd.simulation import progress
 from pkpd.simulation.api import simulate
 
 

@@ -18,7 +18,7 @@ from pkpd.estimation.methods.normal_approximation import laplace
 from pkpd.estimation.study.loading import as_study
 from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.replicas import Replicator
-from pkpd.simulation.progress import Progress
+from pkpd.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pkpd.progress import Progress
+
 __all__ = ["ChainProgress"]
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
@@ -28,69 +30,52 @@ class ChainProgress:
     """
 
     def __init__(self, chains: int, total: int, wanted: bool | None, resumed: Sequence[int]) -> None:
-        self.chains, self.total = chains, total
-        self.silent = wanted is False
-        self.tty = sys.stderr.isatty() and not self.silent
+        self.total, self.resumed = total, tuple(resumed)
         self.drawn = {k: total if k in resumed else 0 for k in range(chains)}
         self.diverged = dict.fromkeys(range(chains), 0)
-        self.begin = self.looked = self.line = time.monotonic()
-        self.resumed = tuple(resumed)
-        self.bar: Any = None
-        self.tasks: dict[int, Any] = {}
+        self.bars = Progress(None if wanted else wanted, patience=0.0, detail="{diverged} divergences")
+        self.lines = wanted is not False and not self.bars.wanted
+        self.looked = self.line = self.bars.begin
 
     def __enter__(self) -> ChainProgress:
-        if self.resumed and not self.silent:
-            sys.stderr.write(f"pkpd: {len(self.resumed)} of {self.chains} chains were finished before\n")
-        if self.tty:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            text, more = TextColumn("{task.description}"), TextColumn("{task.fields[diverged]} divergences")
-            self.bar = Bar(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), more,
-                           console=Console(stderr=True))  # fmt: skip
-            self.bar.start()
-            for k in range(self.chains):
-                self.tasks[k] = self.bar.add_task(
-                    f"chain {k + 1}", total=self.total, completed=self.drawn[k], diverged=0
-                )
+        if self.resumed and (self.lines or self.bars.wanted):
+            sys.stderr.write(f"pkpd: {len(self.resumed)} of {len(self.drawn)} chains were finished before\n")
+        for k, drawn in self.drawn.items():
+            self.bars.start(self.total, f"chain {k + 1}", drawn, diverged=0)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+        self.bars.close()
 
     def tick(self, running: Mapping[int, tuple[int, Any]]) -> None:
         """Take note of how far the running chains are: draws so far, and the sampler to ask for divergences."""
-        if self.silent:
+        if not self.lines and not self.bars.wanted:
             return
         now = time.monotonic()
-        look = now - self.looked > LOOK_EVERY and (self.tty or now - self.line > LINE_EVERY)
+        due = self.lines and now - self.line > LINE_EVERY
+        look = now - self.looked > LOOK_EVERY and (self.bars.wanted or due)
         if look:
             self.looked = now
         for k, (drawn, sampler) in running.items():
             self.drawn[k] = drawn
             if look:
                 self.diverged[k] = _divergences(sampler)
-            if self.bar is not None:
-                self.bar.update(self.tasks[k], completed=drawn, diverged=self.diverged[k])
-        if not self.tty and now - self.line > LINE_EVERY:
+            self.bars.update(k, done=drawn, diverged=self.diverged[k])
+        if due:
             self.line = now
             self._write()
 
     def finished(self, k: int, diverged: int) -> None:
         """Take note of a finished chain."""
         self.drawn[k], self.diverged[k] = self.total, diverged
-        if self.bar is not None:
-            self.bar.update(self.tasks[k], completed=self.total, diverged=diverged)
-        elif not self.silent:
+        self.bars.update(k, done=self.total, diverged=diverged)
+        if self.lines:
             self._write()
 
     def _write(self) -> None:
-        each = ", ".join(f"{self.drawn[k]}" for k in range(self.chains))
-        spent = time.monotonic() - self.begin
+        each = ", ".join(str(drawn) for drawn in self.drawn.values())
         sys.stderr.write(
-            f"pkpd: {spent:.0f} s, draws {each} of {self.total}, {sum(self.diverged.values())} divergences\n"
+            f"pkpd: {self.bars.spent:.0f} s, draws {each} of {self.total}, {sum(self.diverged.values())} divergences\n"
         )
         sys.stderr.flush()
 

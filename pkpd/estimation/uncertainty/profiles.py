@@ -15,9 +15,9 @@ from pkpd.estimation.methods.objective import Objective, Outcome
 from pkpd.estimation.methods.optimise import minimise
 from pkpd.estimation.uncertainty.sampled import check_level
 from pkpd.options import checked
+from pkpd.progress import Progress
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.walk import Better, ProfileProblem, Side, Transform, walked
-from pkpd.simulation.progress import Progress
 
 if TYPE_CHECKING:
     from pkpd.estimation.result import Fit
