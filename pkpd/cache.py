@@ -6,20 +6,25 @@ again". Machine code is loaded from it, so a folder that another user could writ
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import hashlib
 import os
 import pwd
 import stat
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
-__all__ = ["CacheWarning", "cache_directory", "drop", "keep", "kept", "safe"]
+__all__ = ["CacheWarning", "Turn", "cache_directory", "drop", "keep", "kept", "safe"]
 
 ROOT = 0
 _SUM = hashlib.sha256().digest_size
 _told: set[Path] = set()
+#: seconds to wait for another process; whoever takes longer has stopped
+LONGEST = 120.0
+_PAUSE = 0.05
 
 
 class CacheWarning(UserWarning):
@@ -137,6 +142,43 @@ def keep(name: str, data: bytes) -> None:
     except OSError:
         if part is not None:
             _unlink(part)
+
+
+class Turn:
+    """The right to make what is kept under a name, for which other processes wait; ``end`` gives it away.
+
+    It is a lock on a file beside, which ends with its process. Where files cannot be locked nobody waits.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._lock: tuple[int, Path] | None = None
+        folder = cache_directory()
+        if folder is None:
+            return
+        path = folder / f"{name}.lock"
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return
+        self._lock = file, path
+        latest = time.monotonic() + LONGEST
+        while time.monotonic() < latest:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                time.sleep(_PAUSE)
+                continue
+            except OSError:  # a file system without locks
+                pass
+            return
+
+    def end(self) -> None:
+        """Let the next process have its turn."""
+        if self._lock is not None:
+            file, path = self._lock
+            _unlink(path)
+            os.close(file)
+            self._lock = None
 
 
 def drop(name: str) -> None:

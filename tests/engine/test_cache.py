@@ -166,17 +166,33 @@ def test_a_damaged_loop_is_compiled_anew(own: Path, damage: str) -> None:
     assert third.stats.cache_hits
 
 
-def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
+def test_of_two_processes_one_compiles_and_the_other_waits(tmp_path: Path) -> None:
     code = (
-        "import numpy as np; from pkpd.metrics.kernels import cumulative_area; a = np.zeros((1, 2));"
+        "import numpy as np; from pkpd.engine.machine.jit import watchers; watchers.append((print, lambda name: None));"
+        "from pkpd.metrics.kernels import cumulative_area; a = np.zeros((1, 2));"
         "cumulative_area(np.array([0.0, 1.0]), np.ones((1, 2)), 0, a); print(a.tolist())"
     )
     env = os.environ | {"PKPD_CACHE_DIR": str(tmp_path)}
     running = [
         subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    assert [p.communicate()[0].strip() for p in running] == ["[[0.0, 1.0]]"] * 2
+    lines = [line for p in running for line in p.communicate()[0].splitlines()]
+    assert sorted(lines) == ["[[0.0, 1.0]]", "[[0.0, 1.0]]", "cumulative_area"]
     assert [p.suffix for p in tmp_path.iterdir()] == [".loop"]
+
+
+def test_nobody_waits_for_a_process_that_is_gone_or_stands_still(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own.mkdir()
+    (own / "a.lock").touch()  # left by a process that was killed: nothing holds it
+    gone = cache.Turn("a")
+    gone.end()
+    assert list(own.iterdir()) == []
+    code = "import sys; from pkpd.cache import Turn; turn = Turn('a'); print('mine', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"mine\n"
+        monkeypatch.setattr(cache, "LONGEST", 0.2)
+        cache.Turn("a").end()
 
 
 # --- never stale ------------------------------------------------------------------------------------------------------

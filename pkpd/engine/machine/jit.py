@@ -34,6 +34,7 @@ class _Kept(NullCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.turn: cache.Turn | None = None
 
     def _name(self, signature: Any, codegen: Any) -> str:
         where = f"{self.function.__module__}.{self.function.__qualname__}"
@@ -42,17 +43,28 @@ class _Kept(NullCache):
         return f"{self.function.__qualname__}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.loop"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the loop for a signature, or None."""
+        """Return the loop for a signature, or None; then no other process makes it until it is saved."""
         target_context.refresh()
         name = self._name(sig, target_context.codegen())
+        found = self._read(name, target_context)
+        if found is None:
+            turn = cache.Turn(name)
+            found = self._read(name, target_context)  # which another process may have made meanwhile
+            if found is None:
+                self.turn = turn
+                for begins, _ in watchers:
+                    begins(self.function.__qualname__)
+            else:
+                turn.end()
+        return found
+
+    def _read(self, name: str, target_context: Any) -> Any:
         data = cache.kept(name)
         if data is not None:
             try:
                 return CompileResult._rebuild(target_context, *pickle.loads(data))
             except Exception:  # noqa: BLE001  # whole, yet unreadable here: whatever the reason, it is made anew
                 cache.drop(name)
-        for begins, _ in watchers:
-            begins(self.function.__qualname__)
         return None
 
     def save_overload(self, sig: Any, cres: Any) -> None:
@@ -61,6 +73,9 @@ class _Kept(NullCache):
             ends(self.function.__qualname__)
         if not cres.library.has_dynamic_globals:
             cache.keep(self._name(sig, cres.codegen), dumps(cres._reduce()))
+        if self.turn is not None:
+            self.turn.end()
+            self.turn = None
 
 
 def entry(function: Callable[..., Any]) -> Any:
