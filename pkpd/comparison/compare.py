@@ -21,7 +21,6 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, RegimenError, SolverError, nearest
 from pkpd.estimation.methods.chain_history import with_onset
 from pkpd.metrics.dataset import exposure
-from pkpd.model.residual import Ordinal
 from pkpd.options import checked
 from pkpd.simulation.api import simulate
 from pkpd.simulation.arguments import times_from
@@ -264,15 +263,12 @@ def _blocks(task: _Task, plan: Plan, people: Population) -> Iterable[tuple[slice
     people = people_of(task.model, people, plan.arm)
     treated, interval, times = _clock(task, plan)
     size = max(_CELLS // (len(times) * max(len(task.outputs), 1)), 1)
-    cuts = {
-        name: error.cuts
-        for name in task.outputs
-        if isinstance(error := task.model.outputs[name].error, Ordinal)
-    }  # fmt: skip
+    errors = {name: task.model.outputs[name].error for name in task.outputs}
+    graded = {name: error for name, error in errors.items() if error is not None and error.grades}
     for start in range(0, people.n, size):
         rows = slice(start, min(start + size, people.n))
         values, numbers = _simulated(task, plan, people[rows], rows, times)
-        course = Course(times, values, task.window, treated, interval, cuts, task.day_zero, task.day, numbers)
+        course = Course(times, values, task.window, treated, interval, graded, task.day_zero, task.day, numbers)
         found = [np.asarray(m.compute(course), float) for m in task.measures]
         block = np.array(found).reshape(len(task.measures), rows.stop - rows.start)
         solved = np.all([np.isfinite(v).all(axis=1) for v in values.values()], axis=0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.metrics.curve import Curve
+from pkpd.model.residual import ResidualError
 from pkpd.units import conversion
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Course:
         From right after the arm's first dose to one interval after its last, within the window.
     interval : tuple of (float, float) or None
         Last dosing interval within the window.
-    cuts : mapping of output to tuple of float
-        Where the grades of ordinal outputs begin.
+    graded : mapping of output to ResidualError
+        Errors of the outputs that are observed as grades.
     day_zero : float
         Time of day 0 of whoever is compared.
     day : float
@@ -48,7 +49,7 @@ class Course:
     window: tuple[float, float]
     treated: tuple[float, float] | None
     interval: tuple[float, float] | None
-    cuts: Mapping[str, tuple[float, ...]]
+    graded: Mapping[str, ResidualError]
     day_zero: float = 0.0
     day: float = 24.0
     exposure: Callable[[str], xr.Dataset] | None = None
@@ -132,7 +133,7 @@ class Course:
 
     def exceedance(self, name: str, grade: int) -> np.ndarray:
         """Return the probability that an ordinal output has at least a grade, shape (subject, time)."""
-        return 0.5 * (1.0 + np.tanh(0.5 * (self.values[name] - self.cuts[name][grade - 1])))
+        return self.graded[name].exceedance(self.values[name])[..., grade - 1]
 
     def settled_below(self, name: str, level: float) -> np.ndarray:
         """Return when an output falls below a level for the rest of the window; inf where it does not."""

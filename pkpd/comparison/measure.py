@@ -13,7 +13,6 @@ from pkpd.errors import LibraryError, PkpdError
 from pkpd.library import content_of
 from pkpd.metrics.labels import clearance_scale
 from pkpd.metrics.register import REGISTER
-from pkpd.model.residual import LogNormal, Ordinal
 from pkpd.units import divide
 
 if TYPE_CHECKING:
@@ -143,10 +142,11 @@ def built_in(model: Model, drug: str = "Cc") -> dict[str, Measure]:
     if "Ccsf" in model.outputs and drug == "Cc":
         found += _csf(model.outputs["Ccsf"].unit)
     for name, output in model.outputs.items():
-        if isinstance(output.error, Ordinal):
-            found += _grades(name, len(output.error.cuts))
-        elif output.error is not None and not name.startswith("Cc"):
-            found += _marker(name, output.unit, isinstance(output.error, LogNormal), name in said.rises)
+        error = output.error
+        if error is not None and error.grades:
+            found += _grades(name, error.grades)
+        elif error is not None and not name.startswith("Cc"):
+            found += _marker(name, output.unit, error.data == "log", name in said.rises)
     found += [day_below(name, level, model.outputs[name].unit) for name, level in said.below.items()]
     return {measure.name: measure for measure in found}
 

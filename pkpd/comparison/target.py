@@ -12,7 +12,6 @@ import numpy as np
 from pkpd.comparison.course import Course
 from pkpd.comparison.measure import DERIVED, Measure
 from pkpd.errors import PkpdError, nearest
-from pkpd.model.residual import Ordinal
 from pkpd.units import conversion
 
 if TYPE_CHECKING:
@@ -189,8 +188,8 @@ def _level(target: Target, model: Model) -> float:
 def _beyond(target: Target, level: float, model: Model) -> str:
     """Return what is wrong with a level that an output cannot have; empty if nothing is."""
     output = model.outputs.get(target.output)
-    if output is not None and isinstance(output.error, Ordinal):
-        most, kind = len(output.error.cuts), "a grade"
+    if output is not None and output.error is not None and output.error.grades:
+        most, kind = output.error.grades, "a grade"
     elif target.output in DERIVED and (output is None or not output.unit):
         most, kind = 1, "a part of the signal"
     else:
@@ -200,7 +199,7 @@ def _beyond(target: Target, level: float, model: Model) -> str:
 
 def _met(course: Course, target: Target, level: float) -> np.ndarray:
     """Return how probable it is that each subject meets a target: 0 or 1 unless it is about a grade."""
-    if target.output in course.cuts:
+    if target.output in course.graded:
         return _grade_met(course, target, level)
     compare, name = _COMPARE[target.op], target.output
     # Over a span the worst value decides: the highest where it has to be low.
@@ -245,11 +244,9 @@ def _grade_met(course: Course, target: Target, level: float) -> np.ndarray:
     if target.day is None or target.when.startswith("from"):
         raise PkpdError(f"target '{target}': a grade is probable on a day; write 'by day D'")
     k = int(np.ceil(level)) if target.op in ("<", ">=") else int(np.floor(level)) + 1
-    grades = len(course.cuts[target.output])
+    error = course.graded[target.output]
     at = _time_of(course, target, target.day)
     latent = course.at(target.output, at)
-    if k < 1 or k > grades:
-        reached = np.full(course.n, float(k < 1))
-    else:
-        reached = 0.5 * (1.0 + np.tanh(0.5 * (latent - course.cuts[target.output][k - 1])))
+    possible = 1 <= k <= error.grades
+    reached = error.exceedance(latent)[..., k - 1] if possible else np.full(course.n, float(k < 1))
     return reached if target.op.startswith(">") else 1.0 - reached

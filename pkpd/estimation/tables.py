@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.model.residual import LogNormal
 from pkpd.model.scales import from_scale
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def shrinkage(fit: FitRecord) -> dict[str, float]:
             continue
         y, f = fit.data.y[channel.rows], predicted[channel.rows]
         with np.errstate(invalid="ignore", divide="ignore"):
-            w = np.log(y / f) / error.sigma if isinstance(error, LogNormal) else (y - f) / error.sd(f)
+            w = error.residual(f, y)
         out[f"eps_{channel.observed}"] = 1.0 - float(np.std(w, ddof=1))
     return out
 

@@ -331,12 +331,10 @@ def _covariance_name(e: VectorEntry, names: Sequence[str]) -> str:
 
 def _with_values(model: Model, layout: PopulationVector, v: Natural) -> Model:
     """Return the model with typical values, covariances and residual errors put in."""
-    from pkpd.model.residual import Exact
-
     errors = {}
     for name in dict.fromkeys(s.output for s in layout.sigma_specs):
         error = model.outputs[name].error
-        if error is None or isinstance(error, Exact):
+        if error is None or error.exact:
             continue
         values = [v.sigma[s.name] for s in layout.sigma_specs if s.output == name]
         errors[name] = error.with_parameters(values)

@@ -17,7 +17,6 @@ from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.tangent import tangent
 from pkpd.errors import DataError, nearest
 from pkpd.kinds import needs
-from pkpd.model.residual import Exact
 from pkpd.observation.kernel import Sums, sum_terms
 from pkpd.observation.packing import lay_out, pack_batches, pack_inputs, pack_terms
 from pkpd.observation.predictive import Measured, Predictive, Replicates, predictive, replicate
@@ -180,7 +179,7 @@ class Likelihood:
         for n in self.scaled:
             if n not in model.outputs:
                 faults.append(("scaled", f"model '{model.name}' has no output '{n}'{nearest(n, model.outputs)}"))
-            elif model.outputs[n].error is None or isinstance(model.outputs[n].error, Exact):
+            elif (error := model.outputs[n].error) is None or error.exact:
                 faults.append(("scaled", f"output '{n}' has no residual error that a factor could change"))
         for what, names in (("free", self.free), ("scaled", self.scaled)):
             faults += [(what, f"'{n}' is given twice") for n in dict.fromkeys(names) if names.count(n) > 1]

@@ -9,7 +9,6 @@ import numpy as np
 
 from pkpd.dosing.columns import CORE, KEPT
 from pkpd.errors import DataError, nearest
-from pkpd.model.residual import Exact
 from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ class Binder:
         """Add messages and faults on rows and subjects."""
         names = list(self.errors)
         for k, name in enumerate(names):
-            if isinstance(self.errors[name], Exact):
+            if self.errors[name].exact:
                 self.problems.add(
                     observed & (output == k), f"output '{name}' has Exact error, which no datum meets",
                     "give its output a residual error", ["DVID"],

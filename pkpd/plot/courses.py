@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.evidence.kinds import Glyph, kind_named, term_kinds
-from pkpd.model.residual import Ordinal
+from pkpd.model.residual import ResidualError
 from pkpd.plot.frame import figure_width, value_limits
 from pkpd.plot.glyphs import GRADES
 from pkpd.plot.layers import draw_bands, log_axis
@@ -181,7 +181,7 @@ def _panel(ax: Axes, plan: _Plan, output: str) -> None:
     declared = plan.calibration.study.problem.model.outputs[output]
     ax.set_xlim(plan.days[0], plan.days[-1])
     error = declared.error
-    if isinstance(error, Ordinal):
+    if error is not None and error.grades:
         _grades(ax, plan, output, error)
         return
     facts = plan.reported(output)
@@ -231,7 +231,7 @@ def _fact(ax: Axes, plan: _Plan, fact: Any, median: np.ndarray) -> None:
             markeredgewidth=0.9, label="_fact", zorder=7)  # fmt: skip
 
 
-def _grades(ax: Axes, plan: _Plan, output: str, error: Ordinal) -> None:
+def _grades(ax: Axes, plan: _Plan, output: str, error: ResidualError) -> None:
     """Draw the probability of each grade as a stack, the reported grades above it."""
     latent = plan.values[output]
     latent = latent[np.isfinite(latent).all(axis=1)]

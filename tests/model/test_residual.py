@@ -54,6 +54,41 @@ def test_grades_follow_the_cumulative_logit():
     assert error.draw([-40.0, 40.0], [0.0, 0.0]).tolist() == [0.0, 3.0]
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (Additive(0.5), (3.0 - 2.0) / 0.5),
+        (Proportional(0.2), (3.0 - 2.0) / 0.4),
+        (LogNormal(0.3), math.log(3.0 / 2.0) / 0.3),
+        (Ordinal((1.0, 3.0)), (3.0 - 2.0) / math.sqrt(2.0 / (1.0 + math.e))),
+    ],
+    ids=repr,
+)
+def test_residuals_are_counted_where_data_are_compared(error: ResidualError, expected: float):
+    assert error.residual(2.0, 3.0) == pytest.approx(expected)
+    log = error.data == "log"
+    assert error.residual(2.0, 3.0) * error.compared_sd(2.0) == pytest.approx(math.log(1.5) if log else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "unit"),
+    [
+        (Additive(0.5), Additive(1.0)), (Proportional(0.2), Proportional(1.0)), (LogNormal(0.3), LogNormal(1.0)),
+        (Combined(0.5, 0.0), Combined(1.0, 0.0)), (Combined(0.0, 0.2, "sd"), Combined(0.0, 1.0, "sd")),
+        (Combined(0.5, 0.2), None), (Ordinal((1.0,)), None), (Exact(), None),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_the_only_number_of_an_error_is_a_root_mean_square(error: ResidualError, unit: ResidualError | None):
+    assert error.unit() == unit
+
+
+def test_only_grades_are_exceeded():
+    assert (Ordinal((1.0, 3.0)).grades, LogNormal(0.3).grades) == (2, 0)
+    with pytest.raises(ModelError, match="LogNormal error has no exceedance, which only grades have"):
+        LogNormal(0.3).exceedance(1.0)
+
+
 def test_negative_outputs_have_a_positive_sd():
     assert Proportional(0.1).sd(-5.0) == pytest.approx(0.5)
     assert Combined(0.0, 0.1, convention="sd").sd(-5.0) == pytest.approx(0.5)

@@ -11,7 +11,7 @@ import numpy as np
 from pkpd.engine.solve.block import Settings
 from pkpd.errors import DataError, nearest
 from pkpd.estimation.methods.objective import METHODS, factor_of
-from pkpd.model.residual import Event, LogNormal, ResidualError
+from pkpd.model.residual import Event, ResidualError
 from pkpd.observation.data import FitData
 from pkpd.observation.predictor import Predictor
 from pkpd.randomness import ETAS, RESIDUALS, normals, uniforms_at
@@ -124,10 +124,8 @@ class Fitted:
         out = np.full(self.n, np.nan)
         for name in np.unique(self.output):
             mine, error = self.output == name, self.error(name)
-            if isinstance(error, LogNormal):
-                out[mine] = error.sigma
-            elif error.data != "event":
-                out[mine] = error.sd(f[mine])
+            if error.data != "event":
+                out[mine] = error.compared_sd(f[mine])
         return out
 
     # -- simulated data

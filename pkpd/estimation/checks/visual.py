@@ -11,7 +11,6 @@ import numpy as np
 from pkpd.errors import DataError, PkpdError, nearest
 from pkpd.estimation.checks.binning import bin_edges, bins_of, column_of, percentiles, strata_of
 from pkpd.estimation.checks.fitted import Fitted, row_limits
-from pkpd.model.residual import Ordinal
 from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 
@@ -155,7 +154,7 @@ class _Work:
         self.y = fitted.data.y.astype(np.float64)
         self.factor = np.ones(fitted.n)
         errors = {o: fitted.error(o) for o in outputs}
-        self.grades = {o: len(e.cuts) + 1 for o, e in errors.items() if isinstance(e, Ordinal)}
+        self.grades = {o: e.grades + 1 for o, e in errors.items() if e.grades}
         self.notes: list[str] = []
 
     # -- groups

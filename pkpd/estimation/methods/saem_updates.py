@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.estimation.vector import SMALLEST_SD, Natural
-from pkpd.model.residual import Additive, Combined, LogNormal, Proportional, ResidualError
+from pkpd.model.residual import ResidualError
 from pkpd.observation.known import Known
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ class SigmaUpdate:
     at : int
         Its number among the estimated ones.
     rows : int array
-    kind : {"add", "prop", "log"}
+    unit : ResidualError
+        With 1 in the place of the parameter, which is the root mean square of what is left then.
     """
 
     at: int
     rows: np.ndarray
-    kind: str
+    unit: ResidualError
 
     def statistic(self, y: np.ndarray, f: np.ndarray) -> float:
         """Return the mean square of the standardised residuals."""
-        y, f = y[self.rows], f[self.rows]
-        e = np.log(y) - np.log(f) if self.kind == "log" else y - f if self.kind == "add" else (y - f) / f
+        e = self.unit.residual(f[self.rows], y[self.rows])
         return float(np.mean(e * e))
 
 
@@ -47,20 +47,11 @@ def residuals_of(complete: Complete) -> list[SigmaUpdate]:
     for k, s in enumerate(complete.layout.sigmas):
         channels = [c for c in complete.data.channels if c.observed == s.output]
         error = channels[0].error
-        if len(channels) != 1 or len(error.parameters) != 1 or channels[0].known is not Known.MEASURED:
+        if len(channels) != 1 or channels[0].known is not Known.MEASURED:
             continue
-        if kind := _closed_form(error):
-            out.append(SigmaUpdate(k, channels[0].rows, kind))
+        if (unit := error.unit()) is not None:
+            out.append(SigmaUpdate(k, channels[0].rows, unit))
     return out
-
-
-def _closed_form(error: ResidualError) -> str:
-    """Return the kind of a residual error whose one number is the root of a mean square; empty for another."""
-    if isinstance(error, LogNormal):
-        return "log"
-    if isinstance(error, Additive) or (isinstance(error, Combined) and error.add > 0):
-        return "add"
-    return "prop" if isinstance(error, (Proportional, Combined)) else ""
 
 
 class OmegaUpdate:

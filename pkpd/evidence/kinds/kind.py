@@ -11,7 +11,7 @@ import numpy as np
 
 from pkpd.errors import DataError, ModelError, PkpdError, nearest
 from pkpd.evidence.term import Term
-from pkpd.model.residual import Exact, ResidualError
+from pkpd.model.residual import ResidualError
 
 __all__ = [
     "Cell",
@@ -277,9 +277,9 @@ class FactKind:
             yield f"output '{term.output}' {what}, got kind '{self.name}'"
         elif self.takes == "grade":
             yield from self._value_faults(term, error)
-        elif isinstance(error, Exact) and not term.reading_sd > 0:
+        elif error.exact and not term.reading_sd > 0:
             yield f"output '{term.output}' is Exact: reading_sd must be > 0, got {term.reading_sd:g}"
-        elif (error.data == "log" or isinstance(error, Exact) or self.above_zero) and not term.value > 0:
+        elif (error.data == "log" or error.exact or self.above_zero) and not term.value > 0:
             yield f"value must be > 0 for {kind} error and ratios, got {term.value:g}"
         else:
             yield from self._value_faults(term, error)

@@ -94,12 +94,15 @@ class ResidualError(ABC):
         ``log(2 pi) / 2`` of each is left out of an objective.
     prefix : str
         Put before the names of fields to name estimated numbers.
+    exact : bool
+        Whether data are the output itself, without any error.
     held : tuple of str
         Fields that a fit leaves alone unless asked for.
     """
 
     data: ClassVar[DataKind] = "normal"
     normal: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
     prefix: ClassVar[str] = ""
     held: ClassVar[tuple[str, ...]] = ()
 
@@ -140,6 +143,29 @@ class ResidualError(ABC):
         array
             Observations, in the output's unit; they may fall below 0.
         """
+
+    def residual(self, f: Any, y: Any) -> Any:
+        """Return ``(y - f) / sd``, on the logarithm where data are compared there."""
+        return (y - f) / self.compared_sd(f)
+
+    def compared_sd(self, f: Any) -> Any:
+        """Return the standard deviation on the scale on which data are compared: y itself or its logarithm."""
+        return self.sd(f)
+
+    def unit(self) -> ResidualError | None:
+        """Return this error with its only number 1, if that number is best estimated by the root mean square of the
+        residuals that are left then; None where it is not.
+        """  # noqa: D205
+        return None
+
+    @property
+    def grades(self) -> int:
+        """Grades above 0 that a datum can have; 0 where data are no grades."""
+        return 0
+
+    def exceedance(self, f: Any) -> Any:
+        """Return the probabilities of at least grade 1, 2, ..., for each f, shape of f + (grades,)."""
+        raise ModelError(f"{type(self).__name__} error has no exceedance, which only grades have")
 
     def log_cdf(self, f: Any, y: Any, upper: bool = False) -> Any:
         """Return the logarithm of P(Y < y) given f; of P(Y > y) for ``upper``."""

@@ -62,6 +62,22 @@ class NormalError(ResidualError):
         """Return the logarithm of the standard deviation on the scale on which data are normal."""
         return 0.5 * log(self.variance(f))
 
+    def residual(self, f: Any, y: Any) -> Any:
+        """Return ``(y - f) / sd`` or ``(log y - log f) / sd``."""
+        return self._shift(f, y) / sqrt(self.variance(f))
+
+    def compared_sd(self, f: Any) -> Any:
+        """Return the standard deviation of y, or of ``log y`` where that is normal."""
+        return sqrt(self.variance(f))
+
+    def unit(self) -> NormalError | None:
+        """Return this error with its only number 1 where the variance goes with the square of that number."""
+        if len(self.parameters) != 1:
+            return None
+        (name,), f = self._numbers(), np.array([0.5, 1.0, 3.0])
+        one, two = self.replaced(**{name: 1.0}), self.replaced(**{name: 2.0})
+        return one if np.allclose(two.variance(f), 4.0 * one.variance(f), rtol=1e-12, atol=0.0) else None
+
     def sd(self, f: Any) -> Any:
         """Return the standard deviation of y itself."""
         f = number_or_node(f)
@@ -214,6 +230,8 @@ class Exact(ResidualError):
     >>> Exact().draw([1.0], [2.5])
     array([1.])
     """
+
+    exact = True
 
     def log_density(self, f: Any, y: Any) -> Any:
         """Raise ModelError: no datum meets a prediction exactly."""

@@ -59,9 +59,14 @@ class Ordinal(ResidualError):
         object.__setattr__(self, "width", 1.0)
 
     @property
-    def highest(self) -> float:
+    def grades(self) -> int:
         """The highest grade."""
         return len(self.cuts)
+
+    @property
+    def highest(self) -> float:
+        """The highest grade."""
+        return self.grades
 
     @property
     def parameters(self) -> tuple[ErrorParameter, ...]:
