@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.engine.graph.nodes import Node
+from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.block import Block, DoseFault, Settings
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import solve_block
-from pkpd.engine.solve.timeline import Records
 from pkpd.errors import DataError
 from pkpd.observation.data import FitData, ranges
 from pkpd.observation.jets import jet, second_order_is_exact

@@ -22,9 +22,9 @@ from pkpd.engine.graph.nodes import Node
 from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.solve.arrange import moved_onto
 from pkpd.engine.solve.block import Block
+from pkpd.engine.solve.event_codes import MANY
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import prepare
-from pkpd.engine.solve.timeline import MANY
 from pkpd.simulation.columns import GRID_OBSERVATION
 from pkpd.simulation.kernels import OutputQuantity
 

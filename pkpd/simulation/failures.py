@@ -15,9 +15,9 @@ from pkpd.engine.graph.derivative import substitute
 from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.graph.tree import symbols_of, walk
 from pkpd.engine.solve.block import Block, DoseFault, Result
+from pkpd.engine.solve.event_codes import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW, MANY, TOO_MANY
 from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.switches import MOST_SWITCHES
-from pkpd.engine.solve.timeline import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW, MANY, TOO_MANY
 from pkpd.errors import RegimenError, SolverError
 from pkpd.model import run
 from pkpd.model.numeric import individual_value

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.dosing.record import NEAR
+from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.block import Block
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.timeline import Records
 from pkpd.simulation.columns import GRID_OBSERVATION, constant_columns
 from pkpd.simulation.people import Courses, fill_inputs
 from pkpd.units.time import convert_time

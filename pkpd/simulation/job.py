@@ -13,9 +13,9 @@ import numpy as np
 
 from pkpd.dosing.events import EventTable
 from pkpd.engine.solve.block import DoseFault, Result, Settings, Target
+from pkpd.engine.solve.event_codes import MANY_SWITCHES
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import solve_block
-from pkpd.engine.solve.timeline import MANY_SWITCHES
 from pkpd.errors import DataError, PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.people.columns import check_people

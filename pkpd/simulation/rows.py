@@ -8,11 +8,12 @@ import numpy as np
 
 from pkpd.dosing.record import NEAR, OFF, ON
 from pkpd.engine.graph.derivative import depends_on
+from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.block import Block
+from pkpd.engine.solve.event_codes import ADDITIONAL, ADDITIONAL_AFTER, LAGGED, LAGGED_AFTER
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import prepare
-from pkpd.engine.solve.timeline import ADDITIONAL, ADDITIONAL_AFTER, LAGGED, LAGGED_AFTER, Records
 from pkpd.model.trace import TIME
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of

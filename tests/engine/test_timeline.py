@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 
 from pkpd.engine.graph.functions import where
 from pkpd.engine.solve.block import Block, DoseFault
-from pkpd.engine.solve.expand import timeline
-from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.run import prepare
-from pkpd.engine.solve.timeline import (
+from pkpd.engine.solve.event_codes import (
     BOLUS,
     OFF,
     RATE,
@@ -29,6 +26,9 @@ from pkpd.engine.solve.timeline import (
     SS_INFUSION,
     STOP,
 )
+from pkpd.engine.solve.expand import timeline
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.run import prepare
 
 NAMES = {
     BOLUS: "bolus", RATE: "rate", REPLACE: "replace", RESET: "reset", ROW: "row", STOP: "stop", SS_BOLUS: "ss bolus",

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from pkpd.engine.graph.nodes import Node, as_node, symbol
+from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.block import Block, Result, Settings
 from pkpd.engine.solve.kernel import Equations, Kernel
 from pkpd.engine.solve.run import solve_block
-from pkpd.engine.solve.timeline import Records
 from pkpd.library import load_model
 from pkpd.model.model import Model
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import namedtuple
 
 __all__ = [
-    "Constants", "Control", "DoseColumns", "Dosing", "Held", "Observed", "Results", "Span", "SteadyDose", "Timeline",
+    "Constants", "Control", "DoseColumns", "Dosing", "Events", "Held", "Observed", "Records", "Results", "Span",
+    "SteadyDose", "SubjectArrays", "Timeline", "Who",
 ]  # fmt: skip
 
 #: P, (places, columns), what is constant between events; places of the initial values in it, (n,); states that never
@@ -34,3 +35,20 @@ DoseColumns = namedtuple("DoseColumns", "dose lag active")
 Held = namedtuple("Held", "P column doses")
 #: times from start to end, and the one at which conditions are judged
 Span = namedtuple("Span", "start end piece")
+#: dose records as columns, and events as columns, for the compiled loops
+Records = namedtuple("Records", "time evid cmt amt rate ii addl ss")
+Events = namedtuple("Events", "time rank kind state value row")
+#: a block of subjects, see ``pkpd.engine.solve.block.Block``: its arrays, P, and places of dosing and of shadows
+SubjectArrays = namedtuple(
+    "SubjectArrays",
+    "column rec rec_first rec_last rec_column seg_first seg_time seg_rank seg_column P places shadows obs_time "
+    "obs_first obs_last anew near lag_rank add_rank",
+)
+#: one subject: records first to last - 1, column of P at the start, switches of columns, places of F, tlag, rate and
+#: duration, last time of interest, distance of times that are one, ranks of lagged and of other additional doses,
+#: whether some record ends what others began, and which resets end doses to come
+Who = namedtuple(
+    "Who",
+    "rec first last rec_column own seg_first seg_last seg_time seg_rank seg_column P places shadows horizon near "
+    "lag_rank add_rank ends anew",
+)

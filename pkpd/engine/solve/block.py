@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pkpd.engine.solve.timeline import ADDITIONAL, LAGGED_AFTER, Records
+from pkpd.engine.solve.arrays import Records
+from pkpd.engine.solve.event_codes import ADDITIONAL, LAGGED_AFTER
 
 __all__ = ["CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "DoseFault", "Result", "Settings", "Target"]
 
@@ -125,4 +126,4 @@ Target = tuple[np.ndarray, int, int]
 
 
 class DoseFault(Exception):
-    """A dose that cannot be given: (code, subject, record) as in ``pkpd.engine.solve.timeline``."""
+    """A dose that cannot be given: (code, subject, record) as in ``pkpd.engine.solve.event_codes``."""

@@ -9,13 +9,9 @@ import numpy as np
 from pkpd.engine.graph.functions import NEVER
 from pkpd.engine.machine.jit import compiled, entry, leaf
 from pkpd.engine.solve.arrange import arrange, observation_order
-from pkpd.engine.solve.arrays import Held
+from pkpd.engine.solve.arrays import Events, Held, SubjectArrays, Who
 from pkpd.engine.solve.block import Block, DoseFault
-from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.rhythm import turns
-from pkpd.engine.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD, SS_TURNS
-from pkpd.engine.solve.switches import switch_times
-from pkpd.engine.solve.timeline import (
+from pkpd.engine.solve.event_codes import (
     ADDITIONAL,
     BOLUS,
     MANY_SWITCHES,
@@ -27,13 +23,12 @@ from pkpd.engine.solve.timeline import (
     SS_CONSTANT,
     SS_FIRST,
     STOP,
-    Events,
-    SubjectArrays,
-    Who,
-    expand_boluses,
-    expand_events,
-    room_for,
 )
+from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.rhythm import turns
+from pkpd.engine.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD, SS_TURNS
+from pkpd.engine.solve.switches import switch_times
+from pkpd.engine.solve.timeline import expand_boluses, expand_events, room_for
 
 __all__ = ["timeline"]
 

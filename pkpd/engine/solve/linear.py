@@ -9,11 +9,11 @@ import numpy as np
 
 from pkpd.engine.machine.jit import entry, leaf
 from pkpd.engine.solve.arrays import SteadyDose
+from pkpd.engine.solve.event_codes import ROW, SS_ADD, SS_FIRST
 from pkpd.engine.solve.one_subject import change, leave_blank, leave_cycle, read_matrix, record, start
 from pkpd.engine.solve.periodic import SteadyRoom, steady
 from pkpd.engine.solve.propagate import KEPT, Propagators, advance, find
 from pkpd.engine.solve.status import Status
-from pkpd.engine.solve.timeline import ROW, SS_ADD, SS_FIRST
 
 __all__ = ["solve_linear"]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from pkpd.engine.machine.jit import entry, leaf
 from pkpd.engine.solve.call import call_code
+from pkpd.engine.solve.event_codes import BOLUS, RATE, REPLACE, RESET, ROW, SS_CONSTANT, SS_FIRST
 from pkpd.engine.solve.lane import (
     CALM,
     DUE,
@@ -32,7 +33,6 @@ from pkpd.engine.solve.lane import (
 from pkpd.engine.solve.sizes import Sizes, finite_slopes, forget_sizes, note_sizes, put_at_once
 from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.steady import DEPTH, ss_begin, ss_process, ss_stop, tightness
-from pkpd.engine.solve.timeline import BOLUS, RATE, REPLACE, RESET, ROW, SS_CONSTANT, SS_FIRST
 
 __all__ = ["MethodArguments", "StepCode", "solve_lanes"]
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, inlined, leaf
+from pkpd.engine.solve.event_codes import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
 from pkpd.engine.solve.shadows import AT_END, AT_START, DURING, SS_ONGOING, add_shadows
-from pkpd.engine.solve.timeline import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
 
 __all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "set_marks", "start", "turn"]
 

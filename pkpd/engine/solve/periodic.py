@@ -12,10 +12,10 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled
+from pkpd.engine.solve.event_codes import SS_BOLUS, SS_CONSTANT
 from pkpd.engine.solve.one_subject import turn
 from pkpd.engine.solve.propagate import advance, find, multiply
 from pkpd.engine.solve.shadows import AT_START, DURING, SS_COLUMNS, SS_OFF, SS_ON, SS_ONGOING, SS_PERIOD, add_shadows
-from pkpd.engine.solve.timeline import SS_BOLUS, SS_CONSTANT
 
 __all__ = ["SteadyRoom", "fixed_point", "leave_alone", "solve_for", "spread", "steady"]
 

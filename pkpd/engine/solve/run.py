@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.engine.machine.jit import entry
 from pkpd.engine.machine.target import MachineCode
-from pkpd.engine.solve.arrays import Constants, Control, Observed, Results, Timeline
+from pkpd.engine.solve.arrays import Constants, Control, Observed, Records, Results, Timeline
 from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.cascade import solve_cascade
@@ -20,7 +20,6 @@ from pkpd.engine.solve.loop import StepCode, solve_lanes
 from pkpd.engine.solve.observe import FlatTable, finite_rates, outputs_of
 from pkpd.engine.solve.panel_sets import Pattern
 from pkpd.engine.solve.status import Status
-from pkpd.engine.solve.timeline import Records
 from pkpd.errors import RegimenError
 
 __all__ = ["prepare", "solve_block"]

@@ -8,7 +8,7 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.engine.machine.jit import leaf
-from pkpd.engine.solve.timeline import BOLUS, REPLACE, SS_ADD, SS_BOLUS
+from pkpd.engine.solve.event_codes import BOLUS, REPLACE, SS_ADD, SS_BOLUS
 
 __all__ = ["Sizes", "finite_slopes", "forget_sizes", "note_sizes", "put_at_once"]
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from pkpd.engine.machine.jit import compiled, leaf
 from pkpd.engine.solve.arrays import SteadyDose
+from pkpd.engine.solve.event_codes import SS_BOLUS, SS_CONSTANT
 from pkpd.engine.solve.lane import CYCLE, DUE, KNOWN, MODE, SINCE, SSEV, STAGE, STALLED, SWITCH, TURN
 from pkpd.engine.solve.one_subject import set_marks
 from pkpd.engine.solve.shadows import (
@@ -37,7 +38,6 @@ from pkpd.engine.solve.shadows import (
     add_shadows,
 )
 from pkpd.engine.solve.status import Status
-from pkpd.engine.solve.timeline import SS_BOLUS, SS_CONSTANT
 
 __all__ = ["DEPTH", "ss_begin", "ss_process", "ss_stop", "tightness"]
 

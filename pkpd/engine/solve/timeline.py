@@ -9,12 +9,31 @@ other are one time.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, leaf
 from pkpd.engine.solve.arrays import DoseColumns, Dosing
+from pkpd.engine.solve.event_codes import (
+    AFTER_OWN_ROW,
+    BAD_DURATION,
+    BAD_F,
+    BAD_LAG,
+    BAD_RATE,
+    BAD_SHADOW,
+    BOLUS,
+    END,
+    MANY,
+    OFF,
+    RATE,
+    REPLACE,
+    RESET,
+    ROW,
+    SS_ADD,
+    SS_BOLUS,
+    SS_CONSTANT,
+    SS_INFUSION,
+    TOO_MANY,
+)
 from pkpd.engine.solve.shadows import (
     AT_END,
     AT_START,
@@ -30,45 +49,8 @@ from pkpd.engine.solve.shadows import (
     shadow_effects,
 )
 
-__all__ = [
-    "ADDITIONAL", "ADDITIONAL_AFTER", "BAD_SHADOW", "BOLUS", "LAGGED", "LAGGED_AFTER", "MANY", "MANY_SWITCHES", "OFF",
-    "RATE", "REPLACE", "RESET", "ROW", "SS_ADD", "SS_BOLUS", "SS_CONSTANT", "SS_FIRST", "SS_INFUSION", "STOP",
-    "TOO_MANY", "Events", "Records", "SubjectArrays", "Who", "expand_boluses", "expand_events", "room_for",
-]  # fmt: skip
+__all__ = ["expand_boluses", "expand_events", "room_for"]
 
-#: dose records as columns, and events as columns, for the compiled loops
-Records = namedtuple("Records", "time evid cmt amt rate ii addl ss")
-Events = namedtuple("Events", "time rank kind state value row")
-#: a block of subjects, see ``pkpd.engine.solve.block.Block``: its arrays, P, and places of dosing and of shadows
-SubjectArrays = namedtuple(
-    "SubjectArrays",
-    "column rec rec_first rec_last rec_column seg_first seg_time seg_rank seg_column P places shadows obs_time "
-    "obs_first obs_last anew near lag_rank add_rank",
-)
-#: one subject: records first to last - 1, column of P at the start, switches of columns, places of F, tlag, rate and
-#: duration, last time of interest, distance of times that are one, ranks of lagged and of other additional doses,
-#: whether some record ends what others began, and which resets end doses to come
-Who = namedtuple(
-    "Who",
-    "rec first last rec_column own seg_first seg_last seg_time seg_rank seg_column P places shadows horizon near "
-    "lag_rank add_rank ends anew",
-)
-
-# kinds of events: add to a state, add to an infusion rate, take another column of P, start anew, set a state, only stop
-BOLUS, RATE, ROW, RESET, REPLACE, STOP = range(6)
-SS_FIRST = 8
-SS_BOLUS, SS_INFUSION, SS_CONSTANT = 8, 9, 10
-SS_ADD = 4  # added to an SS kind for SS=2
-# faults found on the way
-BAD_F, BAD_LAG, BAD_RATE, BAD_DURATION, BAD_SHADOW, TOO_MANY = 1, 2, 3, 4, 5, 6
-MANY_SWITCHES = 100  # no dose's: a condition on time, by its number
-#: EVID of a record that switches its compartment off
-OFF = 9
-#: doses of one record up to the last time of interest
-MANY = 100_000
-# rank of an event among the rows of its time: ends of infusions first, then doses that a record implies, then the rows
-# (0, 1, ...) with their own doses after each; or lagged doses at last
-END, ADDITIONAL, LAGGED, AFTER_OWN_ROW, ADDITIONAL_AFTER, LAGGED_AFTER = -2.0, -1.0, -0.9, 0.25, 1e17, 1e18
 SHORT = 4.0  # infusions of no more than so many times ``near`` are boluses
 
 
