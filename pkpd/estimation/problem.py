@@ -19,7 +19,7 @@ from pkpd.model.model import Model
 from pkpd.observation.data import FitData, bind
 from pkpd.observation.links import Links, links_of
 from pkpd.observation.predictor import Predictor
-from pkpd.observation.reports import Data, with_reports
+from pkpd.observation.reports import Data, Joined, with_reports
 from pkpd.simulation.arguments import threads_from
 from pkpd.transport import without_computed
 
@@ -140,16 +140,16 @@ def pose(
     """
     _check_names(fixed, start)
     if isinstance(data, FitData):
-        table, reported, said = data.table, data.reported, []
+        joined = data.joined or Joined(data.table, data.reported)
     else:
-        table, reported, said = with_reports(model, data)
-    found = bind(model, table, bloq, reported)
+        joined = with_reports(model, data)
+    found = bind(model, joined, bloq)
     given = {n: float(v) for n, v in (start or {}).items() if n in model.parameters}
     layout = PopulationVector(model, found, fixed, start)
     layout.model = model = model.replace(values=given) if given else model
     if not layout.size:
         raise DataError(f"fit: nothing is estimated: all parameters of model '{model.name}' are fixed")
-    messages = [*said, *found.messages]
+    messages = [*joined.messages, *found.messages]
     if layout.unused:
         messages.append(f"parameters that the equations do not use keep their values: {', '.join(layout.unused)}")
     settings = {

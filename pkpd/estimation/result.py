@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pkpd.estimation.checks.predictive import with_predictions
+from pkpd.estimation.facts import facts_of_population
 from pkpd.estimation.record import FitRecord
 from pkpd.estimation.saved import save_fit
 from pkpd.estimation.simulation import population_of
@@ -55,6 +56,17 @@ class Fit(FitRecord):
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Return a row for each parameter: estimate, standard error, interval, variability and shrinkage."""
         return estimates_table(self, level)
+
+    def facts(self, seed: int = 0) -> pd.DataFrame:
+        """Return what is predicted of every fact of the reports in the data.
+
+        Returns
+        -------
+        DataFrame
+            Columns as of :meth:`pkpd.estimation.study.result.StudyFit.facts`, at the estimates, over 400 draws of each
+            patient's random effects from the normal approximation of what is known of them.
+        """
+        return facts_of_population(self, seed)
 
     @cached_property
     def idata(self) -> Any:

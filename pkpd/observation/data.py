@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from pkpd.dosing.other_programs import meant
 from pkpd.errors import DataError, nearest
 from pkpd.observation.binder import Binder
 from pkpd.observation.known import Known
-from pkpd.observation.reports import ReportedRows
+from pkpd.observation.reports import Joined, ReportedRows
 
 if TYPE_CHECKING:
     from pkpd.dosing.events import EventTable
@@ -90,6 +89,8 @@ class FitData:
     n_occasions : int
     messages : tuple of str
         What was found and taken care of.
+    joined : Joined, optional
+        The table with reports that it was made of.
     """
 
     table: EventTable
@@ -107,6 +108,7 @@ class FitData:
     occasion: np.ndarray
     n_occasions: int
     messages: tuple[str, ...]
+    joined: Joined | None = None
 
     @property
     def n_subjects(self) -> int:
@@ -149,7 +151,7 @@ class FitData:
             self, row=self.row[kept], subject=subject, time=self.time[kept], y=self.y[kept],
             starts=np.searchsorted(subject, np.arange(self.n_subjects + 1)).astype(np.int64),
             censored=self.censored[kept], channels=channels,
-            outputs=tuple(n for n in self.outputs if any(c.observed == n for c in channels)),
+            joined=None, outputs=tuple(n for n in self.outputs if any(c.observed == n for c in channels)),
         )  # fmt: skip
 
     @property
@@ -198,7 +200,7 @@ class FitData:
             self, table=table, labels=labels, row=self.row[seen] - starts[chosen][subject] + first[subject],
             subject=subject, starts=begins, time=self.time[seen], y=self.y[seen], censored=self.censored[seen],
             channels=tuple(channels), constant={n: v[chosen] for n, v in self.constant.items()},
-            occasion=self.occasion[rows],
+            occasion=self.occasion[rows], joined=None,
         )  # fmt: skip
 
 
@@ -209,7 +211,7 @@ def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return np.arange(int(ends[-1]) if ends.size else 0) + np.repeat(first - (ends - sizes), sizes)
 
 
-def bind(model: Model, table: EventTable, bloq: str = "m3", reported: Sequence[ReportedRows] = ()) -> FitData:
+def bind(model: Model, data: EventTable | Joined, bloq: str = "m3") -> FitData:
     """Return the observations of a data set, and how each depends on the model.
 
     A row with EVID 0 and MDV 0 is an observation. What it observes is said by DVID, which numbers the outputs with a
@@ -220,11 +222,9 @@ def bind(model: Model, table: EventTable, bloq: str = "m3", reported: Sequence[R
     Parameters
     ----------
     model : Model
-    table : EventTable
+    data : EventTable or Joined
     bloq : {"m3", "m4", "m1"}
         Likelihood of what is below the limit (M3 of Beal 2001), given that it is positive (M4), or no datum (M1).
-    reported : sequence of ReportedRows
-        What reports say of rows of the table.
 
     Raises
     ------
@@ -233,11 +233,15 @@ def bind(model: Model, table: EventTable, bloq: str = "m3", reported: Sequence[R
     """
     if bloq not in BLOQ:
         raise DataError(f"fit: bloq must be {', '.join(BLOQ)}, got {bloq!r}{nearest(str(bloq), BLOQ)}")
+    joined = data if isinstance(data, Joined) else Joined(data)
+    table = joined.table
     if "DV" not in table.frame.columns:
-        data = meant("DV", table.frame.columns) or "..."
-        raise DataError(f"{table.name}: column DV is missing; name the column of data with columns={{{data!r}: 'DV'}}")
+        likely = meant("DV", table.frame.columns) or "..."
+        raise DataError(
+            f"{table.name}: column DV is missing; name the column of data with columns={{{likely!r}: 'DV'}}"
+        )
     table = table.in_time(model.time_unit)
-    b = Binder(model, table, bloq, reported)
+    b = Binder(model, table, bloq, joined.reported)
     observed = (b.frame["EVID"] == 0) & (b.frame["MDV"] == 0)
     y, censored, observed = b.censoring(observed)
     output = b.outputs(observed)
@@ -256,7 +260,7 @@ def bind(model: Model, table: EventTable, bloq: str = "m3", reported: Sequence[R
         starts=np.searchsorted(b.owner[rows], np.arange(table.n_subjects + 1)).astype(np.int64),
         time=np.asarray(table.clock, np.float64)[rows], y=y, censored=censored, channels=channels,
         outputs=tuple(n for n in names if n in seen), varying=varying, constant=constant,
-        occasion=occasion, n_occasions=n_occasions, messages=tuple(b.messages),
+        occasion=occasion, n_occasions=n_occasions, messages=tuple(b.messages), joined=joined,
     )  # fmt: skip
 
 

@@ -17,9 +17,9 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.kinds import kind_named
-from pkpd.observation.reported import fact_terms
+from pkpd.observation.reported import Reported, fact_terms
 from pkpd.observation.rules import Log
-from pkpd.observation.subject import check, faults_of
+from pkpd.observation.subject import Subject, check, faults_of
 from pkpd.simulation.covariates import match_covariates, problems_of
 from pkpd.simulation.doses import records_of
 from pkpd.units.time import convert_time
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pkpd.evidence.term import Term
     from pkpd.model.model import Model
 
-__all__ = ["MOST_CELLS", "Data", "ReportedRows", "with_reports"]
+__all__ = ["MOST_CELLS", "Data", "Joined", "ReportedRows", "with_reports"]
 
 #: what a population is fitted to: a data set, reports, or both
 Data = EventTable | Evidence | Sequence[EventTable | Evidence]
@@ -69,8 +69,32 @@ class ReportedRows:
         return replace(self, rows=rows, **each)
 
 
-def with_reports(model: Model, data: Data) -> tuple[EventTable, list[ReportedRows], list[str]]:
-    """Return one table of a data set and of reports, what is reported of its rows, and what is to be said of it.
+@dataclass(frozen=True)
+class Joined:
+    """A data set and reports as one table.
+
+    Attributes
+    ----------
+    table : EventTable
+    reported : list of ReportedRows
+        By rows of the table.
+    patients : tuple of Subject
+        Of the reports, as the likelihood of reports alone has them.
+    facts : tuple of Reported
+        Of these patients, in order.
+    messages : list of str
+        What is to be said of it.
+    """
+
+    table: EventTable
+    reported: Sequence[ReportedRows] = ()
+    patients: tuple[Subject, ...] = ()
+    facts: tuple[Reported, ...] = ()
+    messages: Sequence[str] = ()
+
+
+def with_reports(model: Model, data: Data) -> Joined:
+    """Return a data set and reports as one table.
 
     Parameters
     ----------
@@ -84,7 +108,7 @@ def with_reports(model: Model, data: Data) -> tuple[EventTable, list[ReportedRow
         If there is something else among them, or a report does not fit the model; all faults are named at once.
     """
     if isinstance(data, EventTable):
-        return data.in_time(model.time_unit), [], []
+        return Joined(data.in_time(model.time_unit))
     tables, reports = _sorted(data)
     trial = tables[0].in_time(model.time_unit) if tables else None
     built = _Reports(model, trial)
@@ -133,6 +157,8 @@ class _Reports:
         self.errors = {n: o.error for n, o in model.outputs.items()}
         self.names: list[str] = []
         self.tables: list[EventTable] = []
+        self.patients: list[Subject] = []
+        self.facts: list[Reported] = []
         self.messages: list[str] = []
         self.faults: list[tuple[str, str]] = []
         self._rows = 0 if trial is None else len(trial)
@@ -146,9 +172,9 @@ class _Reports:
         self.faults += [(f"evidence '{evidence.name}'", each) for each in wrong]
         if not reported and not wrong:
             self.faults.append((f"evidence '{evidence.name}'", "has no fact to fit"))
-        terms: dict[str, list[Term]] = {}
+        terms: dict[str, list[Reported]] = {}
         for each in reported:
-            terms.setdefault(each.patient, []).append(each.term)
+            terms.setdefault(each.patient, []).append(each)
         people = evidence.population(self.model)
         drugs, prefix, lost = _drugs(evidence, self.model)
         if lost:
@@ -163,9 +189,9 @@ class _Reports:
                 own = {c: float(people.covariates[c][at]) for c in self.model.covariates}
                 self._patient(name, regimen, own, terms[name])
 
-    def _patient(self, name: str, regimen: Regimen, covariates: dict[str, float], terms: Sequence[Term]) -> None:
+    def _patient(self, name: str, regimen: Regimen, covariates: dict[str, float], facts: Sequence[Reported]) -> None:
         """Add the rows of one patient."""
-        model = self.model
+        model, terms = self.model, [each.term for each in facts]
         records = records_of(model, regimen)
         start = min(0.0, float(records["time"].min())) if records.size else 0.0
         wrong = [(f"patient '{name}', fact '{t.name}'", f) for t in terms for f in faults_of(t, self.errors, start)]
@@ -193,11 +219,13 @@ class _Reports:
                     continue
                 key = (rule.log, len(rule.cells), term.output)
                 self._found.setdefault(key, []).append(([int(at[c]) for c in rule.cells], term))
+        self.patients.append(Subject(name, regimen, covariates, tuple(terms)))
+        self.facts += facts
         self.tables.append(table)
         self._rows += len(table)
 
-    def joined(self) -> tuple[EventTable, list[ReportedRows], list[str]]:
-        """Return the table of all, what is reported of its rows, and messages."""
+    def joined(self) -> Joined:
+        """Return all as one table."""
         if message := check(self.faults):
             raise DataError(message.replace("likelihood:", "fit:", 1))
         reported = [
@@ -210,7 +238,8 @@ class _Reports:
         ]  # fmt: skip
         tables = [*([] if self.trial is None else [self.trial]), *self.tables]
         name = " and ".join([*([] if self.trial is None else [self.trial.name]), *self.names])
-        return _joined(tables, name, self.model, self.trial is not None), reported, self.messages
+        table = _joined(tables, name, self.model, self.trial is not None)
+        return Joined(table, reported, tuple(self.patients), tuple(self.facts), self.messages)
 
 
 def _drugs(evidence: Evidence, model: Model) -> tuple[list[str], bool, list[str]]:

@@ -281,6 +281,31 @@ def test_a_joint_fit_is_a_source():
     assert pkpd.simulate(joint(), "100 mg into central", joint().population(20), [1.0, 5.0]).sizes["subject"] == 20
 
 
+def test_what_is_predicted_of_facts():
+    """Of a value: the probability of less than it, integrated over what the data leave of the random effects."""
+    model = bolus().replace(omega=np.diag([0.09, 1e-8]))
+    found = pkpd.fit(
+        model, [trial(), evidence()], pkpd.Laplace(), fixed=["omega_V", "omega_CL", "CL", "V", "gap_2_tox"]
+    )
+    table = found.facts().set_index("fact")
+    assert list(table.index) == [f"toy/{f.fact}" for f in evidence().facts if f.use == "fit"]
+    assert table.loc["toy/p1_value", "observed"] == 5.5
+    assert table.loc["toy/p1_value", "text"] == "Cc = 5.5 mg/L, day 0.25"
+    reported, _ = fact_terms(evidence(), model, (), {}, ["toy/p1"])
+    terms = tuple(r.term for r in reported)
+    eta = np.linspace(-1.5, 1.5, 801)
+    ann = Subject("p1", evidence().regimen("p1"), {"WT": 80.0}, terms)
+    like = Likelihood(found.model, [replace(ann, name=str(k)) for k in range(eta.size)], ["eta_CL"], rtol=1e-9)
+    logs = like.evaluate(eta[:, None], gradient=False).loglik - 0.5 * eta**2 / 0.09
+    weights = np.exp(logs - logs.max()) / np.exp(logs - logs.max()).sum()
+    how = like.cdf(eta[:, None])
+    own = [t.name for t in terms].index("toy/p1_value")
+    pit = weights @ how.pit.reshape(eta.size, len(terms))[:, own]
+    assert table.loc["toy/p1_value", "pit"] == pytest.approx(pit, abs=0.03)
+    with pytest.raises(DataError, match="no reports are among the data"):
+        pkpd.fit(bolus(), trial(), pkpd.Laplace()).facts()
+
+
 def test_the_real_reports_are_bound():
     model = pkpd.models["anakinra_inflammation"]
     problem = pose(model, [pkpd.seeds[n] for n in ("naviglio2021", "strati2020", "villegas2020")])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pkpd.estimation.facts import FactPredictions, fact_table
 from pkpd.estimation.study.groups import arviz
-from pkpd.evidence.kinds import kind_named
 from pkpd.model.scales import to_scale
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["contraction", "diagnostics", "divergences", "facts", "scalars", "summary", "trouble"]
 
 Floats = NDArray[np.float64]
-_OUTSIDE = 0.05
 _MUCH, _SOME = 0.5, 0.1
 _PARETO, _RHAT, _ESS = 0.7, 1.01, 400
 
@@ -133,32 +132,20 @@ def _columns(calibration: StudyRecord, name: str, dim: str, x: Floats) -> dict[s
 
 def facts(calibration: StudyRecord) -> pd.DataFrame:
     """Return what is predicted of each fact, see ``StudyFit.facts``."""
-    import pandas as pd
-
     constant, predicted = calibration.idata.constant_data, calibration.idata.posterior_predictive
     replicate = predicted["replicate"].values.astype(np.float64)
-    replicate = replicate.reshape(-1, replicate.shape[-1])
-    solved = replicate[~np.isnan(replicate).any(axis=1)]
-    low, middle, high = np.quantile(solved, [0.025, 0.5, 0.975], axis=0)
-    kind = constant["fact_kind"].values.astype(str)
-    probability, pit = predicted["probability"].values, predicted["pit"].values
-    region = np.array([kind_named(k).region for k in kind.tolist()], bool)
-    with np.errstate(invalid="ignore"):
-        inside = np.where(region, probability >= _OUTSIDE, np.abs(pit - 0.5) <= 0.475)
-    columns: dict[str, Any] = {
-        "fact": constant["fact"].values.astype(str),
-        **{n: constant[f"fact_{n}"].values.astype(str) for n in ("patient", "marker")},
-        "kind": kind,
-        "text": constant["fact_text"].values.astype(str),
-        "observed": calibration.idata.observed_data["facts"].values.astype(np.float64),
-        "probability": probability,
-        "pit": np.where(region, np.nan, pit),
-        "2.5%": low,
-        "50%": middle,
-        "97.5%": high,
-        "inside": inside,
-    }
-    return pd.DataFrame(columns)
+
+    def words(name: str) -> list[str]:
+        return [str(each) for each in constant[name].values]
+
+    return fact_table(
+        FactPredictions(
+            fact=words("fact"), patient=words("fact_patient"), marker=words("fact_marker"), kind=words("fact_kind"),
+            text=words("fact_text"), observed=calibration.idata.observed_data["facts"].values.astype(np.float64),
+            replicate=replicate.reshape(-1, replicate.shape[-1]), probability=predicted["probability"].values,
+            pit=predicted["pit"].values,
+        )
+    )  # fmt: skip
 
 
 def contraction(calibration: StudyRecord) -> pd.DataFrame:
