@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.people.population import Population
 
-__all__ = ["Arm", "Plan", "people_of", "read_arms"]
+__all__ = ["Arm", "Compared", "Plan", "people_of", "read_arms"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,13 @@ class Arm:
     """
 
     regimen: Regimen | str | KnownSchedule
-    covariates: Mapping[str, Any] = field(default_factory=dict)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    covariates: Mapping[str, float | Sequence[float] | np.ndarray] = field(default_factory=dict)
+    parameters: Mapping[str, float | Sequence[float] | np.ndarray] = field(default_factory=dict)
     relative: bool | None = None
+
+
+Compared: TypeAlias = Mapping[str, Regimen | str | KnownSchedule | Arm] | Iterable[str] | None
+"""What is compared: by name, or names of a model's own schedules; None for all of these."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Plan:
         return total / days + constant, len(self.doses) / days
 
 
-def read_arms(regimens: Mapping[str, Any] | Iterable[str] | None, model: Model, people: Population) -> list[Plan]:
+def read_arms(regimens: Compared, model: Model, people: Population) -> list[Plan]:
     """Return what a user gave to be compared, ready to be simulated.
 
     Parameters
@@ -144,7 +148,7 @@ def read_arms(regimens: Mapping[str, Any] | Iterable[str] | None, model: Model, 
     return plans
 
 
-def _named(regimens: Mapping[str, Any] | Iterable[str] | None, model: Model) -> dict[str, Any]:
+def _named(regimens: Compared, model: Model) -> dict[str, Any]:
     if isinstance(regimens, Mapping):
         found = dict(regimens)
     else:

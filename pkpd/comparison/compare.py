@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.comparison.arms import Plan, people_of, read_arms
+from pkpd.comparison.arms import Compared, Plan, people_of, read_arms
 from pkpd.comparison.course import Course
 from pkpd.comparison.learned import asked_of, check_ill, markers_of
 from pkpd.comparison.measure import DERIVED, Measure, built_in, main_of
 from pkpd.comparison.placing import placed, window_of
 from pkpd.comparison.result import Comparison
-from pkpd.comparison.target import read_targets, target_measure
+from pkpd.comparison.target import Targets, read_targets, target_measure
 from pkpd.dosing.ended import ended_by, ended_within
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, RegimenError, SolverError, nearest
@@ -23,16 +23,17 @@ from pkpd.estimation.methods.chain_history import with_onset
 from pkpd.metrics.dataset import exposure
 from pkpd.options import checked
 from pkpd.simulation.api import simulate
-from pkpd.simulation.arguments import times_from
+from pkpd.simulation.arguments import Times, times_from
 from pkpd.simulation.dataset import doses_text
 from pkpd.simulation.doses import records_of, regimen_from
-from pkpd.simulation.source import Subjects
+from pkpd.simulation.source import Source, Subjects
 from pkpd.simulation.subjects import subjects_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.model.model import Model
+    from pkpd.people.distributions import Distribution
     from pkpd.people.population import Population
 
 __all__ = ["compare"]
@@ -65,19 +66,19 @@ class _Task:
 
 @checked
 def compare(
-    source: Any,
-    regimens: Mapping[str, Any] | Iterable[str] | None = None,
+    source: Model | Source,
+    regimens: Compared = None,
     *,
     population: Population | None = None,
     patient: str | None = None,
     cohort: str | None = None,
-    covariates: Mapping[str, Any] | None = None,
+    covariates: Mapping[str, float | np.ndarray | Distribution] | None = None,
     n: int = 500,
     start: float | None = None,
-    times: Any = None,
+    times: Times | None = None,
     window: tuple[float, float] | None = None,
     measures: str | Sequence[str | Measure] | None = None,
-    targets: Any = None,
+    targets: Targets | None = None,
     background: Regimen | str | bool | None = None,
     concentration: str | None = None,
     IC50: float | np.ndarray | None = None,

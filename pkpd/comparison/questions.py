@@ -11,7 +11,7 @@ from pkpd.errors import LibraryError, PkpdError, nearest
 from pkpd.kinds import needs
 from pkpd.library import content_in, content_of
 from pkpd.model.model import Model
-from pkpd.simulation.source import model_from
+from pkpd.simulation.source import Source, model_from
 
 __all__ = ["OpenQuestion", "answers", "known_questions"]
 
@@ -30,7 +30,7 @@ class OpenQuestion:
     """
 
     text: str
-    answer: Callable[[str, str, Any, int, int], Answer]
+    answer: Callable[[str, str, Model | Source, int, int], Answer]
     of_patients: bool = False
 
 
@@ -57,7 +57,7 @@ def known_questions(source: Any) -> dict[str, OpenQuestion]:
     return found
 
 
-def answers(source: Any, names: Sequence[str] | None = None, *, n: int = 500, seed: int = 0) -> list[Answer]:
+def answers(source: Model | Source, names: Sequence[str] | None = None, *, n: int = 500, seed: int = 0) -> list[Answer]:
     """Answer the questions that a model or a study asks.
 
     Parameters
@@ -93,7 +93,7 @@ def answers(source: Any, names: Sequence[str] | None = None, *, n: int = 500, se
     if strange := [name for name in names if name not in known]:
         hints = ", ".join(f"'{name}'{nearest(name, known)}" for name in strange)
         raise PkpdError(f"answers: there is no {hints}; there are {', '.join(known) or 'none'}")
-    if alone and (asked := [name for name in names if known[name].of_patients]):
+    if isinstance(source, Model) and (asked := [name for name in names if known[name].of_patients]):
         raise PkpdError(
             f"answers: {', '.join(asked)} can only be answered by a calibration, which knows the patients; "
             f"model '{source.name}' does not"

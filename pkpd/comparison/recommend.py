@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
-from pkpd.comparison.arms import Arm, Plan, read_arms
+from pkpd.comparison.arms import Arm, Compared, Plan, read_arms
 from pkpd.comparison.compare import compare
 from pkpd.comparison.result import DISCLAIMER, Comparison
 from pkpd.comparison.statistics import bound as rule_of_three
 from pkpd.comparison.statistics import chance_error, share
-from pkpd.comparison.target import read_targets, target_measure
+from pkpd.comparison.target import Targets, read_targets, target_measure
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.estimation.individual.result import Individual
@@ -26,14 +25,24 @@ from pkpd.units.time import convert_time
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pkpd.comparison.measure import Measure
     from pkpd.model.model import Model
+    from pkpd.simulation.arguments import Times
 
 __all__ = ["Recommendation", "recommend"]
 
-_OWN = frozenset(
-    {"source", "regimens", "targets", "population", "patient", "cohort", "covariates", "start", "n", "seed"}
-)
-"""Arguments of `compare` that a recommendation fills in itself."""
+
+class CompareSettings(TypedDict, total=False):
+    """Options of `compare` that a recommendation hands on."""
+
+    times: Times | None
+    window: tuple[float, float] | None
+    measures: str | Sequence[str | Measure] | None
+    background: Regimen | str | bool | None
+    concentration: str | None
+    IC50: float | np.ndarray | None
+    rtol: float
+    atol: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,15 +76,15 @@ class Recommendation:
 
 def recommend(
     patient: Individual,
-    regimens: Mapping[str, Any] | Iterable[str],
-    target: Any,
+    regimens: Compared,
+    target: Targets,
     *,
     now: float | None = None,
     also: Regimen | str | None = None,
     wanted: float = 0.9,
     n: int = 1000,
     seed: int = 0,
-    **settings: Any,
+    **settings: Unpack[CompareSettings],
 ) -> Recommendation:
     """Return schedules by the probability that they meet a target, from now on.
 
@@ -126,8 +135,7 @@ def recommend(
                       "individual(source, levels, regimen=...)")
         | {"StudyFit": "make one of a new patient's levels: individual(fit, levels, regimen=..., cohort=...)"},
     )  # fmt: skip
-    known = set(inspect.signature(compare).parameters) - _OWN
-    check_known("recommend", settings, ["now", "also", "wanted", "n", "seed", *sorted(known)])
+    check_known("recommend", settings, ["now", "also", "wanted", "n", "seed", *CompareSettings.__annotations__])
     history = patient.history()
     start = history.now if now is None else float(on_clock(patient.model, now, "recommend: now"))
     if not np.isfinite(start):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from pkpd.units import conversion
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Target", "read_targets", "target_measure"]
+__all__ = ["Target", "Targets", "read_targets", "target_measure"]
 
 _FORM = re.compile(r"\s*(?P<output>[\w.]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[-+.\deE]+)\s*(?P<rest>.*)")
 _WHEN = re.compile(
@@ -113,7 +113,11 @@ class Target:
         return f"{self.output} {self.op} {self.value:g}{unit} {self.when}"
 
 
-def read_targets(given: Any) -> list[Target]:
+Targets: TypeAlias = str | Target | Mapping[str, tuple[str, float, str]] | Sequence[str | Target]
+"""Conditions as texts, as targets, or as ``{"CRP": ("<", 10, "by day 5")}``."""
+
+
+def read_targets(given: Targets | None) -> list[Target]:
     """Return targets from a text, a Target, a mapping ``{"CRP": ("<", 10, "by day 5")}`` or a sequence of these.
 
     Examples

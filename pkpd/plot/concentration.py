@@ -174,7 +174,7 @@ def compare(
     thresholds: Mapping[str, float] | None = None,
     time_unit: str = "h",
     width: str | float = "double",
-) -> Any:
+) -> np.ndarray:
     """Draw regimens side by side on the same scales, with the medians of the others in grey behind each.
 
     Parameters

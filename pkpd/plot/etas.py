@@ -28,7 +28,7 @@ _GROUPS = 4
 def etas(
     fit: Fit | xr.Dataset, names: Sequence[str] | None = None, covariates: Sequence[str] | None = None, *,
     width: str | float = "double",
-) -> Any:  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     """Draw the empirical Bayes estimates of the random effects.
 
     On the diagonal their histogram with the normal density of the model (line) and their shrinkage; below it pairs,

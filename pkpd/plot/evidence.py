@@ -54,7 +54,7 @@ def evidence(
     patients: Sequence[str] | None = None,
     width: str | float = "single",
     columns: int | None = None,
-) -> Any:
+) -> np.ndarray:
     """Draw what a report says: one strip a patient, with doses, facts and events on the day axis.
 
     What was read is filled; what was derived or assumed is open or dashed. Where doses follow each other they are

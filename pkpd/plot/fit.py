@@ -32,7 +32,7 @@ _WIDE = 30.0
 def goodness_of_fit(
     fit: Fit | xr.Dataset, output: str | None = None, *, log: bool | None = None, width: str | float = "double",
     **options: Any,
-) -> Any:  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     """Draw the usual plots of goodness of fit.
 
     Of each output: data against population and individual predictions, CWRES against time and PRED, IWRES against
@@ -271,7 +271,7 @@ def smooth(x: np.ndarray, y: np.ndarray, share: float = 0.6, points: int = 60) -
 # -- the search
 
 
-def convergence(fit: Fit, names: Sequence[str] | None = None, *, width: str | float = "double") -> Any:
+def convergence(fit: Fit, names: Sequence[str] | None = None, *, width: str | float = "double") -> np.ndarray:
     """Draw how the objective and the estimates moved from iteration to iteration.
 
     Of SAEM the vertical line is where the smoothing begins, and the objective is that given the random effects of the

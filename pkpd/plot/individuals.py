@@ -27,7 +27,7 @@ __all__ = ["individuals"]
 def individuals(
     fit: Fit, output: str | None = None, *, subjects: Sequence[Any] | None = None, per_page: int = 12,
     points: int = 150, log: bool | None = None, share_y: bool = True, width: str | float = "double",
-) -> list[Any]:  # fmt: skip
+) -> list[np.ndarray]:  # fmt: skip
     """Draw each subject's data with the individual and the population prediction, in pages.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def comparison(
     thresholds: Mapping[str, float] | None = None,
     columns: int | None = None,
     width: str | float = "double",
-) -> Any:
+) -> np.ndarray:
     """Draw what regimens do: a dot at the median, a thick line over the central 50% of the subjects, a thin over 90%.
 
     Parameters
@@ -101,7 +101,7 @@ def comparison(
     return np.array(axes, object)
 
 
-def answer(found: Answer) -> dict[str, Any]:
+def answer(found: Answer) -> dict[str, np.ndarray]:
     """Draw the comparisons behind an answer; return the axes by name, none where it has no comparison.
 
     Examples

@@ -32,7 +32,7 @@ def tornado(
     width: str | float = "single",
     ax: Axes | None = None,
     **where: Any,
-) -> Any:
+) -> Axes:
     """Draw the inputs as bars, the most important at the top.
 
     Elasticities to both sides of zero; first-order indices within total ones; the mean size of Morris' effects.
@@ -103,7 +103,7 @@ def indices(
     time_unit: str = "h",
     width: str | float = "double",
     **where: Any,
-) -> Any:
+) -> np.ndarray:
     """Draw indices over time.
 
     Shares of variance: those of single inputs as areas on top of each other, what interactions make above them, and
@@ -175,7 +175,7 @@ def screening(
     width: str | float = "single",
     ax: Axes | None = None,
     **where: Any,
-) -> Any:
+) -> Axes:
     """Draw Morris' mean size of the effects against their spread, one point per input.
 
     Below the dashed line (spread equal to size) an input acts nearly in a straight line; above it, it acts in a curved

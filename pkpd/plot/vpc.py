@@ -28,7 +28,7 @@ _INK = "#222222"
 def vpc(
     fit: Fit | xr.Dataset, output: str | None = None, *, log: bool = False, points: bool = True,
     width: str | float = "double", **options: Any,
-) -> Any:  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     """Draw a visual predictive check.
 
     Bands are the intervals of each percentile of the simulated data sets, thin lines their medians; black lines are the

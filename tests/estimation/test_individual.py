@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -223,16 +224,18 @@ def test_too_few_draws_are_refused_with_the_culprit(model):
 
 
 def test_all_wrong_observations_are_named(model):
+    wrong: Any = [("Cc", 1.0), ("Cc", 1.0, 9.0), ("Cc", 1.0, "low")]
     with pytest.raises(DataError, match=r"2 of 3 observations are neither .*number 1: \('Cc', 1\.0\); number 3: "):
-        individual(model, [("Cc", 1.0), ("Cc", 1.0, 9.0), ("Cc", 1.0, "low")], regimen=DOSE)
+        individual(model, wrong, regimen=DOSE)
 
 
 def test_errors_of_individual_and_recommend(model):
+    nothing: Any = None
     with pytest.raises(PkpdError, match=r"draws must be at most most=10, got 20"):
         individual(model, [], regimen=DOSE, draws=20, most=10)
     patient = individual(model, [], draws=300)
     with pytest.raises(PkpdError, match=r"there is no target; give one, such as 'blockade > 0.9 at trough'"):
-        recommend(patient, {"a": DOSE}, None)
+        recommend(patient, {"a": DOSE}, nothing)
     with pytest.raises(PkpdError, match="wanted must be between 0 and 1, got 90"):
         recommend(patient, {"a": DOSE}, "Cc > 1 at trough", wanted=90)
     with pytest.raises(PkpdError, match="n must be >= 1, got 0"):

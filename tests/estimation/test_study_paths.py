@@ -110,8 +110,9 @@ def test_options_are_refused_with_the_nearest_name():
         with pytest.raises(PkpdError, match=text):
             verb(model, dose, **given)
     one = pkpd.individual(model, regimen=dose, draws=300)
+    misspelt: Any = {"measure": ["Cmax"]}
     with pytest.raises(PkpdError, match=r"recommend has no option 'measure' \(did you mean 'measures'\?\)"):
-        pkpd.recommend(one, {"a": "1 mg IV once"}, "Cc > 1 at trough", measure=["Cmax"])
+        pkpd.recommend(one, {"a": "1 mg IV once"}, "Cc > 1 at trough", **misspelt)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ def test_tornado_of_elasticities_is_sorted_and_signed():
     colours = {b.get_facecolor() for b in bars(ax)[0]}
     assert len(colours) == 2
     assert ax.get_xlabel() == "Elasticity of Cc.max"
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["increases", "decreases"]
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [t.get_text() for t in legend.get_texts()] == ["increases", "decreases"]
 
 
 def test_tornado_of_shares():

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from pkpd.dosing.events import EventTable
 
+    Datum = Term | tuple[str, float, float | str]
+
 __all__ = ["individual"]
 
 #: draws of the estimates that share the proposals of a posterior with their uncertainty
@@ -40,7 +42,7 @@ VECTORS = 50
 @checked
 def individual(
     source: Model | Source,
-    data: EventTable | pd.DataFrame | str | os.PathLike[str] | Sequence[Any] | None = None,
+    data: EventTable | pd.DataFrame | str | os.PathLike[str] | Sequence[Datum] | None = None,
     *,
     regimen: Regimen | str | EventTable | pd.DataFrame | None = None,
     covariates: Mapping[str, float] | None = None,

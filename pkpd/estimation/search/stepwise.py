@@ -114,7 +114,7 @@ class _Search:
 @checked
 def covariate_search(
     fit: Fit,
-    relations: Mapping[str, Any],
+    relations: Mapping[str, Sequence[str] | Mapping[str, Sequence[str]]],
     *,
     forward: float = 0.05,
     backward: float = 0.01,
