@@ -86,6 +86,7 @@ def test_grades_and_changes_fall_on_either_side():
     assert grade == {(0.0, 1.0), (2.0, 2.0)}
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_replicates_is_that_of_how_they_were_drawn(replicator):
     # the mean of the score at the truth is 0: E[d log p / d theta] = 0 (Bartlett's first identity)
     scores = []

@@ -227,8 +227,8 @@ def test_sir_says_what_it_needs() -> None:
         sir(found)
     with pytest.raises(PkpdError, match=r"got draws 0, resamples 5 of 0 draws \(2 to all\), nu -1"):
         sir(plain_fit(), 0, 5, nu=-1)
-    with pytest.raises(PkpdError, match=r"of 60 draws are possible, 58 are to be resampled"):
-        sir(plain_fit(), 60, 58, inflation=900.0, iterations=1)
+    with pytest.raises(PkpdError, match=r"of 24 draws are possible, 22 are to be resampled"):
+        sir(plain_fit(), 24, 22, inflation=900.0, iterations=1)
 
 
 def test_methods_without_a_gradient_use_focei() -> None:

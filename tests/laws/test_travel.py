@@ -155,6 +155,7 @@ def test_multiprocessing_gives_the_same_bits(library: Model, start: str) -> None
     np.testing.assert_array_equal(there, curve(library))
 
 
+@pytest.mark.slow
 def test_joblib_gives_the_same_bits(library: Model) -> None:
     import joblib
     from joblib.externals.loky import get_reusable_executor

@@ -230,7 +230,7 @@ def test_a_random_effect_that_the_data_do_not_need_is_pointed_out(shared: Path) 
 
 @pytest.mark.parametrize(
     ("name", "method"),
-    [("Oral_1CPT", "focei"), ("Oral_1CPT", "laplace"), ("Bolus_1CPT", "focei")],
+    [("Oral_1CPT", "focei"), pytest.param("Oral_1CPT", "laplace", marks=pytest.mark.slow), ("Bolus_1CPT", "focei")],
 )
 def test_truth_of_simulated_data_lies_within_intervals(shared: Path, name: str, method: MethodName) -> None:
     """ACoP 2016: CL 4 L/h, V 70 L, KA 1 /h, each with an omega^2 of 0.09, proportional error 0.2."""

@@ -139,7 +139,7 @@ def test_interrupted_command_leaves_the_old_results(tmp_path: Path, monkeypatch:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["results", "study"]
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_signalled_process_cleans_up(tmp_path: Path, sign: signal.Signals):
     study = write_study(tmp_path / "study")
     with results_folder(tmp_path / "results", {"study": "old"}) as folder:
