@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "MATRICES", "held_values", "rows_of", "save_fit", "units_of"]
 
-FORMAT = 3
+FORMAT = 4
 _POSED = ("fixed", "start", "bloq", "rtol", "atol", "solver", "threads")
 MATRICES = ("matrix", "scaled", "R", "S")
 
@@ -35,6 +36,7 @@ def save_fit(fit: FitRecord, path: str | os.PathLike[str]) -> None:
         "labels": list(fit.layout.labels),
         "estimates": fit.estimates, "x": fit.x, "effects": fit.effects, "ofv": fit.ofv, "method": fit.method,
         "converged": bool(fit.converged), "messages": fit.messages, "trace": fit.trace, "seconds": fit.seconds,
+        "options": _options(fit.estimator),
         "settings": {k: fit.settings[k] for k in _POSED}, "covariance_message": fit.covariance_message,
         "extra": {k: v for k, v in fit.extra.items() if isinstance(v, (str, int, float, list, dict))},
         "uncertainty": None if u is None else {
@@ -43,6 +45,13 @@ def save_fit(fit: FitRecord, path: str | os.PathLike[str]) -> None:
         },
     }  # fmt: skip
     write_whole(Path(path), json.dumps(held, indent=1, default=_plain))
+
+
+def _options(method: Any) -> dict[str, Any] | None:
+    """Return the options of a method by name; what was only for this run, files and folders, is left out."""
+    if method is None:
+        return None
+    return {f.name: getattr(method, f.name) for f in fields(method) if f.name not in ("checkpoint", "out")}
 
 
 def units_of(model: Model) -> dict[str, str]:

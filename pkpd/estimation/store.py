@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.methods.register import METHODS, method_of
 from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
 from pkpd.estimation.saved import FORMAT, MATRICES, held_values, rows_of, units_of
@@ -117,6 +118,8 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data)
         held["converged"], held["messages"], held["trace"], held["seconds"], known, held["covariance_message"],
         held["extra"],
     )  # fmt: skip
+    if held["options"] is not None and held["method"] in METHODS:
+        found.estimator = method_of(held["method"], **held["options"])
     _check_held(path, held["held"], held_values(found))
     return found
 

@@ -209,6 +209,7 @@ def test_a_fit_is_kept_on_disk(found: Fit, tmp_path: Path) -> None:
     path = tmp_path / "fit.json"
     found.save(path)
     back = load_fit(path, bolus_model(), simulated_table(24))
+    assert back.estimator == found.estimator  # a bootstrap of the loaded fit has its options
     assert str(back) == str(found)
     assert back.se == found.se
     assert back.objective()(back.x).ofv == pytest.approx(found.ofv, abs=1e-8)

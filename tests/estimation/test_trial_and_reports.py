@@ -270,7 +270,9 @@ def test_subjects_are_resampled_with_their_facts():
 def test_a_fit_is_saved_with_its_reports(tmp_path: Path):
     path = tmp_path / "fit.json"
     joint().save(path)
-    assert pkpd.load_fit(path, bolus(), [trial(), evidence()]).ofv == joint().ofv
+    again = pkpd.load_fit(path, bolus(), [trial(), evidence()])
+    assert again.ofv == joint().ofv
+    assert again.facts().equals(joint().facts())
     first, *others = evidence().facts
     changed = replace(evidence(), facts=(replace(first, value=5.6), *others))
     with pytest.raises(PkpdError, match="other observations"):
