@@ -24,6 +24,7 @@ from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.objective import factor_of
 from pkpd.estimation.methods.saem_chains import approximation, occasions_of
 from pkpd.estimation.result import Fit
+from pkpd.estimation.weights import effective, log_normal, log_t, normalised, standard_t
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
@@ -180,14 +181,11 @@ def _sobol(dim: int, n: int) -> np.ndarray:
 
 def _proposals(u: np.ndarray, nu: float, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return standard t vectors, (k, m, p), from uniform numbers, (k, m, p + 1), and their log-density."""
-    from scipy.special import gammaincinv, gammaln, ndtri
+    from scipy.special import gammaincinv, ndtri
 
     normal = np.where(active, ndtri(u[..., :-1]), 0.0)
-    chi2 = 2.0 * gammaincinv(0.5 * nu, u[..., -1])
-    t = normal * np.sqrt(nu / chi2)[..., None]
-    d = active.sum(axis=1)
-    constant = gammaln(0.5 * (nu + d)) - gammaln(0.5 * nu) - 0.5 * d * math.log(nu * math.pi)
-    return t, constant - 0.5 * (nu + d) * np.log1p((t * t).sum(axis=-1) / nu)
+    t = standard_t(normal, 2.0 * gammaincinv(0.5 * nu, u[..., -1]), nu)
+    return t, log_t((t * t).sum(axis=-1), active.sum(axis=1), nu)
 
 
 def _weights(
@@ -201,8 +199,7 @@ def _weights(
         f = complete.predict(theta, eta[a : a + copies].reshape(copies * m, p))
         l[a : a + copies] = complete.loglik(f, z).reshape(copies, m)
     u = np.linalg.solve(factor, eta.reshape(-1, p).T).T.reshape(k, m, p)
-    log_prior = -0.5 * (u * u).sum(axis=-1) - 0.5 * math.log(2 * math.pi) * active.sum(axis=1)
-    return l + log_prior - (np.log(np.diag(factor)) * active).sum(axis=1)
+    return l + log_normal((u * u).sum(axis=-1), active.sum(axis=1)) - (np.log(np.diag(factor)) * active).sum(axis=1)
 
 
 def _summary(problem: Problem, log_w: np.ndarray, draws: np.ndarray) -> SampledLikelihood:
@@ -219,9 +216,8 @@ def _summary(problem: Problem, log_w: np.ndarray, draws: np.ndarray) -> SampledL
     mean = of_each.mean(axis=0)
     ofv_i = -2.0 * (np.log(mean) + top)
     se_i = 2.0 * of_each.std(axis=0, ddof=1) / math.sqrt(replicates) / mean
-    w = w.reshape(-1, m)
-    ess = w.sum(axis=0) ** 2 / (w * w).sum(axis=0)
-    share = w / w.sum(axis=0)
+    share = normalised(flat)
+    ess = effective(share)
     eta = draws.reshape(-1, m, draws.shape[-1])
     centre = np.einsum("ki,kia->ia", share, eta)
     apart = eta - centre

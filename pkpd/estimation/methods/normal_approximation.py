@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.estimation.methods.modes import LogDensity, PosteriorMode
+from pkpd.estimation.weights import effective
 
 __all__ = ["NormalApproximation", "curvature_at", "laplace", "pareto_k", "polished"]
 
@@ -86,7 +87,7 @@ def laplace(posterior: LogDensity, mode: PosteriorMode, *, draws: int = 1000, se
     seen = np.isfinite(logp)
     log_weights = logp[seen] - log_normal[seen]
     log_weights -= np.logaddexp.reduce(log_weights) if seen.any() else 0.0
-    ess = float(1.0 / np.exp(2.0 * log_weights).sum()) if seen.any() else 0.0
+    ess = float(effective(np.exp(log_weights)))
     covariance = (basis / curvature) @ basis.T
     lost = float(1.0 - seen.mean())
     return NormalApproximation(mode, covariance, q[seen], log_weights, repaired, lost, pareto_k(log_weights), ess)

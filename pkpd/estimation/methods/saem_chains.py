@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.estimation.weights import log_t
+
 if TYPE_CHECKING:
     from pkpd.estimation.methods.complete import Complete
     from pkpd.estimation.methods.objective import Objective
@@ -229,10 +231,10 @@ class Chains:
             np.clip(walk, 1e-3, 20.0, out=walk)
 
     def _log_t(self, near: ConditionalNormal, psi: np.ndarray) -> np.ndarray:
-        """Return the log-density of the independent proposals without its constant."""
+        """Return the log-density of the independent proposals, without what they all share."""
         t = np.linalg.solve(near.root, (psi - near.centre)[:, :, None])[:, :, 0]
         square = np.where(self.active, t * t, 0.0).sum(axis=1)
-        return -0.5 * (NU + self.dims) * np.log1p(square / NU)
+        return log_t(square, self.dims, NU)
 
     def _accept(self, trial: np.ndarray, ratio: np.ndarray, log_uniform: np.ndarray) -> float:
         f = self.complete.predict(self.point.x, trial - self.point.mean)

@@ -16,6 +16,7 @@ from pkpd.estimation.again import objective_again, smooth_method
 from pkpd.estimation.api import threads_for
 from pkpd.estimation.pieces import Record, run_pieces
 from pkpd.estimation.uncertainty.sampled import Sampled
+from pkpd.estimation.weights import effective, log_t, normalised, standard_t
 from pkpd.options import checked
 from pkpd.randomness import check_seed
 
@@ -145,7 +146,7 @@ def sir(
     for i in range(iterations):
         rng = np.random.default_rng([seed, STREAM, i])
         factor = np.linalg.cholesky(inflation * cov)
-        z = rng.standard_normal((draws, centre.size)) / np.sqrt(rng.chisquare(nu, (draws, 1)) / nu)
+        z = standard_t(rng.standard_normal((draws, centre.size)), rng.chisquare(nu, draws), nu)
         proposed = np.tile(fit.x, (draws, 1))
         proposed[:, free] = centre + z @ factor.T
         head = {
@@ -158,12 +159,11 @@ def sir(
         }
         ofv, said = _objectives(fit, name, proposed, head, i, threads, progress, checkpoint)
         messages += said
-        log_proposal = -0.5 * (nu + centre.size) * np.log1p((z * z).sum(axis=1) / nu)
+        log_proposal = log_t((z * z).sum(axis=1), centre.size, nu)
         log_w = np.where(np.isfinite(ofv), -0.5 * (ofv - top) - log_proposal, -np.inf)
         lost += int((~np.isfinite(ofv)).sum())
         chosen = _resampled(log_w, resamples, rng)
-        w = np.exp(log_w - log_w.max())
-        ess.append(float(w.sum() ** 2 / (w * w).sum()))
+        ess.append(float(effective(normalised(log_w))))
         vectors, rise = proposed[chosen], ofv[chosen] - top
         centre, cov = vectors[:, free].mean(axis=0), np.cov(vectors[:, free].T).reshape(centre.size, centre.size)
     if lost:
