@@ -56,8 +56,6 @@ from .people import Population as Population
 from .sensitivity_analysis.api import sensitivity as sensitivity
 from .sensitivity_analysis.identify import Identifiability as Identifiability
 from .sensitivity_analysis.local import Local as Local
-from .sensitivity_analysis.profile import profile_likelihood as profile_likelihood
-from .sensitivity_analysis.profiling import Profile as Profile
 from .sensitivity_analysis.screening import Morris as Morris
 from .sensitivity_analysis.screening import Sobol as Sobol
 from .sensitivity_analysis.variance import Variance as Variance

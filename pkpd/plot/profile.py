@@ -39,10 +39,10 @@ def profiles(result: SensitivityResult, *, width: str | float = "double") -> np.
     DataError
         If the result has no profiles.
     """
-    needs("plot.profiles", result, ("SensitivityResult",), "pkpd.profile_likelihood and fit.profile make one")
+    needs("plot.profiles", result, ("SensitivityResult",), "pkpd.uncertainty.profile makes one")
     data = result.data
     if "drop" not in data:
-        raise DataError(f"a profile figure is of method='profile', this result is of '{result.method}'")
+        raise DataError(f"a profile figure is of pkpd.uncertainty.profile, this result is of '{result.method}'")
     cut = float(data.attrs["threshold"])
     flags = list(dict.fromkeys(str(f) for f in data["flag"].values))
     kinds: tuple[str, ...] = ("identifiable", "practically non-identifiable", "structurally non-identifiable")

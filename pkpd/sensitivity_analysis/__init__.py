@@ -1,1 +1,1 @@
-"""What drives an answer: derivatives, screening, shares of variance, profiles of the likelihood."""
+"""What drives an answer: derivatives, screening, shares of variance, identifiability."""

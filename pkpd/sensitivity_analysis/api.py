@@ -74,7 +74,8 @@ def sensitivity(
         ``Sobol``: shares of variance, of each input alone (S1) and with interactions (ST). ``Local``: exact derivatives
         and elasticities. ``Morris``: elementary effects, a cheap screening of many inputs. ``Variance``: shares of
         uncertain parameters, of differences between subjects, and of covariates. ``Identifiability``: which parameters
-        observations of outputs could tell apart. Their fields are their options: ``Sobol(n=4096)``.
+        observations of outputs could tell apart; how well data know them is told by :func:`pkpd.uncertainty.profile`.
+        Their fields are their options: ``Sobol(n=4096)``.
     rtol, atol, threads
         As for :func:`pkpd.simulate`.
     on_failure : {"warn", "raise", "ignore"}
@@ -139,5 +140,6 @@ def _check_function(how: Analysis, **beside: Any) -> None:
         )
     if not how.takes_function:
         raise PkpdError(
-            f"sensitivity: {type(how).__name__} needs a Model; of a plain function there is Sobol and Morris"
+            f"sensitivity: {type(how).__name__} needs a Model; of a plain function there is Sobol and Morris, and "
+            "pkpd.uncertainty.profile for a log-likelihood"
         )

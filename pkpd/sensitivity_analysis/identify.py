@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pkpd.errors import PkpdError
+from pkpd.errors import DataError, PkpdError
 from pkpd.model.residual import ResidualError
 from pkpd.sensitivity_analysis.factors import names_from
 from pkpd.sensitivity_analysis.method import Analysis, SensitivityProblem
-from pkpd.sensitivity_analysis.objective import errors_from
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.api import simulate
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from pkpd.model.model import Model
 
-__all__ = ["Identifiability"]
+__all__ = ["Identifiability", "errors_from"]
 
 _TINY = 1e-7  # of the largest singular value: what the solution's own error leaves
 
@@ -184,3 +183,22 @@ def _kept(names: list[str], moves: list[float]) -> str:
     if not all(abs(m - moves[0]) < 1e-3 for m in moves):
         return ""
     return f"; only {', '.join(f'{n}/{names[0]}' for n in names[1:])} can be told"
+
+
+def errors_from(model: Model, outputs: list[str], given: Any) -> dict[str, ResidualError]:
+    """Return the residual error of each output, the model's own unless others are given.
+
+    Raises
+    ------
+    DataError
+        If an output has none.
+    """
+    own = {n: q.error for n, q in model.outputs.items() if q.error is not None}
+    errors: dict[str, Any] = own | dict(given or {})
+    wrong = [n for n in outputs if not isinstance(errors.get(n), ResidualError)]
+    if wrong:
+        raise DataError(
+            f"{', '.join(wrong)} has no residual error in model '{model.name}'; "
+            f"give one, as in error={{'{wrong[0]}': pkpd.LogNormal(0.2)}}"
+        )
+    return {n: errors[n] for n in outputs}

@@ -22,7 +22,8 @@ from pkpd.estimation.search import stepwise as search_module
 from pkpd.estimation.search.criteria import chi2_tail, compare_fits, likelihood_ratio
 from pkpd.estimation.search.relations import Relation, relations_for, with_relations
 from pkpd.estimation.search.stepwise import covariate_search
-from pkpd.estimation.uncertainty.profiles import Held, profile
+from pkpd.estimation.uncertainty.profile_of_fit import Held
+from pkpd.estimation.uncertainty.profiles import profile
 
 # -- profiles
 

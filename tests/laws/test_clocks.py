@@ -161,10 +161,9 @@ def test_identifiability_and_profiles(unit):
     found = pkpd.sensitivity(drug(unit), "60 mg q24h x3", times=TimeGrid(AT, "h"), method="identifiability")
     assert found.data["identifiable"].values.all()
     level = pkpd.simulate(drug(), ways()[0], times=AT)["Cc"].values * np.array([1.1, 0.9, 1.05, 1, 0.95, 1.1])
-    profile = pkpd.sensitivity(
-        drug(unit), ways()[0], times=TimeGrid(AT, "h"), parameters=["CL"], method=pkpd.Profile(data={"Cc": level})
-    )
-    base = pkpd.sensitivity(drug(), ways()[0], times=AT, parameters=["CL"], method=pkpd.Profile(data={"Cc": level}))
+    asked: dict[str, Any] = {"regimen": ways()[0], "data": {"Cc": level}}
+    profile = pkpd.uncertainty.profile(drug(unit), "CL", times=TimeGrid(AT, "h"), **asked)
+    base = pkpd.uncertainty.profile(drug(), "CL", times=AT, **asked)
     for end in ("estimate", "low", "high"):
         np.testing.assert_allclose(profile.data[end] / HOURS[unit], base.data[end], rtol=1e-4)
 

@@ -266,16 +266,15 @@ def test_a_result_of_another_study_says_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_a_profile_takes_data_and_a_log_likelihood_that_are_numbers() -> None:
-    given: dict[str, Any] = {"times": [1.0, 5.0], "parameters": ["k"]}
-    dose, data = pkpd.Regimen(amt=100, cmt="c"), {"y": [9.0, 6.0]}
+    dose, profile = pkpd.Regimen(amt=100, cmt="c"), pkpd.uncertainty.profile
     with pytest.raises(PkpdError, match="data: y has values that are infinite; NaN is missing"):
-        pkpd.sensitivity(bolus(), dose, method=pkpd.Profile(data={"y": [9.0, math.inf]}), **given)
-    with pytest.raises(PkpdError, match="Profile has no use for of"):
-        pkpd.sensitivity(bolus(), dose, of="y.max", method=pkpd.Profile(data=data), **given)
+        profile(bolus(), "k", regimen=dose, times=[1.0, 5.0], data={"y": [9.0, math.inf]})
+    with pytest.raises(PkpdError, match="profile: of a Model there is no use for start, bounds; leave that out"):
+        profile(bolus(), "k", start={"k": 1.0}, bounds={})
     odd: Any
     for odd in ("a", None):
         with pytest.raises(PkpdError, match="the objective must return a number, the log-likelihood, got"):
-            pkpd.profile_likelihood(lambda v, odd=odd: odd, {"x": 1.0})
+            profile(lambda v, odd=odd: odd, start={"x": 1.0})
 
 
 def test_two_stage_says_why_it_has_not_converged() -> None:

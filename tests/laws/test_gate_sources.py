@@ -66,7 +66,7 @@ VERBS: dict[str, tuple[Any, str]] = {
         lambda s: pkpd.sensitivity(s, DOSE, method="identifiability", **TIMES),
         "Model, Fit",
     ),
-    "profile_likelihood": (lambda s: pkpd.profile_likelihood(s, {"CL": 3.0}), ""),
+    "profile": (lambda s: pkpd.uncertainty.profile(s, start={"CL": 3.0}), ""),
     "compare": (lambda s: pkpd.compare(s, ARMS, n=5), "Model, Individual, Individual of a table"),
     "answers": (lambda s: pkpd.comparison.answers(s, n=5), "Model, StudyFit"),
     "recommend": (

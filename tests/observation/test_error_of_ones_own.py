@@ -17,10 +17,10 @@ from scipy import stats
 
 import pkpd
 from pkpd import Model, Regimen
+from pkpd.estimation.uncertainty.model_objective import ModelObjective
 from pkpd.extend import Likelihood, Subject, Term
 from pkpd.model.tables import error_text
 from pkpd.report.model_document import document
-from pkpd.sensitivity_analysis.objective import ModelObjective
 
 FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMES = ("power", "student")

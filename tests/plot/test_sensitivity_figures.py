@@ -12,10 +12,10 @@ from sensitivity_models import area_model
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
+from pkpd.estimation.uncertainty.profiles import profile
 from pkpd.people import Population
 from pkpd.plot import indices, profiles, screening, tornado
 from pkpd.sensitivity_analysis.api import METHODS, sensitivity
-from pkpd.sensitivity_analysis.profile import profile_likelihood
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")
 TIMES = np.arange(0.0, 25.0, 1.0)
@@ -103,7 +103,7 @@ def test_screening_points_and_names():
 
 
 def test_profiles_show_threshold_and_interval():
-    found = profile_likelihood(lambda v: -0.5 * (v["x"] - 3) ** 2 + 0 * v["y"], {"x": 1.0, "y": 1.0})
+    found = profile(lambda v: -0.5 * (v["x"] - 3) ** 2 + 0 * v["y"], start={"x": 1.0, "y": 1.0})
     axes = profiles(found)
     assert len(axes) == 2
     level = next(line for line in axes[0].lines if line.get_label() == "_threshold")
@@ -128,12 +128,12 @@ def test_several_persons_need_a_choice():
 
 
 def test_wrong_results_are_refused():
-    local, lines = study("Cc.max", "local"), profile_likelihood(lambda v: -(v["x"] ** 2), {"x": 1.0})
+    local, lines = study("Cc.max", "local"), profile(lambda v: -(v["x"] ** 2), start={"x": 1.0})
     with pytest.raises(DataError, match=r"'Cc.max' is not over time; draw it as a tornado"):
         indices(local)
     with pytest.raises(DataError, match="a screening figure is of method='morris', this result is of 'local'"):
         screening(local)
-    with pytest.raises(DataError, match="a profile figure is of method='profile', this result is of 'local'"):
+    with pytest.raises(DataError, match=r"a profile figure is of pkpd.uncertainty.profile, this result is of 'local'"):
         profiles(local)
     with pytest.raises(DataError, match="a result of 'profile' has no indices to draw"):
         tornado(lines)

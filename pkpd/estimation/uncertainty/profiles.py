@@ -1,362 +1,239 @@
-"""Profile likelihood of estimates: one natural quantity is held, all others are fitted again."""
+"""Profile likelihood: intervals that need no straight lines, and which quantities the data cannot tell."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.again import objective_again, smooth_method
-from pkpd.estimation.methods.objective import Objective, Outcome
-from pkpd.estimation.methods.optimise import minimise
+from pkpd.estimation.result import Fit
+from pkpd.estimation.uncertainty.model_objective import ModelObjective
+from pkpd.estimation.uncertainty.profile_of_fit import FitProfiles
+from pkpd.estimation.uncertainty.profile_of_function import FunctionProfiles
 from pkpd.estimation.uncertainty.sampled import check_level
+from pkpd.estimation.uncertainty.walk import Better, ProfileLine, Side
+from pkpd.kinds import Kind, needs
+from pkpd.model.model import Model
 from pkpd.options import checked
 from pkpd.progress import Progress
 from pkpd.sensitivity_analysis.result import SensitivityResult
-from pkpd.sensitivity_analysis.walk import Better, ProfileProblem, Side, Transform, walked
+from pkpd.simulation.arguments import Regimens, Times
 
 if TYPE_CHECKING:
-    from pkpd.estimation.result import Fit
-    from pkpd.estimation.vector import PopulationVector
+    import xarray as xr
 
-__all__ = ["Held", "profile"]
+    from pkpd.model.residual import ResidualError
+    from pkpd.people.population import Population
 
+__all__ = ["profile"]
+
+Axis: TypeAlias = Literal["identity", "log"]
 FLAGS = ("identifiable", "practically non-identifiable", "structurally non-identifiable")
 #: how often a better optimum may turn up
-RESTARTS = 3
-#: stands for no limit on an axis: differences of infinities are not numbers
-FAR = 1e9
+RESTARTS = 5
+#: what belongs to which source
+_OWN = {
+    "Fit": ("method",),
+    "Model": ("data", "error", "regimen", "population", "times"),
+    "function": ("start", "gradient", "scale", "bounds"),
+}
 
 
 @checked
 def profile(
-    fit: Fit,
+    source: Fit | Model | Callable[[dict[str, float]], float],
     names: str | Iterable[str] | None = None,
     *,
+    method: Literal["fo", "foce", "focei", "laplace"] | None = None,
+    data: Mapping[str, np.ndarray | Sequence[float]] | None = None,
+    error: Mapping[str, ResidualError] | None = None,
+    regimen: Regimens = None,
+    population: Population | None = None,
+    times: Times | None = None,
+    start: Mapping[str, float] | None = None,
+    gradient: Callable[[dict[str, float]], Mapping[str, float] | Sequence[float] | np.ndarray] | None = None,
+    scale: Axis | Mapping[str, Axis] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
     level: float = 0.95,
     reach: float = 100.0,
-    method: str | None = None,
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+    threads: int | None = None,
     progress: bool | None = None,
 ) -> SensitivityResult:
-    """Find the profile of the likelihood along estimates.
+    """Find the profile of the likelihood along quantities, and what it says of identifiability.
 
-    The interval of a quantity holds the values at which the objective rises by less than the quantile of chi squared
-    with one degree of freedom when all others are fitted again. It needs no standard errors and may be open.
+    A profile is the largest log-likelihood with one quantity held and all others fitted again. Its interval holds the
+    values at which twice the loss stays below the quantile of chi squared with one degree of freedom. It needs no
+    standard errors, and a side on which the loss never gets there has no bound.
 
     Parameters
     ----------
-    fit : Fit
+    source : Fit, Model or function
+        A fit: of its estimates. A model: of its parameters, for observations with independent residual error in
+        ``data``. A function of values by name, ``source({"CL": 9.0, "V": 15.0})``, which returns the log-likelihood,
+        -inf where there is none.
     names : str or iterable of str, optional
-        Labels of estimates, variances (``omega_CL``) and covariances too; all by default.
+        Quantities; all by default, of a model all parameters that are not fixed. Of a fit also variances (``omega_CL``)
+        and covariances. Of a model only these are fitted again.
+    method : {"fo", "foce", "focei", "laplace"}, optional
+        Of a fit: objective; its own, or FOCEI's where its method has none with an exact gradient. The profile of
+        another objective begins at its own optimum.
+    data, error : mapping of output to array, mapping of output to ResidualError, optional
+        Of a model: observations at ``times``, missing where NaN, and how they scatter; the model's own errors by
+        default.
+    regimen, population, times
+        Of a model, as for :func:`pkpd.simulate`.
+    start : mapping of name to float
+        Of a function: where its fit begins.
+    gradient : callable, optional
+        Of a function: derivatives by name (or in the order of ``start``); differences of order 4 otherwise.
+    scale : {"identity", "log"} or mapping of name to these, optional
+        Of a function: axis on which a parameter is moved; ``"log"`` for what is positive.
+    bounds : mapping of name to (low, high), optional
+        Of a function: values beyond are not allowed.
     level : float
         Of the intervals.
     reach : float
-        A profile is looked for from the estimate divided by ``reach`` to ``reach`` times it, for quantities that may be
-        negative up to ``reach`` times their size (at least 1) away; always within bounds.
-    method : {"fo", "foce", "focei", "laplace"}, optional
-        Objective; that of the fit, or FOCEI's where the method of the fit has none with an exact gradient. The profile
-        of another objective begins at its own optimum.
+        A profile is looked for from the start or estimate divided by ``reach`` to ``reach`` times it, for quantities
+        that may be negative up to ``reach`` times their size (at least 1) away; always within bounds.
+    rtol, atol, threads
+        Of a model, as for :func:`pkpd.simulate`.
     progress : bool, optional
 
     Returns
     -------
     SensitivityResult
-        ``data`` holds ``estimate``, ``low``, ``high`` (NaN where open) and ``flag`` of each parameter, and the curves
-        ``value``, ``drop`` (rise of the objective) and ``refit`` (all estimates there).
+        ``data`` holds ``estimate``, ``low``, ``high`` (NaN where open) and ``flag`` of each quantity, and the curves:
+        ``value`` and ``drop`` (twice the loss) over point, ``refit`` with all quantities there. Flags: identifiable;
+        practically non-identifiable, where a side has no bound; structurally non-identifiable, where the profile is
+        flat.
 
     Raises
     ------
     PkpdError
-        If there is no such estimate, or ever better optima turn up.
+        If something cannot be understood, there is no log-likelihood at the start, or ever better optima turn up.
 
     Notes
     -----
-    Venzon DJ, Moolgavkar SH. Appl Stat 1988;37:87-94.
+    Venzon DJ, Moolgavkar SH. Appl Stat 1988;37:87-94; Raue A, et al. Bioinformatics 2009;25:1923-1929.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import pkpd
-    >>> from pkpd.estimation.api import fit
-    >>> model = pkpd.models["pk1_iv"]
-    >>> dose = pkpd.Regimen(amt=100, cmt="central")
-    >>> weights = [50, 62, 68, 74, 81, 95]
-    >>> table = pkpd.EventTable.from_regimen([dose] * 6, [1.0, 6.0, 24.0], covariates={"WT": weights})
-    >>> people = pkpd.Population.draw(model, 6, covariates={"WT": np.array(weights)}, seed=2)
-    >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
-    >>> data = pkpd.read_events(table.frame.drop(columns="MDV"))
-    >>> found = fit(model, data, "fo", fixed=["WT_CL", "WT_V"])
-    >>> curve = profile(found, "CL").data.sel(parameter="CL")
-    >>> bool(curve["low"] < found.theta["CL"] < curve["high"])
-    True
+    >>> found = profile(lambda v: -0.5 * (v["x"] - 3) ** 2, start={"x": 1.0})
+    >>> found.data["low"].item().__round__(2), found.data["high"].item().__round__(2)
+    (1.04, 4.96)
     """
-    from scipy.special import chdtri
-
-    labels = list(fit.layout.labels)
-    chosen = labels if names is None else [names] if isinstance(names, str) else list(names)
-    strange = [n for n in chosen if n not in labels]
-    if strange or not chosen:
-        got = f"no estimate '{strange[0]}'{nearest(strange[0], labels)}" if strange else "no estimates are named"
-        more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
-        raise PkpdError(f"profile: {got}{more}; there are {', '.join(labels)}")
-    cut = float(chdtri(1, 1.0 - check_level("profile", level)))
+    kind = source.kind if isinstance(source, Kind) else "function" if callable(source) else ""
+    if kind not in _OWN:
+        needs("profile", source, ("Model", "Fit", "function"))
+    given = {
+        "method": method, "data": data, "error": error, "regimen": regimen, "population": population, "times": times,
+        "start": start, "gradient": gradient, "scale": scale, "bounds": bounds,
+    }  # fmt: skip
+    if wrong := [n for n, v in given.items() if v is not None and n not in _OWN[kind]]:
+        raise PkpdError(f"profile: of a {kind} there is no use for {', '.join(wrong)}; leave that out")
+    check_level("profile", level)
     if not reach > 1:
         raise PkpdError(f"profile: reach must be > 1, got {reach}")
-    name = smooth_method(fit) if method is None else method
-    objective = objective_again(fit, name)
-    notes = [] if name == fit.method else [f"of the objective of {name.upper()}, not of {fit.method}"]
-    x = fit.x if name == fit.method else _optimum(objective, fit.x)
+    chosen = [names] if isinstance(names, str) else names if names is None else list(names)
+    if isinstance(source, Fit):
+        profiles: FitProfiles | FunctionProfiles = FitProfiles(source, method, reach)
+    elif isinstance(source, Model):
+        solver = {"rtol": rtol, "atol": atol, "threads": threads}
+        own = ModelObjective(source, regimen, population, times, data, error, chosen, solver)
+        profiles = FunctionProfiles(own.loglik, own.start, own.gradient, *own.scales(), reach, own.units())
+        profiles.model = source.name
+    else:
+        assert callable(source)
+        profiles = FunctionProfiles(source, start or {}, gradient, scale or "identity", bounds or {}, reach)
+    return _profiled(profiles, _chosen(chosen, profiles.names), float(level), progress)
+
+
+def _chosen(names: list[str] | None, known: tuple[str, ...]) -> list[str]:
+    if names is None:
+        return list(known)
+    strange = [n for n in names if n not in known]
+    if strange or not names:
+        got = f"no estimate '{strange[0]}'{nearest(strange[0], known)}" if strange else "no estimates are named"
+        more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
+        raise PkpdError(f"profile: {got}{more}; there is {', '.join(known)}")
+    return names
+
+
+def _profiled(
+    profiles: FitProfiles | FunctionProfiles, chosen: list[str], level: float, progress: bool | None
+) -> SensitivityResult:
+    """Walk all profiles from one optimum; where a better one turns up, begin again."""
+    from scipy.special import chdtri
+
+    cut, notes = float(chdtri(1, 1.0 - level)), list(profiles.notes)
     for _ in range(RESTARTS):
-        try:
-            with Progress(progress) as bar:
-                bar.start(len(chosen), "profiles of the likelihood")
-                held, sides = {}, {}
-                for label in chosen:
-                    held[label] = Held(objective, x, labels.index(label), reach)
-                    sides[label] = held[label].sides(cut)
-                    bar.advance(1)
-        except Better as better:
-            x = _optimum(objective, better.places)
-            notes.append("a better optimum was found on the way; all profiles start from it")
-            continue
-        return _result(fit, held, sides, cut, level, notes)
-    raise PkpdError(
-        f"profile: better optima turned up {RESTARTS} times; the fit has not converged, fit again with restarts"
-    )
-
-
-def _optimum(objective: Objective, x: np.ndarray) -> np.ndarray:
-    lay = objective.layout
-    return minimise(objective, x, lay.low, lay.high, _logs(lay)).x
-
-
-def _logs(layout: PopulationVector) -> np.ndarray:
-    return np.array([e.scale in ("log", "logit") for e in layout.entries])
-
-
-class Held(ProfileProblem):
-    """The objective with one natural quantity held, on the axes of the estimated vector.
-
-    The held number of the vector follows from the quantity and the others: a variance of correlated effects, say, is
-    the sum of squares of a row of the Cholesky factor.
-
-    Parameters
-    ----------
-    objective : Objective
-    x : float array, (n,)
-        Optimum.
-    k : int
-        Number of the quantity.
-    reach : float
-        See :func:`profile`.
-    """
-
-    def __init__(self, objective: Objective, x: np.ndarray, k: int, reach: float) -> None:
-        self.of, self.k, self.optimum, layout = objective, k, x, objective.layout
-        entry = layout.entries[k]
-        self.kind = "coordinate"
-        if entry.kind in ("omega", "iov"):
-            self.kind = "variance" if entry.at[0] == entry.at[1] else "covariance"
-        axes = [
-            Transform(False, max(a, -FAR), min(b, FAR), (0.0, 0.0))
-            for a, b in zip(layout.low, layout.high, strict=True)
-        ]
-        super().__init__(list(layout.labels), lambda v: math.nan, None, axes)
-        here, top = self.axis(x), objective(x)
-        self.top, self.fisher = -0.5 * top.ofv, top.fisher
-        size = (
-            math.log(reach)
-            if self.kind == "variance" or entry.scale in ("log", "logit")
-            else reach * max(1.0, abs(here))
-        )
-        low, high = {
-            "coordinate": (axes[k].low, axes[k].high),
-            "variance": (2.0 * layout.low[k], 2.0 * layout.high[k]),
-            "covariance": (-FAR, FAR),
-        }[self.kind]
-        # from a variance that has fallen to its least, a ratio leads nowhere
-        vanished = self.kind == "variance" and here < low + math.log(1e4)
-        axes[k] = Transform(False, low, high, (max(low, here - size), high if vanished else min(high, here + size)))
-
-    # -- the axis of the quantity
-
-    def axis(self, x: np.ndarray) -> float:
-        """Return the place of a vector on the axis: its own number, the logarithm of a variance, or a covariance."""
-        if self.kind == "coordinate":
-            return float(x[self.k])
-        value = float(self.of.layout.quantities(x)[self.k])
-        return math.log(value) if self.kind == "variance" else value
-
-    def natural(self, at: float, x: np.ndarray) -> float:
-        """Return the natural value at a place on the axis."""
-        if self.kind == "coordinate":
-            x = x.copy()
-            x[self.k] = at
-            return float(self.of.layout.quantities(x)[self.k])
-        return math.exp(at) if self.kind == "variance" else at
-
-    def vector(self, places: np.ndarray) -> np.ndarray | None:
-        """Return the vector in which the quantity has its place; None where there is none."""
-        at = float(places[self.k])
-        x = np.array(places, np.float64)
-        if self.kind == "coordinate":
-            return x
-        lay = self.of.layout
-        entry = lay.entries[self.k]
-        i, j = entry.at
-        x[self.k] = 0.0
-        v = lay.natural(x)
-        factor = v.factor if entry.kind == "omega" else v.factor_iov
-        if self.kind == "variance":
-            left = math.exp(at) - float(factor[i, :i] @ factor[i, :i])
-            if left < math.exp(2.0 * lay.low[self.k]) * (1.0 - 1e-6):
-                return None
-            x[self.k] = max(0.5 * math.log(left), float(lay.low[self.k]))
-        else:
-            x[self.k] = (at - float(factor[i, :j] @ factor[j, :j])) / factor[j, j]
-        return x
-
-    # -- what the walk asks for
-
-    def loglik(self, places: np.ndarray) -> float:
-        """Return the log-likelihood without its constant."""
-        self.evaluations += 1
-        x = self.vector(places)
-        return -math.inf if x is None else -0.5 * self.of(x).ofv
-
-    def fit(self, places: np.ndarray, held: int | None = None) -> tuple[np.ndarray, float]:
-        """Return the places of the largest log-likelihood with the quantity held, and its value."""
-        k, lay = self.k, self.of.layout
-        free = np.arange(places.size) != k
-        if not free.any():
-            return places, self.loglik(places)
-        whole = places.copy()
-
-        def reduced(y: np.ndarray) -> Outcome:
-            self.evaluations += 1
-            whole[free] = y
-            x = self.vector(whole)
-            outcome = None if x is None else self.of(x)
-            if x is None or outcome is None or not math.isfinite(outcome.ofv):
-                return replace(self._lost, gradient=np.zeros(y.size), fisher=np.eye(y.size))
-            row = lay.jacobian(x)[k]
-            P = np.zeros((x.size, y.size))
-            P[free] = np.eye(y.size)
-            if self.kind != "coordinate":
-                P[k] = -row[free] / row[k]
-            return replace(outcome, gradient=outcome.gradient @ P, fisher=P.T @ outcome.fisher @ P)
-
-        begin = places[free]
-        if not math.isfinite(reduced(begin).ofv):
-            # a smaller variance with the others as they are may not exist: the row of the factor shrinks along
-            begin = self._shrunk(places)[free]
-            if not math.isfinite(reduced(begin).ofv):
-                return places, -math.inf
-        found = minimise(reduced, begin, lay.low[free], lay.high[free], _logs(lay)[free])
-        out = places.copy()
-        out[free] = found.x
-        return out, -0.5 * found.outcome.ofv
-
-    @property
-    def _lost(self) -> Outcome:
-        none = np.empty(0)
-        return Outcome(math.inf, none, none, none, none, none, none)
-
-    def _shrunk(self, places: np.ndarray) -> np.ndarray:
-        """Return places at which the row of the factor of a variance is scaled to its new size."""
-        lay = self.of.layout
-        entry, out = lay.entries[self.k], places.copy()
-        if self.kind != "variance":
-            return out
-        factor = math.exp(0.5 * (float(places[self.k]) - self.axis(self.optimum)))
-        for t, e in enumerate(lay.entries):
-            if e.kind == entry.kind and e.at[0] == entry.at[0] and e.at[1] < e.at[0]:
-                out[t] = factor * self.optimum[t]
-        return out
-
-    # -- the profile
-
-    def error(self) -> float:
-        """Return the standard error on the axis, by the expected information."""
-        row = self.of.layout.jacobian(self.optimum)[self.k]
-        if self.kind == "coordinate":
-            row = np.eye(row.size)[self.k]
-        elif self.kind == "variance":
-            row = row / float(self.of.layout.quantities(self.optimum)[self.k])
-        variance = float(row @ np.linalg.pinv(0.5 * self.fisher, rcond=1e-10, hermitian=True) @ row)
-        return math.sqrt(variance) if variance > 0 else math.nan
-
-    def sides(self, cut: float) -> tuple[Side, Side]:
-        """Return the profile to both sides."""
-        best = self.optimum.copy()
-        best[self.k] = self.axis(self.optimum)
-        low, high = self.axes[self.k].looked
-        step, error = (high - low) / 40, self.error()
-        if math.isfinite(error):
-            step = min(0.45 * math.sqrt(cut) * error, (high - low) / 8)
-        try:
-            first, second = (walked(self, self.k, best, self.top, cut, sign, step) for sign in (-1, 1))
-        except Better as better:
-            x = self.vector(better.places)
-            raise Better(self.optimum if x is None else x) from None
-        return first, second
+        found: dict[str, tuple[ProfileLine, tuple[Side, Side]]] = {}
+        with Progress(progress) as bar:
+            bar.start(len(chosen), "profiles of the likelihood")
+            for name in chosen:
+                line = profiles.line(name)
+                try:
+                    found[name] = line, line.sides(cut)
+                except Better as better:
+                    profiles.begin(line.problem.whole(better.places))
+                    notes = [*profiles.notes, "a better optimum was found on the way; all profiles start from it"]
+                    break
+                bar.advance(1)
+        if len(found) == len(chosen):
+            break
+    else:
+        raise PkpdError(f"profile: better optima turned up {RESTARTS} times; {profiles.advice}")
+    about = {
+        "method": "profile", "loglik": next(iter(found.values()))[0].top, "threshold": cut, "level": level,
+        "model": profiles.model, "title": f"profile likelihood with {100 * level:g}% intervals",
+        "evaluations": sum({id(one.problem): one.problem.evaluations for one, _ in found.values()}.values()),
+    }  # fmt: skip
+    data = _dataset(found, about)
+    for name, (one, _) in found.items():
+        if data["flag"].sel(parameter=name).item() != FLAGS[0]:
+            first, last = (one.problem.natural(one.held, v) for v in one.problem.axes[one.held].looked)
+            notes.append(f"'{name}' was looked for from {first:.4g} to {last:.4g}")
+    return SensitivityResult("profile", data, tuple(notes))
 
 
 def _flag(low: Side, high: Side) -> str:
-    if low.flat and high.flat and low.bound is None and high.bound is None:
+    if (low.flat or high.flat) and all(side.flat or side.cornered for side in (low, high)):
         return FLAGS[2]
     return FLAGS[0] if low.bound is not None and high.bound is not None else FLAGS[1]
 
 
-def _result(
-    fit: Fit, held: dict[str, Held], sides: dict[str, tuple[Side, Side]], cut: float, level: float, notes: list[str]
-) -> SensitivityResult:
+def _dataset(found: Mapping[str, tuple[ProfileLine, tuple[Side, Side]]], about: Mapping[str, Any]) -> xr.Dataset:
     import xarray as xr
 
-    layout, chosen = fit.layout, list(held)
-    rows = {n: [*reversed(low.points[1:]), *high.points] for n, (low, high) in sides.items()}
+    chosen, free = list(found), list(next(iter(found.values()))[0].problem.names)
+    rows = {n: [*reversed(low.points[1:]), *high.points] for n, (_, (low, high)) in found.items()}
     width = max(map(len, rows.values()))
     value, drop = (np.full((len(chosen), width), np.nan) for _ in range(2))
-    refit = np.full((len(chosen), width, layout.size), np.nan)
-    ends, estimate, flags = np.full((2, len(chosen)), np.nan), [], []
-    for i, n in enumerate(chosen):
-        own, x = held[n], held[n].optimum
-        estimate.append(float(layout.quantities(x)[own.k]))
-        for p, point in enumerate(rows[n]):
-            vector = own.vector(point.places)
-            value[i, p], drop[i, p] = own.natural(point.at, x), max(point.drop, 0.0)
-            if vector is not None:
-                refit[i, p] = layout.quantities(vector)
-        for s, side in enumerate(sides[n]):
-            ends[s, i] = np.nan if side.bound is None else own.natural(side.bound, x)
-        flags.append(_flag(*sides[n]))
-        if flags[-1] != FLAGS[0]:
-            first, last = (own.natural(v, x) for v in own.axes[own.k].looked)
-            notes.append(f"'{n}' was looked for from {first:.4g} to {last:.4g}")
-    about = {
-        "method": "profile", "loglik": next(iter(held.values())).top, "threshold": cut, "level": level,
-        "evaluations": sum(p.evaluations for p in held.values()), "model": layout.model.name,
-        "title": f"profile likelihood with {100 * level:g}% intervals",
-    }  # fmt: skip
-    data: dict[str, Any] = {
+    refit, ends = np.full((len(chosen), width, len(free)), np.nan), np.full((2, len(chosen)), np.nan)
+    for k, (name, (line, sides)) in enumerate(found.items()):
+        for p, point in enumerate(rows[name]):
+            value[k, p], drop[k, p] = line.problem.natural(line.held, point.at), max(point.drop, 0.0)
+            refit[k, p] = line.problem.values(point.places)
+        for s, side in enumerate(sides):
+            ends[s, k] = np.nan if side.bound is None else line.problem.natural(line.held, side.bound)
+    lines = [line for line, _ in found.values()]
+    estimate = [line.problem.natural(line.held, float(line.best[line.held])) for line in lines]
+    flags = [_flag(*sides) for _, sides in found.values()]
+    data = {
         "estimate": ("parameter", estimate, {"long_name": "maximum likelihood estimate"}),
         "low": ("parameter", ends[0], {"long_name": "lower end of the interval, NaN where it is open"}),
         "high": ("parameter", ends[1], {"long_name": "upper end of the interval, NaN where it is open"}),
         "flag": ("parameter", flags, {"long_name": "identifiability"}),
-        "value": (("parameter", "point"), value, {"long_name": "value of the parameter held"}),
-        "drop": (("parameter", "point"), drop, {"long_name": "rise of the objective", "units": "1"}),
-        "refit": (("parameter", "point", "free"), refit, {"long_name": "values of all estimates there"}),
+        "value": (("parameter", "point"), value, {"long_name": "value of the quantity held"}),
+        "drop": (("parameter", "point"), drop, {"long_name": "twice the loss of log-likelihood", "units": "1"}),
+        "refit": (("parameter", "point", "free"), refit, {"long_name": "values of all quantities there"}),
     }
-    units = [layout.model.parameters[n].unit or "1" if n in layout.model.parameters else "1" for n in chosen]
-    logs = [held[n].kind == "variance" or layout.entries[held[n].k].scale == "log" for n in chosen]
     coords = {
-        "parameter": chosen,
-        "free": list(layout.labels),
-        "log": ("parameter", logs),
-        "units": ("parameter", units),
-    }
-    return SensitivityResult("profile", xr.Dataset(data, coords, about), tuple(notes))
+        "parameter": chosen, "free": free, "log": ("parameter", [line.log for line in lines]),
+        "units": ("parameter", [line.unit for line in lines]),
+    }  # fmt: skip
+    return xr.Dataset(data, coords, dict(about))

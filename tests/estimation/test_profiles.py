@@ -11,12 +11,11 @@ from sensitivity_models import area_model
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.uncertainty.model_objective import ModelObjective
+from pkpd.estimation.uncertainty.profiles import profile
 from pkpd.model.residual import Additive, Combined, LogNormal, Proportional
 from pkpd.people import Population
 from pkpd.sensitivity_analysis.api import sensitivity
-from pkpd.sensitivity_analysis.objective import ModelObjective
-from pkpd.sensitivity_analysis.profile import profile_likelihood
-from pkpd.sensitivity_analysis.profiling import Profile
 from pkpd.simulation.api import simulate
 
 DOSE = Regimen.parse("100 mg once", cmt="depot")
@@ -41,9 +40,7 @@ def test_straight_line_with_known_error(gradient):
         left = (Y - v["a"] - v["b"] * X) / 0.25
         return {"b": float(left @ X), "a": float(left.sum())}
 
-    found = profile_likelihood(
-        lambda v: -0.5 * rss(v) / 0.25, {"a": 0.0, "b": 0.0}, gradient=slope if gradient else None
-    )
+    found = profile(lambda v: -0.5 * rss(v) / 0.25, start={"a": 0.0, "b": 0.0}, gradient=slope if gradient else None)
     data = found.data
     np.testing.assert_allclose(data["estimate"], SOLVED, rtol=1e-5)
     np.testing.assert_allclose(data["low"], SOLVED - Z * 0.5 * SPREAD, rtol=1e-4)
@@ -56,9 +53,9 @@ def test_straight_line_with_known_error(gradient):
 
 def test_straight_line_with_unknown_error():
     """Twice the loss is n log(RSS / RSS_min), so the interval is that of Student's t at another quantile."""
-    found = profile_likelihood(
+    found = profile(
         lambda v: -12 * np.log(v["s"]) - 0.5 * rss(v) / v["s"] ** 2,
-        {"a": 1.0, "b": 1.0, "s": 1.0}, scale={"s": "log"}, profiles=["a", "b"],
+        start={"a": 1.0, "b": 1.0, "s": 1.0}, scale={"s": "log"}, names=["a", "b"],
     ).data  # fmt: skip
     half = SPREAD * np.sqrt(RSS * np.expm1(stats.chi2.ppf(0.95, 1) / 12))
     np.testing.assert_allclose(found["low"], SOLVED - half, rtol=1e-4)
@@ -67,14 +64,14 @@ def test_straight_line_with_unknown_error():
 
 
 def test_level():
-    found = profile_likelihood(lambda v: -0.5 * v["x"] ** 2, {"x": 0.3}, level=0.9).data
+    found = profile(lambda v: -0.5 * v["x"] ** 2, start={"x": 0.3}, level=0.9).data
     np.testing.assert_allclose([found["low"].item(), found["high"].item()], np.array([-1, 1]) * 1.644854, rtol=1e-5)
 
 
 def test_only_a_product_is_known():
-    found = profile_likelihood(
+    found = profile(
         lambda v: -0.5 * (np.log(v["a"] * v["b"] / 6) / 0.1) ** 2 - 0.5 * (v["c"] - 1) ** 2,
-        {"a": 2.0, "b": 2.0, "c": 0.0}, scale={"a": "log", "b": "log"},
+        start={"a": 2.0, "b": 2.0, "c": 0.0}, scale={"a": "log", "b": "log"}, reach=1000,
     )  # fmt: skip
     flags = dict(zip(found.data["parameter"].values.tolist(), found.data["flag"].values.tolist(), strict=True))
     assert flags == {
@@ -87,9 +84,9 @@ def test_only_a_product_is_known():
 def test_one_side_open():
     """Data on the plateau say that the rate is at least so and so; the upper side never reaches the threshold."""
     t, y = np.array([2.0, 3.0, 4.0]), np.array([1.02, 0.99, 1.01])
-    found = profile_likelihood(
+    found = profile(
         lambda v: -0.5 * np.sum((y - v["top"] * (1 - np.exp(-v["k"] * t))) ** 2) / 0.05**2,
-        {"top": 1.0, "k": 2.0}, scale="log",
+        start={"top": 1.0, "k": 2.0}, reach=1000, scale="log",
     ).data  # fmt: skip
     k = found.sel(parameter="k")
     assert str(k["flag"].values) == "practically non-identifiable"
@@ -102,7 +99,7 @@ def test_a_better_optimum_is_found_and_told():
     def two(v):
         return float(np.log(np.exp(-0.5 * (v["x"] / 0.5) ** 2) + 4 * np.exp(-0.5 * ((v["x"] - 2.2) / 0.5) ** 2)))
 
-    found = profile_likelihood(two, {"x": 0.1})
+    found = profile(two, start={"x": 0.1})
     np.testing.assert_allclose(found.data["estimate"].item(), 2.2, atol=0.01)
     assert "a better optimum was found on the way" in found.notes[0]
 
@@ -112,11 +109,9 @@ def observed(seed: int = 3) -> np.ndarray:
     return cc * np.exp(0.1 * np.random.default_rng(seed).standard_normal(TIMES.size))
 
 
-def profile(**more: Any) -> Any:
-    given: dict[str, Any] = {"data": {"Cc": observed()}} | more
-    asked = {name: given.pop(name) for name in ("parameters", "population", "times", "of") if name in given}
-    asked = {"times": TIMES, "parameters": ["CL", "V", "ka"]} | asked
-    return sensitivity(area_model(), DOSE, method=Profile(**given), **asked)
+def of_model(**more: Any) -> Any:
+    given: dict[str, Any] = {"times": TIMES, "data": {"Cc": observed()}, "names": ["CL", "V", "ka"]}
+    return profile(area_model(), regimen=DOSE, **(given | more))
 
 
 def test_of_a_model_and_data():
@@ -124,7 +119,7 @@ def test_of_a_model_and_data():
     small = observed()
     cc = simulate(area_model(), DOSE, times=TIMES)["Cc"].values
     near = cc * (small / cc) ** 0.1
-    found = profile(data={"Cc": near}, error={"Cc": LogNormal(0.01)}, parameters=["CL", "V"]).data
+    found = of_model(data={"Cc": near}, error={"Cc": LogNormal(0.01)}, names=["CL", "V"]).data
     assert (found["flag"] == "identifiable").all()
     at = area_model().with_values(**dict(zip(("CL", "V"), found["estimate"].values.tolist(), strict=True)))
     slopes = sensitivity(at, DOSE, times=TIMES, of="Cc", parameters=["CL", "V"], method="local")
@@ -136,7 +131,7 @@ def test_of_a_model_and_data():
 
 def test_structural_of_a_model():
     """F, V and CL: only their ratios show in the concentration; F ends at 1, so the others have an upper bound."""
-    found = profile(parameters=["CL", "V", "F"]).data
+    found = of_model(names=["CL", "V", "F"], reach=1000).data
     assert (found["flag"] == "structurally non-identifiable").all()
     assert found["low"].isnull().all()
 
@@ -167,7 +162,7 @@ def test_gradient_of_the_likelihood(error):
         ({"data": {"AUC": observed()}}, "AUC has no residual error in model 'area'; give one"),
         ({"data": {"Cc": -observed()}}, "data under a log-normal error must be > 0"),
         ({"data": {"Cc": np.ones((3, 6))}}, r"data of 'Cc' has shape \(3, 6\), the simulation \(6,\)"),
-        ({"parameters": ["CL", "WT"]}, "is of parameters; WT is none"),
+        ({"names": ["CL", "WT"]}, "of parameters; WT is none"),
         (
             {"population": Population.from_table(area_model(), {"CL": [4.0]})},
             "CL is set by the population; leave it out",
@@ -176,24 +171,24 @@ def test_gradient_of_the_likelihood(error):
 )  # fmt: skip
 def test_texts_of_a_model(given, text):
     with pytest.raises((PkpdError, DataError), match=text):
-        profile(**given)
+        of_model(**given)
 
 
 @pytest.mark.parametrize(
     ("given", "text"),
     [
         ({"start": {}}, "start is empty"),
-        ({"profiles": ["y"]}, "no parameter 'y'.*there is x"),
+        ({"names": ["y"]}, "no estimate 'y'.*there is x"),
         ({"scale": "ln"}, "the scale 'identity' or 'log'; got x: 'ln'"),
         ({"bounds": {"z": (0, 1)}}, "scale and bounds are for the parameters in start.*got z"),
         ({"bounds": {"x": (3, 4)}}, r"1 starts do not lie within rising bounds: x=1 in \(3, 4\)"),
         ({"start": {"x": -1.0}, "scale": "log"}, "on the log scale"),
         ({"reach": 1}, "reach must be > 1"),
-        ({"level": 2}, "level must be between 0 and 1"),
-        ({"objective": lambda v: float("nan")}, "the log-likelihood at the start is -inf; start elsewhere"),
+        ({"level": 2}, "level must lie between 0 and 1"),
+        ({"source": lambda v: float("nan")}, "the log-likelihood at the start is -inf; start elsewhere"),
     ],
 )  # fmt: skip
 def test_texts_of_an_objective(given, text):
-    usual: dict[str, Any] = {"objective": lambda v: -(v["x"] ** 2), "start": {"x": 1.0}}
+    usual: dict[str, Any] = {"source": lambda v: -(v["x"] ** 2), "start": {"x": 1.0}}
     with pytest.raises(PkpdError, match=text):
-        profile_likelihood(**(usual | given))
+        profile(**(usual | given))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from pkpd.errors import PkpdError
 
-__all__ = ["ProfilePoint", "ProfileProblem", "Side", "Transform", "walked"]
+__all__ = ["Better", "ProfileLine", "ProfilePoint", "ProfileProblem", "Side", "Transform"]
 
 Floats = np.ndarray
 _STEPS = 60  # most points of one side
 _GAIN = 1e-3  # of the log-likelihood: a fit better by more is a new optimum
+_FIRST = 0.45  # standard errors, of the root of the threshold: the first step
 _FLAT = 0.01  # of the threshold: a profile that rises less is flat
 
 
@@ -97,129 +98,91 @@ class Better(Exception):
         self.places = places
 
 
-@dataclass
-class ProfileProblem:
-    """A log-likelihood on transformed axes, each in units of what the data tell about it.
+class ProfileProblem(Protocol):
+    """A log-likelihood on axes that are moved on.
 
     Attributes
     ----------
-    names : list of str
-    objective : callable
-        Values by name to log-likelihood.
-    gradient : callable or None
-        Values by name to derivatives by name, or a sequence in the order of the names.
+    names : sequence of str
     axes : list of Transform
-    units : array, shape (names,)
-        Sizes of a step on each axis.
     evaluations : int
     """
 
-    names: list[str]
-    objective: Callable[[dict[str, float]], float]
-    gradient: Callable[[dict[str, float]], Any] | None
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all quantities."""
+        ...
+
     axes: list[Transform]
-    units: Floats = field(default_factory=lambda: np.empty(0))
-    evaluations: int = 0
-
-    def __post_init__(self) -> None:
-        self.units = np.ones(len(self.names))
-
-    def values(self, places: Floats) -> dict[str, float]:
-        """Return values by name."""
-        return {n: a.back(float(x)) for n, a, x in zip(self.names, self.axes, places, strict=True)}
+    evaluations: int
 
     def loglik(self, places: Floats) -> float:
         """Return the log-likelihood, -inf where it is not a number."""
-        self.evaluations += 1
-        given = self.objective(self.values(places))
-        try:
-            found = float(given)
-        except (TypeError, ValueError):
-            raise PkpdError(
-                f"profile likelihood: the objective must return a number, the log-likelihood, got {given!r}"
-            ) from None
-        return found if not math.isnan(found) else -math.inf
-
-    def slope(self, places: Floats) -> Floats:
-        """Return the derivatives of the log-likelihood on the axes, by differences of order 4 unless they are given."""
-        if self.gradient is None:
-            out = np.empty(places.size)
-            for i in range(places.size):
-                step = np.zeros(places.size)
-                step[i] = 1e-3 * self.units[i]
-                near, far = (self.loglik(places + k * step) - self.loglik(places - k * step) for k in (1, 2))
-                out[i] = (8 * near - far) / (12 * step[i])
-            return out
-        values = self.values(places)
-        found = self.gradient(values)
-        given = [found[n] for n in self.names] if isinstance(found, Mapping) else list(found)
-        chain = [values[n] if a.log else 1.0 for n, a in zip(self.names, self.axes, strict=True)]
-        return np.array(given, float) * chain
+        ...
 
     def fit(self, places: Floats, held: int | None = None) -> tuple[Floats, float]:
         """Return the places of the largest log-likelihood and its value, with one parameter held or none."""
-        from scipy.optimize import Bounds, minimize
+        ...
 
-        free = np.array([i for i in range(places.size) if i != held], int)
-        base = places.copy()
-        worst = abs(self.loglik(places)) if math.isfinite(self.loglik(places)) else 1e6
-        if not free.size:
-            return base, self.loglik(base)
+    def natural(self, held: int, at: float) -> float:
+        """Return the natural value of the quantity held at a place on its axis."""
+        ...
 
-        def full(z: Floats) -> Floats:
-            base[free] = z * self.units[free]
-            return base
+    def values(self, places: Floats) -> Floats:
+        """Return the natural values of all quantities; NaN where there is none."""
+        ...
 
-        def minus(z: Floats) -> tuple[float, Floats]:
-            here = full(z)
-            found = self.loglik(here)
-            if not math.isfinite(found):
-                return worst + 1e6, np.zeros(free.size)
-            return -found, -self.slope(here)[free] * self.units[free]
-
-        low, high = np.array([a.limits for a in self.axes])[free].T / self.units[free]
-        z, best = np.clip(places[free] / self.units[free], low, high), math.inf
-        for _ in range(8):  # a fresh start forgets a curvature that no longer holds
-            options = {"maxcor": 30, "ftol": 1e-13, "gtol": 1e-7, "maxiter": 400}
-            found: Any = minimize(minus, z, jac=True, method="L-BFGS-B", bounds=Bounds(low, high), options=options)
-            gained, z, best = best - found.fun, found.x, float(found.fun)
-            if gained < 1e-7 * max(1.0, abs(best)):
-                break
-        return full(z).copy(), -best
-
-    def curvature(self, places: Floats) -> Floats:
-        """Return minus the second derivatives of the log-likelihood in the units of the axes, (names, names)."""
-        k = places.size
-        out = np.empty((k, k))
-        limits = np.array([a.limits for a in self.axes])
-        for i in range(k):
-            step = 1e-3 * self.units[i]
-            a, b = places.copy(), places.copy()
-            a[i], b[i] = min(places[i] + step, limits[i, 1]), max(places[i] - step, limits[i, 0])
-            out[i] = -(self.slope(a) - self.slope(b)) / (a[i] - b[i]) * self.units * self.units[i]
-        return (out + out.T) / 2
+    def whole(self, places: Floats) -> Floats:
+        """Return where to begin again from places that are better than the optimum."""
+        ...
 
 
-def walked(problem: ProfileProblem, held: int, best: Floats, top: float, cut: float, sign: int, first: float) -> Side:
-    """Return one side of a profile.
+@dataclass(frozen=True)
+class ProfileLine:
+    """One quantity whose profile is looked for.
 
-    Parameters
+    Attributes
     ----------
+    problem : ProfileProblem
     held : int
-        Number of the parameter.
+        Number of the quantity.
     best, top
         Optimum and its log-likelihood.
-    cut : float
-        Threshold of twice the loss.
-    sign : {-1, 1}
-    first : float
-        Length of the first step.
-
-    Raises
-    ------
-    Better
-        If a fit is better than the optimum.
+    error : float
+        Standard error on the axis, with all others fitted; NaN where there is none.
+    log : bool
+        Whether the natural value is shown on a logarithmic axis.
+    unit : str
     """
+
+    problem: ProfileProblem
+    held: int
+    best: Floats
+    top: float
+    error: float
+    log: bool
+    unit: str = "1"
+
+    def sides(self, cut: float) -> tuple[Side, Side]:
+        """Return the profile to both sides, for a threshold of twice the loss.
+
+        Raises
+        ------
+        Better
+            If a fit is better than the optimum.
+        """
+        low, high = self.problem.axes[self.held].looked
+        first = _FIRST * math.sqrt(cut) * self.error
+        if not (math.isfinite(first) and first > 0):
+            first = (high - low) / 40
+        first = min(first, (high - low) / 8)
+        down, up = (_walked(self, cut, sign, first) for sign in (-1, 1))
+        return down, up
+
+
+def _walked(line: ProfileLine, cut: float, sign: int, first: float) -> Side:
+    """Return the side of a profile in the direction of a sign, begun with a step of a length."""
+    problem, held, best, top = line.problem, line.held, line.best, line.top
     limit = problem.axes[held].looked[0 if sign < 0 else 1]
     span, step = max((limit - best[held]) * sign, 0.0), first
     side = Side([ProfilePoint(float(best[held]), 0.0, best)])
@@ -286,6 +249,6 @@ def _crossing(problem: ProfileProblem, held: int, points: list[ProfilePoint], to
         excess, inner.at, outer.at, xtol=1e-7 * max(abs(inner.at), abs(outer.at - inner.at)), rtol=np.float64(1e-9)
     )
     if isinstance(at, tuple):
-        raise PkpdError("profile likelihood: the crossing of the threshold was not found")
+        raise PkpdError("profile: the crossing of the threshold was not found")
     points[-1:] = [*sorted(found, key=lambda p: abs(p.at - inner.at)), outer]
     return float(at)

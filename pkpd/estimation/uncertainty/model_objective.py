@@ -13,31 +13,14 @@ from pkpd.model.residual import ResidualError
 from pkpd.observation.rules import log_densities
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.factors import names_from
+from pkpd.sensitivity_analysis.identify import errors_from
 from pkpd.simulation.api import simulate
+from pkpd.simulation.arguments import times_from
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["ModelObjective", "errors_from"]
-
-
-def errors_from(model: Model, outputs: list[str], given: Any) -> dict[str, ResidualError]:
-    """Return the residual error of each output, the model's own unless others are given.
-
-    Raises
-    ------
-    DataError
-        If an output has none.
-    """
-    own = {n: q.error for n, q in model.outputs.items() if q.error is not None}
-    errors: dict[str, Any] = own | dict(given or {})
-    wrong = [n for n in outputs if not isinstance(errors.get(n), ResidualError)]
-    if wrong:
-        raise DataError(
-            f"sensitivity: {', '.join(wrong)} has no residual error in model '{model.name}'; "
-            f"give one, as in error={{'{wrong[0]}': pkpd.LogNormal(0.2)}}"
-        )
-    return {n: errors[n] for n in outputs}
+__all__ = ["ModelObjective"]
 
 
 class ModelObjective:
@@ -50,18 +33,18 @@ class ModelObjective:
     """
 
     def __init__(
-        self, model: Model, regimen: Any, population: Population | None, times: np.ndarray, data: Any, error: Any,
+        self, model: Model, regimen: Any, population: Population | None, times: Any, data: Any, error: Any,
         parameters: Any, options: dict[str, Any],
     ) -> None:  # fmt: skip
         chosen = [n for n, p in model.parameters.items() if not p.fixed] if parameters is None else parameters
         names = names_from(model, [chosen] if isinstance(chosen, str) else chosen)
         wrong = [n for n in names if n not in model.parameters]
         if wrong:
-            raise PkpdError(f"sensitivity: method='profile' is of parameters; {', '.join(wrong)} is none")
-        self.model, self.regimen, self.population, self.times = model, regimen, population, times
+            raise PkpdError(f"profile: of a model there are profiles of parameters; {', '.join(wrong)} is none")
+        self.model, self.regimen, self.population, self.times = model, regimen, population, times_from(model, times)
         taken = [] if population is None else [n for n in names if n in population.parameters]
         if taken:
-            raise PkpdError(f"sensitivity: {', '.join(taken)} is set by the population; leave it out of parameters")
+            raise PkpdError(f"profile: {', '.join(taken)} is set by the population; leave it out of parameters")
         self.start = {n: model.parameters[n].value for n in names}
         self.data = self._observed(data)
         self.errors = errors_from(model, list(self.data), error)
@@ -71,7 +54,7 @@ class ModelObjective:
     def _observed(self, data: Any) -> dict[str, np.ndarray]:
         if not isinstance(data, Mapping) or not data:
             raise DataError(
-                "sensitivity: method='profile' needs data, a mapping of output to values at the times, "
+                "profile: of a model it needs data, a mapping of output to values at the times, "
                 f"as in data={{'Cc': [...]}}, got {type(data).__name__}"
             )
         out = {str(n): np.asarray(v, float) for n, v in data.items()}
@@ -79,16 +62,16 @@ class ModelObjective:
         if strange:
             has = ", ".join(self.model.outputs)
             raise DataError(
-                f"sensitivity: data: no output '{strange[0]}'{nearest(strange[0], self.model.outputs)}; there is {has}"
+                f"profile: data: no output '{strange[0]}'{nearest(strange[0], self.model.outputs)}; there is {has}"
             )
         odd = [f"{n}: {v.shape}" for n, v in out.items() if v.ndim == 0 or v.shape[-1] != self.times.size]
         if odd:
-            raise DataError(f"sensitivity: data must have {self.times.size} values, one per time; got {'; '.join(odd)}")
+            raise DataError(f"profile: data must have {self.times.size} values, one per time; got {'; '.join(odd)}")
         if endless := [n for n, v in out.items() if np.isinf(v).any()]:
-            raise DataError(f"sensitivity: data: {', '.join(endless)} has values that are infinite; NaN is missing")
+            raise DataError(f"profile: data: {', '.join(endless)} has values that are infinite; NaN is missing")
         empty = [n for n, v in out.items() if not np.isfinite(v).any()]
         if empty:
-            raise DataError(f"sensitivity: data: {', '.join(empty)} has no value that is finite")
+            raise DataError(f"profile: data: {', '.join(empty)} has no value that is finite")
         return out
 
     def scales(self) -> tuple[dict[str, str], dict[str, tuple[float, float]]]:
@@ -102,6 +85,10 @@ class ModelObjective:
             if declared.bounds is not None:
                 bounds[name] = (low, high)
         return scale, bounds
+
+    def units(self) -> dict[str, str]:
+        """Return the unit of each parameter."""
+        return {n: self.model.parameters[n].unit or "1" for n in self.start}
 
     def loglik(self, values: Mapping[str, float]) -> float:
         """Return the log-likelihood, -inf where the model cannot be solved."""
@@ -126,7 +113,7 @@ class ModelObjective:
         for name, observed in self.data.items():
             f, slope = slopes[name].values, slopes[f"d{name}"].values
             if f.shape != observed.shape and f.shape[-observed.ndim :] != observed.shape:
-                raise DataError(f"sensitivity: data of '{name}' has shape {observed.shape}, the simulation {f.shape}")
+                raise DataError(f"profile: data of '{name}' has shape {observed.shape}, the simulation {f.shape}")
             y = np.broadcast_to(observed, f.shape)
             kept = np.isfinite(y)
             found = _terms(self.errors[name], y[kept], f[kept])
@@ -143,6 +130,6 @@ def _terms(error: ResidualError, y: np.ndarray, f: np.ndarray) -> tuple[float, n
     if not np.isfinite(f).all() or (logarithm and (f <= 0).any()):
         return None
     if logarithm and (y <= 0).any():
-        raise DataError(f"sensitivity: data under a log-normal error must be > 0, got {y.min():g}")
+        raise DataError(f"profile: data under a log-normal error must be > 0, got {y.min():g}")
     found, slope = log_densities(error, y, f)
     return float(np.sum(found)), slope
