@@ -10,10 +10,10 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import pandas as pd
 import pytest
-from fit_data import bolus_model, simulated, simulated_table
+from fit_data import bolus_model, mean_model, simulated, simulated_table
 
 import pkpd
-from pkpd import Additive, Model, Omega, Output, Parameter, Proportional, State
+from pkpd import Model, Omega, Output, Parameter, Proportional, State
 from pkpd.errors import PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.method import Method
@@ -56,14 +56,7 @@ def test_truth_lies_within_intervals(found: Fit) -> None:
 @pytest.mark.parametrize("kind", ["R", "S", "RS"])
 def test_standard_errors_of_a_mean_are_those_of_theory(kind: str) -> None:
     """y = base + eta + eps: the variance of the estimated mean is (omega + sigma^2 / k) / n."""
-    model = Model(
-        "mean",
-        states=[State("nothing", "")],
-        parameters=[Parameter("base", 3.0, "", scale="additive", sd=0.8)],
-        outputs=[Output("Y", "", error=Additive(0.5))],
-        dynamics=lambda t, x, p: {"nothing": 0.0 * x.nothing},
-        calculate=lambda t, x, p: {"Y": p.base + x.nothing},
-    )
+    model = mean_model()
     n, k = 400, 3
     rng = np.random.default_rng(5)
     y = 3.0 + 0.8 * rng.standard_normal((n, 1)) + 0.5 * rng.standard_normal((n, k))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fit_data import bolus_model, simulated
+from fit_data import bolus_model, mean_model, simulated
 
 import pkpd
 from pkpd import Additive, Combined, Covariate, LogNormal, Model, Omega, Output, Parameter, Proportional, State
@@ -313,14 +313,7 @@ def test_methods_for_normal_data_refuse_others(method: str) -> None:
 
 def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:
     """y = base + eta + error: the marginal likelihood is normal, and FO, FOCE, FOCEI and Laplace are exact."""
-    model = Model(
-        "mean",
-        states=[State("nothing", "")],
-        parameters=[Parameter("base", 3.0, "", scale="additive", sd=0.8)],
-        outputs=[Output("Y", "", error=Additive(0.5))],
-        dynamics=lambda t, x, p: {"nothing": 0.0 * x.nothing},
-        calculate=lambda t, x, p: {"Y": p.base + x.nothing},
-    )
+    model = mean_model()
     rng = np.random.default_rng(3)
     y = 3.2 + 0.8 * rng.standard_normal((7, 1)) + 0.5 * rng.standard_normal((7, 4))
     frame = pd.DataFrame(

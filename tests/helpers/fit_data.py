@@ -142,6 +142,18 @@ def acop_model(oral: bool = True) -> Model:
     )
 
 
+def mean_model() -> Model:
+    """Return ``y = base + eta + eps``, whose marginal likelihood is normal."""
+    return Model(
+        "mean",
+        states=[State("nothing", "")],
+        parameters=[Parameter("base", 3.0, "", scale="additive", sd=0.8)],
+        outputs=[Output("Y", "", error=Additive(0.5))],
+        dynamics=lambda t, x, p: {"nothing": 0.0 * x.nothing},
+        calculate=lambda t, x, p: {"Y": p.base + x.nothing},
+    )
+
+
 def bolus_model(error: ResidualError | None = None, **more: Any) -> Model:
     """Return a one-compartment model of boluses with random effects on both parameters."""
     return Model(

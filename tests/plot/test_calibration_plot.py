@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,14 +15,6 @@ from pkpd.estimation.study.sampling import fit_nuts
 from pkpd.plot.calibration import densities, forest
 from pkpd.plot.courses import course
 from pkpd.plot.diagnosis import predicted, ranks, traces
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    before = dict(mpl.rcParams)
-    yield
-    assert dict(mpl.rcParams) == before
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

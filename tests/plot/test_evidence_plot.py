@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from evidence_sample import write_sample
@@ -19,12 +18,6 @@ from pkpd.errors import DataError
 from pkpd.evidence import Evidence, list_seeds, load_seed
 from pkpd.plot.lanes import GAP, Mark, label_width, place
 from pkpd.plot.style import COLOURS, house_style
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

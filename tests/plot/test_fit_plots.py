@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from fit_cases import at_start, bolus, censored, drawn, drug_and_marker
@@ -19,14 +17,6 @@ from pkpd.plot.individuals import individuals
 from pkpd.plot.vpc import vpc
 
 TIMES = [0.5, 1, 2, 4, 8, 12, 18, 24]
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    before = dict(mpl.rcParams)
-    yield
-    assert dict(mpl.rcParams) == before
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,6 @@ from pkpd.metrics import exposure
 TIME = np.arange(0.0, 49.0)
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 def simulation(subjects=40):
     """Oral doses into one compartment (Bateman function), volumes that differ between subjects; zero at time 0."""
     volume = np.exp(np.linspace(-0.7, 0.7, subjects))

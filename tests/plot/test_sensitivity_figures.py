@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.container import BarContainer
@@ -20,12 +19,6 @@ from pkpd.sensitivity_analysis.api import METHODS, sensitivity
 DOSE = Regimen.parse("100 mg once", cmt="depot")
 TIMES = np.arange(0.0, 25.0, 1.0)
 NAMES = ["CL", "V", "ka", "F"]
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def study(of: Any, method: str = "sobol") -> Any:
