@@ -17,7 +17,7 @@ from pkpd.errors import PkpdError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["alive", "begin_folder", "netcdf_bytes", "set_aside", "write_whole"]
+__all__ = ["alive", "begin_folder", "is_dir_at", "is_file_at", "netcdf_bytes", "set_aside", "write_whole"]
 
 ASIDE = "former"  # what a folder that was set aside is called meanwhile
 
@@ -145,3 +145,25 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def is_file_at(path: Path) -> bool:
+    """Return whether there is a file at a path; there is none where no file could be, as at too long a name.
+
+    Examples
+    --------
+    >>> is_file_at(Path("x" * 5000))
+    False
+    """
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_dir_at(path: Path) -> bool:
+    """Return whether there is a folder at a path; there is none where no folder could be."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

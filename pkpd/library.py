@@ -1,4 +1,4 @@
-"""Models, seeds and studies found by name or by path; their files executed without being importable packages."""
+"""Models loaded by name or by path, and what lies beside them; files are executed without being importable."""
 
 from __future__ import annotations
 
@@ -10,152 +10,21 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from pkpd.catalogue import Catalogue, Content, Entry, content_names, content_root, find_content, path_of
 from pkpd.errors import LibraryError, nearest, shortened
+from pkpd.files import is_file_at
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = [
-    "Catalogue", "Content", "Entry", "content_in", "content_names", "content_of", "content_root", "find_content",
-    "is_dir_at", "is_file_at", "list_models", "load_file", "load_model", "models", "models_with", "path_of",
-]  # fmt: skip
-
-# What one piece of content is called, and whether it is a file (a model) or a folder (a report, a study).
-_KINDS = {"models": ("model", True), "seeds": ("seed", False), "calibration": ("study", False)}
-
-T = TypeVar("T")
+__all__ = ["content_in", "content_of", "list_models", "load_file", "load_model", "models", "models_with"]
 
 _loading: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("_loading", default=())
-
-
-class Entry(NamedTuple):
-    """One piece of content: its name, the first line of its docstring, its file."""
-
-    name: str
-    title: str
-    path: Path
-
-
-class Catalogue(tuple[Entry, ...]):
-    """Entries in the order of their names, printed as a table."""
-
-    __slots__ = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names that `load_model` takes."""
-        return tuple(entry.name for entry in self)
-
-    def __repr__(self) -> str:
-        width = max((len(entry.name) for entry in self), default=0)
-        return "\n".join(f"{entry.name:<{width}}  {entry.title}".rstrip() for entry in self)
-
-
-class Content(Mapping[str, T]):
-    """Content of one kind, by the names that the library has or by paths of one's own; printed as a table.
-
-    Parameters
-    ----------
-    kind : {'models', 'seeds', 'calibration'}
-    load : callable
-        What makes one of a name or path.
-    entries : callable
-        What lists name, title and file of each without loading any.
-
-    Examples
-    --------
-    >>> "pk1_oral" in models, models["pk1_oral"].name
-    (True, 'pk1_oral')
-    """
-
-    def __init__(self, kind: str, load: Callable[..., T], entries: Callable[[], Catalogue]) -> None:
-        self.kind, self.load, self.entries = kind, load, entries
-
-    def __getitem__(self, name_or_path: str | os.PathLike[str] | Entry) -> T:
-        return self.load(name_or_path)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(content_names(self.kind))
-
-    def __len__(self) -> int:
-        return len(content_names(self.kind))
-
-    def __contains__(self, name: object) -> bool:
-        return name in content_names(self.kind)
-
-    def __repr__(self) -> str:
-        return repr(self.entries())
-
-
-def content_root() -> Path:
-    """Return the folder that holds `models`, `seeds` and `calibration`, in a checkout or in an installed wheel.
-
-    Raises
-    ------
-    LibraryError
-        If the installation carries no content.
-    """
-    package = Path(__file__).resolve().parent
-    installed = package / "_content"
-    if installed.is_dir():
-        return installed
-    # A folder `models` beside the package in site-packages belongs to somebody else; a checkout has its project file.
-    if (package.parent / "pyproject.toml").is_file() and (package.parent / "models").is_dir():
-        return package.parent
-    raise LibraryError(f"no content folders beside {package}: reinstall pkpd, or load files by their path")
-
-
-def content_names(kind: str) -> tuple[str, ...]:
-    """Return the sorted names in a content folder.
-
-    Parameters
-    ----------
-    kind : {'models', 'seeds', 'calibration'}
-        Folder to look in.
-
-    Examples
-    --------
-    >>> "pk2_oral_irm1" in content_names("models")
-    True
-    """
-    _, is_file = _kind(kind)
-    folder = content_root() / kind
-    found = (path for path in folder.glob("*") if not path.name.startswith(("_", ".")))
-    if is_file:
-        return tuple(sorted(path.stem for path in found if path.suffix == ".py" and path.is_file()))
-    return tuple(sorted(path.name for path in found if path.is_dir()))
-
-
-def find_content(kind: str, name: str) -> Path:
-    """Return the file of a model, or the folder of a seed or study, that the library holds under a name.
-
-    Parameters
-    ----------
-    kind : {'models', 'seeds', 'calibration'}
-        Folder to look in.
-    name : str
-        Name without suffix.
-
-    Raises
-    ------
-    LibraryError
-        If there is no such name; the message lists the names that exist.
-    """
-    noun, is_file = _kind(kind)
-    known = content_names(kind)
-    if name not in known:
-        here = Path(f"{name}.py")
-        hint = nearest(name, known)
-        if is_file and is_file_at(here):
-            hint = f"; the file '{here}' in this folder is loaded by its path: '{here}'"
-        listed = ", ".join(known) or f"no {noun} yet"
-        raise LibraryError(f"the library has no {noun} '{shortened(name)}'{hint}; it has {listed}")
-    return content_root() / kind / (f"{name}.py" if is_file else name)
 
 
 def list_models() -> Catalogue:
@@ -173,43 +42,6 @@ def list_models() -> Catalogue:
     """
     paths = (find_content("models", name) for name in content_names("models"))
     return Catalogue(Entry(path.stem, _title(path), path) for path in paths)
-
-
-def is_file_at(path: Path) -> bool:
-    """Return whether there is a file at a path; there is none where no file could be, as at too long a name.
-
-    Examples
-    --------
-    >>> is_file_at(Path("x" * 5000))
-    False
-    """
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def is_dir_at(path: Path) -> bool:
-    """Return whether there is a folder at a path; there is none where no folder could be."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def path_of(given: str | os.PathLike[str] | Entry, what: str) -> str | os.PathLike[str]:
-    """Return the name or path that was given, of an entry of a catalogue its path.
-
-    Raises
-    ------
-    LibraryError
-        If it is neither.
-    """
-    if isinstance(given, Entry):
-        return given.path
-    if not isinstance(given, (str, os.PathLike)):
-        raise LibraryError(f"a {what} is loaded by its name or path, got {type(given).__name__}")
-    return given
 
 
 def load_model(name_or_path: str | os.PathLike[str] | Entry) -> Model:
@@ -325,12 +157,6 @@ def _beside(file: str, name: str) -> Any:
         with _guarded(path):
             module = _execute(path, module_name)
     return vars(module)[name] if name in vars(module) else content_in(path.with_suffix(""), name)
-
-
-def _kind(kind: str) -> tuple[str, bool]:
-    if kind not in _KINDS:
-        raise LibraryError(f"no content of kind '{kind}'{nearest(kind, _KINDS)}; there are {', '.join(_KINDS)}")
-    return _KINDS[kind]
 
 
 def _title(path: Path) -> str:

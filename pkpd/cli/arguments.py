@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pkpd.catalogue import content_names
 from pkpd.errors import nearest
-from pkpd.library import content_names
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen

@@ -138,7 +138,7 @@ def _measures(texts: list[str] | None) -> Any:
 
 def _source(source: str, study: str | None) -> tuple[Any, Any]:
     """Return what is compared in, and its model."""
-    from pkpd.library import content_names
+    from pkpd.catalogue import content_names
 
     beside = Path(source) / "calibration.nc"
     if beside.is_file():

@@ -55,7 +55,7 @@ def command(
 
 def _kind(target: str) -> str:
     """Tell whether a target is a seed, a model or a study, or refuse it; names and paths are those of `load_seed`."""
-    from pkpd.library import content_names
+    from pkpd.catalogue import content_names
 
     path = Path(target)
     names = {kind: content_names(folder) for kind, folder in _FOLDERS.items()}

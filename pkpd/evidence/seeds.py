@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from pkpd.catalogue import Catalogue, Content, Entry, content_names, find_content, path_of
 from pkpd.errors import LibraryError, shortened
 from pkpd.evidence.card import Card, read_card
 from pkpd.evidence.doses import doses
@@ -19,7 +20,7 @@ from pkpd.evidence.reading import Row, Sink, read_rows
 from pkpd.evidence.values import Fact, PatientFact, ReportedDose
 from pkpd.evidence.vocabulary import vocabulary_of
 from pkpd.evidence.words import COLUMNS, USES
-from pkpd.library import Catalogue, Content, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
+from pkpd.files import is_dir_at, is_file_at
 
 __all__ = ["Seeds", "list_seeds", "load_seed", "seeds", "validate_seed"]
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pkpd.catalogue import content_root
 from pkpd.errors import DataError, UnitError, nearest
 from pkpd.evidence.faults import SeedFault
 from pkpd.evidence.reading import Sink, read_toml
-from pkpd.library import content_root, is_file_at
+from pkpd.files import is_file_at
 from pkpd.units import parse
 
 __all__ = ["Vocabulary", "Word", "vocabulary_of"]

@@ -101,8 +101,8 @@ def run_study(
 
 def _name_study(folder: Path, given: Study | str | os.PathLike[str], loaded: Study) -> None:
     """Write beside the results which study they are of, so that they are found without being told."""
+    from pkpd.catalogue import content_names
     from pkpd.estimation.study.loading import study_folder
-    from pkpd.library import content_names
 
     if not isinstance(given, (str, os.PathLike)):
         return

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from pkpd import plot
+from pkpd.catalogue import find_content
 from pkpd.comparison import answers
 from pkpd.comparison.compare import compare
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.study.loading import load_study
-from pkpd.library import find_content, load_model
+from pkpd.library import load_model
 from pkpd.people.distributions import normal
 from pkpd.people.population import Population
 from pkpd.plot.schedule import comparison

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pkpd.catalogue import find_content
 from pkpd.comparison import schedules
 from pkpd.comparison.compare import compare
 from pkpd.comparison.measure import built_in
 from pkpd.comparison.questions import known_questions
 from pkpd.errors import LibraryError
-from pkpd.library import content_in, content_of, find_content, load_file, load_model, models_with
+from pkpd.library import content_in, content_of, load_file, load_model, models_with
 from pkpd.model.model import Model
 from pkpd.validation.api import effects_of, published_of
 

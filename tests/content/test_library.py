@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pkpd.catalogue import Catalogue, Entry, content_names, content_root, find_content
 from pkpd.errors import LibraryError, ModelError
-from pkpd.library import Catalogue, Entry, content_names, content_root, find_content, list_models, load_model
+from pkpd.library import list_models, load_model
 
 OWN = '''
 """A drug of one's own.
@@ -224,7 +225,7 @@ def test_seeds_and_studies_are_folders(tmp_path: Path, monkeypatch: pytest.Monke
     for folder in ("seeds/case_one", "seeds/_draft", "calibration"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "seeds" / "README.md").write_text("text", encoding="utf-8")
-    monkeypatch.setattr("pkpd.library.content_root", lambda: tmp_path)
+    monkeypatch.setattr("pkpd.catalogue.content_root", lambda: tmp_path)
     assert content_names("seeds") == ("case_one",)
     assert find_content("seeds", "case_one") == tmp_path / "seeds" / "case_one"
     with pytest.raises(LibraryError, match=r"no study 'x'; it has no study yet"):
@@ -233,6 +234,6 @@ def test_seeds_and_studies_are_folders(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_installation_without_content_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "models").mkdir()
-    monkeypatch.setattr("pkpd.library.__file__", str(tmp_path / "pkpd" / "library.py"))
+    monkeypatch.setattr("pkpd.catalogue.__file__", str(tmp_path / "pkpd" / "catalogue.py"))
     with pytest.raises(LibraryError, match="no content folders beside"):
         content_root()

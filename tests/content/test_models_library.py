@@ -26,9 +26,10 @@ from library_tools import (
 )
 from scipy.linalg import expm
 
+from pkpd.catalogue import find_content
 from pkpd.dosing.dose import Dose
 from pkpd.engine.graph.dimension import check
-from pkpd.library import find_content, list_models
+from pkpd.library import list_models
 
 NAMES = list_models().names
 every_model = pytest.mark.parametrize("name", NAMES)

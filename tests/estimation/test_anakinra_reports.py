@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pkpd.catalogue import content_root
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.loading import load_study
 from pkpd.estimation.study.result import StudyFit
-from pkpd.library import content_root
 
 FOLDER: Path = content_root() / "calibration" / "anakinra_reports"
 

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 import pkpd
-from pkpd.library import content_names
+from pkpd.catalogue import content_names
 
 HEAVY = {"numba", "llvmlite", "pint", "xarray", "pandas", "matplotlib", "scipy", "zarr", "sympy", "numpy"}
 
@@ -155,7 +155,10 @@ def test_editable_install_reads_the_content_of_the_checkout(checkout: Path, tmp_
     build = f"from hatchling.build import build_editable; print(build_editable({str(tmp_path)!r}))"
     wheel = tmp_path / python("-c", build, cwd=checkout).split()[-1]
     executable = new_environment(tmp_path / "venv", wheel)
-    code = "from pkpd.library import content_root, list_models; print(content_root()); print(*list_models().names)"
+    code = (
+        "from pkpd.catalogue import content_root; from pkpd.library import list_models\n"
+        "print(content_root()); print(*list_models().names)"
+    )
     root, names = python("-c", code, executable=executable, cwd=tmp_path).splitlines()
     assert Path(root) == checkout
     assert tuple(names.split()) == content_names("models")

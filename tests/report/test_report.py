@@ -98,8 +98,8 @@ def test_diagram_draws_every_box_and_refuses_unknown_ones():
 def test_words_of_the_library_fit_its_studies():
     import tomllib
 
+    from pkpd.catalogue import content_names, find_content
     from pkpd.estimation.study.loading import load_study
-    from pkpd.library import content_names, find_content
 
     for name in content_names("calibration"):
         path = find_content("calibration", name) / "report.toml"

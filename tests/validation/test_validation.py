@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pkpd.catalogue import content_names
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
-from pkpd.library import content_names, load_model, models_with
+from pkpd.library import load_model, models_with
 from pkpd.people.population import Population
 from pkpd.plot.validation import effect_curves, published_ratios
 from pkpd.simulation.api import simulate

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkpd.catalogue import Entry, path_of
 from pkpd.errors import LibraryError, PkpdError, shortened
 from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.loading import as_study, study_folder
 from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.study.study import Study
-from pkpd.library import Entry, is_file_at, path_of
+from pkpd.files import is_file_at
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,9 +9,10 @@ import sys
 import types
 from pathlib import Path
 
+from pkpd.catalogue import Catalogue, Content, Entry, content_names, find_content, path_of
 from pkpd.errors import LibraryError, shortened
 from pkpd.estimation.study.study import Study
-from pkpd.library import Catalogue, Content, Entry, content_names, find_content, is_dir_at, is_file_at, path_of
+from pkpd.files import is_dir_at, is_file_at
 
 __all__ = ["as_study", "list_studies", "load_study", "studies", "study_folder"]
 
