@@ -77,9 +77,7 @@ def problem_again(fit: Fit, data: FitData | None = None) -> Problem:
         Made of the subjects of the fit; those of the fit by default.
     """
     settings: dict[str, Any] = {**fit.settings, "threads": 1}
-    problem = Problem(fit.problem.model, fit.data if data is None else data, at_estimates(fit), settings)
-    problem.__dict__.update(outputs=fit.problem.outputs, links=fit.problem.links)
-    return problem
+    return fit.problem.of_data(fit.data if data is None else data, at_estimates(fit), settings)
 
 
 def objective_again(fit: Fit, method: str | None = None) -> Objective:

@@ -29,7 +29,7 @@ __all__ = ["Problem", "pose", "threads_for"]
 THREADED = 64
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Problem:
     """What is to be estimated from what.
 
@@ -69,6 +69,21 @@ class Problem:
         """How equations depend on what is estimated."""
         varying = set(self.data.varying)
         return links_of(self.model, self.outputs, self.layout.scales, varying, self.data.n_occasions)
+
+    def of_data(self, data: FitData, layout: PopulationVector, settings: dict[str, Any]) -> Problem:
+        """Return a problem of the same outputs and equations, whose machine code is shared.
+
+        Parameters
+        ----------
+        data : FitData
+            Of the same subjects, or of some of them.
+        layout : PopulationVector
+            Of the same numbers, with other start values.
+        settings : dict
+        """
+        made = Problem(self.model, data, layout, settings)
+        made.outputs, made.links = self.outputs, self.links
+        return made
 
     @cached_property
     def predictor(self) -> Predictor:
