@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.checkpoint import check_head, json_text
 from pkpd.files import write_whole
 from pkpd.progress import Progress
 
@@ -90,7 +91,7 @@ def run_pieces(
     resumed, left = len(done), [k for k in work if k not in done]
     interrupted = False
     if path is not None and not path.exists():
-        write_whole(path, _line(head))
+        write_whole(path, json_text(head) + "\n")
     with Progress(progress) as bar:
         bar.start(len(work), text)
         bar.advance(resumed)
@@ -100,7 +101,7 @@ def run_pieces(
                 done[key] = record
                 if path is not None:
                     with path.open("a", encoding="utf-8") as file:
-                        file.write(_line({"key": key, **record}))
+                        file.write(json_text({"key": key, **record}) + "\n")
                 bar.advance(1)
         except KeyboardInterrupt:
             interrupted = True
@@ -126,16 +127,6 @@ def _finished(
             yield running.pop(future), future.result()
 
 
-def _line(record: Record) -> str:
-    return json.dumps(record, default=_plain) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not stored")
-
-
 def _read(path: Path, head: Record) -> dict[str, Record]:
     """Return the records of a file; a last line that was cut off is left out."""
     lines = path.read_text(encoding="utf-8").split("\n")
@@ -143,15 +134,9 @@ def _read(path: Path, head: Record) -> dict[str, Record]:
         found = json.loads(lines[0])
     except ValueError:
         found = None
-    wanted = json.loads(_line(head))
     if not isinstance(found, dict):
         raise PkpdError(f"{head['what']}: {path} is no checkpoint; name a new file, or the one that was written")
-    off = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
-    if off:
-        raise PkpdError(
-            f"{head['what']}: checkpoint {path} is of other work: {', '.join(off)} differ{'s' if len(off) == 1 else ''}"
-            "; name a new file, or call as before"
-        )
+    check_head(head["what"], path, found, head)
     out: dict[str, Record] = {}
     for line in lines[1:-1]:
         record = json.loads(line)

@@ -261,7 +261,7 @@ def test_saem_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     found = fit(model, table, kept)
     assert any("went on from checkpoint" in m and "iteration 30" in m for m in found.messages)
     np.testing.assert_array_equal(found.x, whole.x)
-    with pytest.raises(PkpdError, match="is of another run"):
+    with pytest.raises(PkpdError, match="is of other work: settings differs"):
         fit(model, table, replace(kept, seed=4))
     path.write_bytes(b"nothing")
     with pytest.raises(PkpdError, match="cannot be read"):

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import time
 import warnings
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError
-from pkpd.files import write_whole
+from pkpd.estimation.checkpoint import read_state, write_state
 
 __all__ = ["ChainStore", "Journal"]
 
@@ -122,6 +120,7 @@ class ChainStore:
         self, folder: str | os.PathLike[str] | None, name: str, fingerprint: str, seed: int, settings: Mapping[str, Any]
     ) -> None:
         kept = {k: v for k, v in settings.items() if k != "chains"}
+        self.head = {"study": fingerprint, "seed": seed, "settings": kept}
         text = json.dumps([fingerprint, seed, kept], sort_keys=True)
         self.folder: Path | None = None
         if folder is not None:
@@ -137,9 +136,8 @@ class ChainStore:
         if self.folder is None or not (path := self.folder / f"chain-{k}.npz").is_file():
             return None
         try:
-            with path.open("rb") as file, np.load(file) as data:
-                return {name: data[name] for name in data.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            return read_state("fit", path, self.head)
+        except PkpdError:
             warnings.warn(f"fit: {path} is damaged; its chain is sampled again, with the same draws", stacklevel=3)
             path.unlink()
             return None
@@ -148,9 +146,7 @@ class ChainStore:
         """Write a finished chain in one step, and drop its journal."""
         if self.folder is None:
             return
-        packed = io.BytesIO()
-        np.savez_compressed(packed, **chain)
-        write_whole(self.folder / f"chain-{k}.npz", packed.getvalue())
+        write_state(self.folder / f"chain-{k}.npz", self.head, chain)
         self.journal_path(k).unlink(missing_ok=True)
 
     def journal_path(self, k: int) -> Path:

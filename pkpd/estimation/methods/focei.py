@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.checkpoint import read_state, write_state
 from pkpd.estimation.method import CovarianceKind, Method
 from pkpd.estimation.methods.flipflop import flip_flop
 from pkpd.estimation.methods.limits import limits_of
@@ -21,7 +21,6 @@ from pkpd.estimation.methods.optimise import Search, Step, minimise, settle
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.result import Fit
 from pkpd.estimation.vector import PopulationVector
-from pkpd.files import write_whole
 
 __all__ = ["Fo", "Foce", "Focei", "Laplace", "Nlme"]
 
@@ -312,24 +311,17 @@ class _Keeper:
     def __init__(
         self, layout: PopulationVector, method: str, path: Path | None, progress: Callable[[Step], Any] | None
     ) -> None:
-        self.layout, self.method, self.path, self.progress = layout, method, path, progress
+        self.method, self.path, self.progress = method, path, progress
+        self.head = {"estimates": list(layout.labels)}
         self.best = np.inf
 
     def resumed(self, messages: list[str]) -> np.ndarray | None:
         """Return the values of the file, None without one."""
-        if self.path is None or not self.path.exists():
+        held = None if self.path is None else read_state("fit", self.path, self.head)
+        if held is None:
             return None
-        try:
-            held = json.loads(self.path.read_text(encoding="utf-8"))
-            missing = {"labels", "method", "ofv", "x"} - set(held)
-        except (OSError, ValueError, TypeError) as error:
-            raise PkpdError(f"fit: checkpoint {self.path} cannot be read ({error}); name another file") from None
-        if missing:
-            raise PkpdError(f"fit: {self.path} is no checkpoint of a fit; name another file")
-        if held.get("labels") != list(self.layout.labels):
-            raise PkpdError(f"fit: checkpoint {self.path} is of other estimates ({', '.join(held.get('labels', []))})")
         messages.append(f"went on from checkpoint {self.path} (OFV {held['ofv']:.3f})")
-        self.best = held["ofv"] if held["method"] == self.method else np.inf
+        self.best = float(held["ofv"]) if str(held["method"]) == self.method else np.inf
         return np.array(held["x"], np.float64)
 
     def __call__(self, step: Step, outcome: Outcome) -> None:
@@ -338,5 +330,4 @@ class _Keeper:
         if self.path is None or not step.ofv <= self.best:
             return
         self.best = step.ofv
-        held = {"method": self.method, "labels": list(self.layout.labels), "ofv": step.ofv, "x": step.x.tolist()}
-        write_whole(self.path, json.dumps(held))
+        write_state(self.path, self.head, {"method": self.method, "ofv": step.ofv, "x": step.x})

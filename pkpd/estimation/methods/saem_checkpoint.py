@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.errors import PkpdError
+from pkpd.estimation.checkpoint import read_state, write_state
 from pkpd.estimation.methods.saem_chains import ConditionalNormal
 from pkpd.estimation.methods.saem_settings import SaemSettings
-from pkpd.files import write_whole
 
 if TYPE_CHECKING:
     from pkpd.estimation.methods.saem_run import SaemRun
@@ -45,10 +41,10 @@ class Checkpoint:
         data = b"".join(np.ascontiguousarray(a).tobytes() for a in (d.time, d.y, d.subject, d.censored))
         own = {f.name: getattr(run.settings, f.name) for f in fields(SaemSettings)}
         settings = {k: dict(v) if isinstance(v, Mapping) else v for k, v in own.items()}
-        self.mark = json.dumps([
-            run.problem.model.fingerprint, list(run.layout.labels), run.layout.start.tolist(), settings,
-            hashlib.sha256(data).hexdigest(),
-        ])  # fmt: skip
+        self.head = {
+            "model": run.problem.model.fingerprint, "estimates": list(run.layout.labels),
+            "start": run.layout.start.tolist(), "settings": settings, "data": hashlib.sha256(data).hexdigest(),
+        }  # fmt: skip
 
     def write(self) -> None:
         """Write the state in one step."""
@@ -60,11 +56,9 @@ class Checkpoint:
         if run.near is not None:
             arrays |= {"centre": run.near.centre, "root": run.near.root}
         arrays["history"] = np.array(run.history)
-        text = {"mark": self.mark, "rng": chains.rng.bit_generator.state, "turn": chains._turn, "uses": chains._uses}
+        text = {"rng": chains.rng.bit_generator.state, "turn": chains._turn, "uses": chains._uses}
         arrays["text"] = np.array(json.dumps(text))
-        packed = io.BytesIO()
-        np.savez(packed, **arrays)
-        write_whole(self.path, packed.getvalue())
+        write_state(self.path, self.head, arrays)
 
     def read(self) -> bool:
         """Put the state of the file into the run; return whether there was one.
@@ -74,19 +68,10 @@ class Checkpoint:
         PkpdError
             If the file is of another run.
         """
-        if not self.path.exists():
+        arrays = read_state("fit", self.path, self.head)
+        if arrays is None:
             return False
-        try:
-            with np.load(self.path) as held:
-                arrays = {n: held[n] for n in held.files}
-            text = json.loads(str(arrays["text"]))
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise PkpdError(f"fit: checkpoint {self.path} cannot be read: {error}") from None
-        if text["mark"] != self.mark:
-            raise PkpdError(
-                f"fit: checkpoint {self.path} is of another run (model, data, start values or settings differ); name "
-                "another file"
-            )
+        text = json.loads(str(arrays["text"]))
         run, chains = self.run, self.run.chains
         for n in _RUN:
             setattr(run, n, arrays[n])
