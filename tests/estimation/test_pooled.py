@@ -8,7 +8,7 @@ import fit_sampling_tools as tools
 import numpy as np
 import pytest
 
-from pkpd.errors import DataError
+from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.pooled import Map, _Pooled, _without_omegas
 from pkpd.estimation.priors import Priors
@@ -139,7 +139,7 @@ def test_map_weighs_prior_and_data() -> None:
 
 
 def test_map_refuses_other_objectives() -> None:
-    with pytest.raises(DataError, match="objective must be fo, foce, focei, laplace, got 'saem'"):
+    with pytest.raises(PkpdError, match="objective must be focei, foce, fo, laplace, got 'saem'"):
         fit(tools.bolus(), tools.draw(4, 9), Map(objective=cast(Any, "saem")))
 
 
