@@ -11,13 +11,13 @@ import sys
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeGuard, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 
-__all__ = ["Options", "as_number", "as_whole", "check_choice", "check_known", "checked", "whole_number"]
+__all__ = ["Options", "as_whole", "check_choice", "check_known", "checked", "is_number", "whole_number"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,21 +37,17 @@ def as_whole(value: Any) -> int | None:
         return None
 
 
-def as_number(value: Any) -> float | None:
-    """Return a finite number as float; None for what is none, truth values and texts among it.
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a finite number; truth values and texts are none.
 
     Examples
     --------
-    >>> as_number(3), as_number("3"), as_number(float("inf")), as_number(True)
-    (3.0, None, None, None)
+    >>> is_number(3), is_number("3"), is_number(float("inf")), is_number(True)
+    (True, False, False, False)
     """
-    if isinstance(value, (bool, np.bool_, str)):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        return False
+    return math.isfinite(value)
 
 
 def whole_number(what: str, value: Any, least: int) -> int:
@@ -199,7 +195,7 @@ def _wanted(value: Any, kinds: tuple[Any, ...]) -> str:
     if int in kinds and float not in kinds:
         return "a whole number >= 0"
     if float in kinds:
-        return "" if as_number(value) is not None else "a number"
+        return "" if is_number(value) else "a number"
     if any(get_origin(kind) is os.PathLike for kind in kinds):
         return "" if isinstance(value, (str, os.PathLike)) else "a path"
     return ""

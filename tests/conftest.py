@@ -15,6 +15,9 @@ settings.register_profile("dev", deadline=None, max_examples=30, suppress_health
 settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples=100, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
+#: read by type checkers, and not run
+collect_ignore = ["ground/user_script.py"]
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -15,7 +15,7 @@ from pkpd.estimation.problem import pose, threads_for
 from pkpd.estimation.search_progress import Line, watcher
 from pkpd.estimation.study.study import Study
 from pkpd.options import checked
-from pkpd.simulation.arguments import settings_from
+from pkpd.simulation.arguments import Solver, settings_from
 from pkpd.simulation.source import model_from
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fit(
     bloq: Literal["m3", "m4", "m1"] = "m3",
     rtol: float = 1e-9,
     atol: float = 1e-12,
-    solver: str = "auto",
+    solver: Solver = "auto",
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> Fit: ...
@@ -61,7 +61,7 @@ def fit(
     bloq: Literal["m3", "m4", "m1"] = "m3",
     rtol: float = 1e-9,
     atol: float = 1e-12,
-    solver: str = "auto",
+    solver: Solver = "auto",
     threads: int | None = None,
     progress: bool | Progress | None = None,
 ) -> Fit | StudyFit:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.model.scales import Pair, to_scale
+from pkpd.options import is_number
 
 if TYPE_CHECKING:
     from pkpd.estimation.vector import PopulationVector, VectorEntry
@@ -93,12 +94,12 @@ class Priors:
                 )
             elif name in pairs:
                 if not (
-                    isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_number, value)) and value[1] > 0
+                    isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)) and value[1] > 0
                 ):
                     wrong.append(f"{name} must be (value, sd on its scale) with sd > 0, got {value!r}")
                 elif not _inside(lay, name, float(value[0])):
                     wrong.append(f"{name}: its scale has no place for the value {value[0]:g}")
-            elif not _number(value) or not float(value) > 0:  # type: ignore[arg-type]
+            elif not is_number(value) or not float(value) > 0:
                 wrong.append(f"{name} must be a number > 0, the scale of its half-normal prior, got {value!r}")
         if wrong:
             raise DataError(f"fit, priors: {len(wrong)} cannot be taken: {'; '.join(wrong)}")
@@ -196,10 +197,6 @@ def _prefix(kind: str) -> str:
 def _deviation(layout: PopulationVector, e: VectorEntry) -> str:
     names = layout.etas if e.kind == "omega" else layout.kappas
     return _prefix(e.kind) + names[e.at[0]]
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _inside(layout: PopulationVector, name: str, value: float) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["figure_of", "save_figure"]
+__all__ = ["figure_of", "save_picture"]
 
 _MOST = 450_000
 """Bytes of a vector image in the page; a larger one becomes a picture of dots."""
@@ -30,7 +30,7 @@ def figure_of(drawn: Any) -> Figure:
     return first if isinstance(first, Figure) else first.get_figure(root=True)
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> str:
+def save_picture(figure: Figure, folder: Path, name: str) -> str:
     """Write a figure as PNG and SVG, letters drawn as shapes, and return an address that holds the picture itself."""
     import matplotlib as mpl
 

@@ -170,13 +170,13 @@ class ReportJob:
         """
         from matplotlib import pyplot as plt
 
-        from pkpd.report.figures import figure_of, save_figure
+        from pkpd.report.figures import figure_of, save_picture
 
         figure = figure_of(drawn)
         folder = self.folder / "figures"
         folder.mkdir(exist_ok=True)
         try:
-            return Picture(save_figure(figure, folder, name), alt, caption, wide, name)
+            return Picture(save_picture(figure, folder, name), alt, caption, wide, name)
         finally:
             plt.close(figure)
 

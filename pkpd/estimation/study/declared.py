@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.study.priors import ErrorScale, Free
+from pkpd.options import is_number
 from pkpd.simulation.source import Source
 from pkpd.transport import without_computed
 
@@ -149,7 +147,7 @@ class DeclaredStudy(Source):
                 out.append(f"errors of '{name}': must be a factor > 0 or ErrorScale(value, sd), got {prior!r}")
         for name, value in self.fixed.items():
             numbers = value.values() if isinstance(value, Mapping) else [value]
-            if not all(_finite(v) for v in numbers):
+            if not all(is_number(v) for v in numbers):
                 out.append(f"fixed '{name}' must be a number or numbers by patient or cohort, got {value!r}")
         for name, value in self.settings.items():
             if not _positive(value) or (name in _WHOLE and int(value) != value):
@@ -165,9 +163,5 @@ class DeclaredStudy(Source):
         return f"Study('{self.name}', {len(self.evidence)} sources of evidence, {len(self.free)} free parameters)"
 
 
-def _finite(value: object) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _positive(value: Any) -> bool:
-    return _finite(value) and value > 0
+    return is_number(value) and value > 0

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from pkpd.errors import PkpdError, nearest
 from pkpd.model.scales import Pair, to_scale
+from pkpd.options import is_number
 
 __all__ = ["ErrorScale", "Free", "HalfNormal"]
 
@@ -18,10 +16,6 @@ _SCALES = ("log", "logit", "identity")
 _LEVELS = ("shared", "patient")
 _POOLS = ("all", "cohort", None)
 _KNOWN = ("read", "derived", "assumed")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,7 @@ class HalfNormal:
     scale: float
 
     def __post_init__(self) -> None:
-        if not _is_number(self.scale) or self.scale <= 0:
+        if not is_number(self.scale) or self.scale <= 0:
             raise PkpdError(f"HalfNormal: scale must be a number > 0, got {self.scale!r}")
 
 
@@ -71,7 +65,7 @@ class ErrorScale:
 
     def __post_init__(self) -> None:
         faults = [f"{n} must be a number > 0, got {v!r}" for n, v in (("value", self.value), ("sd", self.sd))
-                  if not _is_number(v) or v <= 0]  # fmt: skip
+                  if not is_number(v) or v <= 0]  # fmt: skip
         if faults:
             raise PkpdError(f"ErrorScale: {'; '.join(faults)}")
 
@@ -159,20 +153,20 @@ class Free:
             out.append(f"bounds are for the logit scale, got scale '{self.scale}'")
         if isinstance(self.spread, HalfNormal) or self.spread is None:
             return out
-        if not _is_number(self.spread) or self.spread <= 0:
+        if not is_number(self.spread) or self.spread <= 0:
             out.append(f"spread must be a number > 0 or HalfNormal(scale), got {self.spread!r}")
         return out
 
     def _numbers(self) -> list[str]:
         low, high = self.limits
-        if not (_is_number(low) and _is_number(high) and low < high):
+        if not (is_number(low) and is_number(high) and low < high):
             return [f"bounds must be finite and rise, got ({low!r}, {high!r})"]
         pairs = self.location.items() if isinstance(self.location, Mapping) else [("", self.location)]
         return [fault for key, pair in pairs if (fault := self._pair(key, pair))]
 
     def _pair(self, key: str, pair: object) -> str:
         where = f"location of '{key}'" if key else "location"
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(_is_number(v) for v in pair):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(is_number(v) for v in pair):
             return f"{where} must be (value, sd on the {self.scale} axis), got {pair!r}"
         value, sd = pair
         low, high = self.limits
