@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pkpd.estimation.result import Fit
     from pkpd.estimation.study.result import StudyFit
     from pkpd.model.model import Model
+    from pkpd.observation.data import FitData
     from pkpd.observation.reports import Data
 
 __all__ = ["fit"]
@@ -36,7 +37,7 @@ def fit(
 @overload
 def fit(
     model: Model | Fit,
-    data: Data,
+    data: Data | FitData,
     method: Method | MethodName | None = None,
     *,
     start: Mapping[str, float] | None = None,
@@ -53,7 +54,7 @@ def fit(
 @checked
 def fit(
     model: Model | Fit | Study,
-    data: Data | None = None,
+    data: Data | FitData | None = None,
     method: Method | MethodName | None = None,
     *,
     start: Mapping[str, float] | None = None,
@@ -78,7 +79,7 @@ def fit(
     data : EventTable, Evidence or sequence of these; not for a study
         A data set, from :func:`pkpd.read_events` (see :func:`pkpd.observation.data.bind` for DVID, CENS, LLOQ and OCC);
         evidence from reports, from :data:`pkpd.seeds`, whose patients are then subjects of the same population, one
-        subject each, known by their facts; or a list of both, fitted together.
+        subject each, known by their facts; or a list of both, fitted together; or the ``data`` of a fit.
     method : Method or str, optional
         Focei() by default, of a study Mode().
         :class:`~pkpd.Focei`, :class:`~pkpd.Foce` (no interaction), :class:`~pkpd.Fo`, :class:`~pkpd.Laplace`,

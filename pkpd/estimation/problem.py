@@ -107,9 +107,10 @@ class Problem:
         chain = self.predictor.chain(theta, np.zeros((objective.m, objective.p)))
         f = self.predictor.solve(chain.phi, "plain")[0]
         found = objective.density.first(f, f, z)
-        wrong = ~np.isfinite(found).all(axis=0)
+        wrong = np.asarray(~np.isfinite(found).all(axis=0))
         if not wrong.any():
             return
+        self._check_facts(f, wrong)
         frame = {str(c): self.table.frame[c].to_numpy() for c in self.table.frame.columns}
         rows = np.arange(1, len(self.table) + 1) if self.table.rows is None else self.table.rows
         problems = Problems(self.table.name, frame, rows, self.table.lines)
@@ -129,6 +130,23 @@ class Problem:
             ["DV", "prediction"],
         )  # fmt: skip
         problems.raise_if_any()
+
+    def _check_facts(self, f: np.ndarray, wrong: np.ndarray) -> None:
+        """Raise DataError if a reported fact is impossible, with fact and prediction."""
+        found = []
+        for channel in self.data.channels:
+            if (r := channel.reported) is not None:
+                bad = np.flatnonzero(wrong[r.rows].any(axis=0))
+                found += [(str(r.fact[k]), channel.output, f[r.rows[:, k]].tolist()) for k in bad]
+        if not found:
+            return
+        named = "; ".join(f"'{n}' ({o} is predicted as {', '.join(f'{v:.4g}' for v in p)})" for n, o, p in found[:5])
+        many = "1 statement of reports is" if len(found) == 1 else f"{len(found)} statements of reports are"
+        raise DataError(
+            f"fit: {many} impossible at the start values: {named}. Where the prediction "
+            "is 0, proportional and log-normal errors have no density: check days and doses of the report, use "
+            "Combined error, or leave the fact out (evidence.without(...)); where it is nan, start nearer"
+        )
 
 
 def _check_names(fixed: Any, start: Any) -> None:
@@ -165,6 +183,8 @@ def pose(
     if not layout.size:
         raise DataError(f"fit: nothing is estimated: all parameters of model '{model.name}' are fixed")
     messages = [*joined.messages, *found.messages]
+    if joined.reported and bloq != "m3":
+        messages.append(f"bloq={bloq!r} is for rows of a data set: bounds of reports are probabilities of less (more)")
     if layout.unused:
         messages.append(f"parameters that the equations do not use keep their values: {', '.join(layout.unused)}")
     settings = {

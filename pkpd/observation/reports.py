@@ -69,6 +69,10 @@ class ReportedRows:
         return replace(self, rows=rows, **each)
 
 
+class ReportedTable(EventTable):
+    """A table with patients of reports, whose rows alone do not say what is known of them."""
+
+
 @dataclass(frozen=True)
 class Joined:
     """A data set and reports as one table.
@@ -107,6 +111,11 @@ def with_reports(model: Model, data: Data) -> Joined:
     DataError
         If there is something else among them, or a report does not fit the model; all faults are named at once.
     """
+    if isinstance(data, ReportedTable):
+        raise DataError(
+            f"fit: the table '{data.name}' holds patients of reports, but not what is said of them; give the list that "
+            "was fitted, [table, evidence], or fit.data"
+        )
     if isinstance(data, EventTable):
         return Joined(data.in_time(model.time_unit))
     tables, reports = _sorted(data)
@@ -117,7 +126,11 @@ def with_reports(model: Model, data: Data) -> Joined:
         problems = problems_of(trial)
         _, absent = match_covariates(model, trial, problems)
         problems.raise_if_any()
-        built.messages += [each.text for each in absent]
+        built.messages += [
+            f"covariate {each.name} is not in '{trial.name}': its reference {model.covariates[each.name].reference:g} "
+            "is taken for everyone there; patients of reports have their own"
+            for each in absent
+        ]
     for evidence in reports:
         built.add(evidence)
     return built.joined()
@@ -175,6 +188,7 @@ class _Reports:
         terms: dict[str, list[Reported]] = {}
         for each in reported:
             terms.setdefault(each.patient, []).append(each)
+        self._note_references(evidence, list(terms))
         people = evidence.population(self.model)
         drugs, prefix, lost = _drugs(evidence, self.model)
         if lost:
@@ -182,12 +196,26 @@ class _Reports:
                 f"evidence '{evidence.name}': model '{self.model.name}' has no compartments of {', '.join(lost)}, so "
                 "doses of these are left out"
             )
+        undosed = [n for n in terms if not any(row.patient == n.partition("/")[2] for row in evidence.doses)]
+        if undosed and len(undosed) < len(terms):
+            self.messages.append(f"no dose is reported of {', '.join(undosed)}")
         for at, patient in enumerate(evidence.patients):
             name = f"{evidence.name}/{patient}"
             if name in terms:
                 regimen = evidence.regimen(patient, drugs, prefix=prefix)
                 own = {c: float(people.covariates[c][at]) for c in self.model.covariates}
                 self._patient(name, regimen, own, terms[name])
+
+    def _note_references(self, evidence: Evidence, patients: Sequence[str]) -> None:
+        """Tell of covariates of the model that a report does not give of some patients."""
+        known = {p: evidence.covariates(p.partition("/")[2]) for p in patients}
+        for name, covariate in self.model.covariates.items():
+            without = [p for p, own in known.items() if name not in own]
+            if without:
+                who = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
+                self.messages.append(
+                    f"covariate {name} is not reported of {who}: its reference {covariate.reference:g}"
+                )
 
     def _patient(self, name: str, regimen: Regimen, covariates: dict[str, float], facts: Sequence[Reported]) -> None:
         """Add the rows of one patient."""
@@ -273,7 +301,7 @@ def _joined(tables: Sequence[EventTable], name: str, model: Model, with_trial: b
         raise DataError(f"fit: '{twice}' is a subject of the data set and a patient of a report; name them apart")
     text = with_trial and first.frame["CMT"].dtype.kind not in "iuf"
     parts = [t.frame if with_trial and t is first else _report_frame(t, model, text) for t in tables]
-    columns = {c for part in parts for c in part.columns}
+    columns = {c for part in parts for c in part.columns} | ({"OCC"} if model.iov_etas and not with_trial else set())
     fillings = {n: v for n, v in _fillings(model).items() if n in columns}
     parts = [part.assign(**{n: v for n, v in fillings.items() if n not in part}) for part in parts]
     frame = pd.concat(parts, ignore_index=True)
@@ -282,10 +310,10 @@ def _joined(tables: Sequence[EventTable], name: str, model: Model, with_trial: b
     frame["ID"] = np.repeat(labels, np.concatenate([np.diff(t.starts) for t in tables]))
     ends = np.cumsum([0, *(len(t) for t in tables)])
     starts = np.concatenate([[0], *(t.starts[1:] + e for t, e in zip(tables, ends, strict=False))]).astype(np.int64)
-    return replace(
-        first, frame=frame, starts=starts, labels=labels, clock=np.concatenate([t.clock for t in tables]), name=name,
-        covariates=tuple(dict.fromkeys(c for t in tables for c in t.covariates)), rows=None, lines=None,
-        notes=first.notes if with_trial else (),
+    return ReportedTable(
+        frame=frame, starts=starts, labels=labels, clock=np.concatenate([t.clock for t in tables]), name=name,
+        covariates=tuple(dict.fromkeys(c for t in tables for c in t.covariates)), unit=first.unit,
+        time_unit=first.time_unit, rules=first.rules, notes=first.notes if with_trial else (),
     )  # fmt: skip
 
 

@@ -193,7 +193,7 @@ def test_a_covariate_that_the_table_lacks_is_its_reference_there_and_the_patient
     without = pkpd.read_events(trial().frame.drop(columns=["MDV", "WT"]))
     problem = pose(bolus(), [without, evidence()])
     assert problem.data.constant["WT"].tolist() == [70.0] * 6 + [80.0] * 3
-    assert any("WT is not in the data" in m for m in problem.messages)
+    assert any("WT is not in 'events': its reference 70 is taken for everyone there" in m for m in problem.messages)
 
 
 def test_drugs_without_compartments_are_left_out_and_named():
@@ -361,6 +361,47 @@ def test_facts_about_many_measurements_are_refused(sum_of_three: None):
 def test_what_is_no_data(data: Any, text: str):
     with pytest.raises(DataError, match=text):
         pkpd.fit(bolus(), data)
+
+
+def test_an_impossible_fact_is_named():
+    """A level before the first dose, where the prediction is 0, has no density with a proportional error."""
+    model = Model(
+        "plain",
+        states=[State("central", "mg")],
+        parameters=[Parameter("k", 0.1, "1/h", sd=0.3)],
+        outputs=[Output("Cc", "mg/L", error=pkpd.Proportional(0.2))],
+        dynamics=lambda t, x, p: {"central": -p.k * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / 10.0},
+        check_units=False,
+    )
+    report = with_facts(fact("early", "p1", "value", 0.0, 1.0), fact("late", "p1", "value", 0.5, 3.0))
+    with pytest.raises(DataError, match=r"1 statement of reports .* 'toy/early' \(Cc is predicted as 0\)"):
+        pkpd.fit(model, report)
+
+
+def test_what_is_special_about_reports_is_said():
+    report = evidence()
+    aged = replace(report.quantities[0], patient="p2", quantity="age", value=40.0, unit="year")
+    lighter = replace(report, quantities=(*(q for q in report.quantities if q.patient != "p2"), aged))
+    undosed = replace(lighter, doses=tuple(d for d in report.doses if d.patient != "p3"))
+    messages = pose(bolus(), [trial(), undosed], bloq="m4").messages
+    assert any("bloq='m4' is for rows of a data set" in m for m in messages)
+    assert any("WT is not reported of toy/p2: its reference 70" in m for m in messages)
+    assert any("no dose is reported of toy/p3" in m for m in messages)
+
+
+def test_the_joined_table_is_no_data_by_itself():
+    with pytest.raises(DataError, match="but not what is said of them; give the list"):
+        pkpd.fit(joint(), joint().events)
+    again = pkpd.fit(joint(), joint().data, pkpd.Laplace(), fixed=["gap_2_tox"])
+    assert again.ofv == pytest.approx(joint().ofv, abs=1e-4)
+
+
+def test_reports_alone_have_no_residuals():
+    alone = pkpd.fit(bolus(), evidence(), pkpd.Laplace(), fixed=["omega_CL", "omega_V", "gap_2_tox"])
+    for check in (pkpd.checks.npde, pkpd.checks.vpc, pkpd.checks.diagnostics, pkpd.plot.individuals):
+        with pytest.raises(DataError, match=r"reports alone.*fit.facts\(\)"):
+            check(alone)
 
 
 def test_two_tables_are_refused():

@@ -49,6 +49,11 @@ class Fitted:
         problem = fit.problem
         if data is None and not fit.data.measured.all():
             data = fit.data.without_reports()
+            if not data.y.size:
+                raise DataError(
+                    f"the data of the fit, {fit.events.name}, are reports alone, which have no residuals; what is "
+                    "predicted of each fact is fit.facts()"
+                )
         self.fit, self.data = fit, fit.data if data is None else data
         self.model, self.layout = fit.model, fit.layout
         if data is None:
