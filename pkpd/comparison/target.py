@@ -114,7 +114,7 @@ class Target:
 
 
 Targets: TypeAlias = str | Target | Mapping[str, tuple[str, float, str]] | Sequence[str | Target]
-"""Conditions as texts, as targets, or as ``{"CRP": ("<", 10, "by day 5")}``."""
+"""Conditions as texts, as targets, or as ``{"Cc": (">", 2, "at trough")}``."""
 
 
 def read_targets(given: Targets | None) -> list[Target]:
