@@ -30,11 +30,12 @@ table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_obser
 data = pkpd.read_events(table.frame.drop(columns="MDV"))
 
 rows = {"truth": {"CL": 4.0, "V": 70.0, "omega_CL": 0.25, "omega_V": 0.16, "sigma_prop": 0.3}}
-exact = pkpd.fit(model, data, pkpd.Importance(points=256))  # the likelihood at the model's own values
+exact = pkpd.fit(model, data, pkpd.methods.Importance(points=256))  # the likelihood at the model's own values
 rows["truth"] |= {"OFV, exact": exact.ofv, "error": exact.extra["ofv_se"]}
 methods = (
-    pkpd.NaivePooled(), pkpd.TwoStage(), pkpd.Fo(covariance=None), pkpd.Foce(covariance=None),
-    pkpd.Focei(covariance=None), pkpd.Laplace(covariance=None), pkpd.Saem(covariance=None),
+    pkpd.methods.NaivePooled(), pkpd.methods.TwoStage(), pkpd.methods.Fo(covariance=None),
+    pkpd.methods.Foce(covariance=None), pkpd.Focei(covariance=None), pkpd.Laplace(covariance=None),
+    pkpd.Saem(covariance=None),
 )  # fmt: skip
 for each in methods:
     found, method = pkpd.fit(model, data, each), each.name

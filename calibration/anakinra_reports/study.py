@@ -8,7 +8,8 @@ inform no prior here (docs/anakinra.md).
 Days in the comments are the reports' own; times of the model begin at each seed's start_day.
 """
 
-from pkpd import Free, HalfNormal, Study
+from pkpd import Free, Study
+from pkpd.distributions import HalfNormal
 
 # what the priors are in hours of the model: 24 (day - start_day)
 STRATI, VILLEGAS, NAVIGLIO = -6, -1, -3

@@ -82,12 +82,10 @@ def fit(
         subject each, known by their facts; or a list of both, fitted together; or the ``data`` of a fit.
     method : Method or str, optional
         Focei() by default, of a study Mode().
-        :class:`~pkpd.Focei`, :class:`~pkpd.Foce` (no interaction), :class:`~pkpd.Fo`, :class:`~pkpd.Laplace`,
-        :class:`~pkpd.Nlme`, :class:`~pkpd.Saem`, :class:`~pkpd.Importance`, :class:`~pkpd.Nuts`, :class:`~pkpd.Map`,
-        :class:`~pkpd.NaivePooled`, :class:`~pkpd.TwoStage`; of a study :class:`~pkpd.Mode` or :class:`~pkpd.Nuts`;
-        with their options as fields; a name is the method with
-        its default options. A class of one's own is given in the same way, see
-        :class:`pkpd.estimation.method.Method`.
+        :class:`~pkpd.Focei`, :class:`~pkpd.Laplace`, :class:`~pkpd.Saem`, :class:`~pkpd.Nuts`, or one of
+        :mod:`pkpd.methods`: Foce (no interaction), Fo, Nlme, Importance, Map, NaivePooled, TwoStage; of a study
+        :class:`~pkpd.Mode` or :class:`~pkpd.Nuts`; with their options as fields; a name is the method with its default
+        options. A class of one's own is given in the same way, see :class:`pkpd.estimation.method.Method`.
     start : mapping, optional
         Other start values: parameters, ``omega_<parameter>`` (variances), residual parameters (``sigma_prop``; with
         several outputs ``sigma_prop_<output>``).

@@ -69,13 +69,13 @@ def test_absorption_below_elimination_is_said_with_the_better_solution(method: s
 
 
 def test_without_random_effects_both_solutions_are_equal_and_it_is_said() -> None:
-    found = pkpd.fit(oral(random=False), data(), pkpd.NaivePooled())
+    found = pkpd.fit(oral(random=False), data(), pkpd.methods.NaivePooled())
     assert not below(found)
     said = exchanged(found)[0]
     assert "is as good" in said
     k = found.theta["CL"] / found.theta["V"]
     other = {"ka": k, "V": found.theta["V"] * k / found.theta["ka"]}
-    there = pkpd.fit(oral(random=False), data(), pkpd.NaivePooled(), start=other)
+    there = pkpd.fit(oral(random=False), data(), pkpd.methods.NaivePooled(), start=other)
     assert there.ofv == pytest.approx(found.ofv, abs=1e-2)
     assert below(there)
 
@@ -114,6 +114,6 @@ def test_two_compartments_are_compared_by_their_slowest_rate() -> None:
     frame["DV"] *= np.where(np.arange(len(frame)) % 2, 1.05, 0.95)
     weights = [n for n in model.parameters if n not in ("ka", "CL", "V1", "Q", "V2")]
     table = pkpd.read_events(frame)
-    found = pkpd.fit(model, table, pkpd.NaivePooled(), start={"ka": 0.02}, fixed=weights)
+    found = pkpd.fit(model, table, pkpd.methods.NaivePooled(), start={"ka": 0.02}, fixed=weights)
     assert found.converged
     assert below(found)[0].startswith("ka is below the slowest rate of the disposition (0.0")

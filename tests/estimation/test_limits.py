@@ -88,7 +88,7 @@ def test_a_ridge_of_all_subjects_together_is_named() -> None:
 
 
 def test_what_a_prior_holds_is_said_and_has_converged() -> None:
-    found = pkpd.fit(two(), of_one_compartment(), pkpd.Map(priors={"Q": (1e-9, 0.1)}), start={"Q": 1e-9})
+    found = pkpd.fit(two(), of_one_compartment(), pkpd.methods.Map(priors={"Q": (1e-9, 0.1)}), start={"Q": 1e-9})
     assert found.converged
     assert any(m.startswith("the data tell next to nothing of") and "Vp" in m for m in found.messages)
 

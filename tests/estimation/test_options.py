@@ -52,7 +52,7 @@ def test_whole_numbers_of_numpy_are_taken() -> None:
 
 
 def test_what_follows_a_fit_checks_its_options_too() -> None:
-    found = pkpd.fit(bolus_model(), simulated_table(), pkpd.Fo(covariance=None))
+    found = pkpd.fit(bolus_model(), simulated_table(), pkpd.methods.Fo(covariance=None))
     with pytest.raises(
         PkpdError, match=r"diagnostics has no option 'roots' \(did you mean 'root'\?\); it has fit, n, seed, root"
     ):
@@ -66,7 +66,7 @@ def test_what_follows_a_fit_checks_its_options_too() -> None:
 
 
 def test_an_evaluation_says_that_nothing_was_estimated() -> None:
-    found = pkpd.fit(bolus_model(), simulated_table(), pkpd.Importance(points=64))
+    found = pkpd.fit(bolus_model(), simulated_table(), pkpd.methods.Importance(points=64))
     text = str(found)
     assert "evaluated at the start values" in text.splitlines()[0]
     assert "converged" not in text

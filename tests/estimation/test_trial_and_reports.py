@@ -164,7 +164,7 @@ def test_integrals_by_importance_agree_with_a_grid():
     """-2 log of the integral of the likelihood of facts over one random effect, on a grid of 4001 points."""
     model = bolus().replace(omega=np.diag([0.09, 1e-8]))
     report = evidence(people=("p1",))
-    found = pkpd.fit(model, report, pkpd.Importance(points=2000, seed=1), fixed=["omega_V"])
+    found = pkpd.fit(model, report, pkpd.methods.Importance(points=2000, seed=1), fixed=["omega_V"])
     reported, _ = fact_terms(report, model, (), {}, ["toy/p1"])
     ann = Subject("p1", report.regimen("p1"), {"WT": 80.0}, tuple(r.term for r in reported))
     eta = np.linspace(-2.4, 2.4, 4001)
@@ -223,8 +223,8 @@ def test_reports_move_the_estimates():
 @pytest.mark.parametrize(
     "method",
     [
-        pkpd.Saem(burn_in=80, smoothing=120, chains=3, points=300), pkpd.Focei(), pkpd.Foce(),
-        pkpd.Map(priors={"CL": (1.0, 2.0)}),
+        pkpd.Saem(burn_in=80, smoothing=120, chains=3, points=300), pkpd.Focei(), pkpd.methods.Foce(),
+        pkpd.methods.Map(priors={"CL": (1.0, 2.0)}),
     ],
     ids=lambda m: m.name,
 )  # fmt: skip

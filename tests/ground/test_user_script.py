@@ -60,7 +60,7 @@ def test_type_checkers_accept_the_script(checkout: Path, tmp_path: Path) -> None
 
 
 def test_completion_shows_the_options_of_methods() -> None:
-    known = [getattr(pkpd, name) for name in pkpd.__all__]
+    known = [getattr(space, name) for space in (pkpd, pkpd.methods) for name in space.__all__]
     bases = (pkpd.extend.Method, pkpd.extend.Analysis)
     methods = [each for each in known if isinstance(each, type) and issubclass(each, bases)]
     assert len(methods) > 15

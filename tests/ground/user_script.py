@@ -73,9 +73,10 @@ table = pkpd.report.exposure_summary(found, ["Cmax"], statistic="geometric")
 # --- fits -------------------------------------------------------------------------------------------------------------
 trial: pkpd.EventTable = pkpd.read_events("trial.csv")
 methods: list[pkpd.extend.Method] = [
-    pkpd.Fo(), pkpd.Foce(restarts=1), pkpd.Focei(covariance="R"), pkpd.Laplace(decrease=1e-6), pkpd.Nlme(seed=3),
-    pkpd.Saem(burn_in=100), pkpd.Importance(points=300), pkpd.Nuts(chains=4), pkpd.Map(objective="foce"),
-    pkpd.NaivePooled(), pkpd.TwoStage(), pkpd.Mode(draws=100),
+    pkpd.methods.Fo(), pkpd.methods.Foce(restarts=1), pkpd.Focei(covariance="R"), pkpd.Laplace(decrease=1e-6),
+    pkpd.methods.Nlme(seed=3), pkpd.Saem(burn_in=100), pkpd.methods.Importance(points=300), pkpd.Nuts(chains=4),
+    pkpd.methods.Map(objective="foce"),
+    pkpd.methods.NaivePooled(), pkpd.methods.TwoStage(), pkpd.Mode(draws=100),
 ]  # fmt: skip
 fit: pkpd.results.Fit = pkpd.fit(model, trial, pkpd.Focei(restarts=3), fixed=["F"], bloq="m3", progress=False)
 again: pkpd.results.Fit = pkpd.load_fit("fit.nc", model, trial)
@@ -97,8 +98,8 @@ study: pkpd.Study = pkpd.studies["anakinra_reports"]
 reported: pkpd.results.StudyFit = pkpd.fit(study, method="mode")
 mine = pkpd.Study(
     "mine", model="pk1_oral", evidence=["./clinic"],
-    free=[pkpd.Free("CL", (0.2, 0.3)), pkpd.Free("V", (5.0, 50.0), spread=pkpd.HalfNormal(0.5))],
-    errors={"Cc": pkpd.ErrorScale(1.0)},
+    free=[pkpd.Free("CL", (0.2, 0.3)), pkpd.Free("V", (5.0, 50.0), spread=pkpd.distributions.HalfNormal(0.5))],
+    errors={"Cc": pkpd.distributions.ErrorScale(1.0)},
 )  # fmt: skip
 refits = pkpd.checks.assumptions(study, {"short": {"exclude": ["p1"]}}, "phi")
 left_out = pkpd.checks.leave_one_patient_out(study, response=pkpd.checks.Response("strati", "CRP", (0.0, 5.0)))
@@ -125,8 +126,9 @@ advice: pkpd.results.Recommendation = pkpd.recommend(one, texts, "Cc > 1 mg/L at
 
 # --- what drives an answer --------------------------------------------------------------------------------------------
 analyses: list[pkpd.extend.Analysis] = [
-    pkpd.Sobol(n=256, second_order=True), pkpd.Morris(levels=4), pkpd.Local(), pkpd.Identifiability(),
-    pkpd.Variance(draws={"CL": [4.0, 5.0, 6.0]}),
+    pkpd.Sobol(n=256, second_order=True), pkpd.methods.Morris(levels=4), pkpd.methods.Local(),
+    pkpd.methods.Identifiability(),
+    pkpd.methods.Variance(draws={"CL": [4.0, 5.0, 6.0]}),
 ]  # fmt: skip
 drivers: pkpd.results.SensitivityResult = pkpd.sensitivity(
     fit, q24h, times=[0.0, 24.0], of=["Cc.max", "Cc.auc"], parameters={"CL": (4, 6)}, method=analyses[0]

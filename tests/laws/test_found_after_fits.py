@@ -88,7 +88,7 @@ def test_the_linearised_standard_error_of_the_residual_knows_what_random_effects
 
 def test_a_fit_is_read_with_its_own_data_and_fixed_values_only(tmp_path: Any) -> None:
     data, path = pkpd.read_events(doses_and_levels()), tmp_path / "fit.json"
-    fit = pkpd.fit(bolus(), data, pkpd.Fo(covariance=None))
+    fit = pkpd.fit(bolus(), data, pkpd.methods.Fo(covariance=None))
     fit.save(path)
     doses_and_levels().to_csv(tmp_path / "data.csv", index=False, na_rep=".")
     for same in (data, pkpd.read_events(tmp_path / "data.csv")):
@@ -108,7 +108,7 @@ def test_one_datum_of_one_subject_ends_in_words() -> None:
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e200])
-@pytest.mark.parametrize("method", [pkpd.Sobol(n=256), pkpd.Morris(n=8)])
+@pytest.mark.parametrize("method", [pkpd.Sobol(n=256), pkpd.methods.Morris(n=8)])
 def test_shares_do_not_depend_on_the_size_of_the_output(size: float, method: pkpd.extend.Analysis) -> None:
     """Of a + 2 b with equal variances a has a share of 1/5, whatever the unit."""
     ranges = {"a": (0, 1), "b": (0, 1)}
@@ -146,9 +146,9 @@ def test_what_sensitivity_has_no_use_for_is_refused(options: dict[str, Any], wor
         (pkpd.Sobol, {"n": 0}, "n must be a power of two"),
         (pkpd.Sobol, {"n": 64.5}, r"n must be a whole number >= 0, got 64\.5"),
         (pkpd.Sobol, {"n": True}, "n must be a whole number >= 0, got True"),
-        (pkpd.Morris, {"n": 0}, "at least 2 trajectories, got n=0"),
-        (pkpd.Morris, {"levels": 0}, "levels must be even, at least 2, got 0"),
-        (pkpd.Morris, {"levels": 4.0}, r"levels must be a whole number >= 0, got 4\.0"),
+        (pkpd.methods.Morris, {"n": 0}, "at least 2 trajectories, got n=0"),
+        (pkpd.methods.Morris, {"levels": 0}, "levels must be even, at least 2, got 0"),
+        (pkpd.methods.Morris, {"levels": 4.0}, r"levels must be a whole number >= 0, got 4\.0"),
     ],
 )
 def test_options_of_methods_that_cannot_be_are_refused(method: Any, options: dict[str, Any], words: str) -> None:
@@ -278,6 +278,6 @@ def test_a_profile_takes_data_and_a_log_likelihood_that_are_numbers() -> None:
 
 
 def test_two_stage_says_why_it_has_not_converged() -> None:
-    fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels()), pkpd.TwoStage(max_iterations=1))
+    fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels()), pkpd.methods.TwoStage(max_iterations=1))
     assert not fit.converged
     assert any("in the last of 1 rounds; raise max_iterations" in m for m in fit.messages)

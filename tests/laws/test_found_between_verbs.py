@@ -163,7 +163,7 @@ def test_a_limit_of_zero_is_none(model, column, bloq):
     with pytest.raises(DataError, match=r"censored below a limit that is not above 0 in 1 row .*; give the limit of"):
         pkpd.fit(model, data, "naive_pooled", bloq=bloq)
     known = pkpd.read_events(levels(**{column: [0, 0, 0, 1], "LLOQ": 0.1}))
-    assert pkpd.fit(model, known, pkpd.NaivePooled(), bloq=bloq, fixed=["V"]).n_observations == 3
+    assert pkpd.fit(model, known, pkpd.methods.NaivePooled(), bloq=bloq, fixed=["V"]).n_observations == 3
 
 
 def test_a_limit_of_zero_of_an_additive_error_is_told():
@@ -175,7 +175,7 @@ def test_a_limit_of_zero_of_an_additive_error_is_told():
         dynamics=lambda t, x, p: {"A": -p.k * x.A},
         calculate=lambda t, x, p: {"Cc": x.A / p.V},
     )
-    found = pkpd.fit(own, pkpd.read_events(levels(CENS=[0, 0, 0, 1])), pkpd.NaivePooled(), fixed=["V"])
+    found = pkpd.fit(own, pkpd.read_events(levels(CENS=[0, 0, 0, 1])), pkpd.methods.NaivePooled(), fixed=["V"])
     assert any("censored below a limit that is not above 0" in text for text in found.messages)
 
 
@@ -202,7 +202,7 @@ def fitted(model):
     table = pkpd.EventTable.from_regimen([pkpd.Regimen(amt=100)] * 6, [1, 4, 12, 24])
     people = pkpd.Population.draw(model, 6, seed=1)
     table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
-    return pkpd.fit(model, pkpd.read_events(table.frame.drop(columns="MDV")), pkpd.Fo(covariance=None))
+    return pkpd.fit(model, pkpd.read_events(table.frame.drop(columns="MDV")), pkpd.methods.Fo(covariance=None))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def fitted(model):
 def test_options_of_a_fit_are_checked_in_words(fitted, options, message):
     own = {"decrease", "checkpoint"}.intersection(options)
     with pytest.raises(PkpdError, match=message):
-        pkpd.fit(fitted.model, fitted.events, pkpd.Fo(**options) if own else "fo", **({} if own else options))
+        pkpd.fit(fitted.model, fitted.events, pkpd.methods.Fo(**options) if own else "fo", **({} if own else options))
 
 
 @pytest.mark.parametrize(

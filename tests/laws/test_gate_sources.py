@@ -37,7 +37,7 @@ def sources() -> dict[str, Any]:
     record = pkpd.load_fit("anakinra_reports")
     return {
         "Model": model,
-        "Fit": pkpd.fit(model, table, pkpd.Importance()),
+        "Fit": pkpd.fit(model, table, pkpd.methods.Importance()),
         "StudyFit": record,
         "Individual": pkpd.individual(model, LEVELS, regimen=DOSE, draws=300, minimum_ess=20),
         "Individual of a table": pkpd.individual(model, table, draws=100, minimum_ess=20),
@@ -75,7 +75,7 @@ VERBS: dict[str, tuple[Any, str]] = {
     ),
     "individual": (lambda s: pkpd.individual(s, LEVELS, regimen=DOSE, draws=300, minimum_ess=10), "Model, Fit"),
     "individual of a table": (lambda s: pkpd.individual(s, TABLE, draws=50, minimum_ess=10), "Model, Fit"),
-    "fit": (lambda s: pkpd.fit(s, pkpd.read_events(TABLE), pkpd.Importance()), "Model, Fit"),
+    "fit": (lambda s: pkpd.fit(s, pkpd.read_events(TABLE), pkpd.methods.Importance()), "Model, Fit"),
     "exposure": (pkpd.exposure, ""),
     "exposure_summary": (pkpd.report.exposure_summary, ""),
     "validate_model": (lambda s: pkpd.checks.validate_model(s, n=3), ""),

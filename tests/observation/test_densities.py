@@ -79,7 +79,7 @@ def rows(name: str, dv: list[float], **more: list[float]) -> pkpd.EventTable:
 
 
 def evaluated(table: pkpd.EventTable, **more: Any) -> Any:
-    return pkpd.fit(vessel(), table, pkpd.NaivePooled(max_iterations=0), **more)
+    return pkpd.fit(vessel(), table, pkpd.methods.NaivePooled(max_iterations=0), **more)
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -93,7 +93,7 @@ def test_simulated_data_follow_it(model: Model, name: str):
 def test_the_likelihood_of_a_fit_is_that_of_scipy_also_of_censored_data(model: Model, name: str):
     y = np.array([9.5, 6.0, 4.5, 1.0, 2.0])
     events = table(name, {1: y.tolist()}, CENS=[0, 0, 0, 1, -1])
-    found = pkpd.fit(model, events, pkpd.NaivePooled(max_iterations=0))
+    found = pkpd.fit(model, events, pkpd.methods.NaivePooled(max_iterations=0))
     expected = law(name, curve()).logpdf(y)
     expected[3], expected[4] = law(name, curve()).logcdf(y)[3], law(name, curve()).logsf(y)[4]
     assert found.loglik == pytest.approx(expected.sum(), abs=1e-7)

@@ -330,5 +330,5 @@ def test_every_label_of_a_fit_is_as_written(model):
     sims = pkpd.simulate(model, table, people, residual=True, seed=2)
     assert sims["subject"].values.tolist() == ids
     frame = table.frame.drop(columns="MDV").assign(DV=sims["Cc_observed"].values)
-    fit = pkpd.fit(model, pkpd.read_events(frame), pkpd.Fo(covariance=None))
+    fit = pkpd.fit(model, pkpd.read_events(frame), pkpd.methods.Fo(covariance=None))
     assert fit.ebe["subject"].values.tolist() == ids

@@ -51,7 +51,7 @@ def listing(fit: Fit, of: str = "rows", *, n: int = 0, seed: int = 0) -> pd.Data
     >>> table = pkpd.EventTable.from_regimen([pkpd.Regimen(amt=100)] * 8, [1, 4, 12, 24])
     >>> people = pkpd.Population.draw(model, 8, seed=1)
     >>> table.frame["DV"] = pkpd.simulate(model, table, people, residual=True)["Cc_observed"].values
-    >>> found = fit(model, pkpd.read_events(table.frame.drop(columns="MDV")), pkpd.Fo(covariance=None))
+    >>> found = fit(model, pkpd.read_events(table.frame.drop(columns="MDV")), pkpd.methods.Fo(covariance=None))
     >>> len(listing(found)), len(listing(found, "subjects"))
     (32, 8)
     """
