@@ -59,7 +59,8 @@ def load_fit(path: Any, model: Model | None = None, data: Data | None = None, *,
     if model is None and data is None:
         if str(path).endswith(".json"):
             raise PkpdError(
-                f"load_fit: {path} is of a data set; give the model and the data: load_fit(path, model, data)"
+                f"load_fit: {path} is of a data set; give the model and the data: load_fit(path, model, data), "
+                "data as given to fit"
             )
         return load_study_fit(path, study=study)
     if model is None or data is None or study is not None:

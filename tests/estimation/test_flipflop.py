@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pkpd
@@ -47,6 +48,16 @@ def below(found: Any) -> list[str]:
 
 def exchanged(found: Any) -> list[str]:
     return [m for m in found.messages if " exchanged (" in m]
+
+
+def test_a_dose_into_a_vein_tells_elimination_from_absorption() -> None:
+    one = EventTable.from_regimen({"iv": Regimen(amt=320, cmt="central")}, [0.5, 2, 8, 24])
+    frame = one.frame.drop(columns="MDV").assign(DV=320 / 32 * np.exp(-2.8 / 32 * one.frame["TIME"]))
+    both = pkpd.read_events(pd.concat([data().frame.drop(columns="MDV").astype({"ID": str}), frame]))
+    for method in (pkpd.methods.NaivePooled(), pkpd.Focei(covariance=None)):
+        found = pkpd.fit(oral(), both, method, start={"ka": 0.08, "V": 3.0})
+        assert not exchanged(found)
+        assert not below(found)
 
 
 @pytest.mark.parametrize("method", ["focei", "foce"])

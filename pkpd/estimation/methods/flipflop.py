@@ -30,6 +30,7 @@ from pkpd.model.trace import trace_names
 
 if TYPE_CHECKING:
     from pkpd.estimation.methods.objective import Objective
+    from pkpd.estimation.problem import Problem
     from pkpd.estimation.vector import PopulationVector
     from pkpd.model.model import Model
 
@@ -53,11 +54,14 @@ class Absorption:
         Matrix of the system that it leads to, which an output sees.
     size : Node or None
         What an amount in the only compartment is multiplied by to give the only output; None where the model is more.
+    system : frozenset of str
+        States of this system.
     """
 
     rate: Node
     disposition: tuple[tuple[Node, ...], ...]
     size: Node | None
+    system: frozenset[str]
 
 
 _FOUND: dict[tuple[str, tuple[str, ...]], tuple[Absorption, ...]] = {}
@@ -105,7 +109,7 @@ def _search(model: Model, outputs: Sequence[str]) -> tuple[Absorption, ...]:
                 continue  # seen before: this one is its metabolite or effect
             matrix = tuple(tuple(columns[j][i] for j in block) for i in block)
             size = _size(t.outputs, outputs, states, int(first)) if n == 2 and len(block) == 1 else None
-            out.append(Absorption(-columns[a][a], matrix, size))
+            out.append(Absorption(-columns[a][a], matrix, size, frozenset(t.states[j] for j in block)))
             break
     return tuple(out)
 
@@ -121,16 +125,14 @@ def _size(formulas: dict[str, Node], outputs: Sequence[str], states: list[Node],
     return None if varies or rest is not const(0) else slope
 
 
-def flip_flop(
-    layout: PopulationVector, outputs: Sequence[str], objective: Objective | None, x: np.ndarray, eta: np.ndarray
-) -> list[str]:
+def flip_flop(problem: Problem, objective: Objective | None, x: np.ndarray, eta: np.ndarray) -> list[str]:
     """Return what is to be said of absorption and elimination at estimates.
+
+    Nothing where anybody was dosed behind the absorption: what follows a dose into a vein tells the two apart.
 
     Parameters
     ----------
-    layout : PopulationVector
-    outputs : sequence of str
-        Observed ones.
+    problem : Problem
     objective : Objective or None
         For what the data say of each subject; None where random effects are taken as 0.
     x : float array, (n,)
@@ -138,8 +140,10 @@ def flip_flop(
     eta : float array, (m, p)
         Most probable random effects.
     """
-    model, out = layout.model, []
-    found = absorptions(model, outputs)
+    layout, model, out = problem.layout, problem.layout.model, []
+    records = problem.data.table.records(tuple(model.states))
+    dosed = {list(model.states)[k] for k in np.unique(records["cmt"][np.isin(records["evid"], (1, 4))])}
+    found = [a for a in absorptions(model, problem.outputs) if not dosed & a.system]
     if not found:
         return out
     typical = Person.of(model, parameters=layout.natural(x).theta).p

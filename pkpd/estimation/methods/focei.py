@@ -287,7 +287,7 @@ def finished(
     messages += limits.messages
     if search.converged and not limits.flat:
         warm = problem.objective("focei") if method == "fo" else objective
-        messages += flip_flop(layout, problem.outputs, warm, search.x, u @ factor.T)
+        messages += flip_flop(problem, warm, search.x, u @ factor.T)
     lost = np.flatnonzero(~search.outcome.converged)
     if lost.size:
         who = ", ".join(str(v) for v in problem.data.labels[lost[:5]])

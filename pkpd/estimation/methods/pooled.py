@@ -119,7 +119,7 @@ class NaivePooled(Method):
         converged = search.converged and not limits.flat
         known, said = None, "not computed: the search has not converged"
         if converged:
-            messages += flip_flop(alone.layout, alone.outputs, None, search.x, objective.none)
+            messages += flip_flop(alone, None, search.x, objective.none)
             known, said = covariance_of(objective, alone.layout, search.x, "RS")
         labels = alone.layout.labels
         trace = [
@@ -346,7 +346,7 @@ class TwoStage(Method):
         outcome = focei(x)
         limits = limits_of(focei, lay, x, outcome)
         messages += limits.messages
-        messages += flip_flop(lay, problem.outputs, focei, x, run.eta)
+        messages += flip_flop(problem, focei, x, run.eta)
         messages.append(
             "two-stage: variances of random effects are inflated by the imprecision of individual estimates"
         )

@@ -101,7 +101,7 @@ class Saem(SaemSettings):
         messages += limits.messages
         effects = outcome.u @ run.objective.unpack(x)[1].T
         if converged and not limits.flat:
-            messages += flip_flop(problem.layout, problem.outputs, run.objective, x, effects)
+            messages += flip_flop(problem, run.objective, x, effects)
         extra |= {"focei": outcome.ofv, "flat": list(limits.flat)}
         ofv = outcome.ofv
         if self.points:
