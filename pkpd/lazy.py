@@ -1,15 +1,21 @@
-"""Public names: they stand in a stub, for type checkers and readers, and are loaded when they are first used."""
+"""Public names: they stand in a stub, for type checkers and readers, and are loaded when they are first used.
+
+What is imported here is loaded at ``import pkpd``: nothing but what Python itself has loaded already. To load ``pathlib``
+and ``ast`` takes three times as long as all of this.
+"""
+
+# ruff: noqa: PTH
 
 from __future__ import annotations
 
-import ast
 import importlib
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-from pkpd.errors import nearest
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["public"]
 
@@ -20,10 +26,10 @@ def public(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], l
     Parameters
     ----------
     module, file : str
-        ``__name__`` and ``__file__``; the stub lies beside, and imports each name as ``from .api import fit as fit``,
-        or ``from . import plot as plot``.
+        ``__name__`` and ``__file__``; the stub lies beside, and imports each name in a line of its own, as
+        ``from .api import fit as fit`` or ``from . import plot as plot``.
     """
-    homes = _homes(module, Path(file))
+    homes = _homes(module, file)
 
     def load(name: str) -> Any:
         """Return a public name."""
@@ -43,23 +49,31 @@ def public(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], l
     return load, listed, listed()
 
 
-def _homes(module: str, file: Path) -> dict[str, str]:
+def _homes(module: str, file: str) -> dict[str, str]:
     """Return the module that each name of a stub comes from; a module that is public is its own."""
-    package = module.split(".") if file.stem == "__init__" else module.split(".")[:-1]
+    stem = os.path.splitext(file)[0]
+    package = module.split(".") if os.path.basename(stem) == "__init__" else module.split(".")[:-1]
+    with open(f"{stem}.pyi", encoding="utf-8") as stub:
+        lines = stub.read().splitlines()
     found = {}
-    for node in ast.parse(file.with_suffix(".pyi").read_bytes()).body:
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            for alias in node.names:
-                own = [node.module] if node.module else [alias.name]
-                found[alias.name] = ".".join([*base, *own])
+    for line in lines:
+        if not line.startswith("from ."):
+            continue
+        where, _, name = line.removeprefix("from ").partition(" import ")
+        name = name.partition(" as ")[0]
+        below = where.lstrip(".")
+        base = package[: len(package) - (len(where) - len(below)) + 1]
+        found[name] = ".".join([*base, below or name])
     return {name: home for name, home in found.items() if not name.startswith("_")}
 
 
 def _hint(module: str, name: str, homes: dict[str, str]) -> str:
     """Return where a name is found instead: in one of the public modules, or under a name like it."""
+    from pkpd.errors import nearest
+
+    here = os.path.dirname(__file__)
     for inner in (n for n, home in homes.items() if home == f"{module}.{n}"):
-        for file in (Path(__file__).parent / f"{inner}.py", Path(__file__).parent / inner / "__init__.py"):
-            if file.with_suffix(".pyi").is_file() and name in _homes(f"{module}.{inner}", file):
+        for file in (os.path.join(here, f"{inner}.py"), os.path.join(here, inner, "__init__.py")):
+            if os.path.isfile(f"{file}i") and name in _homes(f"{module}.{inner}", file):
                 return f"; it is {module}.{inner}.{name}"
     return "" if name.startswith("_") else nearest(name, homes)
