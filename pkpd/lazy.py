@@ -1,10 +1,8 @@
 """Public names: they stand in a stub, for type checkers and readers, and are loaded when they are first used.
 
-What is imported here is loaded at ``import pkpd``: nothing but what Python itself has loaded already. To load ``pathlib``
-and ``ast`` takes three times as long as all of this.
+What is imported here is loaded at ``import pkpd``: nothing but what Python itself has loaded already. To load
+``pathlib`` and ``ast`` takes three times as long as all of this.
 """
-
-# ruff: noqa: PTH
 
 from __future__ import annotations
 
