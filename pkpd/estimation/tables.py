@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.model.scales import from_scale
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -99,7 +97,8 @@ def _spread(fit: FitRecord, name: str, value: float) -> float:
         return math.nan
     if parameter.scale != "log":
         return math.sqrt(value)
-    return 100 * math.sqrt(from_scale(value, "log") - 1.0) if value > 1.0 else 100 * math.sqrt(math.expm1(value))
+    with np.errstate(over="ignore"):
+        return 100 * math.sqrt(np.expm1(value))
 
 
 def _shrunk(fit: FitRecord, name: str) -> float:

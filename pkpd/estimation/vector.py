@@ -158,6 +158,7 @@ class PopulationVector:
         self.q, self.w, self.s = len(thetas), len(omegas), len(sigmas)
         self.low = np.array([e.low for e in self.entries])
         self.high = np.array([e.high for e in self.entries])
+        self._transformed = self._places()
 
     # -- making it
 
@@ -192,6 +193,14 @@ class PopulationVector:
             low, high = -20.0, 20.0
         return VectorEntry("theta", name, (0, 0), scale, low, high)
 
+    def _places(self) -> list[tuple[str, np.ndarray, tuple[np.ndarray, np.ndarray] | None]]:
+        """Return the scales that are not that of the number itself: name, places in the vector, bounds."""
+        at = {s: np.array([k for k, e in enumerate(self.entries) if e.scale == s], np.int64) for s in ("log", "logit")}
+        bounds = [self.model.parameters[self.entries[k].name].bounds or (0.0, 1.0) for k in at["logit"]]
+        limits = np.array(bounds, np.float64).reshape(-1, 2)
+        every = (("log", at["log"], None), ("logit", at["logit"], (limits[:, 0], limits[:, 1])))
+        return [each for each in every if each[1].size]
+
     # -- between the vector and values
 
     @property
@@ -216,8 +225,7 @@ class PopulationVector:
             if e.kind == "theta":
                 out[k] = to_scale(natural.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
             elif e.kind == "sigma":
-                value = natural.sigma[e.name]
-                out[k] = math.log(value) if e.scale == "log" else value
+                out[k] = to_scale(natural.sigma[e.name], e.scale)
             else:
                 value = (natural.factor if e.kind == "omega" else natural.factor_iov)[e.at]
                 out[k] = math.log(max(value, SMALLEST_SD)) if e.scale == "log" else value
@@ -227,13 +235,16 @@ class PopulationVector:
         """Return the values of a vector, with those that are fixed."""
         theta, sigma = dict(self.theta0), dict(self.sigma0)
         factor, factor_iov = self.factor0.copy(), self.factor_iov0.copy()
-        for value, e in zip(x.tolist(), self.entries, strict=True):
+        values = np.array(x, np.float64)
+        for scale, places, bounds in self._transformed:
+            values[places] = from_scale(values[places], scale, bounds)
+        for value, e in zip(values.tolist(), self.entries, strict=True):
             if e.kind == "theta":
-                theta[e.name] = from_scale(value, e.scale, self.model.parameters[e.name].bounds)
+                theta[e.name] = value
             elif e.kind == "sigma":
-                sigma[e.name] = from_scale(value, e.scale)
+                sigma[e.name] = value
             else:
-                (factor if e.kind == "omega" else factor_iov)[e.at] = from_scale(value, e.scale)
+                (factor if e.kind == "omega" else factor_iov)[e.at] = value
         return Natural(theta, factor, factor_iov, sigma)
 
     # -- natural quantities of the estimates, for reports and the covariance step
@@ -266,7 +277,7 @@ class PopulationVector:
             if e.kind == "theta":
                 out[k, k] = scale_slope(v.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
             elif e.kind == "sigma":
-                out[k, k] = v.sigma[e.name] if e.scale == "log" else 1.0
+                out[k, k] = scale_slope(v.sigma[e.name], e.scale)
         for kind, factor in (("omega", v.factor), ("iov", v.factor_iov)):
             mine = [k for k, e in enumerate(self.entries) if e.kind == kind]
             for c in mine:

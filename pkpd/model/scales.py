@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Pair", "from_scale", "scale_slope", "to_scale"]
+__all__ = ["Bounds", "Pair", "from_scale", "scale_slope", "to_scale"]
 
 Pair = tuple[float, float]
+Bounds = Pair | tuple[np.ndarray, np.ndarray]
 
 
-def to_scale(value: Any, scale: str, bounds: Pair | None = None) -> Any:
+def to_scale(value: Any, scale: str, bounds: Bounds | None = None) -> Any:
     """Return values on a scale; any other than ``log`` and ``logit`` is that of the number itself.
 
     Parameters
     ----------
     value : float or array
     scale : str
-    bounds : (float, float), optional
+    bounds : (float, float) or (array, array), optional
         Of the logit; 0 and 1 by default.
 
     Examples
@@ -39,7 +40,7 @@ def to_scale(value: Any, scale: str, bounds: Pair | None = None) -> Any:
     return float(out) if out.ndim == 0 else out
 
 
-def from_scale(x: Any, scale: str, bounds: Pair | None = None) -> Any:
+def from_scale(x: Any, scale: str, bounds: Bounds | None = None) -> Any:
     """Return values from those on a scale; infinite where a logarithm is that of no number.
 
     Examples
@@ -59,7 +60,7 @@ def from_scale(x: Any, scale: str, bounds: Pair | None = None) -> Any:
     return float(out) if out.ndim == 0 else out
 
 
-def scale_slope(value: Any, scale: str, bounds: Pair | None = None) -> Any:
+def scale_slope(value: Any, scale: str, bounds: Bounds | None = None) -> Any:
     """Return the derivative of values by what they are on a scale.
 
     Examples

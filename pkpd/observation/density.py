@@ -6,7 +6,6 @@ import math
 from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
@@ -141,17 +140,18 @@ class Density:
         values, sigma = np.zeros((len(SECOND), self.n)), np.zeros((len(BY_SIGMA), self.s, self.n))
         couples = []
         for channel, (code, own) in zip(self.data.channels, self._second, strict=True):
-            found = iter(code(self._inputs(channel, f, g, z, own)))
+            found, at = code(self._inputs(channel, f, g, z, own)), 0
             every = channel.every
             for rows in every:
-                values[:, rows] = list(islice(found, len(SECOND)))
+                values[:, rows] = found[at : at + len(SECOND)]
+                at += len(SECOND)
                 for k in own:
-                    sigma[:, k, rows] = list(islice(found, len(BY_SIGMA)))
+                    sigma[:, k, rows] = found[at : at + len(BY_SIGMA)]
+                    at += len(BY_SIGMA)
             if len(every) > 1:
-                both, moved = np.array(list(islice(found, 3))), np.zeros((self.s, channel.rows.size))
-                for k, each in zip(own, found, strict=True):
-                    moved[k] = each
-                couples.append(Couples(np.array(every), both, moved))
+                moved = np.zeros((self.s, channel.rows.size))
+                moved[own] = found[at + 3 :]
+                couples.append(Couples(np.array(every), found[at : at + 3], moved))
         return Rows(values, sigma, _sorted(couples, self.s))
 
 

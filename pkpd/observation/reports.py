@@ -254,8 +254,8 @@ class _Reports:
 
     def joined(self) -> Joined:
         """Return all as one table."""
-        if message := check(self.faults):
-            raise DataError(message.replace("likelihood:", "fit:", 1))
+        if message := check(self.faults, "fit"):
+            raise DataError(message)
         reported = [
             ReportedRows(
                 log, output, np.array([rows for rows, _ in own], np.int64).T, np.array([t.value for _, t in own]),

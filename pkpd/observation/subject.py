@@ -73,10 +73,10 @@ def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: flo
     yield from kind.faults(term, error, start)
 
 
-def check(faults: Sequence[tuple[str, str]], limit: int = 20) -> str:
+def check(faults: Sequence[tuple[str, str]], verb: str = "likelihood", limit: int = 20) -> str:
     """Return the message of all faults, each with who it belongs to; empty if there are none."""
     if not faults:
         return ""
     lines = [f"  {who}: {what}" for who, what in faults[:limit]]
     more = [f"  ... and {len(faults) - limit} more"] if len(faults) > limit else []
-    return "\n".join([f"likelihood: {len(faults)} faults" if len(faults) > 1 else "likelihood:", *lines, *more])
+    return "\n".join([f"{verb}: {len(faults)} faults" if len(faults) > 1 else f"{verb}:", *lines, *more])
