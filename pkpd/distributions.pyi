@@ -1,5 +1,5 @@
-from .estimation.study.priors import ErrorScale as ErrorScale
-from .estimation.study.priors import HalfNormal as HalfNormal
+from .estimation.spreads import ErrorScale as ErrorScale
+from .estimation.spreads import HalfNormal as HalfNormal
 from .people.distributions import Distribution as Distribution
 from .people.distributions import categorical as categorical
 from .people.distributions import lognormal as lognormal

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.model.scales import Pair, to_scale
 from pkpd.options import is_number
 
@@ -20,7 +21,7 @@ __all__ = ["CORRELATION", "Priors"]
 
 #: name of the shape of the prior of correlations
 CORRELATION = "correlation"
-Given = Mapping[str, float | tuple[float, float]]
+Given = Mapping[str, float | tuple[float, float] | HalfNormal | ErrorScale]
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class Priors:
     layout : PopulationVector
     given : mapping
         ``{"CL": (4.0, 0.3)}``: value in the parameter's unit, standard deviation on its scale; ``{"omega_CL": 0.5}``
-        and ``{"sigma_prop": 0.3}``: scale of the half-normal of the standard deviation (for cuts of grades, which may
-        be negative, a pair as for thetas); ``{"correlation": 2.0}``: shape of the prior of correlations, 1 for flat.
+        and ``{"sigma_prop": 0.3}``, or `HalfNormal` of these: scale of the half-normal of the standard deviation (for
+        cuts of grades, which may be negative, a pair as for thetas); ``{"sigma_prop": ErrorScale(1.0, 0.3)}``: a
+        log-normal factor on the model's value; ``{"correlation": 2.0}``: shape of the prior of correlations, 1 for
+        flat.
     full : bool
         Whether all have a prior, and the density is one of the vector, as sampling needs it. Without, thetas have one
         and the others where given, and no terms for the change of scale: a penalty on the likelihood.
@@ -71,12 +74,15 @@ class Priors:
         n = layout.size
         self.location, self.sd = np.zeros(n), np.full(n, np.inf)
         self.scale = np.full(n, np.inf)
+        declared = {s.name: s.value for s in layout.sigma_specs}
         for k, e in enumerate(layout.entries):
             if e.kind == "theta" or (e.kind == "sigma" and e.scale != "log"):
                 self.location[k], self.sd[k] = self._normal(k, e)
+            elif isinstance(factor := self.given.get(e.name), ErrorScale):
+                self.location[k], self.sd[k] = math.log(factor.value * declared[e.name]), factor.sd
             elif e.kind == "sigma":
                 self.scale[k] = self._half(e.name, 2.5 * layout.sigma0[e.name])
-        self.shape = float(self.given.get(CORRELATION, 2.0 if full else 1.0))  # type: ignore[arg-type]
+        self.shape = float(_scale(self.given.get(CORRELATION, 2.0 if full else 1.0)))
         self.rows = [*self._rows("omega"), *self._rows("iov")]
 
     # -- what is believed
@@ -84,7 +90,8 @@ class Priors:
     def _check(self) -> None:
         lay = self.layout
         pairs = {e.name for e in lay.entries if e.kind == "theta" or (e.kind == "sigma" and e.scale != "log")}
-        scales = {e.name for e in lay.entries if e.kind == "sigma" and e.scale == "log"}
+        residual = [e.name for e in lay.entries if e.kind == "sigma" and e.scale == "log"]
+        scales = set(residual)
         scales |= {_deviation(lay, e) for e in lay.entries if e.kind in ("omega", "iov") and e.at[0] == e.at[1]}
         known, wrong = [*sorted(pairs), *sorted(scales), CORRELATION], []
         for name, value in self.given.items():
@@ -99,8 +106,16 @@ class Priors:
                     wrong.append(f"{name} must be (value, sd on its scale) with sd > 0, got {value!r}")
                 elif not _inside(lay, name, float(value[0])):
                     wrong.append(f"{name}: its scale has no place for the value {value[0]:g}")
-            elif not is_number(value) or not float(value) > 0:
-                wrong.append(f"{name} must be a number > 0, the scale of its half-normal prior, got {value!r}")
+            elif isinstance(value, ErrorScale):
+                if name not in residual:
+                    wrong.append(f"{name}: ErrorScale is the prior of a residual parameter ({', '.join(residual)})")
+            elif name == CORRELATION and not is_number(value):
+                wrong.append(f"{name} must be a number > 0, the shape of its prior, got {value!r}")
+            elif not is_number(_scale(value)) or not float(_scale(value)) > 0:
+                wrong.append(
+                    f"{name} must be a number > 0 or HalfNormal(scale), the scale of its half-normal prior"
+                    f"{', or ErrorScale(value, sd)' if name in residual else ''}, got {value!r}"
+                )
         if wrong:
             raise DataError(f"fit, priors: {len(wrong)} cannot be taken: {'; '.join(wrong)}")
 
@@ -114,7 +129,7 @@ class Priors:
         return at, 1.0 if e.scale in ("log", "logit") else max(abs(at), 1.0)
 
     def _half(self, name: str, otherwise: float) -> float:
-        return float(self.given.get(name, otherwise if self.full else math.inf))  # type: ignore[arg-type]
+        return float(_scale(self.given.get(name, otherwise if self.full else math.inf)))
 
     def _rows(self, kind: str) -> list[_Row]:
         lay = self.layout
@@ -188,6 +203,11 @@ class Priors:
         if any(row.number for row in self.rows) and (self.full or self.shape != 1.0):
             out[CORRELATION] = f"LKJ({self.shape:g})"
         return out
+
+
+def _scale(value: Any) -> Any:
+    """Return the scale of a half-normal distribution, which may be given as a bare number."""
+    return value.scale if isinstance(value, HalfNormal) else value
 
 
 def _prefix(kind: str) -> str:

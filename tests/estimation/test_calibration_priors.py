@@ -8,8 +8,9 @@ from calibration_toy import PATIENTS, Gaussian, rich_layout
 from scipy import stats
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.study.posterior import StudyPosterior
-from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal
+from pkpd.estimation.study.priors import Free
 from pkpd.model.scales import from_scale, to_scale
 
 

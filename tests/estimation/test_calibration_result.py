@@ -13,8 +13,9 @@ from scipy import stats
 from pkpd.errors import LibraryError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.mode import Mode
+from pkpd.estimation.spreads import HalfNormal
 from pkpd.estimation.study.files import load_study_fit
-from pkpd.estimation.study.priors import Free, HalfNormal
+from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.study.sampling import fit_nuts
 from pkpd.simulation.api import simulate

@@ -8,8 +8,9 @@ import pytest
 from calibration_toy import drug_model, evidence, fact, other_facts, small_study
 
 from pkpd.errors import LibraryError, PkpdError
+from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.loading import list_studies, load_study
-from pkpd.estimation.study.priors import ErrorScale, Free
+from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.study import Study
 
 CL = Free("CL", (1.0, 0.3))

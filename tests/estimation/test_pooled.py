@@ -13,6 +13,7 @@ from pkpd.estimation.api import fit
 from pkpd.estimation.methods.pooled import Map, _Pooled, _without_omegas
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
+from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.model.residual import Additive, Combined, Proportional
 
 
@@ -175,9 +176,32 @@ def test_prior_of_a_block_is_half_normal_and_lkj() -> None:
     assert apart == pytest.approx([apart[0]] * 3, abs=1e-9)
 
 
+def test_distributions_say_the_same_as_bare_numbers_and_more() -> None:
+    """A half-normal by its scale; a log-normal factor of an error by hand: log(0.1 * 1.5) and 0.25."""
+    layout = pose(tools.bolus(Combined(0.2, 0.1), block=True), tools.draw(4, 4)).layout
+    x = layout.start + 0.1
+    bare = Priors(layout, {"omega_k": 0.5, "sigma_prop": 0.2})
+    named = Priors(layout, {"omega_k": HalfNormal(0.5), "sigma_prop": HalfNormal(0.2)})
+    assert named(x)[0] == bare(x)[0]
+    assert named.describe() == bare.describe()
+    at = next(k for k, e in enumerate(layout.entries) if e.name == "sigma_prop")
+    factor = Priors(layout, {"omega_k": 0.5, "sigma_prop": ErrorScale(1.5, 0.25)}, full=False)
+
+    def density(value: float) -> float:
+        x[at] = np.log(value)
+        return factor(x)[0]
+
+    declared = layout.sigma0["sigma_prop"]
+    lost = density(declared) - density(1.5 * declared)
+    assert lost == pytest.approx(-0.5 * (np.log(1.5) / 0.25) ** 2)
+
+
 @pytest.mark.parametrize(
     ("priors", "text"),
     [
+        ({"omega_k": ErrorScale(1.0, 0.3)}, r"omega_k: ErrorScale is the prior of a residual parameter \(sigma_prop\)"),
+        ({"correlation": HalfNormal(1.0)}, r"correlation must be a number > 0, the shape of its prior, got HalfNormal"),
+        ({"sigma_prop": "a"}, r"sigma_prop must be .* HalfNormal\(scale\), .*, or ErrorScale\(value, sd\), got 'a'"),
         (
             {"K": (0.2, 1.0)},
             r"1 cannot be taken: 'K' is not estimated; what can have a prior: V, k, .*did you mean 'k'",
@@ -186,7 +210,7 @@ def test_prior_of_a_block_is_half_normal_and_lkj() -> None:
         ({"k": (-1.0, 0.2)}, r"k: its scale has no place for the value -1"),
         (
             {"omega_k": -1.0, "sigma_prop": "a"},
-            r"2 cannot be taken: omega_k must be a number > 0, .* got -1.0; sigma_prop",
+            r"2 cannot be taken: omega_k must be a number > 0 or HalfNormal\(scale\), .* got -1.0; sigma_prop",
         ),
     ],
 )

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pkpd.engine.graph.functions import log
-from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal
+from pkpd.estimation.spreads import ErrorScale, HalfNormal
+from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.study import Study
 from pkpd.estimation.study.vector import build_layout
 from pkpd.evidence.evidence import Evidence

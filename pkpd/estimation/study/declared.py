@@ -8,7 +8,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.study.priors import ErrorScale, Free
+from pkpd.estimation.spreads import ErrorScale
+from pkpd.estimation.study.priors import Free
 from pkpd.options import is_number
 from pkpd.simulation.source import Source
 from pkpd.transport import without_computed

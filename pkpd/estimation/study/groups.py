@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.estimation.study.priors import ErrorScale
+from pkpd.estimation.spreads import ErrorScale
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.study.priors import Free, HalfNormal
+from pkpd.estimation.spreads import HalfNormal
+from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.problem import StudyProblem
 from pkpd.model.scales import from_scale, to_scale
 from pkpd.people.columns import count

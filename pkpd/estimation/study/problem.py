@@ -15,7 +15,8 @@ import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.study.priors import ErrorScale, Free
+from pkpd.estimation.spreads import ErrorScale
+from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.vector import StudyVector, build_layout
 from pkpd.library import load_model
 from pkpd.observation.reported import Reported, fact_terms, matches

@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.estimation.study.priors import ErrorScale, Free, HalfNormal
+from pkpd.estimation.spreads import ErrorScale, HalfNormal
+from pkpd.estimation.study.priors import Free
 from pkpd.model.scales import from_scale
 
 __all__ = ["StudyVector", "Variable", "build_layout"]
