@@ -53,8 +53,8 @@ class Arm:
     relative: bool | None = None
 
 
-Compared: TypeAlias = Mapping[str, Regimen | str | KnownSchedule | Arm] | Iterable[str] | None
-"""What is compared: by name, or names of a model's own schedules; None for all of these."""
+Compared: TypeAlias = Mapping[str, Regimen | str | KnownSchedule | Arm] | Iterable[str | Regimen] | Regimen | None
+"""What is compared: by name; or regimens, shorthand and names of a model's own schedules; None for all of these."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def read_arms(regimens: Compared, model: Model, people: Population) -> list[Plan
 
     Parameters
     ----------
-    regimens : mapping of name to Regimen, str, KnownSchedule or Arm, or names of the model's `schedules`; None for all
+    regimens : mapping of name to Regimen, str, KnownSchedule or Arm; or a sequence
+        See :func:`pkpd.comparison.known_schedules.named_schedules` for a sequence; None for all of the model's.
     model : Model
         Gives the clock, and the compartments of routes.
     people : Population
@@ -150,12 +151,10 @@ def read_arms(regimens: Compared, model: Model, people: Population) -> list[Plan
 
 def _named(regimens: Compared, model: Model) -> dict[str, Any]:
     if isinstance(regimens, Mapping):
-        found = dict(regimens)
-    else:
-        found = dict(named_schedules(model, [regimens] if isinstance(regimens, (str, Regimen)) else regimens))
-    if not found:
-        raise RegimenError("compare: there is nothing to compare; give a mapping of name to regimen")
-    return found
+        if not regimens:
+            raise RegimenError("compare: there is nothing to compare; give a mapping of name to regimen")
+        return {str(name): given for name, given in regimens.items()}
+    return named_schedules(model, [regimens] if isinstance(regimens, (str, Regimen)) else regimens)
 
 
 def _plan(name: str, arm: Arm, model: Model, people: Population) -> Plan:

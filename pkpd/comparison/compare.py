@@ -97,7 +97,8 @@ def compare(
     ----------
     source : Model, Fit, StudyFit or Individual
         Who is treated: subjects of a model, or draws of what is known about patients.
-    regimens : mapping of name to Regimen, str, KnownSchedule or Arm; or names of the model's `schedules`
+    regimens : mapping of name to Regimen, str, KnownSchedule or Arm; or a sequence of regimens, shorthand or names
+        Names are those of the model's `schedules`; a regimen without a name is called as it reads in shorthand.
         All of these by default.
         A text is the shorthand, its routes are the model's, and begins at ``start``; a Regimen has the times of the
         patient's clock (the model's time). An `Arm` also changes covariates or parameters. Doses on another clock than

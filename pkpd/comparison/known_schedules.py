@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pkpd.dosing.regimen import Regimen
-from pkpd.errors import LibraryError, RegimenError, nearest
+from pkpd.errors import LibraryError, PkpdError, RegimenError, nearest
 from pkpd.library import content_of
 from pkpd.simulation.doses import from_text
 
@@ -84,22 +84,47 @@ def schedules(model: Model) -> dict[str, KnownSchedule]:
     return found
 
 
-def named_schedules(model: Model, names: Any) -> dict[str, KnownSchedule]:
-    """Return some of a model's schedules; all of them for None.
+def named_schedules(model: Model, given: Iterable[Any] | None) -> dict[str, Any]:
+    """Return what a list names, by name; all schedules of the model for None.
+
+    A text is the name of a schedule of the model, else shorthand, which is its own name; a regimen is called by its
+    name, else as it reads in shorthand.
 
     Raises
     ------
     RegimenError
-        If names are unknown, all of which are named, or the model knows no schedule.
+        If texts are neither, all of which are named, or two regimens have one name, or there is nothing.
     """
     known = schedules(model)
-    chosen = list(known) if names is None else list(names)
-    strange = [n for n in chosen if n not in known]
+    found: dict[str, Any] = {}
+    strange, twice, chosen = [], [], list(known) if given is None else list(given)
+    for each in chosen:
+        name = (each.name or str(each)) if isinstance(each, Regimen) else each
+        if not isinstance(name, str) or not (name in known or isinstance(each, Regimen) or _is_shorthand(name)):
+            strange.append(each)
+        elif name in found:
+            twice.append(name)
+        else:
+            found[name] = each if isinstance(each, Regimen) else known.get(name, name)
     if strange or not chosen:
         hints = ", ".join(f"{n!r}{nearest(str(n), known)}" for n in strange)
-        which = f"{len(strange)} of {len(chosen)} names are none of its schedules: {hints}; " if strange else ""
-        listed = ", ".join(known) or "none"
+        which = f"{len(strange)} of {len(chosen)} are neither its schedules nor shorthand: {hints}; " if strange else ""
         raise RegimenError(
-            f"compare: model '{model.name}': {which}it has {listed}; give others as a mapping of name to regimen"
+            f"compare: model '{model.name}': {which}its schedules are {', '.join(known) or 'none'}; give others as "
+            "shorthand ('100 mg q24h x7') or as a mapping of name to regimen"
         )
-    return {name: known[name] for name in chosen}
+    if twice:
+        raise RegimenError(
+            f"compare: {', '.join(map(repr, dict.fromkeys(twice)))} is given more than once; give a mapping of name to "
+            "regimen"
+        )
+    return found
+
+
+def _is_shorthand(text: str) -> bool:
+    """Tell whether a text is read as doses, whoever gets them and wherever they go."""
+    try:
+        Regimen.parse(text, weight=1.0)
+    except PkpdError:
+        return False
+    return True

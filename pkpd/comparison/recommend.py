@@ -92,8 +92,8 @@ def recommend(
     ----------
     patient : Individual
         Of :func:`pkpd.individual`.
-    regimens : mapping of name to Regimen, str or KnownSchedule, or names of the model's `schedules`
-        Each on a clock that starts now.
+    regimens : mapping of name to Regimen, str or KnownSchedule, or a sequence of them
+        As for `compare`; each on a clock that starts now.
     target : str, Target, mapping or sequence
         Such as ``"blockade > 0.9 at trough"`` or ``{"CRP": ("<", 10, "by day 5")}``; of several, all must be met. Days
         count from now, when the schedules begin.

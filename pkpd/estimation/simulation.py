@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate_draws", "population_of"]
 
+#: standard error of a logarithm or logit from which on draws of a normal tell nothing: 95% span a factor of e^12
+WIDE = 3.0
+
 
 def estimate_draws(
     fit: FitRecord, n: int, seed: int = 0, uncertainty: bool | Sampled | np.ndarray = True
@@ -65,6 +68,19 @@ def estimate_draws(
     return np.clip(fit.x + normals(seed, index, factor, PARAMETERS), fit.layout.low, fit.layout.high)
 
 
+def _refuse_unknown(fit: FitRecord, se: np.ndarray) -> None:
+    """Raise PkpdError if a number is hardly known: a normal on its scale would give any value however large."""
+    scales = [e.scale for e in fit.layout.entries]
+    wide = [k for k, scale in enumerate(scales) if scale in ("log", "logit") and se[k] > WIDE]
+    if wide:
+        named = ", ".join(f"{fit.layout.labels[k]} ({se[k]:.3g} on the {scales[k]} scale)" for k in wide)
+        raise PkpdError(
+            f"population_of: the data hardly tell {named}: with such standard errors a normal draws values a thousand "
+            "times too large or small. Keep these at known values (fit(..., fixed=[...])), give priors, take "
+            "uncertainty=pkpd.uncertainty.bootstrap(fit), or uncertainty=False for the estimates alone"
+        )
+
+
 def _samples(given: Any) -> np.ndarray:
     try:
         samples = np.asarray(given, np.float64)
@@ -108,7 +124,8 @@ def population_of(
     Raises
     ------
     PkpdError
-        If the fit has no covariance of the estimates.
+        If the fit has no covariance of the estimates, or one that hardly tells a number (a standard error above 3 of a
+        logarithm or logit).
 
     Examples
     --------
@@ -126,6 +143,8 @@ def population_of(
     n = whole_number("population_of: n", n, 1)
     model = fit.model
     vectors = estimate_draws(fit, n, seed, uncertainty)
+    if uncertainty is True and fit.uncertainty is not None:
+        _refuse_unknown(fit, np.sqrt(np.diag(fit.uncertainty.scaled)))
     given: dict[str, Any] = {"covariates": covariates}
     if covariates is None and model.covariates:
         given = {"resample": fit.data.constant}

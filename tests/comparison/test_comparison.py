@@ -307,3 +307,16 @@ def test_statistics_of_days_that_never_come():
     assert str(summary(np.ones(300), 0.9, True)) == ">99%"
     assert str(summary(np.ones(60), 0.9, True)) == ">95%"  # rule of three: up to 3 / 60
     assert str(summary(np.full(3, np.nan), 0.9, False)) == "-"
+
+
+def test_a_list_names_schedules_shorthand_and_regimens():
+    """Twice the dose of a linear model, twice the exposure, however it is written."""
+    model = load_model("pk1_oral")
+    twice = Regimen.parse("200 mg q24h x7", name="double")
+    found = compare(model, ["100 mg q24h x7", twice, Regimen.parse("200 mg q24h x7")], n=3)
+    assert list(found.dataset["regimen"].values) == ["100 mg q24h x7", "double", "200 mg q24h x7"]
+    area = found.dataset["AUC24"].values
+    np.testing.assert_allclose(area[1], 2 * area[0], rtol=1e-6)
+    np.testing.assert_allclose(area[2], area[1], rtol=1e-12)
+    alone = compare(model, "100 mg q24h x7", n=3)
+    np.testing.assert_array_equal(alone.dataset["AUC24"].values[0], area[0])

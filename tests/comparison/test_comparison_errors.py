@@ -32,8 +32,11 @@ def _without_weight(model):
 
 
 def test_unknown_schedules_are_all_named(model):
-    with pytest.raises(RegimenError, match=r"2 of 3 names are none of its schedules: '100 mg dayly' \(did you mean "
-                       r"'100 mg daily'\?\), 'x'; it has 100 mg daily, .*mapping of name to regimen"):  # fmt: skip
+    wanted = (
+        r"2 of 3 are neither its schedules nor shorthand: '100 mg dayly' \(did you mean '100 mg daily'\?\), 'x'; "
+        "its schedules are 100 mg daily, .*mapping of name to regimen"
+    )
+    with pytest.raises(RegimenError, match=wanted):
         compare(model, ["100 mg dayly", "100 mg BID", "x"])
 
 
@@ -44,12 +47,17 @@ def test_regimens_that_cannot_be_read_are_all_named(model):
         compare(model, {"a": "100 mgg daily", "b": Arm("100 mg", {"CRCl": 20}, {"CL": [1, 2]}), "c": "100 mg"}, n=4)
 
 
+def test_a_regimen_given_twice_is_named(model):
+    with pytest.raises(RegimenError, match="'100 mg q24h x7' is given more than once; give a mapping"):
+        compare(model, ["100 mg q24h x7", Regimen.parse("100 mg q24h x7")])
+
+
 def test_other_faults_of_regimens(model):
     with pytest.raises(RegimenError, match="there is nothing to compare"):
         compare(model, {})
     with pytest.raises(RegimenError, match="a regimen is a Regimen, an Arm or the shorthand for one, got 100"):
         compare(model, {"a": 100})
-    with pytest.raises(RegimenError, match="model 'neurotoxicity': it has none; give others as a mapping of name to"):
+    with pytest.raises(RegimenError, match="model 'neurotoxicity': its schedules are none; give others as shorthand"):
         compare(load_model("neurotoxicity"))
     with pytest.raises(RegimenError, match="is by weight, but the subjects have no covariate 'WT'; give mg"):
         compare(model, {"a": "1 mg/kg daily x3"}, population=_without_weight(model))

@@ -245,6 +245,20 @@ def test_methods_without_a_gradient_use_focei() -> None:
 # -- people
 
 
+def test_people_are_not_drawn_of_numbers_that_the_data_hardly_tell() -> None:
+    found = plain_fit()
+    assert found.uncertainty is not None
+    scaled = found.uncertainty.scaled.copy()
+    at = found.layout.labels.index("omega_V")
+    scaled[at, at] = 16.0
+    vague = replace(found, uncertainty=replace(found.uncertainty, scaled=scaled))
+    with pytest.raises(PkpdError, match=r"hardly tell omega_V \(4 on the log scale\).*uncertainty=False"):
+        population_of(vague, 10)
+    np.testing.assert_array_equal(
+        population_of(vague, 10, uncertainty=False).etas, population_of(found, 10, uncertainty=False).etas
+    )
+
+
 def test_people_carry_the_uncertainty_of_the_estimates() -> None:
     found = plain_fit()
     people = population_of(found, 4000, seed=1)
