@@ -188,6 +188,11 @@ class Priors:
         """Second derivative of minus the log-density by thetas, (n, n); zeros elsewhere."""
         return np.diag(1.0 / self.sd**2)
 
+    @property
+    def numbers(self) -> list[Any]:
+        """All numbers that the density depends on."""
+        return [self.location.tolist(), self.sd.tolist(), self.scale.tolist(), self.shape, self.rows, self.full]
+
     def describe(self) -> dict[str, Any]:
         """Return each prior as text by name."""
         out: dict[str, Any] = {}

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.identity import rows_of, units_of
 from pkpd.estimation.methods.register import METHODS, method_of
 from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
-from pkpd.estimation.saved import FORMAT, MATRICES, held_values, rows_of, units_of
+from pkpd.estimation.saved import FORMAT, MATRICES, held_values
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.uncertainty.covariance import Covariance
+from pkpd.observation.density import laws_of
 from pkpd.options import checked
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def load_fit(path: Any, model: Model | None = None, data: Data | None = None, *,
     Raises
     ------
     PkpdError
-        If the file is no fit, or of other equations, subjects, rows, estimates, priors or reports.
+        If the file is no fit, or of other equations, subjects, rows, laws, estimates, priors or reports.
     """
     if model is None and data is None:
         if str(path).endswith(".json"):
@@ -81,7 +83,7 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data)
     Raises
     ------
     PkpdError
-        If the file is no fit, or of other equations, subjects, rows, estimates or values that were not estimated.
+        If the file is no fit, or of other equations, subjects, rows, laws, estimates or values that were not estimated.
     """
     try:
         held = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -105,6 +107,12 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data)
         raise PkpdError(
             f"load_fit: {path} was made with other {' and '.join(off)} than '{problem.table.name}' has; give the "
             "data of the fit"
+        )
+    laws = laws_of(problem.data)
+    if other := [output for output in laws if laws[output] != held["laws"].get(output)]:
+        raise PkpdError(
+            f"load_fit: {path} was fitted with another law of {', '.join(other)}: a residual error, or a kind of "
+            "reported fact, computes something else now; fit again"
         )
     u = held["uncertainty"]
     known = None

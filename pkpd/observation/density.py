@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import namedtuple
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pkpd.engine.graph.derivative import derivative
+from pkpd.engine.graph.fingerprint import fingerprint
 from pkpd.engine.graph.functions import exp, where
 from pkpd.engine.graph.nodes import Node, as_node, const, symbol
 from pkpd.errors import DataError, ModelError
@@ -18,9 +20,10 @@ from pkpd.model.residual import NormalError, ResidualError
 from pkpd.model.residual.tails import HALF_LOG_2PI
 from pkpd.observation.data import Channel, FitData
 from pkpd.observation.known import log_density_of
+from pkpd.observation.rules import law_of_rule, moved_error
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["Couples", "Density", "Rows", "SigmaSpec"]
+__all__ = ["Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
 
 FIRST = ("l", "l_f", "i")
 SECOND = ("l", "l_f", "l_ff", "b", "b_f", "c", "c_f", "l_g", "l_fg", "b_g", "i")
@@ -153,6 +156,28 @@ class Density:
                 moved[own] = found[at + 3 :]
                 couples.append(Couples(np.array(every), found[at : at + 3], moved))
         return Rows(values, sigma, _sorted(couples, self.s))
+
+
+def laws_of(data: FitData) -> dict[str, str]:
+    """Return a hash for each observed output of what its residual error, and facts about it, compute.
+
+    Neither names of classes nor values of parameters enter, only the expressions.
+    """
+    found: dict[str, list[str]] = {}
+    for channel in data.channels:
+        found.setdefault(channel.observed, []).append(f"{channel.output}|{channel.known.name}|{_law(channel)}")
+    return {name: hashlib.sha256("|".join(own).encode()).hexdigest() for name, own in found.items()}
+
+
+def _law(channel: Channel) -> str:
+    if channel.reported is not None:
+        return law_of_rule(channel.reported.log, channel.output, channel.error, len(channel.reported.rows))
+    error, _ = moved_error(channel.error)
+    f, y = symbol("f", "covariate"), symbol("y", "covariate")
+    parts = [as_node(log_density_of(channel.known, error, f, y, f))]
+    if channel.known.is_value and isinstance(error, NormalError):
+        parts.append(as_node(error.information(f)))
+    return fingerprint(parts)
 
 
 def _sorted(couples: list[Couples], s: int) -> Couples:

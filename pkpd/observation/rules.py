@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from pkpd.engine.graph.derivative import derivative
-from pkpd.engine.graph.nodes import as_node, symbol
+from pkpd.engine.graph.fingerprint import fingerprint
+from pkpd.engine.graph.nodes import Node, as_node, symbol
 from pkpd.errors import DataError, ModelError
 from pkpd.evidence.kinds import Cell, CellRule, FactKind, Stated, kind_named
 from pkpd.evidence.term import Term
 from pkpd.model.residual import ResidualError
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["Factors", "RuleGroup", "Said", "compiled_rule", "grouped", "log_densities", "said_of", "summed"]
+__all__ = [
+    "Factors", "RuleGroup", "Said", "compiled_rule", "grouped", "law_of_rule", "log_densities", "moved_error",
+    "said_of", "summed",
+]  # fmt: skip
 
 Log = Callable[[Sequence[Cell], Stated], Any]
 
@@ -117,6 +121,38 @@ def grouped(
     ]
 
 
+def moved_error(error: ResidualError) -> tuple[ResidualError, list[Node]]:
+    """Return a residual error in terms of symbols for its parameters, ``p0``, ``p1``, ..., and these."""
+    own = [symbol(f"p{i}", "covariate") for i in range(len(error.parameters))]
+    return (error.with_parameters(own) if own else error), own
+
+
+def _traced(log: Log, output: str, error: ResidualError, k: int) -> tuple[list[Node], list[Node], list[Node], Node]:
+    """Return the expression of a factor of k cells behind its symbols: predictions; factor on standard deviations,
+    reading error, value and end of the range; parameters of the residual error.
+
+    Raises
+    ------
+    DataError
+        If the error does not know what the kind of fact needs.
+    """  # noqa: D205
+    f = [symbol(f"f{i}", "covariate") for i in range(k)]
+    stated = [symbol(n, "covariate") for n in ("factor", "reading", "value", "value_to")]
+    factor, reading, value, value_to = stated
+    moved, own = moved_error(error)
+    try:
+        root = as_node(log([Cell(each, moved, factor) for each in f], Stated(value, value_to, reading)))
+    except ModelError as fault:
+        raise DataError(f"likelihood: output '{output}': {fault}") from None
+    return f, stated, own, root
+
+
+def law_of_rule(log: Log, output: str, error: ResidualError, k: int) -> str:
+    """Return a hash of a factor of k cells: of what its kind and the residual error compute, not of their names."""
+    *_, root = _traced(log, output, error, k)
+    return fingerprint([root])
+
+
 def compiled_rule(log: Log, output: str, error: ResidualError, k: int) -> Tape:
     """Return machine code of a factor of k cells.
 
@@ -129,23 +165,16 @@ def compiled_rule(log: Log, output: str, error: ResidualError, k: int) -> Tape:
     DataError
         If the error does not know what the kind of fact needs.
     """
-    f = [symbol(f"f{i}", "covariate") for i in range(k)]
-    factor, reading, value, value_to = (symbol(n, "covariate") for n in ("factor", "reading", "value", "value_to"))
-    own = [symbol(f"p{i}", "covariate") for i in range(len(error.parameters))]
-    moved = error.with_parameters(own) if own else error
-    try:
-        root = as_node(log([Cell(each, moved, factor) for each in f], Stated(value, value_to, reading)))
-    except ModelError as fault:
-        raise DataError(f"likelihood: output '{output}': {fault}") from None
-    slopes = [derivative([root], each)[0] for each in (*f, factor)]
-    return tape([*f, factor, reading, value, value_to, *own], [root, *slopes])
+    f, stated, own, root = _traced(log, output, error, k)
+    slopes = [derivative([root], each)[0] for each in (*f, stated[0])]
+    return tape([*f, *stated, *own], [root, *slopes])
 
 
 def log_densities(error: ResidualError, y: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return log-densities of data and their derivatives by predictions, each of the shape (n,) of both."""
     at, datum = symbol("f", "covariate"), symbol("y", "covariate")
-    own = [symbol(f"p{i}", "covariate") for i in range(len(error.parameters))]
-    root = as_node((error.with_parameters(own) if own else error).log_density(at, datum))
+    moved, own = moved_error(error)
+    root = as_node(moved.log_density(at, datum))
     code = tape([at, datum, *own], [root, derivative([root], at)[0]])
     found, slope = code(np.array([f, y, *(np.full(f.size, p.value) for p in error.parameters)]))
     return found, slope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pkpd.estimation.api import fit
 from pkpd.estimation.methods.nuts import Nuts, PopulationPosterior, _begin
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
-from pkpd.model.residual import Combined
+from pkpd.model.residual import Combined, Proportional
 
 QUICK: dict[str, Any] = {"chains": 2, "tune": 120, "draws": 150}
 
@@ -100,6 +101,24 @@ def test_sampling_is_reproducible(sampled: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(resumed.x, sampled.x)
     other = fit(tools.bolus(), tools.draw(12, 12), Nuts(seed=4, out=tmp_path, **QUICK), progress=False)
     assert other.extra["resumed"] == []
+
+
+def test_chains_are_of_one_law_and_one_set_of_doses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same names, rows and data: nothing but what an error computes, a dose or a held value is another one."""
+    short: dict[str, Any] = {"chains": 1, "tune": 20, "draws": 10, "out": tmp_path}
+    table = tools.draw(4, 11)
+
+    def resumed(table: Any, V: float = 10.0) -> list[int]:
+        model = tools.bolus().with_values(V=V)
+        return fit(model, table, Nuts(**short), fixed=["V"], progress=False).extra["resumed"]
+
+    assert resumed(table) == []
+    assert resumed(table) == [0]
+    assert resumed(table, 11.0) == []
+    other = replace(table, frame=table.frame.assign(AMT=1.1 * table.frame["AMT"]))
+    assert resumed(other) == []
+    monkeypatch.setattr(Proportional, "variance", lambda self, f: 4.0 * (self.prop * f) ** 2)
+    assert resumed(table) == []
 
 
 def test_few_draws_are_said_to_be_few() -> None:

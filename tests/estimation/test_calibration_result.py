@@ -18,6 +18,7 @@ from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.study.sampling import fit_nuts
+from pkpd.model.residual import LogNormal
 from pkpd.simulation.api import simulate
 
 STUDY_FILE = '''"""A study."""
@@ -252,6 +253,14 @@ def test_a_result_of_another_state_of_the_study_is_refused(fitted, tmp_path):
     write_study(tmp_path, "fixed={'shift': 0.5}")
     fitted.save(tmp_path / "fit.nc")
     with pytest.raises(PkpdError, match=r"fit\.nc was fitted to another state of study 'toy' \(fingerprint .*, now"):
+        load_study_fit(tmp_path)
+
+
+def test_a_result_by_another_law_of_the_residual_error_is_refused(fitted, tmp_path, monkeypatch):
+    write_study(tmp_path)
+    fitted.save(tmp_path / "fit.nc")
+    monkeypatch.setattr(LogNormal, "variance", lambda self, f: 4.0 * self.sigma**2)
+    with pytest.raises(PkpdError, match=r"fit\.nc was fitted to another state of study 'toy'"):
         load_study_fit(tmp_path)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from calibration_toy import drug_model, evidence, fact, other_facts, small_study
 
@@ -12,6 +14,9 @@ from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.loading import list_studies, load_study
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.study import Study
+from pkpd.evidence.kinds.grade import Grade
+from pkpd.evidence.kinds.measured import Value
+from pkpd.model.residual import LogNormal
 
 CL = Free("CL", (1.0, 0.3))
 
@@ -158,6 +163,32 @@ def test_the_fingerprint_moves_with_all_that_the_posterior_depends_on():
     assert len(found) == len(changes) + 1
     assert small_study().fingerprint == study.fingerprint
     assert study.with_(title="new", settings={"draws": 5}).fingerprint == study.fingerprint
+
+
+def wider(self: Any, f: Any) -> Any:
+    """Return another variance of the logarithm, by the same name."""
+    return (2.0 * self.sigma) ** 2
+
+
+def rarer(self: Any, cells: Any, said: Any) -> Any:
+    """Return another probability of a grade, by the same name."""
+    return 2.0 * cells[0].read().log_between(cells[0].f, said.value, said.value_to)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "law"),
+    [
+        (LogNormal, "variance", wider),
+        (Grade, "log_probability", rarer),
+        (Value, "times", lambda self, term, every: np.array([term.time + 1.0])),
+    ],
+)
+def test_the_fingerprint_moves_with_the_laws_of_errors_and_kinds(
+    owner: type, name: str, law: Any, monkeypatch: pytest.MonkeyPatch
+):
+    before = small_study().fingerprint
+    monkeypatch.setattr(owner, name, law)
+    assert small_study().fingerprint != before
 
 
 def test_patients_are_found_with_and_without_their_seed():

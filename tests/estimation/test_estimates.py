@@ -152,7 +152,7 @@ def test_checkpoints_let_a_search_go_on(found: Fit, tmp_path: Path) -> None:
     assert then.ofv == pytest.approx(found.ofv, abs=1e-4)
     assert then.trace[0]["ofv"] <= first.ofv + 1e-9
     assert any("went on from checkpoint" in m for m in then.messages)
-    with pytest.raises(PkpdError, match=r"checkpoint .* is of other work: estimates differs; name a new file"):
+    with pytest.raises(PkpdError, match=r"checkpoint .* is of other work: estimates, held values differ"):
         fit(bolus_model(), simulated_table(24), Focei(checkpoint=path), fixed=["V"])
 
 
@@ -196,6 +196,23 @@ def test_the_model_of_a_fit_has_the_estimates(found: Fit) -> None:
     assert found.model.outputs["Cc"].error == Proportional(found.sigma["sigma_prop"])
     assert found.ebe.dims == ("subject", "parameter")
     assert found.ebe.shape == (24, 2)
+
+
+def another(self: Proportional, f: Any) -> Any:
+    """Return twice the variance of the class whose method it takes the place of."""
+    return 2.0 * (self.prop * f) ** 2
+
+
+def test_a_fit_by_another_law_of_its_error_is_not_read(
+    found: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found.save(tmp_path / "fit.json")
+    fit(bolus_model(), simulated_table(24), Focei(max_iterations=1, checkpoint=tmp_path / "search"))
+    monkeypatch.setattr(Proportional, "variance", another)
+    with pytest.raises(PkpdError, match=r"was fitted with another law of Cc: a residual error, or a kind of reported"):
+        load_fit(tmp_path / "fit.json", bolus_model(), simulated_table(24))
+    with pytest.raises(PkpdError, match=r"checkpoint .* is of other work: laws differs"):
+        fit(bolus_model(), simulated_table(24), Focei(checkpoint=tmp_path / "search"))
 
 
 def test_a_fit_is_kept_on_disk(found: Fit, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_saem_can_be_interrupted() -> None:
     assert any("the objective is that of FOCEI" in m for m in found.messages)
 
 
-def test_saem_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+def test_saem_goes_on_from_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(step: Any) -> None:
         if step.iteration == 33:
             raise KeyboardInterrupt
@@ -263,6 +263,10 @@ def test_saem_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.x, whole.x)
     with pytest.raises(PkpdError, match="is of other work: settings differs"):
         fit(model, table, replace(kept, seed=4))
+    with monkeypatch.context() as other:
+        other.setattr(Combined, "variance", lambda self, f: self.add**2 + (2.0 * self.prop * f) ** 2)
+        with pytest.raises(PkpdError, match="is of other work: laws differs"):
+            fit(model, table, kept)
     path.write_bytes(b"nothing")
     with pytest.raises(PkpdError, match="cannot be read"):
         fit(model, table, kept)

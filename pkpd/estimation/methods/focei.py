@@ -13,6 +13,7 @@ import numpy as np
 
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.checkpoint import read_state, write_state
+from pkpd.estimation.identity import identity_of
 from pkpd.estimation.method import CovarianceKind, Method
 from pkpd.estimation.methods.flipflop import flip_flop
 from pkpd.estimation.methods.limits import limits_of
@@ -90,7 +91,7 @@ class Focei(Method):
         layout, messages = problem.layout, list(problem.messages)
         objective = problem.objective(method)
         problem.check_start(objective)
-        keeper = _Keeper(layout, method, None if self.checkpoint is None else Path(self.checkpoint), progress)
+        keeper = _Keeper(problem, method, None if self.checkpoint is None else Path(self.checkpoint), progress)
         start = keeper.resumed(messages)
         x0 = layout.start if start is None else start
         logs = np.array([e.scale in ("log", "logit") for e in layout.entries])
@@ -309,10 +310,10 @@ class _Keeper:
     """Tells of progress and keeps the best values in a file."""
 
     def __init__(
-        self, layout: PopulationVector, method: str, path: Path | None, progress: Callable[[Step], Any] | None
+        self, problem: Problem, method: str, path: Path | None, progress: Callable[[Step], Any] | None
     ) -> None:
         self.method, self.path, self.progress = method, path, progress
-        self.head = {"estimates": list(layout.labels)}
+        self.head = {} if path is None else identity_of(problem)
         self.best = np.inf
 
     def resumed(self, messages: list[str]) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.identity import identity_of
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.chain_store import ChainStore
 from pkpd.estimation.methods.chains import sample
@@ -289,21 +290,15 @@ class Nuts(Method):
         centred = left < LOOSE if self.centred is None else bool(self.centred)
         first = PopulationPosterior(problem, believed, centred, frame)
         starts = [_start(first, self.seed, k) for k in range(int(settings["chains"]))]
-        mark = f"{problem.model.fingerprint}|{believed.describe()}|{centred}|{problem.settings}|{_checksum(problem)}"
+        solved = [problem.settings[n] for n in ("rtol", "atol", "solver")]
+        start = problem.layout.start.tolist()
+        mark = f"{identity_of(problem)}|{start}|{believed.numbers}|{centred}|{solved}"
         found = sample(
             lambda: PopulationPosterior(problem, believed, centred, frame),  # pyright: ignore[reportArgumentType]
             settings=settings, seed=self.seed, store=ChainStore(self.out, "fit", mark, self.seed, settings),
             cores=self.cores, starts=starts, progress=progress,
         )  # fmt: skip
         return _fit(problem, self.name, first, found, believed, begun)
-
-
-def _checksum(problem: Problem) -> str:
-    import hashlib
-
-    d = problem.data
-    text = b"".join(np.ascontiguousarray(a).tobytes() for a in (d.time, d.y, d.subject, d.censored))
-    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _start(posterior: PopulationPosterior, seed: int, k: int) -> np.ndarray:

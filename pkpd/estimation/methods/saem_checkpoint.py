@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.estimation.checkpoint import read_state, write_state
+from pkpd.estimation.identity import identity_of
 from pkpd.estimation.methods.saem_chains import ConditionalNormal
 from pkpd.estimation.methods.saem_settings import SaemSettings
 
@@ -37,14 +37,9 @@ class Checkpoint:
 
     def __init__(self, path: Any, run: SaemRun) -> None:
         self.path, self.run = Path(path), run
-        d = run.problem.data
-        data = b"".join(np.ascontiguousarray(a).tobytes() for a in (d.time, d.y, d.subject, d.censored))
         own = {f.name: getattr(run.settings, f.name) for f in fields(SaemSettings)}
         settings = {k: dict(v) if isinstance(v, Mapping) else v for k, v in own.items()}
-        self.head = {
-            "model": run.problem.model.fingerprint, "estimates": list(run.layout.labels),
-            "start": run.layout.start.tolist(), "settings": settings, "data": hashlib.sha256(data).hexdigest(),
-        }  # fmt: skip
+        self.head = {**identity_of(run.problem), "start": run.layout.start.tolist(), "settings": settings}
 
     def write(self) -> None:
         """Write the state in one step."""

@@ -73,16 +73,21 @@ class StudyProblem:
             scaled=self.layout.outputs,
             rtol=self.study.rtol,
             atol=self.study.atol,
-            every=convert_time(self.study.every, "h", self.model.time_unit),
+            every=self._every,
         )
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything that the posterior depends on."""
+        """Hash of everything that the posterior depends on, the laws of residual errors and kinds of facts among it.
+
+        Raises
+        ------
+        DataError
+            If subjects and facts have no likelihood, with all that is wrong.
+        """
         digest = hashlib.sha256()
         model = {n: p.value for n, p in self.model.parameters.items()}
-        errors = {n: repr(o.error) for n, o in self.model.outputs.items() if o.error is not None}
-        parts: list[Any] = [self.model.fingerprint, model, errors]
+        parts: list[Any] = [self.model.fingerprint, model, self._laws()]
         parts += [{k: v for k, v in f.describe().items() if k not in ("source", "known")} for f in self.layout.free]
         parts += [{n: (e.value, e.sd) if isinstance(e, ErrorScale) else e for n, e in self.study.errors.items()}]
         parts += [self.study.every, self.study.rtol, self.study.atol]
@@ -94,6 +99,26 @@ class StudyProblem:
             digest.update(doses)
         digest.update(json.dumps(parts, sort_keys=True, default=repr).encode())
         return digest.hexdigest()
+
+    def _laws(self) -> list[Any]:
+        """Return when facts are measured, which measurements their factors speak of, and by which law."""
+        from pkpd.observation.packing import lay_out
+        from pkpd.observation.rules import Factors, law_of_rule
+
+        layout = lay_out(self.model, [self.subjects[i] for i in self.rows], self._every)
+        out: list[Any] = [layout.cells.time.tolist()]
+        for group in Factors(layout.terms, layout.first).all:
+            error = self.model.outputs[group.output].error
+            assert error is not None  # of outputs without, the layout says so
+            law = law_of_rule(group.log, group.output, error, len(group.cells))
+            numbers = [(p.name, p.value) for p in error.parameters]
+            out.append([group.output, law, numbers, group.term.tolist(), group.cells.tolist()])
+        return out
+
+    @property
+    def _every(self) -> float:
+        """Time between the measurements of a window, on the model's clock."""
+        return convert_time(self.study.every, "h", self.model.time_unit)
 
     def index_of(self, patient: str) -> int:
         """Return the number of a patient, who may be named without the seed where that is clear.
