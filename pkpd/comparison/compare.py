@@ -12,7 +12,7 @@ import numpy as np
 from pkpd.comparison.arms import Compared, Plan, people_of, read_arms
 from pkpd.comparison.course import Course
 from pkpd.comparison.learned import asked_of, check_ill, markers_of
-from pkpd.comparison.measure import DERIVED, Measure, built_in, main_of
+from pkpd.comparison.measure import DERIVED, Measure, built_in, half_blocking, main_of
 from pkpd.comparison.placing import placed, window_of
 from pkpd.comparison.result import Comparison
 from pkpd.comparison.target import Targets, read_targets, target_measure
@@ -131,7 +131,8 @@ def compare(
     concentration : str, optional
         Output that is the concentration of the drug; ``Cc`` where the model has it.
     IC50 : float or array, shape (subject,), optional
-        Concentration that blocks half of the drug's target, for a model without an output ``blockade``.
+        Concentration above 0 that blocks half of the drug's target, in the unit of the concentration, for a model
+        without an output ``blockade``.
     rtol, atol : float
         As for `simulate`.
     seed : int
@@ -171,7 +172,7 @@ def compare(
     grid = (
         np.arange(span[0], span[1] + day / 48, day / 24) if times is None else place.zero + times_from(who.model, times)
     )
-    level = None if IC50 is None else np.broadcast_to(np.asarray(IC50, float), (who.people.n,))
+    level = None if IC50 is None else half_blocking(IC50, who.people.n)
     outputs = _outputs(who.model, wanted, level is not None)
     task = _Task(
         who.model, place.background, wanted, outputs, span, grid, day, level, rtol, atol, place.day_zero,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.comparison.course import Course
-from pkpd.errors import LibraryError, PkpdError
+from pkpd.errors import LibraryError, PkpdError, shortened
 from pkpd.library import content_of
 from pkpd.metrics.labels import clearance_scale
 from pkpd.metrics.register import REGISTER
@@ -18,7 +18,7 @@ from pkpd.units import divide
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["DERIVED", "Judged", "Measure", "built_in", "day_below", "judged", "main_of"]
+__all__ = ["DERIVED", "Judged", "Measure", "built_in", "day_below", "half_blocking", "judged", "main_of"]
 
 DERIVED = {"blockade": "Cc", "blockade_csf": "Ccsf"}
 """Outputs that follow from a concentration and IC50 where a model does not have them: C / (C + IC50)."""
@@ -156,6 +156,26 @@ def main_of(model: Model, known: Mapping[str, Measure]) -> list[Measure]:
     usual = [name for name in known if any(end in name for end in _OF_MARKERS)]
     shown = (*_MAIN, *(judged(model).shown or usual))
     return [known[name] for name in shown if name in known] or list(known.values())
+
+
+def half_blocking(IC50: object, n: int) -> np.ndarray:
+    """Return the concentration that blocks half of the target, shape (subject,).
+
+    Raises
+    ------
+    PkpdError
+        Unless it is a finite number above 0, or one for each of n subjects.
+    """
+    try:
+        level = np.asarray(IC50, float)
+    except (TypeError, ValueError):
+        level = np.array(np.nan)
+    if level.shape not in ((), (n,)) or not np.all((level > 0) & (level < np.inf)):
+        raise PkpdError(
+            f"compare: IC50 must be a finite concentration above 0, in the unit of the drug's concentration: a number "
+            f"or one per subject ({n}), got {shortened(repr(IC50), 80)}"
+        )
+    return np.broadcast_to(level, (n,))
 
 
 def _over(function: Callable[[Course, tuple[float, float]], np.ndarray]) -> Callable[[Course], np.ndarray]:

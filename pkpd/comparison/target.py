@@ -23,7 +23,7 @@ _FORM = re.compile(r"\s*(?P<output>[\w.]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[-+.\
 _WHEN = re.compile(
     r"(?P<unit>.*?)\s*(?P<when>at trough|at peak|on average|throughout|(?:by|on|from) day\s+[-+.\d]+)\s*$"
 )
-_ALLOWED = "at trough, at peak, on average, throughout, by day D, from day D"
+_ALLOWED = "at trough, at peak, on average, throughout, on day D, by day D, from day D"
 _COMPARE: dict[str, Callable[[Any, float], Any]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
@@ -43,9 +43,9 @@ class Target:
     when : str
         ``at trough`` (the end of the last dosing interval), ``at peak`` and ``on average`` (of that interval, or of the
         treatment after a lone dose, which has no interval and no trough), ``throughout`` (from right after the first
-        dose to the end of the treatment), ``by day 5`` (at that time, on the axis of days that the comparison names: of
-        the report, from the onset, from the start, or from time 0), ``from day 5`` (from then to the end of the
-        window; from right after the first dose, if that is given then).
+        dose to the end of the treatment), ``by day 5`` or ``on day 5`` (at that time, on the axis of days that the
+        comparison names: of the report, from the onset, from the start, or from time 0), ``from day 5`` (from then to
+        the end of the window; from right after the first dose, if that is given then).
     unit : str
         Unit of the value.
 

@@ -223,7 +223,7 @@ class Regimen:
         return np.array(rows, dtype=RECORD)
 
     def into(self, states: Sequence[str]) -> Regimen:
-        """Return the same doses with the compartment named where the route decides it among a model's states.
+        """Return the same doses with the compartment named where the route, or a drug's name, decides among states.
 
         Raises
         ------
@@ -236,11 +236,12 @@ class Regimen:
         Regimen.parse('80 IV into central')
         """
         places = places_of(self.doses, states, self._who)
-        if all(dose.cmt is not None or dose.route is None for dose in self.doses):
+        unsaid = [d.route is not None if d.cmt is None else "." in str(d.cmt) for d in self.doses]
+        if not any(unsaid):
             return self
         return self.with_doses(
-            replace(dose, cmt=states[place]) if dose.cmt is None and dose.route else dose
-            for dose, place in zip(self.doses, places, strict=True)
+            replace(dose, cmt=states[place]) if here else dose
+            for dose, place, here in zip(self.doses, places, unsaid, strict=True)
         )
 
     def to_frame(self) -> pd.DataFrame:

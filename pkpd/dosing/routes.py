@@ -84,15 +84,19 @@ def place_of(cmt: Compartment, route: str | None, states: Sequence[str]) -> int:
 def places_of(doses: Iterable[Dose], states: Sequence[str], who: str) -> list[int]:
     """Return the index of the state that each dose goes into; all that have none are counted.
 
+    Doses of one drug that carry its name, ``drug.depot``, are those of a model of one drug without it, ``depot``.
+
     Raises
     ------
     RegimenError
         As for `place_of`, with who and which dose.
     """
-    places, wrong = [], []
+    doses = list(doses)
+    places, wrong, drug = [], [], _only_drug(doses, states)
     for k, dose in enumerate(doses, start=1):
         try:
-            places.append(place_of(dose.cmt, dose.route, states))
+            cmt = dose.cmt.removeprefix(drug) if isinstance(dose.cmt, str) else dose.cmt
+            places.append(place_of(cmt, dose.route, states))
         except RegimenError as error:
             wrong.append(f"dose {k}: {error}")
     if wrong:
@@ -100,6 +104,13 @@ def places_of(doses: Iterable[Dose], states: Sequence[str], who: str) -> list[in
         more = f" ({len(wrong)} of {total} doses go into compartments that it lacks)" if len(wrong) > 1 else ""
         raise RegimenError(f"{who}, {wrong[0]}{more}")
     return places
+
+
+def _only_drug(doses: Iterable[Dose], states: Sequence[str]) -> str:
+    """Return ``drug.`` where all doses carry the name of one drug, and no state that of any; else an empty text."""
+    named = {dose.cmt for dose in doses if isinstance(dose.cmt, str) and not dose.cmt.isdecimal()}
+    drugs = {name[: -len(_last(name))] for name in named}
+    return drugs.pop() if len(drugs) == 1 and not any("." in state for state in states) else ""
 
 
 def _last(name: str) -> str:

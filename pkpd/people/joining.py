@@ -28,6 +28,9 @@ def join(people: Sequence[P], labels: Sequence[Any] | None) -> P:
             here, there = getattr(first, name), getattr(other, name)
             if here != there:
                 raise PopulationError(f"{who}: cannot be joined: {name} is {here!r} here and {there!r} there")
+        both = [name for name in first.basis.units if name in other.basis.units]
+        if told := first.basis.others(other.basis, both):
+            raise PopulationError(f"{who}: cannot be joined: here {', '.join(told)} there")
     n = sum(p.n for p in people)
     try:
         named = check_labels(who, labels if labels is not None else [x for p in people for x in p.labels.tolist()], n)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PopulationError
+from pkpd.people.basis import Basis
 from pkpd.people.columns import count
 from pkpd.people.table import Series
 from pkpd.randomness import KAPPAS, correlate, uniforms_at
@@ -28,6 +29,7 @@ class People:
     """Persons of one model; `pkpd.people.population.Population` says how they are made and what each field is."""
 
     model: str
+    basis: Basis
     labels: NDArray[Any]
     seed: int
     index: NDArray[np.int64]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pkpd.errors import PopulationError
 from pkpd.kinds import needs
+from pkpd.people.basis import Basis
 from pkpd.people.columns import (
     ColumnSource,
     Correlations,
@@ -47,6 +48,8 @@ class Population(People):
     ----------
     model : str
         Name of the model.
+    basis : Basis
+        Its clock and units, in which all numbers here are.
     labels : array, shape (n,)
         Subject labels, no two alike.
     seed : int
@@ -297,6 +300,7 @@ def _complete(model: Model, who: str, given: Mapping[str, Floats], labels: NDArr
 def _common(model: Model, who: str, n_occasions: int) -> dict[str, Any]:
     return {
         "model": model.name,
+        "basis": Basis.of(model),
         "eta_names": tuple(model.etas),
         "iov_names": tuple(model.iov_etas),
         "iov_factor": factor(f"{who}: omega_iov of {', '.join(model.iov_etas)}", model.omega_iov),

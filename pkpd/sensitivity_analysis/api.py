@@ -69,7 +69,8 @@ def sensitivity(
     parameters : mapping of name to distribution or (low, high), or names, optional
         What is varied: parameters (``"CL"``), random effects (``"eta_CL"``), covariates (``"WT"``). Names alone are
         varied within a fraction of their values (``data.distribution`` has the ranges), random effects by the
-        model's omega. All parameters that are not fixed by default.
+        model's omega. All parameters that are not fixed by default. ``Variance`` of a Fit takes names alone from what
+        is known of its estimates.
     method : Sobol, Morris, Local, Variance, Identifiability, or the name of one
         ``Sobol``: shares of variance, of each input alone (S1) and with interactions (ST). ``Local``: exact derivatives
         and elasticities. ``Morris``: elementary effects, a cheap screening of many inputs. ``Variance``: shares of
@@ -106,7 +107,10 @@ def sensitivity(
     if isinstance(source, (Model, Source)) or not callable(source):
         model = _model_of(source, population)
         grid = times_from(model, times)
-        return how.run(SensitivityProblem(model, regimen, population, grid, of, parameters, on_failure, options))
+        known = source if isinstance(source, Source) else None
+        return how.run(
+            SensitivityProblem(model, regimen, population, grid, of, parameters, on_failure, options, source=known)
+        )
     _check_function(how, regimen=regimen, population=population, times=times)
     return how.run(SensitivityProblem(None, None, None, np.empty(0), of, parameters, on_failure, options, source))
 

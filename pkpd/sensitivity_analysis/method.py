@@ -19,6 +19,7 @@ from pkpd.sensitivity_analysis.designs import check_level
 from pkpd.sensitivity_analysis.factors import Ranges
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.arguments import OnFailure, Regimens
+from pkpd.simulation.source import Source
 
 __all__ = ["Analysis", "SampledAnalysis", "SensitivityProblem"]
 
@@ -39,6 +40,8 @@ class SensitivityProblem:
     options : dict
         How to solve: ``rtol``, ``atol``, ``threads``.
     function : callable or None
+    source : Source or None
+        What is known after data, where the model comes from it.
     """
 
     model: Model | None
@@ -50,6 +53,7 @@ class SensitivityProblem:
     on_failure: OnFailure
     options: dict[str, Any]
     function: Callable[[np.ndarray], Any] | None = None
+    source: Source | None = None
 
     @property
     def whole(self) -> Model:

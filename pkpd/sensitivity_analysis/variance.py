@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.kinds import needs
 from pkpd.people.columns import factor as cholesky
 from pkpd.people.distributions import Distribution
 from pkpd.people.population import Population
 from pkpd.sensitivity_analysis.designs import SobolDesign, check_power, half_width
-from pkpd.sensitivity_analysis.factors import Factor, Ranges, factors_from, names_from
+from pkpd.sensitivity_analysis.factors import Factor, factors_from, names_from
 from pkpd.sensitivity_analysis.method import SampledAnalysis, SensitivityProblem
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.sensitivity_analysis.runs import ModelRuns
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.model.model import Model
+    from pkpd.simulation.source import Source
 
     Draws: TypeAlias = Mapping[str, np.ndarray | Sequence[float]] | pd.DataFrame | xr.Dataset | xr.DataTree
 
@@ -32,6 +34,8 @@ __all__ = ["Variance", "draws_from", "single_shares"]
 
 UNCERTAIN, BETWEEN, COVARIATES = "parameter uncertainty", "between subjects", "covariates"
 _UNKNOWN = Distribution()
+DRAWS = 1024
+"""Draws of the estimates of a fit."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,10 @@ class _Source:
 class Variance(SampledAnalysis):
     """Shares of the variance by source: uncertain parameters, differences between subjects, covariates.
 
-    Subjects are drawn from the population if it has several persons, else from the model's omega.
+    Subjects are drawn from the population if it has several persons, else from the model's omega. Uncertain parameters
+    of a Fit are the typical values that it estimated, as its ``population`` draws them: correlated, and as well known
+    as the data tell. Of a Model nothing says how well they are known; a fraction of each value, with a note, stands for
+    that unless ranges or draws are given.
 
     Attributes
     ----------
@@ -70,7 +77,7 @@ class Variance(SampledAnalysis):
     draws : mapping, data frame or data set, optional
         Correlated draws of uncertain parameters, e.g. of a posterior; taken whole, row by row.
     spread : float
-        Names without a range are varied by -+ this fraction of their values, within their bounds.
+        Names without a range, of a Model, are varied by -+ this fraction of their values, within their bounds.
     seed : int
     level : float
         Of the confidence intervals.
@@ -90,7 +97,7 @@ class Variance(SampledAnalysis):
         model, population = problem.whole, problem.population
         alone = None if population is not None and population.n > 1 else population
         target = ModelRuns(model, problem.regimen, alone, problem.times, problem.quantities(), problem.options)
-        sources = _sources(model, population, problem.parameters, self.draws, self.spread)
+        sources, notes = _sources(problem, self)
         ends = np.cumsum([0, *(s.width for s in sources)])
         groups = tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
         design = SobolDesign(groups, self.n, self.seed, False, self.level)
@@ -104,7 +111,7 @@ class Variance(SampledAnalysis):
         data["interaction"].attrs = {"long_name": "share of the variance due to sources together", "units": "1"}
         data["variance"].attrs = {"long_name": "variance of the quantity, all sources"}
         data = _with_single(data, study, design, sources)
-        return SensitivityResult(self.name, data, (*study.notes, *_notes(sources)))
+        return SensitivityResult(self.name, data, (*study.notes, *_notes(sources), *notes))
 
 
 def single_shares(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,10 +204,10 @@ def draws_from(model: Model, draws: Any) -> dict[str, np.ndarray]:
     return out
 
 
-def _sources(model: Model, population: Population | None, given: Ranges, draws: Any, spread: float) -> list[_Source]:
-    """Return what the spread comes from."""
-    out = []
-    asked: dict[str, Any] = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given or [])
+def _sources(problem: SensitivityProblem, how: Variance) -> tuple[list[_Source], list[str]]:
+    """Return what the spread comes from, and what is to be said of it."""
+    model, given = problem.whole, problem.parameters
+    asked: dict[str, Any] = dict(given) if isinstance(given, Mapping) else dict.fromkeys(problem.named() or [])
     effects = [n for n in asked if n.startswith("eta_")]
     if effects:
         raise PkpdError(
@@ -209,18 +216,59 @@ def _sources(model: Model, population: Population | None, given: Ranges, draws: 
         )
     covariates = {n: r for n, r in asked.items() if n in model.covariates and n not in model.parameters}
     thetas = {n: r for n, r in asked.items() if n not in covariates}
-    if draws is not None:
+    out, notes = [], []
+    if how.draws is not None:
         if thetas:
             raise PkpdError(f"sensitivity: give either draws or ranges of {', '.join(thetas)}, not both")
-        table = draws_from(model, draws)
-        factors = tuple(_column(n, "parameter") for n in table)
-        out.append(_Source(UNCERTAIN, factors, np.column_stack(list(table.values()))))
+        out.append(_drawn(draws_from(model, how.draws)))
     elif thetas or not asked:
-        out.append(_Source(UNCERTAIN, tuple(factors_from(model, thetas or None, spread))))
+        bare = all(r is None for r in thetas.values())
+        if problem.source is not None and bare:
+            names_from(model, thetas or model.parameters)
+            table = _known(problem.source, list(thetas), how.seed)
+            out += [_drawn(table)] if table else []
+        else:
+            out.append(_Source(UNCERTAIN, tuple(factors_from(model, thetas or None, how.spread))))
+        if problem.source is None and bare:
+            notes.append(
+                f"nothing says how well parameters are known: -+{100 * how.spread:g}% of each value is taken; give "
+                "ranges, parameters={name: (low, high)}, draws, or a Fit"
+            )
     if covariates:
-        out.append(_Source(COVARIATES, tuple(factors_from(model, covariates, spread))))
-    between = _between(model, population, [f.name for s in out for f in s.factors])
-    return [*out, between]
+        out.append(_Source(COVARIATES, tuple(factors_from(model, covariates, how.spread))))
+    between = _between(model, problem.population, [f.name for s in out for f in s.factors])
+    return [*out, between], notes
+
+
+def _drawn(table: Mapping[str, np.ndarray]) -> _Source:
+    """Return uncertain parameters of which there are draws."""
+    return _Source(UNCERTAIN, tuple(_column(n, "parameter") for n in table), np.column_stack(list(table.values())))
+
+
+def _known(source: Source, names: list[str], seed: int) -> Mapping[str, np.ndarray]:
+    """Return draws of typical values as a fit knows them, all that it estimated by default.
+
+    Raises
+    ------
+    PkpdError
+        If the source is about people with parameters of their own, the fit has no covariance of its estimates, or
+        something was not estimated.
+    """
+    needs(
+        "sensitivity by Variance", source, ("Model", "Fit"),
+        instead=dict.fromkeys(
+            ("StudyFit", "Individual"),
+            "or, with it, ranges of what is uncertain, parameters={name: (low, high)}, or draws=...",
+        ),
+    )  # fmt: skip
+    found = source.subjects("sensitivity", DRAWS, seed).people.parameters
+    if strange := [n for n in names if n not in found]:
+        raise PkpdError(
+            f"sensitivity: the fit did not estimate {', '.join(strange)}, so that nothing says how well it is known; "
+            f"it estimated {', '.join(found) or 'no typical value'}; give ranges, parameters={{'{strange[0]}': (low, "
+            "high)}"
+        )
+    return {n: found[n] for n in names} if names else found
 
 
 def _between(model: Model, population: Population | None, taken: Sequence[str]) -> _Source:

@@ -18,8 +18,8 @@ from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import solve_block
 from pkpd.errors import DataError, PkpdError, PopulationError
 from pkpd.model.model import Model
-from pkpd.people.columns import check_people
 from pkpd.people.population import Population
+from pkpd.people.suited import check_suited
 from pkpd.progress import Progress
 from pkpd.simulation import compiling as compiling  # says so when solvers are compiled
 from pkpd.simulation import dataset, grid, rows
@@ -72,10 +72,10 @@ def _simulate_grid(
     bar: Progress,
 ) -> xr.Dataset:  # fmt: skip
     model, kernel = job.model, job.kernel
+    if population is not None:
+        check_suited("simulate", model, population)
     named, has_names = named_from(model, regimen, population)
     people = Population.typical(model) if population is None else population
-    if population is not None:
-        _check_people(model, people)
     given = [[records_of(model, r) for r in each] for each in named.values()]
     packed = [grid.pack_records(each) for each in given]
     if occasions is not None and people.n_occasions < occasions.size + 1:
@@ -136,6 +136,7 @@ def _simulate_table(
     model = job.model
     table = table.in_time(model.time_unit)
     people = Population.typical(model, table.n_subjects) if population is None else population
+    check_suited("simulate", model, people)
     if people.n != table.n_subjects:
         raise PopulationError(
             f"simulate: the population has {people.n} subjects, the data set {table.n_subjects}; "
@@ -143,7 +144,6 @@ def _simulate_table(
         )
     notes: list[str] = []
     people = in_order(people, table, notes)
-    _check_people(model, people)
     if model.iov_etas and "OCC" in table.frame.columns:
         occasions = int(occasions_of(table, problems_of(table)).max(initial=0)) + 1
         people = people.with_occasions(max(occasions, people.n_occasions))
@@ -203,20 +203,6 @@ def _with_switches(job: Job, table: EventTable) -> Job:
             "derivatives of that; simulate the table"
         )
     return replace(job, kernel=kernel_for(job.model, job.chosen, switched))
-
-
-def _check_people(model: Model, people: Population) -> None:
-    if not isinstance(people, Population):
-        raise PopulationError(
-            f"simulate: population must be a Population, got {people!r:.60}; draw one: Population.draw(model, n), or "
-            "of a fit fit.population(n)"
-        )
-    if tuple(people.eta_names) != tuple(model.etas):
-        raise PopulationError(
-            f"simulate: the population was drawn for random effects on {', '.join(people.eta_names) or 'nothing'}, "
-            f"model '{model.name}' has them on {', '.join(model.etas) or 'nothing'}; draw it for this model"
-        )
-    check_people("simulate", model, people)
 
 
 def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | None = None) -> Result:

@@ -13,6 +13,7 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError
 from pkpd.kinds import Kind, needs
 from pkpd.model.model import Model
+from pkpd.people.suited import check_suited
 from pkpd.simulation.doses import bound
 
 if TYPE_CHECKING:
@@ -174,11 +175,14 @@ def one_person(verb: str, given: Any, population: Population | None) -> Model:
     Raises
     ------
     PkpdError
-        If the source is about people with parameters of their own, and no population says who is meant.
+        If the source is about people with parameters of their own, and no population says who is meant, or if the
+        population is none of its model.
     """
     advice = "say who is meant: population=source.population(n, ...)"
     if population is not None:
-        return model_from(verb, given)
+        model = model_from(verb, given)
+        check_suited(verb, model, population)
+        return model
     return model_from(
         verb, given, ("Model", "Fit"), {"StudyFit": advice, "Individual": advice}
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pkpd.errors import PkpdError
 from pkpd.model.model import Model
 from pkpd.people.population import Population
+from pkpd.people.suited import check_suited
 from pkpd.randomness import check_seed
 from pkpd.simulation.source import History, Subjects, model_from
 
@@ -57,6 +58,7 @@ def subjects_of(
         if chosen or covariates:
             extra = ", ".join([*chosen, *(["covariates"] if covariates else [])])
             raise PkpdError(f"{verb}: population and {extra} are both given; drop one")
+        check_suited(verb, model, population)
         return Subjects(model, population, f"{population.n} given subjects", _history(source))
     if isinstance(source, Model):
         if chosen:

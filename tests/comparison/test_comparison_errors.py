@@ -154,3 +154,15 @@ def test_helpers(model):
         answers(model, ["cfs"])
     with pytest.raises(PkpdError, match=r"there is no 'csf'; there are none"):
         answers(load_model("pk1_oral"), ["csf"])
+
+
+@pytest.mark.parametrize("level", [0, -1.0, np.nan, np.inf, "0.5 mg/L", [0.5] * 2, [0.5, 0.5, -1.0], {"a": 1}])
+def test_a_level_that_blocks_nothing_is_refused(model, level):
+    with pytest.raises(PkpdError, match=r"IC50 must be a finite concentration above 0.*or one per subject \(3\), got"):
+        compare(model, ["100 mg daily"], n=3, IC50=wrong(level))
+
+
+def test_a_target_on_a_day_is_among_those_that_a_message_lists(model):
+    assert Target.parse("Cc > 1 mg/L on day 1").day == 1.0
+    with pytest.raises(PkpdError, match=r"throughout, on day D, by day D, from day D"):
+        Target.parse("Cc > 1 mg/L sometimes")

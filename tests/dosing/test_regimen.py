@@ -281,3 +281,24 @@ def test_import_is_light():
         "import sys, pkpd.dosing.regimen; print([m for m in ('pandas', 'scipy', 'pint', 'numba') if m in sys.modules])"
     )
     assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_doses_that_carry_the_name_of_the_only_drug_go_into_a_model_of_one_drug():
+    states = ["depot", "central"]
+    named = Regimen(doses=[Dose(1, "drug.depot"), Dose(2, "drug.central", time=3), Dose(3, "drug.depot", time=5)])
+    assert named.records(states)["cmt"].tolist() == [0, 1, 0]
+    assert [d.cmt for d in named.into(states)] == ["depot", "central", "depot"]
+    composed = ["drug.depot", "drug.central", "other.central"]
+    assert named.records(composed)["cmt"].tolist() == [0, 1, 0]
+    assert [d.cmt for d in named.into(composed)] == ["drug.depot", "drug.central", "drug.depot"]
+    for wrong in (
+        named + Dose(1, "other.central", time=9),  # two drugs are not one
+        named + Dose(1, "depot", time=9),
+        Regimen(doses=[Dose(1, "drug.gut")]),
+    ):
+        with pytest.raises(RegimenError, match="the model has no compartment '"):
+            wrong.records(states)
+    with pytest.raises(RegimenError, match=r"no compartment 'drug\.depot'"):
+        named.records(["other.depot", "other.central"])
+    with pytest.raises(RegimenError, match="given IV, but into 'depot'"):
+        Regimen(doses=[Dose(1, "drug.depot", route="IV")]).records(states)

@@ -173,11 +173,14 @@ def test_a_new_patient_is_drawn_from_location_and_spread(fitted):
 
 def test_variability_of_the_model_is_drawn_only_for_what_the_study_does_not_estimate():
     shared = fit(small_study(free=[Free("CL", (1.0, 0.3))]), method=Mode(draws=100))
-    assert not shared.population(50, cohort="A").etas.any()
-    etas = shared.population(2000, cohort="A", variability=True).etas
-    assert etas.std() == pytest.approx(np.sqrt(np.log1p(0.3**2)), rel=0.1)
+    assert not shared.population(50, cohort="A", variability=False).etas.any()
+    people = shared.population(2000, cohort="A")
+    assert people.etas.std() == pytest.approx(np.sqrt(np.log1p(0.3**2)), rel=0.1)
+    of_verbs = shared.subjects("simulate", 2000, 0, cohort="A").people
+    np.testing.assert_array_equal(of_verbs.etas, people.etas)
+    np.testing.assert_array_equal(of_verbs.parameters["CL"], people.parameters["CL"])
     by_patient = fit(small_study(), method=Mode(draws=100))
-    assert not by_patient.population(50, cohort="A", variability=True).etas.any()
+    assert not by_patient.population(50, cohort="A").etas.any()
 
 
 def test_unpooled_and_fixed_parameters_of_new_patients():

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from drug_model import DAILY, TIMES, TWICE, drug, people
 
+import pkpd
 from pkpd.dosing.events import EventTable, read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import ModelError, PkpdError, PopulationError, RegimenError
-from pkpd.model.declare import Output, Parameter, State
+from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.people.population import Population
 from pkpd.simulation.api import simulate
@@ -164,3 +165,70 @@ def _hidden_state() -> Any:
     from pkpd.engine.graph.nodes import symbol
 
     return symbol("x", "state")
+
+
+def on_clock_of(unit: str, hours: float, weight: str = "kg", scale: Any = "log", **options: Any) -> Model:
+    """Return one compartment on a clock of its own, with the same rate for all."""
+    return Model(
+        "one",
+        states=[State("central", "mg")],
+        covariates=[Covariate("WT", weight, 70 if weight == "kg" else 70_000)],
+        parameters=[
+            Parameter("CL", 5.0 * hours, f"L/{unit}", cv=None if scale != "log" else 0.3,
+                      sd=None if scale == "log" else 0.3, scale=scale),
+            Parameter("V", 50.0, "L"),
+        ],
+        outputs=[Output("Cc", "mg/L")],
+        dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V},
+        time_unit=unit,
+        **options,
+    )  # fmt: skip
+
+
+def test_people_of_a_model_in_other_units_are_refused_by_every_verb():
+    hourly, daily = on_clock_of("h", 1.0), on_clock_of("d", 24.0)
+    own = Population.draw(daily, 3, parameters={"CL": 120.0})
+    text = r"made for model 'one' in other units than model 'one' has: CL in L/d \(L/h\); draw it for this model"
+    dose = Regimen(amt=100, cmt="central")
+    asked = {"of": "Cc.last", "method": "local", "parameters": ["V"]}
+    for verb in (
+        lambda: simulate(hourly, dose, own, TIMES),
+        lambda: pkpd.compare(hourly, {"a": dose}, population=own),
+        lambda: pkpd.sensitivity(hourly, dose, own, TIMES, **asked),
+    ):
+        with pytest.raises(PopulationError, match=text):
+            verb()
+    with pytest.raises(PopulationError, match=r"WT in g \(kg\)"):
+        simulate(hourly, dose, Population.draw(on_clock_of("h", 1.0, "g"), 3), TIMES)
+    with pytest.raises(PopulationError, match=r"CL on the additive scale \(log\)"):
+        simulate(hourly, dose, Population.draw(on_clock_of("h", 1.0, scale="additive"), 3), TIMES)
+    with pytest.raises(PopulationError, match=r"cannot be joined: here CL in L/h \(L/d\)"):
+        Population.draw(hourly, 2).concat(own, labels=range(5))
+    changing = Population.from_table(daily, {"ID": [1, 1], "TIME": [0, 1], "WT": [70, 80]})
+    with pytest.raises(PopulationError, match=r"times in d \(h\)"):
+        simulate(hourly, dose, changing, TIMES)
+
+
+def test_people_of_the_same_equations_under_other_values_are_people_of_the_model():
+    hourly, daily = on_clock_of("h", 1.0), on_clock_of("d", 24.0)
+    dose, people = Regimen(amt=100, cmt="central"), Population.draw(hourly, 3, parameters={"CL": 4.0}, seed=1)
+    alone = simulate(hourly, dose, people, TIMES)["Cc"].values
+    np.testing.assert_array_equal(simulate(hourly.replace(values={"CL": 9.0}), dose, people, TIMES)["Cc"], alone)
+    effects = Population.draw(daily, 3, seed=1)  # effects on logarithms have no unit, nor has a weight in kg a clock
+    there = simulate(hourly, dose, effects, TIMES[1:])["Cc"].values
+    np.testing.assert_allclose(there, 100 / 50 * np.exp(-0.1 * np.exp(effects.etas) * np.asarray(TIMES[1:])), rtol=1e-9)
+
+
+def test_parameters_that_a_model_does_not_have_are_not_left_aside():
+    other = on_clock_of("h", 1.0)
+    more = Model(
+        "more",
+        states=[State("central", "mg")],
+        parameters=[Parameter("CL", 5.0, "L/h", cv=0.3), Parameter("V", 50.0, "L"), Parameter("F", 0.5, "")],
+        outputs=[Output("Cc", "mg/L")],
+        dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": p.F * x.central / p.V},
+    )
+    with pytest.raises(PopulationError, match=r"has values of F, which is no parameter of model 'one'"):
+        simulate(other, Regimen(amt=1, cmt="central"), Population.draw(more, 2, parameters={"F": 0.4}), TIMES)

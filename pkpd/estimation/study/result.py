@@ -51,7 +51,7 @@ class StudyFit(StudyRecord):
             about = f"{n} posterior draws of patient {patient} ({name}): what is not known about one patient"
             return Subjects(self.model, self.population(n, patient=patient, seed=seed), about, history)
         # A new patient also differs in what the study did not estimate patient by patient.
-        people = self.population(n, cohort=cohort, variability=True, seed=seed)
+        people = self.population(n, cohort=cohort, seed=seed)
         about = f"{n} new patients of cohort {cohort} ({name}): differences between patients and what is not known"
         return Subjects(self.model, people, about, history)
 
@@ -107,7 +107,7 @@ class StudyFit(StudyRecord):
         cohort: str | None = None,
         like: str | None = None,
         covariates: Mapping[str, Any] | None = None,
-        variability: bool = False,
+        variability: bool = True,
         seed: int = 0,
     ) -> Population:
         """Return subjects drawn from the posterior, for ``simulate(model, regimen, population)``.
@@ -127,7 +127,7 @@ class StudyFit(StudyRecord):
             As for ``Population.draw``.
         variability : bool
             For a new patient, draw also the model's own random effects on parameters that the study does not estimate
-            by patient; without, they are 0, as in the fit.
+            by patient, as every verb with ``cohort=`` does; without, they are 0, as in the fit.
         seed : int
 
         Raises
