@@ -278,7 +278,8 @@ def _channels(
         if (how != 0).any():
             if not error.has_cdf:
                 raise DataError(f"fit: output '{name}' has {type(error).__name__} data, which cannot be censored")
-            positive = b.bloq == "m4" and error.normal and error.data == "normal" and (how == 1).any()
+            # other data are never below 0: given that they are not, their density is the same
+            positive = b.bloq == "m4" and error.data == "normal" and (how == 1).any()
             below, measured = (Known.BETWEEN, Known.POSITIVE) if positive else (Known.BELOW, Known.MEASURED)
             parts.insert(0, (mine[how == 0], name, name, error, measured))
             parts += [(mine[how == 1], name, name, error, below), (mine[how == -1], name, name, error, Known.ABOVE)]

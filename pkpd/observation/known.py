@@ -6,10 +6,12 @@ import enum
 from typing import Any
 
 from pkpd.engine.graph.functions import exp, log, sqrt, where
-from pkpd.errors import DataError
+from pkpd.engine.graph.nodes import const
 from pkpd.model.residual import NormalError, ResidualError, log_phi
 
 __all__ = ["Known", "log_density_of"]
+
+ZERO = const(0)
 
 
 class Known(enum.Enum):
@@ -42,22 +44,34 @@ def log_density_of(known: Known, error: ResidualError, f: Any, y: Any, at: Any) 
 
     Raises
     ------
-    DataError
-        If the error has none.
+    ModelError
+        If the error has no density, or no distribution function where that is needed.
     """
-    if known is Known.MEASURED:
-        return error.log_density(f, y, at) if isinstance(error, NormalError) else error.log_density(f, y)
+    normal = isinstance(error, NormalError)
+
+    def tail(limit: Any, upper: bool) -> Any:
+        return error.log_cdf(f, limit, upper, at) if normal else error.log_cdf(f, limit, upper)
+
     if known in (Known.BELOW, Known.ABOVE):
-        upper = known is Known.ABOVE
-        return error.log_cdf(f, y, upper, at) if isinstance(error, NormalError) else error.log_cdf(f, y, upper)
-    if not isinstance(error, NormalError):
-        raise DataError(f"fit: bloq='m4' needs a normal error, got {type(error).__name__}; use bloq='m3'")
-    sd = sqrt(error.variance(at))
-    if known is Known.POSITIVE:
-        return error.log_density(f, y, at) - log_phi(f / sd)
-    upper, lower = (y - f) / sd, -f / sd
-    # differences of probabilities are taken in the tail where both are small
-    flip = lower > 0
-    high = log_phi(where(flip, -lower, upper))
-    low = log_phi(where(flip, -upper, lower))
-    return high + log(1 - exp(low - high)) - log_phi(f / sd)
+        return tail(y, known is Known.ABOVE)
+    if known.is_value:
+        density = error.log_density(f, y, at) if normal else error.log_density(f, y)
+        return density if known is Known.MEASURED else density - tail(ZERO, True)
+    return _log_within(error, f, y, at) - tail(ZERO, True)
+
+
+def _log_within(error: ResidualError, f: Any, y: Any, at: Any) -> Any:
+    """Return log P(0 < Y < y), a difference of probabilities in the tail where both are small."""
+    if isinstance(error, NormalError):
+        # the tail is chosen before its probability is written, which halves what is compiled
+        sd = sqrt(error.variance(at))
+        upper, lower = (y - f) / sd, -f / sd
+        flip = lower > 0
+        high = log_phi(where(flip, -lower, upper))
+        low = log_phi(where(flip, -upper, lower))
+    else:
+        negative, positive = error.log_cdf(f, ZERO), error.log_cdf(f, ZERO, True)
+        flip = negative > positive
+        high = where(flip, positive, error.log_cdf(f, y))
+        low = where(flip, error.log_cdf(f, y, True), negative)
+    return high + log(1 - exp(low - high))

@@ -17,9 +17,12 @@ from scipy import stats
 
 import pkpd
 from pkpd import Model, Regimen
+from pkpd.engine.graph.nodes import as_node, symbol
 from pkpd.estimation.uncertainty.model_objective import ModelObjective
 from pkpd.extend import Likelihood, Subject, Term
 from pkpd.model.tables import error_text
+from pkpd.observation.known import Known, log_density_of
+from pkpd.observation.tape import tape
 from pkpd.report.model_document import document
 
 FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -97,6 +100,31 @@ def test_the_likelihood_of_a_fit_is_that_of_scipy_also_of_censored_data(model: M
     expected = law(name, curve()).logpdf(y)
     expected[3], expected[4] = law(name, curve()).logcdf(y)[3], law(name, curve()).logsf(y)[4]
     assert found.loglik == pytest.approx(expected.sum(), abs=1e-7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_m4_conditions_on_data_above_zero(model: Model, name: str):
+    """The second measured level is so high, and the last prediction so low, that every part of M4 counts."""
+    y = np.array([9.5, 6.0, 4.5, 0.7, 0.7])
+    found = pkpd.fit(
+        model, table(name, {1: y.tolist()}, CENS=[0, 0, 0, 1, 1]), pkpd.methods.NaivePooled(max_iterations=0),
+        start={"V": 60.0}, bloq="m4",
+    )  # fmt: skip
+    own = law(name, curve() / 6.0)
+    expected = own.logpdf(y)
+    expected[3:] = np.log(own.cdf(y) - own.cdf(0.0))[3:]
+    assert own.cdf(0.0).max() > (1e-4 if name == "power" else 0.01)
+    assert found.loglik == pytest.approx((expected - own.logsf(0.0)).sum(), abs=1e-7)
+
+
+def test_m4_of_small_probabilities_keeps_its_digits(model: Model):
+    """A prediction far below 0: both probabilities round to 1, their difference to 0."""
+    error: Any = model.outputs["student"].error
+    f, y = symbol("f", "covariate"), symbol("y", "covariate")
+    root = as_node(log_density_of(Known.BETWEEN, error, f, y, f))
+    found = tape([f, y], [root])(np.array([[-40.0, -5000.0], [0.5, 0.5]]))[0]
+    tails = [[stats.t(4, loc=at, scale=0.5).sf(limit) for limit in (0.0, 0.5)] for at in (-40.0, -5000.0)]
+    np.testing.assert_allclose(found, [np.log(1 - high / low) for low, high in tails], rtol=1e-8)
 
 
 @pytest.mark.parametrize(("name", "parameter"), [("power", "sigma_scale"), ("student", "scale")])
