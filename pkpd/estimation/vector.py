@@ -131,6 +131,7 @@ class PopulationVector:
     ) -> None:
         self.model = model
         self.sigma_specs = residual_specs(data, model)
+        self._check_names()
         self._check(fixed, start or {})
         start = dict(start or {})
         self.etas, self.kappas = tuple(model.etas), tuple(model.iov_etas)
@@ -161,6 +162,24 @@ class PopulationVector:
         self._transformed = self._places()
 
     # -- making it
+
+    def _check_names(self) -> None:
+        """Raise DataError if two quantities have one name, by which estimates and start values are told apart."""
+        what = [(n, f"parameter '{n}'") for n in self.model.parameters]
+        what += [(f"omega_{n}", f"the variance of eta of '{n}'") for n in self.model.etas]
+        what += [(f"omega_iov_{n}", f"the variance between occasions of '{n}'") for n in self.model.iov_etas]
+        for s in self.sigma_specs:
+            error = type(self.model.outputs[s.output].error).__name__
+            what.append((s.name, f"a number of the residual error of output '{s.output}' ({error})"))
+        owners: dict[str, list[str]] = {}
+        for name, owner in what:
+            owners.setdefault(name, []).append(owner)
+        twice = [f"'{n}' is the name of {' and of '.join(own)}" for n, own in owners.items() if len(own) > 1]
+        if twice:
+            raise DataError(
+                f"fit: model '{self.model.name}': {'; '.join(twice)}; estimates are told apart by name: rename the "
+                'parameter, or give the class of the error a prefix (prefix: ClassVar[str] = "sigma_")'
+            )
 
     def _check(self, fixed: Iterable[str], start: Mapping[str, float]) -> None:
         known = [

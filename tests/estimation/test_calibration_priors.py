@@ -11,6 +11,7 @@ from pkpd.errors import PkpdError
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
+from pkpd.estimation.study.vector import build_layout
 from pkpd.model.scales import from_scale, to_scale
 
 
@@ -133,3 +134,11 @@ def test_many_draws_are_transformed_as_one():
     for i in range(7):
         for name, value in layout.transform(q[i]).items():
             np.testing.assert_array_equal(together[name][i], value)
+
+
+def test_one_name_for_two_results_is_refused():
+    free = [Free("V", (1.0, 0.3), level="patient", pooling="all", spread=0.3), Free("V_location", (1.0, 0.3))]
+    with pytest.raises(PkpdError, match="'V_location' is the name of the location of 'V' and of the value of 'V_loc"):
+        build_layout(free, {}, ("a",), ("A",))
+    with pytest.raises(PkpdError, match="'Cc_error' is the name of the value of 'Cc_error' and of the error of 'Cc'"):
+        build_layout([Free("Cc_error", (1.0, 0.3))], {"Cc": ErrorScale(1.0, 0.3)}, ("a",), ("A",))

@@ -13,8 +13,8 @@ import pytest
 from fit_data import bolus_model, mean_model, simulated, simulated_table
 
 import pkpd
-from pkpd import Model, Omega, Output, Parameter, Proportional, State
-from pkpd.errors import PkpdError
+from pkpd import Additive, Model, Omega, Output, Parameter, Proportional, State
+from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.focei import Focei
@@ -196,6 +196,38 @@ def test_the_model_of_a_fit_has_the_estimates(found: Fit) -> None:
     assert found.model.outputs["Cc"].error == Proportional(found.sigma["sigma_prop"])
     assert found.ebe.dims == ("subject", "parameter")
     assert found.ebe.shape == (24, 2)
+
+
+@dataclass(frozen=True)
+class Spread(Additive):
+    """Additive error whose number is called like a parameter."""
+
+    prefix: ClassVar[str] = ""
+
+
+@pytest.mark.parametrize(
+    ("volume", "error", "text"),
+    [
+        (
+            "add",
+            Spread(0.1),
+            r"'add' is the name of parameter 'add' and of a number of the residual error of output 'Cc'",
+        ),
+        ("sigma_prop", Proportional(0.1), r"'sigma_prop' is the name of parameter 'sigma_prop' and of a number"),
+        ("omega_CL", Proportional(0.1), r"'omega_CL' is the name of parameter 'omega_CL' and of the variance of eta"),
+    ],
+)
+def test_one_name_for_two_quantities_is_refused(volume: str, error: Any, text: str) -> None:
+    model = Model(
+        "bolus",
+        states=[State("central", "mg")],
+        parameters=[Parameter("CL", 2.0, "L/h", sd=0.3), Parameter(volume, 20.0, "L")],
+        outputs=[Output("Cc", "mg/L", error=error)],
+        dynamics=lambda t, x, p: {"central": -p.CL / getattr(p, volume) * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / getattr(p, volume)},
+    )
+    with pytest.raises(DataError, match=text):
+        fit(model, simulated_table(8))
 
 
 def another(self: Proportional, f: Any) -> Any:

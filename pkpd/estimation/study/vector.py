@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pkpd.errors import PkpdError
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.study.priors import Free
 from pkpd.model.scales import from_scale
@@ -243,6 +244,11 @@ def build_layout(
     errors : mapping of output to factor or ErrorScale
     patients, cohorts : sequence of str
         Patients and the cohort of each.
+
+    Raises
+    ------
+    PkpdError
+        If two results have one name.
     """
     groups = tuple(dict.fromkeys(cohorts))
     shape = (len(patients), len(free))
@@ -266,10 +272,21 @@ def build_layout(
             draft.variables.append(Variable(f"{name}_error", "error", "log", (0.0, 1.0), (), name))
         else:
             error_mean[o] = math.log(prior)
+    _check_results(draft.variables)
     return StudyVector(
         tuple(patients), tuple(cohorts), groups, tuple(free), tuple(draft.names), mean, a, ja, b, jb, spread, ju,
         tuple(errors), error_mean, error_sd, error_index, draft.locations, tuple(draft.variables),
     )  # fmt: skip
+
+
+def _check_results(variables: Sequence[Variable]) -> None:
+    """Raise PkpdError if two results of a calibration have one name, by which they are told apart."""
+    owners: dict[str, list[str]] = {}
+    for v in variables:
+        what = {"shared": "value", "patient": "value"}.get(v.kind, v.kind)
+        owners.setdefault(v.name, []).append(f"the {what} of '{v.free}'")
+    if twice := [f"'{n}' is the name of {' and of '.join(own)}" for n, own in owners.items() if len(own) > 1]:
+        raise PkpdError(f"study: {'; '.join(twice)}; results are told apart by name: rename a parameter or an output")
 
 
 def _column(
