@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -12,6 +13,7 @@ from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.methods.register import MethodName, method_of
 from pkpd.estimation.problem import pose, threads_for
+from pkpd.estimation.result import Fit
 from pkpd.estimation.search_progress import Line, watcher
 from pkpd.estimation.study.study import Study
 from pkpd.options import checked
@@ -19,7 +21,6 @@ from pkpd.simulation.arguments import Solver, settings_from
 from pkpd.simulation.source import model_from
 
 if TYPE_CHECKING:
-    from pkpd.estimation.result import Fit
     from pkpd.estimation.study.result import StudyFit
     from pkpd.model.model import Model
     from pkpd.observation.data import FitData
@@ -152,15 +153,21 @@ def fit(
         threads=threads_for(threads, data),
     )  # fmt: skip
     watch = progress if how.shows_progress else watcher(how.name, progress)
+    begun = time.perf_counter()
     try:
         found = how.run(problem, watch)
-        found.estimator = how
-        kind = getattr(how, "covariance", None)
+        if not isinstance(found, Fit):
+            raise PkpdError(
+                f"fit: {type(how).__name__}.run must return a Fit, such as pkpd.results.Fit.at(problem, x, self.name), "
+                f"got {type(found).__name__}"
+            )
+        found.estimator, found.seconds = how, found.seconds or time.perf_counter() - begun
+        kind = how.covariance_kind
         if kind is not None and found.uncertainty is None:
             if isinstance(watch, Line):
                 watch.phase("standard errors")
             if found.converged:
-                found.covariance_step(str(how.step if kind == "auto" else kind))
+                found.covariance_step(kind)
             else:
                 found.covariance_message = "not computed: the search has not converged"
     finally:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
+from pkpd.errors import PkpdError
 from pkpd.options import Options
 
 __all__ = ["CovarianceKind", "Method", "Progress"]
@@ -25,18 +27,44 @@ class Method(Options, ABC):
         Of the class: what fits and messages call it.
     shows_progress : bool
         Of the class: whether ``run`` shows how far it is by itself; else a line on the terminal does.
-    step : {"R", "linearised"} or None
-        Of the class: what ``covariance="auto"`` is; None where the method has a covariance of its own, or none.
+    step : {"R", "S", "RS", "linearised"} or None
+        Of the class: which covariance of the estimates is computed after ``run``, unless the method has a field
+        ``covariance`` that says another than ``"auto"``; None where it has a covariance of its own, or none.
 
     Raises
     ------
     PkpdError
-        If an option is unknown or no number of its kind.
+        If an option is unknown or no number of its kind; where a class is defined, if it has no name or a ``run`` that
+        cannot be called as below.
     """
 
     name: ClassVar[str]
     shows_progress: ClassVar[bool] = False
     step: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "run" not in cls.__dict__:
+            return
+        if not isinstance(getattr(cls, "name", None), str):
+            word = cls.__name__.lower()
+            raise PkpdError(
+                f'method {cls.__name__} has no name, which fits are called after: name: ClassVar[str] = "{word}"'
+            )
+        try:
+            inspect.signature(cls.run).bind(None, None, None)
+        except TypeError:
+            given = inspect.signature(cls.run)
+            raise PkpdError(
+                f"method {cls.__name__}: run{given} must take the problem and what is told of progress: "
+                "def run(self, problem, progress=None)"
+            ) from None
+
+    @property
+    def covariance_kind(self) -> str | None:
+        """Which covariance of the estimates is computed after ``run``."""
+        kind = getattr(self, "covariance", "auto")
+        return self.step if kind == "auto" else kind
 
     @abstractmethod
     def run(self, problem: Any, progress: Any = None) -> Any:
@@ -51,6 +79,7 @@ class Method(Options, ABC):
         Returns
         -------
         Fit, or StudyFit for a study
+            Of an estimated vector, :meth:`pkpd.estimation.result.Fit.at`.
         """
 
     def again(self) -> Self:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from pkpd.errors import PkpdError
-from pkpd.estimation.methods.objective import METHODS, Objective
+from pkpd.estimation.methods.objective import METHODS, Objective, lost_effects
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.uncertainty.covariance import Covariance, covariance_of
 from pkpd.estimation.vector import Natural
@@ -44,7 +44,8 @@ class FitRecord(Source):
     x : float array, (n,)
         Estimated vector: thetas on their scale, entries of the Cholesky factors of covariances, residual parameters.
     effects : float array, (m, p)
-        Most probable (or mean) random effects of each subject: eta, then kappa of each occasion.
+        Most probable (or mean) random effects of each subject at ``x``: eta, then kappa of each occasion. They are on
+        the scale of ``omega``, not standardised; :meth:`at` finds them.
     ofv : float
     method : str
     converged : bool
@@ -76,6 +77,43 @@ class FitRecord(Source):
     covariance_message: str = "no covariance step was asked for; call covariance_step()"
     extra: dict[str, Any] = field(default_factory=dict)
     estimator: Any = None
+
+    @classmethod
+    def at(cls, problem: Problem, x: np.ndarray, method: str, objective: str = "focei", **more: Any) -> Self:
+        """Return the fit that a vector is: objective and most probable random effects are computed there.
+
+        Parameters
+        ----------
+        problem : Problem
+        x : float array, (n,)
+            Estimated vector.
+        method : str
+            What the fit is called after.
+        objective : {"focei", "laplace", "foce", "fo"}
+            Approximation of the likelihood that ``ofv`` and ``effects`` are of.
+        **more
+            Other attributes, such as ``converged``, ``trace`` and ``extra``; ``messages`` come after the problem's own.
+
+        Raises
+        ------
+        PkpdError
+            If there is no such objective, the vector is of another size, or nothing can be computed there.
+        """
+        if objective not in METHODS or METHODS[objective].frozen:
+            raise PkpdError(f"Fit.at: objective must be focei, laplace, foce or fo, got {objective!r}")
+        if own := [n for n in ("effects", "ofv") if n in more]:
+            raise PkpdError(f"Fit.at: {' and '.join(own)} are computed at x; leave them out")
+        x = np.asarray(x, np.float64)
+        if x.shape != (problem.layout.size,):
+            wants = f"{problem.layout.size} numbers ({', '.join(problem.layout.labels)})"
+            raise PkpdError(f"Fit.at: x must be the estimated vector, {wants}, got shape {x.shape}")
+        approximation = problem.objective(objective)
+        outcome = approximation(x)
+        if not math.isfinite(outcome.ofv):
+            raise PkpdError(f"Fit.at: the objective of {objective} cannot be computed at x = {x.tolist()}")
+        messages = [*problem.messages, *more.pop("messages", ()), *lost_effects(problem.data, outcome)]
+        effects = approximation.effects(x, outcome)
+        return cls(problem, x, effects, outcome.ofv, method, messages=messages, **more)
 
     def __getstate__(self) -> dict[str, Any]:
         return without_computed(self)

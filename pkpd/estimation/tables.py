@@ -114,9 +114,8 @@ def report(fit: FitRecord) -> str:
     evaluated = fit.method == EVALUATION
     t = estimates_table(fit)
     name, data, state = fit.layout.model.name, fit.events.name, "converged" if fit.converged else "NOT CONVERGED"
-    what = (
-        f"{name} fitted to {data} by {fit.method.upper()}: {state} ({len(fit.trace)} iterations, {fit.seconds:.2f} s)"
-    )
+    steps = f"{len(fit.trace)} iterations, " if fit.trace else ""
+    what = f"{name} fitted to {data} by {fit.method.upper()}: {state} ({steps}{fit.seconds:.2f} s)"
     free = f"{fit.n_parameters} estimated parameters"
     if evaluated:
         what = (

@@ -47,15 +47,16 @@ def log_density_of(known: Known, error: ResidualError, f: Any, y: Any, at: Any) 
     ModelError
         If the error has no density, or no distribution function where that is needed.
     """
-    normal = isinstance(error, NormalError)
 
     def tail(limit: Any, upper: bool) -> Any:
-        return error.log_cdf(f, limit, upper, at) if normal else error.log_cdf(f, limit, upper)
+        if isinstance(error, NormalError):
+            return error.log_cdf(f, limit, upper, at)
+        return error.log_cdf(f, limit, upper)
 
     if known in (Known.BELOW, Known.ABOVE):
         return tail(y, known is Known.ABOVE)
     if known.is_value:
-        density = error.log_density(f, y, at) if normal else error.log_density(f, y)
+        density = error.log_density(f, y, at) if isinstance(error, NormalError) else error.log_density(f, y)
         return density if known is Known.MEASURED else density - tail(ZERO, True)
     return _log_within(error, f, y, at) - tail(ZERO, True)
 

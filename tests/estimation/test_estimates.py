@@ -16,7 +16,6 @@ import pkpd
 from pkpd import Additive, Model, Omega, Output, Parameter, Proportional, State
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
-from pkpd.estimation.method import Method
 from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.methods.optimise import minimise
 from pkpd.estimation.problem import pose
@@ -265,22 +264,6 @@ def test_a_fit_is_kept_on_disk(found: Fit, tmp_path: Path) -> None:
 def test_the_same_fit_twice_gives_the_same(found: Fit) -> None:
     again = fit(bolus_model(), simulated_table(24))
     assert np.array_equal(again.x, found.x)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Same(Method):
-    """Returns a fit that is there already."""
-
-    name: ClassVar[str] = "same"
-
-    there: Any
-
-    def run(self, problem: Any, progress: Any = None) -> Fit:
-        return self.there
-
-
-def test_a_method_of_ones_own_is_a_class(found: Fit) -> None:
-    assert fit(bolus_model(), simulated_table(24), Same(there=found)) is found
 
 
 def test_the_covariance_step_is_a_verb_of_its_own() -> None:

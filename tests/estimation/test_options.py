@@ -90,7 +90,8 @@ def test_the_first_evaluation_is_told_while_it_goes_on(
 
 def test_options_of_a_method_of_ones_own_are_checked_also_where_annotations_are_types() -> None:
     fields: Any = [("share", float, 0.5), ("count", int | None, None)]
-    own = make_dataclass("Own", fields, bases=(Method,), frozen=True, kw_only=True, namespace={"run": lambda self: 0})
+    body = {"name": "own", "run": lambda self, problem, progress=None: 0}
+    own = make_dataclass("Own", fields, bases=(Method,), frozen=True, kw_only=True, namespace=body)
     assert own(share=1, count=3).count == 3
     with pytest.raises(PkpdError, match=r"share must be a number, got .x.; count must be a whole number .* got 1"):
         own(share="x", count=1.5)

@@ -17,7 +17,7 @@ from pkpd.estimation.identity import identity_of
 from pkpd.estimation.method import CovarianceKind, Method
 from pkpd.estimation.methods.flipflop import flip_flop
 from pkpd.estimation.methods.limits import limits_of
-from pkpd.estimation.methods.objective import Objective, Outcome
+from pkpd.estimation.methods.objective import Objective, Outcome, lost_effects
 from pkpd.estimation.methods.optimise import Search, Step, minimise, settle
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.result import Fit
@@ -278,28 +278,22 @@ def finished(
 ) -> Fit:  # fmt: skip
     """Return the fit of a search, with what is to be said of it; ``believed`` where priors were in it."""
     layout = problem.layout
-    _, factor, _, _ = objective.unpack(search.x)
-    u = search.outcome.u
-    if method == "fo":  # FO has no random effects of its own: those that are most probable are added
-        u = problem.objective("foce").modes(search.x).state.u
+    effects = objective.effects(search.x, search.outcome)
     if not search.converged:
         messages.append(search.message)
     limits = limits_of(objective, layout, search.x, search.outcome, believed)
     messages += limits.messages
     if search.converged and not limits.flat:
         warm = problem.objective("focei") if method == "fo" else objective
-        messages += flip_flop(problem, warm, search.x, u @ factor.T)
-    lost = np.flatnonzero(~search.outcome.converged)
-    if lost.size:
-        who = ", ".join(str(v) for v in problem.data.labels[lost[:5]])
-        messages.append(f"the most probable random effects of {lost.size} subjects were not found exactly: ID {who}")
+        messages += flip_flop(problem, warm, search.x, effects)
+    messages += lost_effects(problem.data, search.outcome)
     labels = layout.labels
     trace = [
         {"iteration": k, "ofv": s.ofv, **dict(zip(labels, layout.quantities(s.x).tolist(), strict=True))}
         for k, s in enumerate(search.steps)
     ]
     return Fit(
-        problem, search.x, u @ factor.T, search.outcome.ofv, method, search.converged and not limits.flat, messages,
+        problem, search.x, effects, search.outcome.ofv, method, search.converged and not limits.flat, messages,
         trace, time.perf_counter() - begun,
         extra={"evaluations": search.evaluations, "solutions": objective.solutions, "ended": search.message,
                "flat": list(limits.flat)},

@@ -195,7 +195,7 @@ def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
     H = 0.5 * np.nan_to_num(outcome.fisher) + priors.curvature
     values, vectors = np.linalg.eigh(H)
     root = np.linalg.cholesky((vectors / np.clip(values, 1.0, 1e10)) @ vectors.T)
-    eta, eta_root = approximation(objective, x, outcome.u @ factor.T)
+    eta, eta_root = approximation(objective, x, objective.effects(x, outcome))
     observed = np.diff(problem.data.starts) > 0
     left = float(
         np.mean(

@@ -13,10 +13,11 @@ from pkpd.estimation.methods.inner_terms import inner_terms
 from pkpd.estimation.methods.loop_arrays import DataRows, Directions, FactorMoves, InnerOut, InnerRows, OuterOut
 from pkpd.estimation.methods.outer_terms import outer_terms
 from pkpd.estimation.vector import Natural, PopulationVector
+from pkpd.observation.data import FitData
 from pkpd.observation.density import Density
 from pkpd.observation.predictor import Predictor
 
-__all__ = ["METHODS", "Objective", "Outcome", "factor_of"]
+__all__ = ["METHODS", "Objective", "Outcome", "factor_of", "lost_effects"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Outcome:
     fisher : float array, (n, n)
         Expected second derivative of the objective.
     u : float array, (m, p)
-        Most probable standardised random effects; 0 for FO.
+        Most probable standardised random effects, ``eta = factor u``; 0 for FO. See :meth:`Objective.effects`.
     converged : bool array, (m,)
         Of the inner problem.
     """
@@ -74,6 +75,15 @@ def factor_of(natural: Natural, occasions: int) -> np.ndarray:
         out[at : at + p.shape[0], at : at + p.shape[0]] = p
         at += p.shape[0]
     return out
+
+
+def lost_effects(data: FitData, outcome: Outcome) -> list[str]:
+    """Return a message of the subjects whose most probable random effects were not found exactly, if there are any."""
+    lost = np.flatnonzero(~outcome.converged)
+    if not lost.size:
+        return []
+    who = ", ".join(str(v) for v in data.labels[lost[:5]])
+    return [f"the most probable random effects of {lost.size} subjects were not found exactly: ID {who}"]
 
 
 class Objective:
@@ -141,6 +151,13 @@ class Objective:
         evaluate, r = self._evaluate(x), self.links.n_random
         found = find_modes(evaluate, self._begin(x) if u is None else u, r)
         return found if found.converged.all() else better_modes(evaluate, found, r, lost_only=True)[0]
+
+    def effects(self, x: np.ndarray, outcome: Outcome) -> np.ndarray:
+        """Return the most probable random effects eta, (m, p), at a vector and its outcome; those of FOCE for FO."""
+        u = outcome.u
+        if self.method.linear:  # which has none of its own
+            u = Objective(self.layout, self.predictor, "foce").modes(x).state.u
+        return u @ self.unpack(x)[1].T
 
     def forget(self) -> None:
         """Begin the inner problem at random effects of 0 again."""

@@ -99,7 +99,7 @@ class Saem(SaemSettings):
             messages += [end.message] if end.message else []
         limits = limits_of(run.objective, problem.layout, x, outcome)
         messages += limits.messages
-        effects = outcome.u @ run.objective.unpack(x)[1].T
+        effects = run.objective.effects(x, outcome)
         if converged and not limits.flat:
             messages += flip_flop(problem, run.objective, x, effects)
         extra |= {"focei": outcome.ofv, "flat": list(limits.flat)}

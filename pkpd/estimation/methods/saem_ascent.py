@@ -82,7 +82,7 @@ class _Slope:
 
     def __call__(self, x: np.ndarray) -> _Place:
         outcome = self.objective(x)
-        eta = outcome.u @ self.objective.unpack(x)[1].T
+        eta = self.objective.effects(x, outcome)
         place, noise = self._at(x, outcome, eta)
         while noise > NOISY and not (self.full and self.points >= MOST_POINTS):
             self.points *= 2 if self.full else 1
