@@ -25,9 +25,9 @@ class Expression(Protocol):
 E = TypeVar("E", bound=Expression)
 
 
-def walk(roots: Iterable[E]) -> Iterator[E]:
-    """Yield each expression below the roots once, arguments before their users."""
-    done: set[E] = set()
+def walk(roots: Iterable[E], known: Iterable[E] = ()) -> Iterator[E]:
+    """Yield each expression below the roots once, arguments before their users; what is known and below it is not."""
+    done = set(known)
     for root in roots:
         stack = [(root, False)]
         while stack:

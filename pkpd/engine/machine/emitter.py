@@ -9,6 +9,7 @@ from typing import Any
 from llvmlite import ir
 
 from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.tree import walk
 from pkpd.engine.machine.vectormath import VectorMath
 from pkpd.errors import ModelError
 
@@ -108,8 +109,7 @@ class Emitter:
 
     def __call__(self, roots: Sequence[Node]) -> list[Value]:
         """Return the vector value of each root; common sub-expressions are computed once."""
-        needed = _needed(roots, self.values)
-        for n in needed:
+        for n in list(walk(roots, self.values)):
             self.values[n] = self._emit(n)
         return [self.values[r] for r in roots]
 
@@ -159,22 +159,3 @@ def _never_negative(n: Node, depth: int = 6) -> bool:
     args = n.args[1:] if n.op == "where" else n.args[:1] if n.op == "pow" else n.args
     parts = [_never_negative(a, depth - 1) for a in args]
     return any(parts) if n.op == "max" else all(parts)
-
-
-def _needed(roots: Sequence[Node], known: dict[Node, Value]) -> list[Node]:
-    """Return the nodes to compute for the roots, in order, not going below what is known."""
-    order: list[Node] = []
-    done = set(known)
-    for root in roots:
-        stack = [(root, False)]
-        while stack:
-            node, ready = stack.pop()
-            if node in done:
-                continue
-            if ready:
-                done.add(node)
-                order.append(node)
-            else:
-                stack.append((node, True))
-                stack.extend((a, False) for a in reversed(node.args))
-    return order

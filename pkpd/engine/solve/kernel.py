@@ -21,6 +21,7 @@ from pkpd.engine.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange,
 from pkpd.engine.machine.target import MachineCode, compile_ir, lanes
 from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
+from pkpd.engine.solve.linear_sets import LinearPattern, linear_pattern
 from pkpd.engine.solve.panel import emit_panel, lay_out
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
@@ -256,6 +257,13 @@ class Kernel:
 
     def _code(self, label: str, source: Callable[[], str], names: list[str]) -> MachineCode:
         return compile_ir(f"{self._key}|{label}", source, names, unroll=self.n <= SHORT)
+
+    @functools.cached_property
+    def linear_pattern(self) -> LinearPattern:
+        """What the exact solver needs to know of linear equations."""
+        if self.structure is None or self.structure.forcing:
+            raise ModelError("method 'linear' needs linear equations; use method='auto'")
+        return linear_pattern(lay_out(self.structure, self.states), self.matrix_places)
 
     @functools.cached_property
     def panel(self) -> tuple[MachineCode, Pattern]:

@@ -10,7 +10,10 @@ from numba.np.arrayobj import make_array
 
 from pkpd.engine.machine.jit import spliced
 
-__all__ = ["ROW", "copy_row", "multiply_add", "polynomial", "row_series"]
+__all__ = [
+    "ROW", "choose_row", "copy_row", "multiply_add", "multiply_row", "polynomial", "put_row", "row_series", "scale_row",
+    "turn_rows",
+]  # fmt: skip
 
 ROW = 8
 _F64, _I64 = ir.DoubleType(), ir.IntType(64)
@@ -69,6 +72,85 @@ def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(c, ic, a, ia), generate
+
+
+@spliced
+def multiply_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, b: Any, ib: Any) -> Any:
+    """Write row ia of a times row ib of b, entry by entry, to row ic of c."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature.args, args)
+        builder.store(builder.fmul(rows.load(2, 3), rows.load(4, 5)), rows.address(0, 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia, b, ib), generate
+
+
+@spliced
+def scale_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, factor: Any) -> Any:
+    """Write row ia of a times a number to row ic of c."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature.args[:4], args[:4])
+        number = rows.splat(context.cast(builder, args[4], signature.args[4], types.float64))
+        builder.store(builder.fmul(rows.load(2, 3), number), rows.address(0, 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia, factor), generate
+
+
+@spliced
+def choose_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, mask: Any, im: Any) -> Any:
+    """Copy the entries of row ia of a to row ic of c where those of row im of a mask are above zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature.args, args)
+        above = builder.fcmp_ordered(">", rows.load(4, 5), ir.Constant(_VECTOR, [0.0] * ROW))
+        builder.store(builder.select(above, rows.load(2, 3), rows.load(0, 1)), rows.address(0, 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia, mask, im), generate
+
+
+@spliced
+def put_row(typingctx: Any, out: Any, place: Any, a: Any, ia: Any) -> Any:
+    """Write row ia of a to eight numbers of a flat array from ``place`` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature.args, args)
+        target = builder.bitcast(builder.gep(rows.values[0], [rows.values[1]]), _VECTOR.as_pointer())
+        builder.store(rows.load(2, 3), target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(out, place, a, ia), generate
+
+
+@spliced
+def turn_rows(typingctx: Any, c: Any, a: Any, first: Any, step: Any) -> Any:
+    """Write the transpose of rows first, first + step, ... (eight of them) of a to the eight rows of c."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _Rows(context, builder, signature.args, args)
+        (_, _, number, stride), values = rows.values, []
+        for k in range(ROW):
+            rows.values.append(builder.add(number, builder.mul(stride, ir.Constant(_I64, k))))
+            values.append(rows.load(1, len(rows.values) - 1))
+        half = ROW // 2
+        while half:  # swap the halves of blocks of 2 half rows, then of ever smaller ones
+            low = [k + (ROW if k & half else 0) - (half if k & half else 0) for k in range(ROW)]
+            high = [k + half if not k & half else k + ROW for k in range(ROW)]
+            masks = [ir.Constant(ir.VectorType(ir.IntType(32), ROW), m) for m in (low, high)]
+            for k in range(ROW):
+                if not k & half:
+                    pair = values[k], values[k + half]
+                    values[k], values[k + half] = (builder.shuffle_vector(*pair, m) for m in masks)
+            half //= 2
+        for k, value in enumerate(values):
+            rows.values.append(ir.Constant(_I64, k))
+            builder.store(value, rows.address(0, len(rows.values) - 1), align=8)
+        return context.get_dummy_value()
+
+    return types.void(c, a, first, step), generate
 
 
 @spliced

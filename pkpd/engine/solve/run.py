@@ -132,8 +132,7 @@ class _Run:
         return Control(rtol, s.atol, self.budget, s.h_max, free, proper)
 
     def linear(self, subjects: np.ndarray) -> None:
-        places = self.kernel.matrix_places
-        solve_linear(places, self.constants, subjects, self.timeline, self.observed, self.results)
+        solve_linear(self.kernel.linear_pattern, self.constants, subjects, self.timeline, self.observed, self.results)
 
     def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool) -> None:
         control = self._control(self.settings.rtol, free)
