@@ -148,26 +148,22 @@ def grid_dataset(
     coords: dict[str, Any], doses: str, corners: Mapping[str, str], settings: dict[str, Any],
 ) -> xr.Dataset:  # fmt: skip
     """Return outputs over regimen, subject and time; arrays come with all three dimensions."""
-    import xarray as xr
-
-    dims = [d for d in ("regimen", "subject", "time") if d in coords]
+    dims = tuple(d for d in ("regimen", "subject", "time") if d in coords)
     keep = tuple(slice(None) if d in coords else 0 for d in ("regimen", "subject", "time"))
-    data: dict[str, Any] = {}
-    for name, array in values.items():
-        data[name] = (dims, array[keep], variable_attributes(name, chosen) | dose_attributes(name, doses, corners))
-    data["status"] = (dims[:-1], status[keep[:2]], status_attributes())
-    return xr.Dataset(data, _indexed(coords), {"model": model.name, "title": model.title} | settings)
-
-
-def _indexed(coords: dict[str, Any]) -> Any:
-    """Return coordinates with their indexes, which cost more than all else of a small result; kept for the next one.
-
-    Datasets share the index, which nothing can change, and not the attributes.
-    """
-    small = sum(data.size for _, data, *_ in coords.values()) <= _FEW
-    if not small or any(data.dtype.kind == "O" for _, data, *_ in coords.values()):
-        return coords
-    return _made(tuple((n, dim, d.tobytes(), d.dtype.str, *map(_pairs, more)) for n, (dim, d, *more) in coords.items()))
+    data = {name: array[keep] for name, array in values.items()} | {"status": status[keep[:2]]}
+    about = {name: variable_attributes(name, chosen) for name in values}
+    small = sum(d.size for _, d, *_ in coords.values()) <= _FEW and all(
+        d.dtype.kind != "O" for _, d, *_ in coords.values()
+    )
+    if small:
+        known = tuple((n, dim, d.tobytes(), d.dtype.str, *map(_pairs, more)) for n, (dim, d, *more) in coords.items())
+        made = _empty(dims, known, tuple((n, *_pairs(a)) for n, a in about.items())).copy(data=data)
+    else:
+        made = _labelled(dims, coords, about).copy(data=data)
+    for name in values:
+        made.variables[name].attrs.update(dose_attributes(name, doses, corners))
+    made.attrs = {"model": model.name, "title": model.title} | settings
+    return made
 
 
 _FEW = 10_000  # values of coordinates that are kept
@@ -177,11 +173,25 @@ def _pairs(attributes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(attributes.items())
 
 
-@functools.lru_cache(maxsize=32)
-def _made(coords: tuple[Any, ...]) -> Any:
+def _labelled(dims: tuple[str, ...], coords: Mapping[str, Any], about: Mapping[str, Mapping[str, str]]) -> xr.Dataset:
+    """Return a dataset of outputs and status that holds no numbers yet."""
     import xarray as xr
 
-    return xr.Coordinates({n: (dim, np.frombuffer(raw, kind), *map(dict, more)) for n, dim, raw, kind, *more in coords})
+    index = xr.Coordinates(dict(coords))
+    shape = tuple(index[d].size for d in dims)
+    data: dict[str, Any] = {n: (dims, np.broadcast_to(np.nan, shape), dict(a)) for n, a in about.items()}
+    data["status"] = (dims[:-1], np.broadcast_to(0, shape[:-1]), status_attributes())
+    return xr.Dataset(data, index)
+
+
+@functools.lru_cache(maxsize=32)
+def _empty(dims: tuple[str, ...], coords: tuple[Any, ...], about: tuple[Any, ...]) -> xr.Dataset:
+    """Do as `_labelled`, for few coordinates: those and their indexes cost more than all else of a small result.
+
+    Copies share the indexes, which nothing can change, and not the attributes.
+    """
+    labels = {n: (dim, np.frombuffer(raw, kind), *map(dict, more)) for n, dim, raw, kind, *more in coords}
+    return _labelled(dims, labels, {n: dict(pairs) for n, *pairs in about})
 
 
 def rows_dataset(

@@ -8,43 +8,54 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, entry, leaf
 from pkpd.engine.solve.arrays import SteadyDose
-from pkpd.engine.solve.event_codes import BOLUS, RATE, REPLACE, RESET, SS_ADD, SS_FIRST
-from pkpd.engine.solve.event_codes import ROW as NEW_COLUMN
+from pkpd.engine.solve.event_codes import SS_ADD, SS_FIRST
+from pkpd.engine.solve.linear_group import (
+    ADDED,
+    CODE,
+    COLUMN,
+    CONSTANTS,
+    FORCE,
+    INFUSIONS,
+    NEXT,
+    NORM,
+    NOT_FINITE,
+    NOW,
+    REACHED,
+    STATES,
+    STEP,
+    WHEN,
+    WHO,
+    apply,
+    begin,
+    evenly,
+    fail,
+    gather,
+    make_group,
+    observes,
+    until,
+)  # fmt: skip
 from pkpd.engine.solve.linear_sets import drive, find_sets, make_sets, move
-from pkpd.engine.solve.one_subject import leave_blank, leave_cycle
+from pkpd.engine.solve.one_subject import leave_cycle
 from pkpd.engine.solve.periodic import SteadyRoom, steady
 from pkpd.engine.solve.propagate import KEPT, Propagators
 from pkpd.engine.solve.rows import ROW, copy_row, multiply_add, put_row, turn_rows
 from pkpd.engine.solve.status import Status
 
-__all__ = ["solve_linear"]
+__all__ = ["make_single", "solve_linear"]
 
-NOT_FINITE, NO_STEADY_STATE = int(Status.NOT_FINITE), int(Status.NO_STEADY_STATE)
-#: eight subjects: their numbers, columns of P, times and lengths of the last step; status, observations reached and
-#: time of those that failed, all (8,); A at the entries of the pattern, (m, 8), its norm, (8,); states, constants,
-#: infusions, and room, (n, 8)
-Group = namedtuple("Group", "who column t h code reached when A norm x b r c d y")
+NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 #: one subject: matrix, vectors, and what a steady state needs
 Single = namedtuple("Single", "A b x r base none kept kept_r room")
 
 
-@compiled
-def _make_group(n, m):
-    return Group(
-        np.zeros(ROW, np.int64), np.zeros(ROW, np.int64), np.zeros(ROW), np.zeros(ROW),
-        np.zeros(ROW, np.int64), np.zeros(ROW, np.int64), np.zeros(ROW), np.zeros((m, ROW)), np.zeros(ROW),
-        np.zeros((n, ROW)), np.zeros((n, ROW)), np.zeros((n, ROW)), np.zeros((n, ROW)), np.zeros((n, ROW)),
-        np.zeros((n, ROW)),
-    )  # fmt: skip
-
-
-@compiled
-def _make_single(n):
+def make_single(n: int) -> Any:
+    """Return room for one subject's steady states, of n states."""
     known = Propagators(
         np.zeros(KEPT), np.zeros(1, np.int64), np.zeros((KEPT, n, n)), np.zeros((KEPT, n, n)), np.zeros((3, n, n))
     )
@@ -54,102 +65,16 @@ def _make_single(n):
 
 
 @leaf
-def _observes(i, o, e, timeline, observed):
-    """Tell whether the o-th observation of a subject comes before its e-th event."""
-    first = timeline.ends[i]
-    if first + e >= timeline.ends[i + 1]:
-        return True
-    if observed.order.size:
-        return observed.order[observed.first[i] + o] <= e
-    return observed.time[observed.first[i] + o] <= timeline.time[first + e]
-
-
-@leaf
-def _in_step(i, k, timeline, observed):
-    """Tell whether two subjects meet observations and events in the same order."""
-    events, count = timeline.ends[i + 1] - timeline.ends[i], observed.last[i] - observed.first[i]
-    if timeline.ends[k + 1] - timeline.ends[k] != events or observed.last[k] - observed.first[k] != count:
-        return False
-    if observed.first[i] == observed.first[k] and not observed.order.size:
-        same = True
-        for e in range(events):
-            same &= timeline.time[timeline.ends[i] + e] == timeline.time[timeline.ends[k] + e]
-        if same:
-            return True
-    e = 0
-    for o in range(count):
-        while not _observes(i, o, e, timeline, observed):
-            if _observes(k, o, e, timeline, observed):
-                return False
-            e += 1
-        if not _observes(k, o, e, timeline, observed):
-            return False
-    return True
-
-
-@leaf
-def _fail(group, w, code, o):
-    """Note that a subject cannot go on, and leave it at rest."""
-    if group.code[w] == 0:
-        group.code[w], group.reached[w], group.when[w] = code, o, group.t[w]
-    group.A[:, w] = 0.0
-    group.norm[w] = 0.0
-    for i in range(group.x.shape[0]):
-        group.x[i, w] = group.b[i, w] = group.r[i, w] = 0.0
-
-
-@leaf
-def _read(at, P, group, w, o):
-    """Take over the matrix and the constants of a subject's column."""
-    column, row, size, norm, finite = group.column[w], -1, 0.0, 0.0, True
-    for e in range(at.entries.shape[0]):
-        value = P[at.places[e], column] if at.places[e] >= 0 else 0.0
-        group.A[e, w] = value
-        finite &= math.isfinite(value)
-        size = abs(value) + (size if at.entries[e, 0] == row else 0.0)
-        row = at.entries[e, 0]
-        norm = max(norm, size)
-    for i in range(group.b.shape[0]):
-        group.b[i, w] = P[at.constants[i], column] if at.constants[i] >= 0 else 0.0
-        finite &= math.isfinite(group.b[i, w])
-    group.norm[w] = norm
-    if not finite:
-        _fail(group, w, NOT_FINITE, o)
-
-
-@leaf
-def _begin(at, constants, timeline, subjects, first, used, group):
-    """Take subjects from a place in their list on; those beyond ``used`` are at rest."""
-    for w in range(ROW):
-        who = subjects[first + (w if w < used else 0)]
-        group.who[w], group.column[w], group.t[w] = who, timeline.column[who], timeline.origin[who]
-        group.code[w] = 0
-        if w >= used:
-            _fail(group, w, NOT_FINITE, 0)
-            continue
-        for i in range(group.x.shape[0]):
-            group.x[i, w], group.r[i, w] = constants.P[constants.initial[i], group.column[w]], 0.0
-        _read(at, constants.P, group, w, 0)
-
-
-@leaf
-def _load(at, group, w, constants, one):
+def _load(entries, group, w, constants, one):
     """Copy one subject out of a group."""
-    n = one.x.size
+    n, vectors = one.x.size, group.vectors
     for i in range(n):
         for k in range(n):
             one.A[i, k] = 0.0
-        one.b[i], one.x[i], one.r[i] = group.b[i, w], group.x[i, w], group.r[i, w]
-        one.base[i] = constants.P[constants.initial[i], group.column[w]]
-    for e in range(at.entries.shape[0]):
-        one.A[at.entries[e, 0], at.entries[e, 1]] = group.A[e, w]
-
-
-@leaf
-def _keep(group, w, one):
-    """Copy one subject's states and infusions back."""
-    for i in range(one.x.size):
-        group.x[i, w], group.r[i, w] = one.x[i], one.r[i]
+        one.x[i], one.b[i], one.r[i] = vectors[i, w], vectors[CONSTANTS * n + i, w], vectors[INFUSIONS * n + i, w]
+        one.base[i] = constants.P[constants.initial[i], group.ids[COLUMN, w]]
+    for e in range(entries.shape[0]):
+        one.A[entries[e, 0], entries[e, 1]] = group.A[e, w]
 
 
 @compiled
@@ -165,156 +90,93 @@ def _go_steady(dose, additive, accumulates, one):
     return True
 
 
-@leaf
-def _change(kind, state, value, w, constants, group):
-    """Apply to one subject an event that concerns states and infusion rates alone."""
-    x, r = group.x, group.r
-    if kind == BOLUS:
-        x[state, w] += value
-    elif kind == RATE:
-        r[state, w] += value
-        if abs(r[state, w]) < 1e-12 * abs(value):
-            r[state, w] = 0.0
-    elif kind == RESET:
-        for i in range(x.shape[0]):
-            x[i, w], r[i, w] = constants.P[constants.initial[i], group.column[w]], 0.0
-    elif kind == REPLACE:
-        x[state, w] = value
-
-
-@leaf
-def _apply(e, used, at, constants, timeline, o, group, sets):
-    """Apply the e-th event of each subject, but steady states; return whether there are any."""
-    steady_states = False
-    for w in range(used):
-        k = timeline.ends[group.who[w]] + e
-        kind = timeline.kind[k]
-        if group.code[w]:
-            continue
-        if kind >= SS_FIRST:
-            steady_states = True
-        elif kind == NEW_COLUMN:
-            group.column[w] = timeline.row[k]
-            sets.used[0] = 0
-            _read(at, constants.P, group, w, o)
-        else:
-            _change(kind, timeline.state[k], timeline.value[k], w, constants, group)
-    return steady_states
-
-
 @compiled
-def _apply_steady(e, used, at, constants, timeline, o, group, one, sets):
+def _apply_steady(e, used, at, constants, timeline, o, group, one):
     """Put those subjects into a steady state whose e-th event is one."""
+    ids, vectors, n = group.ids, group.vectors, one.x.size
     for w in range(used):
-        k = timeline.ends[group.who[w]] + e
+        k = timeline.ends[ids[WHO, w]] + e
         kind = timeline.kind[k]
-        if group.code[w] or kind < SS_FIRST:
+        if ids[CODE, w] or kind < SS_FIRST:
             continue
-        _load(at, group, w, constants, one)
+        _load(at.entries, group, w, constants, one)
         plain, additive = SS_FIRST + (kind - SS_FIRST) % SS_ADD, kind >= SS_FIRST + SS_ADD
         dose = SteadyDose(plain, timeline.state[k], timeline.value[k], timeline.ss, timeline.row[k])
-        if _go_steady(dose, additive, constants.accumulates, one):
-            _keep(group, w, one)
-        else:
-            _fail(group, w, NO_STEADY_STATE, o)
-            sets.used[0] = 0
+        if not _go_steady(dose, additive, constants.accumulates, one):
+            fail(group, w, NO_STEADY_STATE, o)
+            continue
+        for i in range(n):
+            vectors[i, w], vectors[INFUSIONS * n + i, w] = one.x[i], one.r[i]
+
+
+# -- from stop to stop
 
 
 @leaf
-def _aim(group, times, starts, k):
+def _aim(ids, clock, times, starts, k):
     """Set each subject's step to its k-th stop; return whether some have to move at all."""
     moves = False
     for w in range(ROW):
-        target = times[starts[group.who[w]] + k]
-        group.h[w] = target - group.t[w] if target > group.t[w] else 0.0
-        group.t[w] = max(target, group.t[w])
-        moves |= group.h[w] > 0.0
+        target, now = times[starts[ids[WHO, w]] + k], clock[NOW, w]
+        clock[STEP, w] = target - now if target > now else 0.0
+        clock[NOW, w] = max(target, now)
+        moves |= clock[STEP, w] > 0.0
     return moves
 
 
 @leaf
-def _until(o, e, count, who, ends, event_time, first, obs_time, order):
-    """Return the first observation behind the o-th one that a subject's e-th event comes before."""
-    if ends[who] + e >= ends[who + 1]:
-        return count
-    start, time = first[who], event_time[ends[who] + e]
-    o += 1
-    if order.size:
-        while o < count and order[start + o] <= e:
-            o += 1
-    else:
-        while o < count and obs_time[start + o] <= time:
-            o += 1
-    return o
+def _step(at, group, sets, S, row):
+    """Write the states after a step to rows of S; return where the sets of that step begin."""
+    n = at.constants.size
+    first = find_sets(at, group.A, group.clock, NORM, STEP, NOW, sets)
+    drive(at, first, group.vectors, CONSTANTS * n, INFUSIONS * n, FORCE * n, ADDED * n, sets)
+    move(at.entries, sets.E, first, group.vectors, ADDED * n, STATES, S, row, n)
+    return first
 
 
 @leaf
-def _evenly(o, end, start, obs_time, t, h):
-    """Return up to which observation, at most ``end``, one subject's steps are as long as that to the o-th was."""
-    o += 1
-    while o < end and abs(obs_time[start + o] - t - h) <= 4e-16 * abs(obs_time[start + o]):
-        t = obs_time[start + o]
-        o += 1
-    return o
-
-
-@leaf
-def _march(entries, E, first, d, S, o, end):
+def _march(entries, E, first, vectors, added, S, n, o, end):
     """Write the states at observations o to end - 1 to their rows of S, from those at the one before."""
-    n, m = d.shape[0], entries.shape[0]
     for k in range(o * n, end * n, n):
         for i in range(n):
-            copy_row(S, k + i, d, i)
-        for e in range(m):
+            copy_row(S, k + i, vectors, added + i)
+        for e in range(entries.shape[0]):
             multiply_add(S, k + entries[e, 0], E, first + e, S, k - n + entries[e, 1])
 
 
 @leaf
-def _to_event(at, e, timeline, group, sets):
-    """Go on to the e-th event; return whether that took a step."""
-    if not _aim(group, timeline.time, timeline.ends, e):
-        return False
-    first = find_sets(at, group.A, group.norm, group.h, group.t, sets)
-    drive(at, first, group.b, group.r, group.c, group.d, sets)
-    move(at.entries, sets.E, first, group.d, group.x, 0, group.y, 0)
-    for i in range(group.x.shape[0]):
-        copy_row(group.x, i, group.y, i)
-    return True
-
-
-@leaf
-def _observe(at, o, e, count, width, timeline, observed, group, sets, S):
-    """Go on to the o-th observation and to those behind it while steps are as long; return how many were reached.
+def _observe(at, o, end, width, first_obs, obs_time, group, sets, S):
+    """Go on to the o-th observation and to those before ``end`` while steps are as long; return how many are reached.
 
     The states at the o-th observation go to rows ``o n`` and following of S. ``width`` is 1 where all subjects have the
     same times.
     """
-    n, x = group.x.shape[0], group.x
-    if not _aim(group, observed.time, observed.first, o):
+    n, ids, clock, vectors = at.constants.size, group.ids, group.clock, group.vectors
+    if not _aim(ids, clock, obs_time, first_obs, o):
         for i in range(n):
-            copy_row(S, o * n + i, x, i)
+            copy_row(S, o * n + i, vectors, i)
         return o + 1
-    first = find_sets(at, group.A, group.norm, group.h, group.t, sets)
-    drive(at, first, group.b, group.r, group.c, group.d, sets)
-    move(at.entries, sets.E, first, group.d, x, 0, S, o * n)
-    end = _until(o, e, count, group.who[0], timeline.ends, timeline.time, observed.first, observed.time, observed.order)
+    first = _step(at, group, sets, S, o * n)
     for w in range(width):
-        end = _evenly(o, end, observed.first[group.who[w]], observed.time, group.t[w], group.h[w])
-    _march(at.entries, sets.E, first, group.d, S, o + 1, end)
+        end = evenly(o, end, first_obs[ids[WHO, w]], obs_time, clock[STEP, w])
+    _march(at.entries, sets.E, first, vectors, ADDED * n, S, n, o + 1, end)
     for w in range(ROW):
-        group.t[w] = observed.time[observed.first[group.who[w]] + end - 1]
+        clock[NOW, w] = max(clock[NOW, w], obs_time[first_obs[ids[WHO, w]] + end - 1])
     for i in range(n):
-        copy_row(x, i, S, (end - 1) * n + i)
+        copy_row(vectors, i, S, (end - 1) * n + i)
     return end
 
 
+# -- end
+
+
 @leaf
-def _note_columns(group, used, before, o, observed, results):
+def _note_columns(ids, used, before, o, place_of, place_first):
     """Write the column of P in force at the observations from ``before`` to o."""
-    if results.place_of.size:
-        for w in range(used):
-            place = results.place_first[group.who[w]]
-            results.place_of[place + before : place + o] = group.column[w]
+    for w in range(used):
+        place = place_first[ids[WHO, w]]
+        for k in range(before, o):
+            place_of[place + k] = ids[COLUMN, w]
 
 
 @leaf
@@ -341,9 +203,8 @@ def _are_finite(S, rows, zero, sums):
 
 
 @leaf
-def _write(S, n, count, used, group, turned, results):
+def _write(S, n, count, used, ids, turned, out, first, stride):
     """Write the states of a group to where each subject's go."""
-    out, stride = results.out, results.stride
     for i in range(n):
         o = 0
         while o < count:
@@ -351,78 +212,73 @@ def _write(S, n, count, used, group, turned, results):
             if begin + ROW <= count:
                 turn_rows(turned, S, begin * n + i, n)
                 for w in range(used):
-                    put_row(out, results.first[group.who[w]] + i * stride + begin, turned, w)
+                    put_row(out, first[ids[WHO, w]] + i * stride + begin, turned, w)
             else:  # fewer than eight at all
                 for w in range(used):
-                    place = results.first[group.who[w]] + i * stride
+                    place = first[ids[WHO, w]] + i * stride
                     for k in range(count):
                         out[place + k] = S[k * n + i, w]
             o += ROW
 
 
 @leaf
-def _end(group, used, count, S, turned, sets, observed, results):
-    """Write what became of a group."""
-    n = group.x.shape[0]
-    _write(S, n, count, used, group, turned, results)
-    finite = _are_finite(S, count * n, sets.zero, turned)
+def _judge(S, n, count, used, group, turned, zero, observed, results):
+    """Note how far each subject of a group came; what was not reached is not a number."""
+    ids, clock = group.ids, group.clock
+    finite = _are_finite(S, count * n, zero, turned)
     for w in range(used):
-        who = group.who[w]
-        code, reached, when = group.code[w], group.reached[w], group.when[w]
+        who, code, reached, when = ids[WHO, w], ids[CODE, w], ids[REACHED, w], clock[WHEN, w]
         good = count if finite else _last_finite(S, n, count, w)
         if good < (reached if code else count):
             code, reached, when = NOT_FINITE, good, observed.time[observed.first[who] + good]
         if not code:
-            reached, when = count, group.t[w]
+            reached, when = count, clock[NOW, w]
         results.status[who], results.when[who] = code, when
-        leave_blank(n, results.out, results.first[who] + reached, count - reached, results.stride)
-
-
-@leaf
-def _gather(subjects, first, timeline, observed):
-    """Return how many subjects from a place in their list on can be taken together, and whether on one clock."""
-    used, uniform, one = 1, True, subjects[first]
-    while used < ROW and first + used < subjects.size:
-        who = subjects[first + used]
-        if not _in_step(one, who, timeline, observed):
-            break
-        uniform &= observed.first[one] == observed.first[who] and timeline.origin[one] == timeline.origin[who]
-        for e in range(timeline.ends[one + 1] - timeline.ends[one]):
-            uniform &= timeline.time[timeline.ends[one] + e] == timeline.time[timeline.ends[who] + e]
-        used += 1
-    return used, uniform
+        for i in range(n):
+            for k in range(reached, count):
+                results.out[results.first[who] + i * results.stride + k] = np.nan
 
 
 @entry
-def solve_linear(at, constants, subjects, timeline, observed, results):
+def solve_linear(at, one, constants, subjects, timeline, observed, results):
     """Solve subjects exactly; arguments as for :func:`pkpd.engine.solve.loop.solve_lanes`.
 
     at : LinearPattern
+    one : Single or None
+        Room for steady states; None where there are none, which compiles in a third of the time.
     """
-    n, most = constants.initial.size, 0
+    n, most = constants.initial.size, 1
+    ends, time, (first, last, obs_time, order) = timeline.ends, timeline.time, observed
     for who in subjects:
-        most = max(most, observed.last[who] - observed.first[who])
-    sets, group, one = make_sets(at), _make_group(n, at.entries.shape[0]), _make_single(n)
-    S, turned = np.zeros((max(most, 1) * n, ROW)), np.zeros((ROW, ROW))
-    place = 0
+        most = max(most, last[who] - first[who])
+    sets, group = make_sets(at), make_group(n, at.entries.shape[0])
+    S, turned = np.zeros((most * n, ROW)), np.zeros((ROW, ROW))
+    place, ids = 0, group.ids
     while place < subjects.size:
-        used, uniform = _gather(subjects, place, timeline, observed)
-        _begin(at, constants, timeline, subjects, place, used, group)
+        used, uniform = gather(subjects, place, timeline.origin, ends, time, observed)
+        begin(at, constants, timeline.column, timeline.origin, subjects, place, used, group)
         place += used
         sets.used[0] = 0
-        o, e, steps, width = 0, 0, 0, 1 if uniform else ROW
-        count = observed.last[group.who[0]] - observed.first[group.who[0]]
+        o, e, steps, width, who = 0, 0, 0, 1 if uniform else ROW, ids[WHO, 0]
+        count = last[who] - first[who]
         while o < count:
-            if _observes(group.who[0], o, e, timeline, observed):
-                before = o
-                o = _observe(at, o, e, count, width, timeline, observed, group, sets, S)
-                _note_columns(group, used, before, o, observed, results)
+            if observes(o, e, ends, time, first, obs_time, order, who):
+                before, end = o, until(o, e, count, ends, time, first, obs_time, order, who)
+                o = _observe(at, o, end, width, first, obs_time, group, sets, S)
+                if results.place_of.size:
+                    _note_columns(ids, used, before, o, results.place_of, results.place_first)
                 steps += o - before
-            else:
-                steps += _to_event(at, e, timeline, group, sets)
-                if _apply(e, used, at, constants, timeline, o, group, sets):
-                    _apply_steady(e, used, at, constants, timeline, o, group, one, sets)
-                e += 1
+                continue
+            if _aim(ids, group.clock, time, ends, e):
+                _step(at, group, sets, group.vectors, NEXT * n)
+                for i in range(n):
+                    copy_row(group.vectors, i, group.vectors, NEXT * n + i)
+                steps += 1
+            if apply(e, used, at, constants, timeline, o, group, sets.used) and one is not None:
+                _apply_steady(e, used, at, constants, timeline, o, group, one)
+                sets.used[0] = 0
+            e += 1
         for w in range(used):
-            results.steps[group.who[w]] += steps
-        _end(group, used, count, S, turned, sets, observed, results)
+            results.steps[ids[WHO, w]] += steps
+        _write(S, n, count, used, ids, turned, results.out, results.first, results.stride)
+        _judge(S, n, count, used, group, turned, sets.zero, observed, results)

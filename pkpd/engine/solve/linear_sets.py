@@ -59,26 +59,27 @@ def _add_products(products, c, ic, a, ia, b, ib):
 
 
 @leaf
-def _doublings(norm, h, sets):
+def _doublings(clock, norm, h, s, doubling):
     """Write h / 2^k to ``s`` and who doubles to ``doubling``, k by the norm of each A; return the largest k."""
     most = 0
     for w in range(ROW):
-        size = norm[w] * h[w]
+        size = clock[norm, w] * clock[h, w]
         k = max(0, math.ceil(math.log2(max(size, 1e-300))) + 1) if size < np.inf else 0
-        sets.s[0, w] = math.ldexp(h[w], -k)
+        s[0, w] = math.ldexp(clock[h, w], -k)
         for step in range(most, k):
-            sets.doubling[step] = 0.0
+            for v in range(ROW):
+                doubling[step, v] = 0.0
         most = max(most, k)
         for step in range(k):
-            sets.doubling[step, w] = 1.0
+            doubling[step, w] = 1.0
     return most
 
 
 @leaf
-def _make(at, A, norm, h, first, sets):
+def _make(products, A, clock, norm, h, first, sets):
     """Write exp(A h) and its integral to the sets that begin at row ``first``."""
-    m, E, G, unit, work, products = at.entries.shape[0], sets.E, sets.G, sets.unit, sets.work, at.products
-    most = _doublings(norm, h, sets)
+    m, E, G, unit, work = sets.unit.shape[0], sets.E, sets.G, sets.unit, sets.work
+    most = _doublings(clock, norm, h, sets.s, sets.doubling)
     Z, X, Q = 0, m, 2 * m
     for e in range(m):
         multiply_row(work, Z + e, A, e, sets.s, 0)
@@ -107,48 +108,57 @@ def _make(at, A, norm, h, first, sets):
 
 
 @leaf
-def find_sets(at, A, norm, h, clock, sets):
-    """Return the row at which the sets for steps of lengths h begin, made if need be.
+def find_sets(at, A, clock, norm, h, now, sets):
+    """Return the row at which the sets for a step begin, made if need be.
 
     Parameters
     ----------
     A : float array, (m, 8)
-    norm, h, clock : float array, (8,)
-        Norm of each A, step length, and the time by whose rounding lengths may differ.
+    clock : float array, (rows, 8)
+    norm, h, now : int
+        Rows of the norm of each A, of the length of its step, and of the time by whose rounding lengths may differ.
     """
-    m = at.entries.shape[0]
+    m, lengths = at.entries.shape[0], sets.lengths
     for q in range(min(sets.used[0], KEPT)):
         known = True
         for w in range(ROW):
-            known &= abs(sets.lengths[q, w] - h[w]) <= 4e-16 * abs(clock[w])
+            known &= abs(lengths[q, w] - clock[h, w]) <= 4e-16 * abs(clock[now, w])
         if known:
             return q * m
     q = sets.used[0] % KEPT
     sets.used[0] += 1
-    for w in range(ROW):
-        sets.lengths[q, w] = h[w]
-    _make(at, A, norm, h, q * m, sets)
+    copy_row(lengths, q, clock, h)
+    _make(at.products, A, clock, norm, h, q * m, sets)
     return q * m
 
 
 @leaf
-def drive(at, first, b, r, c, d, sets):
-    """Write to d, (n, 8), what constants b and infusions r add in a step; c is room."""
-    driven, zero = False, sets.zero
-    for i in range(d.shape[0]):
-        copy_row(d, i, zero, 0)
+def drive(at, first, v, b, r, c, d, sets):
+    """Write what constants and infusions add in a step.
+
+    Parameters
+    ----------
+    first : int
+        Where the sets of the step begin.
+    v : float array, (rows, 8)
+    b, r, c, d : int
+        Rows of v from which on constants and infusions stand, their sum goes, and what they add.
+    """
+    driven, entries = False, at.entries
+    for i in range(at.constants.size):
+        copy_row(v, d + i, sets.zero, 0)
         for w in range(ROW):
-            c[i, w] = b[i, w] + r[i, w]
-            driven |= c[i, w] != 0.0
+            v[c + i, w] = v[b + i, w] + v[r + i, w]
+            driven |= v[c + i, w] != 0.0
     if driven:
-        for e in range(at.entries.shape[0]):
-            multiply_add(d, at.entries[e, 0], sets.G, first + e, c, at.entries[e, 1])
+        for e in range(entries.shape[0]):
+            multiply_add(v, d + entries[e, 0], sets.G, first + e, v, c + entries[e, 1])
 
 
 @leaf
-def move(entries, E, first, d, x, before, y, after):
-    """Write ``E x + d`` to the rows of y from ``after`` on; x has the states in rows from ``before`` on."""
-    for i in range(d.shape[0]):
-        copy_row(y, after + i, d, i)
+def move(entries, E, first, v, d, x, y, after, n):
+    """Write ``E x + d`` to n rows of y from ``after`` on; x and d stand in v from rows x and d on."""
+    for i in range(n):
+        copy_row(y, after + i, v, d + i)
     for e in range(entries.shape[0]):
-        multiply_add(y, after + entries[e, 0], E, first + e, x, before + entries[e, 1])
+        multiply_add(y, after + entries[e, 0], E, first + e, v, x + entries[e, 1])

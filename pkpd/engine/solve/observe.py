@@ -22,13 +22,11 @@ ObservedRows = namedtuple("ObservedRows", "first last columns single")
 
 
 @entry
-def _observe(code, t, P, states, outputs, rows):
-    """Turn states into outputs, run by run of observations with one column of P."""
+def _observe(code, t, flat, width, states, outputs, rows):
+    """Turn states into outputs, run by run of observations with one column of P, which is flat and so many wide."""
     address, lanes, n, n_out = code
     (y, y_first, y_stride), (out, out_first, out_stride) = states, outputs
     obs_first, obs_last, columns, single = rows
-    flat = P.reshape(-1)
-    width = P.shape[1]
     ts, ys, os = np.zeros(lanes), np.zeros(n * lanes), np.zeros(n_out * lanes)
     for i in range(obs_first.size):
         count = obs_last[i] - obs_first[i]
@@ -81,7 +79,7 @@ def outputs_of(
     single = not columns.size
     code = ObserveCode(kernel.base["observe"], kernel.lanes, kernel.n, n_out)
     rows = ObservedRows(b.obs_first, b.obs_last, b.column if single else columns, single)
-    _observe(code, b.obs_time, P, states, FlatTable(flat, out_first, out_stride), rows)
+    _observe(code, b.obs_time, P.reshape(-1), P.shape[1], states, FlatTable(flat, out_first, out_stride), rows)
     return out
 
 
@@ -113,5 +111,6 @@ def rates_at(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarr
     first = np.append(0, ends)[:-1].astype(np.int64)
     code = ObserveCode(kernel.rates["observe"], kernel.lanes, n, n)
     rows = ObservedRows(first, ends, columns[first], True)
-    _observe(code, times, P, FlatTable(start.reshape(-1), first, k), FlatTable(out.reshape(-1), first, k), rows)
+    tables = FlatTable(start.reshape(-1), first, k), FlatTable(out.reshape(-1), first, k)
+    _observe(code, times, P.reshape(-1), P.shape[1], *tables, rows)
     return out

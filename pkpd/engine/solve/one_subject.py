@@ -10,23 +10,7 @@ from pkpd.engine.machine.jit import compiled, inlined, leaf
 from pkpd.engine.solve.event_codes import BOLUS, RATE, REPLACE, RESET, SS_BOLUS, SS_CONSTANT
 from pkpd.engine.solve.shadows import AT_END, AT_START, DURING, SS_ONGOING, add_shadows
 
-__all__ = ["change", "leave_blank", "leave_cycle", "read_matrix", "record", "set_marks", "start", "turn"]
-
-
-@leaf
-def read_matrix(P, places, column, A, b):
-    """Write the matrix and the constant part of x' = A x + b, and return whether all of it is finite.
-
-    places is (n, n + 1), -1 where zero.
-    """
-    n, total = b.size, 0.0
-    for i in range(n):
-        for j in range(n):
-            A[i, j] = P[places[i, j], column] if places[i, j] >= 0 else 0.0
-            total += abs(A[i, j])
-        b[i] = P[places[i, n], column] if places[i, n] >= 0 else 0.0
-        total += abs(b[i])
-    return math.isfinite(total)
+__all__ = ["change", "leave_blank", "leave_cycle", "record", "set_marks", "start", "turn"]
 
 
 @leaf

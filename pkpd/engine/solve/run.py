@@ -15,7 +15,7 @@ from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.cascade import solve_cascade
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.linear import solve_linear
+from pkpd.engine.solve.linear import make_single, solve_linear
 from pkpd.engine.solve.loop import StepCode, solve_lanes
 from pkpd.engine.solve.observe import FlatTable, finite_rates, outputs_of
 from pkpd.engine.solve.panel_sets import Pattern
@@ -132,7 +132,10 @@ class _Run:
         return Control(rtol, s.atol, self.budget, s.h_max, free, proper)
 
     def linear(self, subjects: np.ndarray) -> None:
-        solve_linear(self.kernel.linear_pattern, self.constants, subjects, self.timeline, self.observed, self.results)
+        one = make_single(self.kernel.n) if self.timeline.ss.shape[0] else None
+        solve_linear(
+            self.kernel.linear_pattern, one, self.constants, subjects, self.timeline, self.observed, self.results
+        )
 
     def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool) -> None:
         control = self._control(self.settings.rtol, free)

@@ -302,7 +302,8 @@ def _put_cycle(ss, q, effects, period, on, off, running, amount):
         ss[q, SS_TURNS] = 1.0
         for which in range(3):
             first = SS_COLUMNS + which * effects.shape[1]
-            ss[q, first : first + effects.shape[1]] = effects[which]
+            for s in range(effects.shape[1]):
+                ss[q, first + s] = effects[which, s]
 
 
 @compiled
