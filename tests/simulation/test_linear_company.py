@@ -63,7 +63,7 @@ def test_a_data_set_has_for_each_subject_what_he_has_alone(model: Model) -> None
 
 
 def test_one_of_eight_without_a_steady_state_fails_alone() -> None:
-    """An infusion that has run for ever up to time 0 leaves rate over rate constant there, and without a loss nothing."""
+    """An infusion for ever up to time 0 leaves rate over rate constant there, and without a loss nothing finite."""
     model = Model(
         "loss",
         states=[State("central", "mg")],

@@ -27,10 +27,10 @@ from pkpd.engine.solve.linear_group import (
     NOT_FINITE,
     NOW,
     REACHED,
-    STATES,
     STEP,
     WHEN,
     WHO,
+    Stops,
     apply,
     begin,
     evenly,
@@ -130,13 +130,14 @@ def _step(at, group, sets, S, row):
     n = at.constants.size
     first = find_sets(at, group.A, group.clock, NORM, STEP, NOW, sets)
     drive(at, first, group.vectors, CONSTANTS * n, INFUSIONS * n, FORCE * n, ADDED * n, sets)
-    move(at.entries, sets.E, first, group.vectors, ADDED * n, STATES, S, row, n)
+    move(at.entries, sets.E, first, group.vectors, ADDED * n, S, row, n)
     return first
 
 
 @leaf
-def _march(entries, E, first, vectors, added, S, n, o, end):
+def _march(entries, E, first, vectors, S, n, o, end):
     """Write the states at observations o to end - 1 to their rows of S, from those at the one before."""
+    added = ADDED * n
     for k in range(o * n, end * n, n):
         for i in range(n):
             copy_row(S, k + i, vectors, added + i)
@@ -145,13 +146,14 @@ def _march(entries, E, first, vectors, added, S, n, o, end):
 
 
 @leaf
-def _observe(at, o, end, width, first_obs, obs_time, group, sets, S):
+def _observe(at, o, end, width, stops, group, sets, S):
     """Go on to the o-th observation and to those before ``end`` while steps are as long; return how many are reached.
 
     The states at the o-th observation go to rows ``o n`` and following of S. ``width`` is 1 where all subjects have the
     same times.
     """
     n, ids, clock, vectors = at.constants.size, group.ids, group.clock, group.vectors
+    first_obs, obs_time = stops.first, stops.time
     if not _aim(ids, clock, obs_time, first_obs, o):
         for i in range(n):
             copy_row(S, o * n + i, vectors, i)
@@ -159,7 +161,7 @@ def _observe(at, o, end, width, first_obs, obs_time, group, sets, S):
     first = _step(at, group, sets, S, o * n)
     for w in range(width):
         end = evenly(o, end, first_obs[ids[WHO, w]], obs_time, clock[STEP, w])
-    _march(at.entries, sets.E, first, vectors, ADDED * n, S, n, o + 1, end)
+    _march(at.entries, sets.E, first, vectors, S, n, o + 1, end)
     for w in range(ROW):
         clock[NOW, w] = max(clock[NOW, w], obs_time[first_obs[ids[WHO, w]] + end - 1])
     for i in range(n):
@@ -203,8 +205,9 @@ def _are_finite(S, rows, zero, sums):
 
 
 @leaf
-def _write(S, n, count, used, ids, turned, out, first, stride):
+def _write(S, n, count, used, ids, turned, results):
     """Write the states of a group to where each subject's go."""
+    out, first, stride = results.out, results.first, results.stride
     for i in range(n):
         o = 0
         while o < count:
@@ -222,10 +225,9 @@ def _write(S, n, count, used, ids, turned, out, first, stride):
 
 
 @leaf
-def _judge(S, n, count, used, group, turned, zero, observed, results):
+def _judge(S, n, count, finite, used, group, observed, results):
     """Note how far each subject of a group came; what was not reached is not a number."""
     ids, clock = group.ids, group.clock
-    finite = _are_finite(S, count * n, zero, turned)
     for w in range(used):
         who, code, reached, when = ids[WHO, w], ids[CODE, w], ids[REACHED, w], clock[WHEN, w]
         good = count if finite else _last_finite(S, n, count, w)
@@ -248,28 +250,29 @@ def solve_linear(at, one, constants, subjects, timeline, observed, results):
         Room for steady states; None where there are none, which compiles in a third of the time.
     """
     n, most = constants.initial.size, 1
-    ends, time, (first, last, obs_time, order) = timeline.ends, timeline.time, observed
+    first, last, obs_time, order = observed
+    stops = Stops(timeline.ends, timeline.time, first, last, obs_time, order)
     for who in subjects:
         most = max(most, last[who] - first[who])
     sets, group = make_sets(at), make_group(n, at.entries.shape[0])
     S, turned = np.zeros((most * n, ROW)), np.zeros((ROW, ROW))
     place, ids = 0, group.ids
     while place < subjects.size:
-        used, uniform = gather(subjects, place, timeline.origin, ends, time, observed)
-        begin(at, constants, timeline.column, timeline.origin, subjects, place, used, group)
+        used, uniform = gather(subjects, place, timeline.origin, stops)
+        begin(at, constants, timeline, subjects, place, used, group)
         place += used
         sets.used[0] = 0
         o, e, steps, width, who = 0, 0, 0, 1 if uniform else ROW, ids[WHO, 0]
         count = last[who] - first[who]
         while o < count:
-            if observes(o, e, ends, time, first, obs_time, order, who):
-                before, end = o, until(o, e, count, ends, time, first, obs_time, order, who)
-                o = _observe(at, o, end, width, first, obs_time, group, sets, S)
+            if observes(o, e, stops, who):
+                before, end = o, until(o, e, count, stops, who)
+                o = _observe(at, o, end, width, stops, group, sets, S)
                 if results.place_of.size:
                     _note_columns(ids, used, before, o, results.place_of, results.place_first)
                 steps += o - before
                 continue
-            if _aim(ids, group.clock, time, ends, e):
+            if _aim(ids, group.clock, timeline.time, timeline.ends, e):
                 _step(at, group, sets, group.vectors, NEXT * n)
                 for i in range(n):
                     copy_row(group.vectors, i, group.vectors, NEXT * n + i)
@@ -280,5 +283,6 @@ def solve_linear(at, one, constants, subjects, timeline, observed, results):
             e += 1
         for w in range(used):
             results.steps[ids[WHO, w]] += steps
-        _write(S, n, count, used, ids, turned, results.out, results.first, results.stride)
-        _judge(S, n, count, used, group, turned, sets.zero, observed, results)
+        _write(S, n, count, used, ids, turned, results)
+        finite = _are_finite(S, count * n, sets.zero, turned)
+        _judge(S, n, count, finite, used, group, observed, results)

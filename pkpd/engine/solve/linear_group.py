@@ -18,7 +18,7 @@ from pkpd.engine.solve.status import Status
 
 __all__ = [
     "ADDED", "CODE", "COLUMN", "CONSTANTS", "FORCE", "INFUSIONS", "NEXT", "NORM", "NOT_FINITE", "NOW", "REACHED",
-    "STATES", "STEP", "WHEN", "WHO", "Group", "apply", "begin", "evenly", "fail", "gather", "make_group", "observes",
+    "STEP", "WHEN", "WHO", "Group", "Stops", "apply", "begin", "evenly", "fail", "gather", "make_group", "observes",
     "until",
 ]  # fmt: skip
 
@@ -27,9 +27,11 @@ NOT_FINITE = int(Status.NOT_FINITE)
 #: states, constants, infusions and room for three more such, (6 n, 8). Few arrays, since each one more makes every
 #: function that takes them slower to compile.
 Group = namedtuple("Group", "ids clock A vectors")
+#: when subjects stop: ends and times of their events, ranges, times and order of their observations
+Stops = namedtuple("Stops", "ends event_time first last time order")
 WHO, COLUMN, CODE, REACHED = range(4)  # of ids: subject, column of P; status, observations reached of those that failed
 NOW, STEP, WHEN, NORM = range(4)  # of clock: time, length of the last step, time of failure, norm of A
-STATES, CONSTANTS, INFUSIONS, FORCE, ADDED, NEXT = range(6)  # of vectors, each of n rows
+_, CONSTANTS, INFUSIONS, FORCE, ADDED, NEXT = range(6)  # of vectors, each of n rows
 
 
 @compiled
@@ -42,8 +44,9 @@ def make_group(n, m):
 
 
 @leaf
-def observes(o, e, ends, time, first, obs_time, order, i):
+def observes(o, e, stops, i):
     """Tell whether the o-th observation of subject i comes before its e-th event."""
+    ends, time, first, _, obs_time, order = stops
     if ends[i] + e >= ends[i + 1]:
         return True
     if order.size:
@@ -60,32 +63,33 @@ def _same_times(i, k, ends, time):
 
 
 @leaf
-def _in_step(i, k, count, ends, time, first, obs_time, order):
+def _in_step(i, k, count, stops):
     """Tell whether two subjects, of as many observations and events, meet them in the same order."""
-    if first[i] == first[k] and not order.size and _same_times(i, k, ends, time):
+    alike = stops.first[i] == stops.first[k] and not stops.order.size
+    if alike and _same_times(i, k, stops.ends, stops.event_time):
         return True
     e = 0
     for o in range(count):
-        while not observes(o, e, ends, time, first, obs_time, order, i):
-            if observes(o, e, ends, time, first, obs_time, order, k):
+        while not observes(o, e, stops, i):
+            if observes(o, e, stops, k):
                 return False
             e += 1
-        if not observes(o, e, ends, time, first, obs_time, order, k):
+        if not observes(o, e, stops, k):
             return False
     return True
 
 
 @leaf
-def gather(subjects, place, origin, ends, time, observed):
+def gather(subjects, place, origin, stops):
     """Return how many subjects from a place in their list on can be taken together, and whether on one clock."""
-    first, last, obs_time, order = observed
+    ends, time, first, last, _, _ = stops
     used, uniform, i = 1, True, subjects[place]
     count, events = last[i] - first[i], ends[i + 1] - ends[i]
     while used < ROW and place + used < subjects.size:
         k = subjects[place + used]
         if last[k] - first[k] != count or ends[k + 1] - ends[k] != events:
             break
-        if not _in_step(i, k, count, ends, time, first, obs_time, order):
+        if not _in_step(i, k, count, stops):
             break
         uniform &= first[i] == first[k] and origin[i] == origin[k] and _same_times(i, k, ends, time)
         used += 1
@@ -140,8 +144,9 @@ def _restart(constants, group, w):
 
 
 @leaf
-def begin(at, constants, column, origin, subjects, place, used, group):
+def begin(at, constants, timeline, subjects, place, used, group):
     """Take subjects from a place in their list on; those beyond ``used`` are at rest."""
+    column, origin = timeline.column, timeline.origin
     ids, clock = group.ids, group.clock
     for w in range(ROW):
         who = subjects[place + (w if w < used else 0)]
@@ -198,8 +203,9 @@ def apply(e, used, at, constants, timeline, o, group, forget):
 
 
 @leaf
-def until(o, e, count, ends, time, first, obs_time, order, i):
+def until(o, e, count, stops, i):
     """Return the first observation behind the o-th one that the e-th event of subject i comes before."""
+    ends, time, first, _, obs_time, order = stops
     if ends[i] + e >= ends[i + 1]:
         return count
     start, stop = first[i], time[ends[i] + e]

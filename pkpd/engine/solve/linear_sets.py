@@ -156,9 +156,9 @@ def drive(at, first, v, b, r, c, d, sets):
 
 
 @leaf
-def move(entries, E, first, v, d, x, y, after, n):
-    """Write ``E x + d`` to n rows of y from ``after`` on; x and d stand in v from rows x and d on."""
+def move(entries, E, first, v, d, y, after, n):
+    """Write ``E x + d`` to n rows of y from ``after`` on; in v stand x in the first n rows, and d from row d on."""
     for i in range(n):
         copy_row(y, after + i, v, d + i)
     for e in range(entries.shape[0]):
-        multiply_add(y, after + entries[e, 0], E, first + e, v, x + entries[e, 1])
+        multiply_add(y, after + entries[e, 0], E, first + e, v, entries[e, 1])
