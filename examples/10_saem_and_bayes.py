@@ -48,7 +48,7 @@ def main() -> None:
     print(f"\nlargest R-hat {bayes.extra['r_hat']:.3f}, least effective sample size {bayes.extra['ess']:.0f}")
     for name, value in saem.estimates.items():
         low, high = saem.ci()[name]
-        below, above = bayes.extra["intervals"][name]
+        below, above = bayes.ci()[name]
         print(
             f"{name:>10}  SAEM {value:7.3f} ({low:.3f} to {high:.3f})   "
             f"posterior {bayes.estimates[name]:7.3f} ({below:.3f} to {above:.3f})"

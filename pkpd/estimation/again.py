@@ -10,6 +10,7 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.objective import METHODS, Objective
+from pkpd.estimation.methods.penalised import Penalised
 from pkpd.estimation.methods.register import method_of
 from pkpd.estimation.problem import Problem
 from pkpd.observation.data import FitData
@@ -19,14 +20,8 @@ if TYPE_CHECKING:
     from pkpd.estimation.vector import PopulationVector
 
 __all__ = [
-    "at_estimates", "objective_again", "problem_again", "refitting", "restated", "smooth_method",
+    "at_estimates", "objective_again", "problem_again", "refitting", "restated",
 ]  # fmt: skip
-
-
-def smooth_method(fit: Fit) -> str:
-    """Return the objective with an exact gradient that stands for the method of a fit: its own, or FOCEI."""
-    method = METHODS.get(fit.method)
-    return fit.method if method is not None and not method.frozen else "focei"
 
 
 def refitting(fit: Fit, given: Method | None, verb: str) -> Method:
@@ -62,6 +57,7 @@ def restated(fit: Fit) -> dict[str, Any]:
     now |= {f"omega_{n}": float(v) for n, v in zip(fit.etas, np.diag(fit.omega), strict=True)}
     now |= {f"omega_iov_{n}": float(v) for n, v in zip(fit.layout.kappas, np.diag(fit.omega_iov), strict=True)}
     settings["start"] = {n: now[n] for n in fit.settings["start"]}
+    settings["declared"] = fit.layout.declared
     return settings
 
 
@@ -80,9 +76,9 @@ def problem_again(fit: Fit, data: FitData | None = None) -> Problem:
     return fit.problem.of_data(fit.data if data is None else data, at_estimates(fit), settings)
 
 
-def objective_again(fit: Fit, method: str | None = None) -> Objective:
-    """Return an objective of the fit's data with arrays of its own, begun at the random effects of the fit."""
-    name = smooth_method(fit) if method is None else method
+def objective_again(fit: Fit, method: str | None = None) -> Objective | Penalised:
+    """Return an objective of the fit's data with arrays of its own, begun at its random effects, with its priors."""
+    name = fit.smooth_method if method is None else method
     if name not in METHODS or METHODS[name].frozen:
         raise PkpdError(
             f"fit: method '{name}' has no objective with an exact gradient; name fo, foce, focei or laplace"
@@ -91,4 +87,4 @@ def objective_again(fit: Fit, method: str | None = None) -> Objective:
     if found.p:
         _, factor, _, _ = found.unpack(fit.x)
         found.u = np.linalg.solve(factor, fit.effects.T).T
-    return found
+    return fit.with_priors(found)

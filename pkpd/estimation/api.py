@@ -42,7 +42,7 @@ def fit(
     method: Method | MethodName | None = None,
     *,
     start: Mapping[str, float] | None = None,
-    fixed: Collection[str] = (),
+    fixed: Collection[str] | Mapping[str, float] = (),
     bloq: Literal["m3", "m4", "m1"] = "m3",
     rtol: float = 1e-9,
     atol: float = 1e-12,
@@ -59,7 +59,7 @@ def fit(
     method: Method | MethodName | None = None,
     *,
     start: Mapping[str, float] | None = None,
-    fixed: Collection[str] = (),
+    fixed: Collection[str] | Mapping[str, float] = (),
     bloq: Literal["m3", "m4", "m1"] = "m3",
     rtol: float = 1e-9,
     atol: float = 1e-12,
@@ -76,7 +76,8 @@ def fit(
     Parameters
     ----------
     model : Model, Fit or Study
-        A fit's model starts at its estimates. A study brings its reports, priors and tolerances with it.
+        A fit's model starts at its estimates; default priors stay about the values that it had before. A study brings
+        its reports, priors and tolerances with it.
     data : EventTable, Evidence or sequence of these; not for a study
         A data set, from :func:`pkpd.read_events` (see :func:`pkpd.observation.data.bind` for DVID, CENS, LLOQ and OCC);
         evidence from reports, from :data:`pkpd.seeds`, whose patients are then subjects of the same population, one
@@ -90,8 +91,9 @@ def fit(
     start : mapping, optional
         Other start values: parameters, ``omega_<parameter>`` (variances), residual parameters (``sigma_prop``; with
         several outputs ``sigma_prop_<output>``).
-    fixed : collection of str
-        What is not estimated, by the same names.
+    fixed : collection of str, or mapping of name to number
+        What is not estimated, by the same names; a mapping also says which values are kept, a list keeps those of the
+        model or of ``start``.
     bloq : {"m3", "m4", "m1"}
         What is done with censored data.
     rtol, atol, solver : float, float, str
@@ -140,6 +142,7 @@ def fit(
             "rtol": rtol != 1e-9, "atol": atol != 1e-12, "solver": solver != "auto", "threads": threads is not None,
         }  # fmt: skip
         return _fit_study(model, [name for name, there in given.items() if there], method, progress)
+    declared = model.layout.declared if isinstance(model, Fit) else None
     model = model_from(
         "fit", model, ("Model", "Fit"),
         {"StudyFit": "fit its study again: fit(found.study)", "Individual": "one patient is known already"},
@@ -150,7 +153,7 @@ def fit(
         raise DataError(f"fit: model '{model.name}' needs data: fit(model, read_events(path))")
     problem = pose(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
-        threads=threads_for(threads, data),
+        threads=threads_for(threads, data), declared=declared,
     )  # fmt: skip
     watch = progress if how.shows_progress else watcher(how.name, progress)
     begun = time.perf_counter()

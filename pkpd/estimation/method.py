@@ -6,10 +6,14 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from pkpd.errors import PkpdError
 from pkpd.options import Options
+
+if TYPE_CHECKING:
+    from pkpd.estimation.priors import Priors
+    from pkpd.estimation.vector import PopulationVector
 
 __all__ = ["CovarianceKind", "Method", "Progress"]
 
@@ -81,6 +85,10 @@ class Method(Options, ABC):
         Fit, or StudyFit for a study
             Of an estimated vector, :meth:`pkpd.estimation.result.Fit.at`.
         """
+
+    def believed(self, layout: PopulationVector) -> Priors | None:
+        """Return what is believed of an estimated vector before the data; None where the method takes no priors."""
+        return None
 
     def again(self) -> Self:
         """Return the method for refits: begun at the estimates, so without restarts and without a checkpoint."""

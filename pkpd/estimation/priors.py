@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CORRELATION", "Priors"]
 
+#: step of differences of gradients
+STEP = 1e-4
 #: name of the shape of the prior of correlations
 CORRELATION = "correlation"
 Given = Mapping[str, float | tuple[float, float] | HalfNormal | ErrorScale]
@@ -58,10 +60,12 @@ class Priors:
 
     Notes
     -----
-    What is not given is weakly informative around the model's values: thetas with a standard deviation of 1 on log and
-    logit scales (a factor of 7 either way has 95%), else of 1 or the absolute value, whichever is larger; standard
-    deviations of random effects half-normal with scale 1 on these scales, else 2.5 times the model's; residual
-    parameters with 2.5 times the model's; correlations with shape 2.
+    What is not given is weakly informative around the values that the model declares, wherever the search starts, and
+    does not depend on the units that they are written in: thetas with a standard deviation of 1 on log and logit
+    scales (a factor of 7 either way has 95%), else the absolute value, 2.5 times the standard deviation between
+    subjects or occasions, or for a number without a unit 1, whichever is the largest; what has a unit, is 0 and does
+    not vary needs a prior of its own. Standard deviations of random effects are half-normal with scale 1 on log and
+    logit scales, else 2.5 times the model's; residual parameters with 2.5 times the model's; correlations have shape 2.
 
     Source: Lewandowski D, Kurowicka D, Joe H. J Multivar Anal 2009;100:1989-2001 (correlations); their density in
     terms of the Cholesky factor as in the Stan Functions Reference, lkj_corr_cholesky.
@@ -74,14 +78,15 @@ class Priors:
         n = layout.size
         self.location, self.sd = np.zeros(n), np.full(n, np.inf)
         self.scale = np.full(n, np.inf)
-        declared = {s.name: s.value for s in layout.sigma_specs}
+        declared = layout.declared
+        self._check_scale()
         for k, e in enumerate(layout.entries):
             if e.kind == "theta" or (e.kind == "sigma" and e.scale != "log"):
-                self.location[k], self.sd[k] = self._normal(k, e)
+                self.location[k], self.sd[k] = self._normal(e)
             elif isinstance(factor := self.given.get(e.name), ErrorScale):
                 self.location[k], self.sd[k] = math.log(factor.value * declared[e.name]), factor.sd
             elif e.kind == "sigma":
-                self.scale[k] = self._half(e.name, 2.5 * layout.sigma0[e.name])
+                self.scale[k] = self._half(e.name, 2.5 * declared[e.name])
         self.shape = float(_scale(self.given.get(CORRELATION, 2.0 if full else 1.0)))
         self.rows = [*self._rows("omega"), *self._rows("iov")]
 
@@ -119,14 +124,35 @@ class Priors:
         if wrong:
             raise DataError(f"fit, priors: {len(wrong)} cannot be taken: {'; '.join(wrong)}")
 
-    def _normal(self, k: int, e: VectorEntry) -> tuple[float, float]:
+    def _check_scale(self) -> None:
+        """Raise DataError if nothing tells how large thetas without a prior may be."""
+        wrong = []
+        for e in self.layout.entries:
+            if e.kind == "theta" and e.name not in self.given:
+                at, sd = self._normal(e)
+                if not (math.isfinite(at) and sd > 0):
+                    unit = self.layout.model.parameters[e.name].unit
+                    wrong.append(f"{e.name} (model's value {self.layout.declared[e.name]:g} {unit})")
+        if wrong:
+            raise DataError(
+                f"fit, priors: {len(wrong)} must be given, as the model does not tell how large these may be: "
+                f"{', '.join(wrong)}; write priors={{'{wrong[0].split(' ')[0]}': (value, sd)}}, or keep it fixed"
+            )
+
+    def _normal(self, e: VectorEntry) -> tuple[float, float]:
+        """Return location and standard deviation of the prior of a number, on its scale."""
         if e.name in self.given:
             value, sd = self.given[e.name]  # type: ignore[misc]
             return to_scale(float(value), e.scale, _bounds(self.layout, e.name)), float(sd)
-        at = float(self.layout.start[k])
+        declared = self.layout.declared
+        at = to_scale(declared[e.name], e.scale, _bounds(self.layout, e.name))
         if e.kind == "sigma":
             return at, (2.5 * max(abs(at), 1.0) if self.full else math.inf)
-        return at, 1.0 if e.scale in ("log", "logit") else max(abs(at), 1.0)
+        if e.scale in ("log", "logit"):
+            return at, 1.0
+        varies = declared.get(f"omega_{e.name}", 0.0) + declared.get(f"omega_iov_{e.name}", 0.0)
+        least = 1.0 if self.layout.model.parameters[e.name].unit in ("", "1") else 0.0
+        return at, max(abs(at), 2.5 * math.sqrt(varies), least)
 
     def _half(self, name: str, otherwise: float) -> float:
         return float(_scale(self.given.get(name, otherwise if self.full else math.inf)))
@@ -134,7 +160,6 @@ class Priors:
     def _rows(self, kind: str) -> list[_Row]:
         lay = self.layout
         names = lay.etas if kind == "omega" else lay.kappas
-        factor = lay.factor0 if kind == "omega" else lay.factor_iov0
         places = {e.at: k for k, e in enumerate(lay.entries) if e.kind == kind}
         linked = [[j for j in range(i + 1) if (i, j) in places] for i in range(len(names))]
         block = [max((len(c) for c in linked[i:] if i in c), default=1) for i in range(len(names))]
@@ -143,7 +168,7 @@ class Priors:
             if not columns:
                 continue
             parameter = lay.model.parameters[names[i]]
-            sd = float(np.linalg.norm(factor[i]))
+            sd = math.sqrt(lay.declared[_prefix(kind) + names[i]])
             scale = self._half(_prefix(kind) + names[i], 1.0 if parameter.scale in ("log", "logit") else 2.5 * sd)
             own = tuple(places[i, j] for j in columns)
             out.append(_Row(own, tuple(columns), kind, i, len(columns) - 1, block[i], scale))
@@ -183,10 +208,29 @@ class Priors:
         g[last] += common * d * d + a + jacobian
         return total
 
-    @property
-    def curvature(self) -> np.ndarray:
-        """Second derivative of minus the log-density by thetas, (n, n); zeros elsewhere."""
-        return np.diag(1.0 / self.sd**2)
+    def information(self, x: np.ndarray) -> np.ndarray:
+        """Return the second derivative of minus the log-density at a vector, (n, n).
+
+        Of covariances of random effects it is that of central differences of the gradient, without directions along
+        which the density has no maximum.
+        """
+        out = np.diag(1.0 / self.sd**2)
+        for k in np.flatnonzero(np.isfinite(self.scale)):
+            out[k, k] = 2.0 * math.exp(2.0 * x[k]) / self.scale[k] ** 2
+        for row in self.rows:
+            at = list(row.places)
+            block = np.empty((len(at), len(at)))
+            for j, k in enumerate(at):
+                ends = []
+                for step in (STEP, -STEP):
+                    moved, g = x.copy(), np.zeros(x.size)
+                    moved[k] += step
+                    self._row(row, moved, g)
+                    ends.append(g[at])
+                block[:, j] = (ends[1] - ends[0]) / (2.0 * STEP)
+            values, vectors = np.linalg.eigh(0.5 * (block + block.T))
+            out[np.ix_(at, at)] += (vectors * np.maximum(values, 0.0)) @ vectors.T
+        return out
 
     @property
     def numbers(self) -> list[Any]:

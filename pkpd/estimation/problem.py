@@ -152,19 +152,30 @@ class Problem:
 def _check_names(fixed: Any, start: Any) -> None:
     """Raise DataError if names of parameters, or their values, are given as something else."""
     if isinstance(fixed, str):
-        raise DataError(f"fit: fixed must be a list of names, got {fixed!r}; write fixed=[{fixed!r}]")
+        raise DataError(
+            f"fit: fixed must be a list of names, or values by name, got {fixed!r}; write fixed=[{fixed!r}]"
+        )
     if start is not None and not isinstance(start, Mapping):
         raise DataError(f"fit: start must be a mapping of name to number, such as {{'CL': 5.0}}, got {start!r}")
-    for name, value in (start or {}).items():
-        if isinstance(value, (bool, str)) or not np.isscalar(value):
-            raise DataError(f"fit: start of {name} must be a number, got {value!r}")
+    held = fixed if isinstance(fixed, Mapping) else {}
+    for what, given in (("start", start or {}), ("the fixed value", held)):
+        for name, value in given.items():
+            if isinstance(value, (bool, str)) or not np.isscalar(value):
+                raise DataError(f"fit: {what} of {name} must be a number, got {value!r}")
+    if twice := [n for n in held if n in (start or {})]:
+        raise DataError(f"fit: {', '.join(twice)} {'has' if len(twice) == 1 else 'have'} a fixed value and a start; "
+                        "give one of them")  # fmt: skip
 
 
 def pose(
     model: Model, data: Data | FitData, *, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
     bloq: str = "m3", rtol: float = 1e-9, atol: float = 1e-12, solver: str = "auto", threads: int = 1,
+    declared: Mapping[str, float] | None = None,
 ) -> Problem:  # fmt: skip
     """Bind a model to data; arguments as for :func:`pkpd.fit`, or data that are bound already to a model like it.
+
+    ``declared`` are the values that the model had before it was fitted, see
+    :class:`~pkpd.estimation.vector.PopulationVector`.
 
     Raises
     ------
@@ -172,13 +183,15 @@ def pose(
         With all that is wrong with data, names and start values.
     """
     _check_names(fixed, start)
+    if isinstance(fixed, Mapping):
+        start = {**(start or {}), **fixed}
     if isinstance(data, FitData):
         joined = data.joined or Joined(data.table, data.reported)
     else:
         joined = with_reports(model, data)
     found = bind(model, joined, bloq)
     given = {n: float(v) for n, v in (start or {}).items() if n in model.parameters}
-    layout = PopulationVector(model, found, fixed, start)
+    layout = PopulationVector(model, found, fixed, start, declared)
     layout.model = model = model.replace(values=given) if given else model
     if not layout.size:
         raise DataError(f"fit: nothing is estimated: all parameters of model '{model.name}' are fixed")

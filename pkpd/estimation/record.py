@@ -11,8 +11,10 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.methods.objective import METHODS, Objective, lost_effects
+from pkpd.estimation.methods.penalised import Penalised
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.uncertainty.covariance import Covariance, covariance_of
+from pkpd.estimation.uncertainty.intervals import between_quantiles, check_level
 from pkpd.estimation.vector import Natural
 from pkpd.model.scales import from_scale
 from pkpd.simulation.source import History, Source
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from pkpd.dosing.events import EventTable
+    from pkpd.estimation.population_draws import PopulationDraws
+    from pkpd.estimation.priors import Priors
     from pkpd.estimation.vector import PopulationVector
     from pkpd.model.model import Model
     from pkpd.observation.data import FitData
@@ -62,6 +66,10 @@ class FitRecord(Source):
         What a method has to say beside.
     estimator : Method or None
         The method with its options.
+    priors : Priors or None
+        What was believed before the data, where the method takes that.
+    chains : PopulationDraws or None
+        Draws of the posterior, where the method has any.
     """
 
     problem: Problem
@@ -77,6 +85,8 @@ class FitRecord(Source):
     covariance_message: str = "no covariance step was asked for; call covariance_step()"
     extra: dict[str, Any] = field(default_factory=dict)
     estimator: Any = None
+    priors: Priors | None = None
+    chains: PopulationDraws | None = None
 
     @classmethod
     def at(cls, problem: Problem, x: np.ndarray, method: str, objective: str = "focei", **more: Any) -> Self:
@@ -231,21 +241,44 @@ class FitRecord(Source):
         """Schwarz's criterion, ``-2 loglik + n log(observations)``."""
         return -2.0 * self.loglik + self.n_parameters * math.log(self.n_observations)
 
-    def objective(self, method: str | None = None) -> Objective:
-        """Return the objective of a method, warm at the estimates; that of the fit itself by default.
+    @property
+    def minimised(self) -> str:
+        """Name of the objective that was minimised: that of the method, or the one that it adds priors to."""
+        return str(self.extra.get("objective", self.method))
+
+    @property
+    def smooth_method(self) -> str:
+        """Name of the objective with an exact gradient that stands for the method: its own, or FOCEI."""
+        own = METHODS.get(self.minimised)
+        return self.minimised if own is not None and not own.frozen else "focei"
+
+    def with_priors(self, objective: Objective) -> Objective | Penalised:
+        """Return an objective with the priors of the fit; itself where there are none."""
+        return objective if self.priors is None else Penalised(objective, self.priors)
+
+    def refuse_draws(self, verb: str) -> None:
+        """Raise PkpdError if the fit has draws of its posterior, which tell how well estimates are known."""
+        if self.chains is not None:
+            raise PkpdError(
+                f"{verb}: a fit by {self.method} has a posterior, which tells how well estimates are known: fit.ci(), "
+                "fit.idata; fit by map or focei for anything else"
+            )
+
+    def objective(self, method: str | None = None) -> Objective | Penalised:
+        """Return the objective of a method, warm at the estimates; that of the fit itself by default, with its priors.
 
         Raises
         ------
         PkpdError
             If the method has no such objective.
         """
-        name = self.method if method is None else method
+        name = self.minimised if method is None else method
         if name not in METHODS:
             raise PkpdError(f"fit: method '{name}' has no objective with a gradient; name one of {', '.join(METHODS)}")
         found = self.problem.objective(name)
         _, factor, _, _ = found.unpack(self.x)
         found.u = np.linalg.solve(factor, self.effects.T).T if factor.size else np.zeros_like(self.effects)
-        return found
+        return self.with_priors(found)
 
     # -- how well they are known
 
@@ -256,12 +289,20 @@ class FitRecord(Source):
         ----------
         kind : {"R", "S", "RS", "linearised"}
             Inverse of half the second derivative of the objective, inverse of the sum of squared scores of subjects,
-            the sandwich of both, or inverse of the expected information of the linearised model.
+            the sandwich of both, or inverse of the expected information of the linearised model. Of a fit with priors
+            all are of the posterior: the information of the priors is in each of these.
         method : str, optional
             Objective that it is taken of; that of the fit, or FOCEI where the method of the fit has none.
+
+        Raises
+        ------
+        PkpdError
+            If the kind is unknown, or the fit has draws of its posterior.
         """
-        name = method or (self.method if self.method in METHODS and self.method != "nlme" else "focei")
-        found, message = covariance_of(self.objective(name), self.layout, self.x, kind)
+        self.refuse_draws("covariance_step")
+        believed = None if self.priors is None else self.priors.information(self.x)
+        objective = self.objective(method or self.smooth_method)
+        found, message = covariance_of(objective, self.layout, self.x, kind, believed)
         self.uncertainty, self.covariance_message = found, message
         return self
 
@@ -300,11 +341,17 @@ class FitRecord(Source):
             for (n, v), s in zip(self.estimates.items(), self.se.values(), strict=True)
         }
 
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        """Natural values of the draws of the posterior in the order of the labels, (k, n)."""
+        vectors = np.empty((0, self.x.size)) if self.chains is None else self.chains.flat
+        return np.array([self.layout.quantities(x) for x in vectors])
+
     def ci(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Return confidence intervals by label.
 
         Normal on the scale of estimation for thetas and residual parameters, and for variances on the logarithm; a
-        covariance has a symmetric one.
+        covariance has a symmetric one. Where there are draws of the posterior, between their quantiles.
 
         Parameters
         ----------
@@ -313,8 +360,9 @@ class FitRecord(Source):
         """
         from scipy.special import ndtri
 
-        if not 0 < level < 1:
-            raise PkpdError(f"ci: level must lie between 0 and 1, got {level}")
+        check_level("ci", level)
+        if self.chains is not None:
+            return between_quantiles(self.layout.labels, self._drawn, level)
         z = float(ndtri(0.5 + 0.5 * level))
         out: dict[str, tuple[float, float]] = {}
         se = self.se

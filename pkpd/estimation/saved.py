@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pkpd.errors import PkpdError
 from pkpd.estimation.identity import rows_of, units_of
 from pkpd.estimation.record import FitRecord
+from pkpd.estimation.spreads import plain_belief
 from pkpd.files import write_whole
 from pkpd.observation.density import laws_of
 
 __all__ = ["FORMAT", "MATRICES", "held_values", "save_fit"]
 
-FORMAT = 5
+FORMAT = 6
 _POSED = ("fixed", "start", "bloq", "rtol", "atol", "solver", "threads")
 MATRICES = ("matrix", "scaled", "R", "S")
 
 
 def save_fit(fit: FitRecord, path: str | os.PathLike[str]) -> None:
-    """Write what was estimated as JSON; model and data are not in it, but hashes of equations and laws are."""
+    """Write what was estimated as JSON, draws of a posterior packed; model and data are not in it, but hashes are."""
     u = fit.uncertainty
     held: dict[str, Any] = {
         "format": FORMAT, "model": fit.layout.model.name, "fingerprint": fit.layout.model.fingerprint,
@@ -33,7 +36,8 @@ def save_fit(fit: FitRecord, path: str | os.PathLike[str]) -> None:
         "estimates": fit.estimates, "x": fit.x, "effects": fit.effects, "ofv": fit.ofv, "method": fit.method,
         "converged": bool(fit.converged), "messages": fit.messages, "trace": fit.trace, "seconds": fit.seconds,
         "options": _options(fit.estimator),
-        "settings": {k: fit.settings[k] for k in _POSED}, "covariance_message": fit.covariance_message,
+        "settings": {k: fit.settings[k] for k in _POSED}, "declared": fit.layout.declared,
+        "chains": None if fit.chains is None else fit.chains.text(), "covariance_message": fit.covariance_message,
         "extra": {k: v for k, v in fit.extra.items() if isinstance(v, (str, int, float, list, dict))},
         "uncertainty": None if u is None else {
             "kind": u.kind, "held": list(u.held), "condition_number": u.condition_number,
@@ -47,7 +51,10 @@ def _options(method: Any) -> dict[str, Any] | None:
     """Return the options of a method by name; what was only for this run, files and folders, is left out."""
     if method is None:
         return None
-    return {f.name: getattr(method, f.name) for f in fields(method) if f.name not in ("checkpoint", "out")}
+    options = {f.name: getattr(method, f.name) for f in fields(method) if f.name not in ("checkpoint", "out")}
+    if isinstance(believed := options.get("priors"), Mapping):
+        options["priors"] = {name: plain_belief(value) for name, value in believed.items()}
+    return options
 
 
 def held_values(fit: FitRecord) -> dict[str, float]:
@@ -64,4 +71,6 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{type(value).__name__} is not stored")
+    raise PkpdError(
+        f"Fit.save: a {type(value).__name__} among the options of the method cannot be stored, got {value!r}"
+    )

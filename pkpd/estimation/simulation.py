@@ -36,8 +36,9 @@ def estimate_draws(
     n : int
     seed : int
     uncertainty : bool, Bootstrap, Sir or float array (k, size)
-        True: normal with the covariance of the estimates, on the scale of estimation; what lies beyond a bound is put
-        there. False: the estimates. Else samples, which are drawn from with replacement.
+        True: draws of the posterior where the fit has them; else normal with the covariance of the estimates, on the
+        scale of estimation; what lies beyond a bound is put there. False: the estimates. Else samples. Of draws and
+        samples it is drawn with replacement.
 
     Raises
     ------
@@ -48,6 +49,8 @@ def estimate_draws(
     check_seed(seed)
     if uncertainty is False:
         return np.tile(fit.x, (n, 1))
+    if uncertainty is True and fit.chains is not None:
+        uncertainty = fit.chains.flat
     if uncertainty is not True:
         given = uncertainty.vectors if isinstance(uncertainty, Sampled) else _samples(uncertainty)
         if given.ndim != 2 or not len(given) or given.shape[1] != size:
@@ -143,7 +146,7 @@ def population_of(
     n = whole_number("population_of: n", n, 1)
     model = fit.model
     vectors = estimate_draws(fit, n, seed, uncertainty)
-    if uncertainty is True and fit.uncertainty is not None:
+    if uncertainty is True and fit.chains is None and fit.uncertainty is not None:
         _refuse_unknown(fit, np.sqrt(np.diag(fit.uncertainty.scaled)))
     given: dict[str, Any] = {"covariates": covariates}
     if covariates is None and model.covariates:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from pkpd.errors import PkpdError
 from pkpd.options import is_number
 
-__all__ = ["ErrorScale", "HalfNormal"]
+__all__ = ["ErrorScale", "HalfNormal", "belief_of_plain", "plain_belief"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,24 @@ class ErrorScale:
                   if not is_number(v) or v <= 0]  # fmt: skip
         if faults:
             raise PkpdError(f"ErrorScale: {'; '.join(faults)}")
+
+
+def plain_belief(value: Any) -> Any:
+    """Return a distribution as a mapping that JSON can hold; anything else as it is.
+
+    Examples
+    --------
+    >>> plain_belief(HalfNormal(0.5))
+    {'distribution': 'HalfNormal', 'scale': 0.5}
+    """
+    if not isinstance(value, HalfNormal | ErrorScale):
+        return value
+    return {"distribution": type(value).__name__, **{f.name: getattr(value, f.name) for f in fields(value)}}
+
+
+def belief_of_plain(value: Any) -> Any:
+    """Return what :func:`plain_belief` was given: a distribution, a pair, or a number."""
+    if not isinstance(value, dict):
+        return tuple(value) if isinstance(value, list) else value
+    known = {each.__name__: each for each in (HalfNormal, ErrorScale)}
+    return known[value["distribution"]](**{k: v for k, v in value.items() if k != "distribution"})

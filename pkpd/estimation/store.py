@@ -12,9 +12,11 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.estimation.identity import rows_of, units_of
 from pkpd.estimation.methods.register import METHODS, method_of
+from pkpd.estimation.population_draws import PopulationDraws
 from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
 from pkpd.estimation.saved import FORMAT, MATRICES, held_values
+from pkpd.estimation.spreads import belief_of_plain
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.uncertainty.covariance import Covariance
 from pkpd.observation.density import laws_of
@@ -97,7 +99,7 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data)
         )
     if held["units"] != units_of(model):
         raise PkpdError(f"load_fit: {path} is of model '{held['model']}' in other units: {held['units']}")
-    problem = pose(model, data, **held["settings"])
+    problem = pose(model, data, **held["settings"], declared=held["declared"])
     for what, own in (("labels", problem.layout.labels), ("subjects", [str(v) for v in problem.data.labels])):
         if held[what] != list(own):
             raise PkpdError(f"load_fit: {path} has other {what} than model and data give: {', '.join(held[what][:8])}")
@@ -125,10 +127,14 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data)
     found = Fit(
         problem, np.array(held["x"], np.float64), np.array(held["effects"], np.float64), held["ofv"], held["method"],
         held["converged"], held["messages"], held["trace"], held["seconds"], known, held["covariance_message"],
-        held["extra"],
+        held["extra"], chains=None if held["chains"] is None else PopulationDraws.of_text(held["chains"]),
     )  # fmt: skip
     if held["options"] is not None and held["method"] in METHODS:
-        found.estimator = method_of(held["method"], **held["options"])
+        options = dict(held["options"])
+        if options.get("priors"):
+            options["priors"] = {name: belief_of_plain(value) for name, value in options["priors"].items()}
+        found.estimator = method_of(held["method"], **options)
+        found.priors = found.estimator.believed(problem.layout)
     _check_held(path, held["held"], held_values(found))
     return found
 

@@ -124,14 +124,23 @@ class PopulationVector:
         ``omega_iov_<parameter>``, residual parameters.
     start : mapping of str to float
         Start values that differ from the model's: parameters, ``omega_<parameter>`` (variances), residual parameters.
+    declared : mapping of str to float
+        Values that were declared before any data, by the same names, where the model's are estimates.
+
+    Attributes
+    ----------
+    declared : dict of str to float
+        Declared values of all, which default priors are about; wherever a search starts.
     """
 
     def __init__(
-        self, model: Model, data: FitData, fixed: Collection[str] = (), start: Mapping[str, float] | None = None
-    ) -> None:
+        self, model: Model, data: FitData, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
+        declared: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
         self.model = model
         self.sigma_specs = residual_specs(data, model)
         self._check_names()
+        self.declared = {**_declared(model, self.sigma_specs), **(declared or {})}
         self._check(fixed, start or {})
         start = dict(start or {})
         self.etas, self.kappas = tuple(model.etas), tuple(model.iov_etas)
@@ -181,7 +190,7 @@ class PopulationVector:
                 'parameter, or give the class of the error a prefix (prefix: ClassVar[str] = "sigma_")'
             )
 
-    def _check(self, fixed: Iterable[str], start: Mapping[str, float]) -> None:
+    def _check(self, fixed: Collection[str], start: Mapping[str, float]) -> None:
         known = [
             *self.model.parameters, *(f"omega_{n}" for n in self.model.etas),
             *(f"omega_iov_{n}" for n in self.model.iov_etas), *(s.name for s in self.sigma_specs),
@@ -195,12 +204,13 @@ class PopulationVector:
                 f"{nearest(n, known)}"
             )
         for n, v in start.items():
+            what = f"{'the fixed value' if n in fixed else 'start'} of {n}"
             positive = n not in self.model.parameters
             if not math.isfinite(v) or (positive and v <= 0 and not n.startswith("cut_")):
-                raise DataError(f"fit: start of {n} must be a finite number{' > 0' if positive else ''}, got {v}")
+                raise DataError(f"fit: {what} must be a finite number{' > 0' if positive else ''}, got {v}")
             bounds = None if positive else self.model.parameters[n].bounds
             if bounds and not bounds[0] <= v <= bounds[1]:
-                raise DataError(f"fit: start of {n} is {v:g}, outside its bounds ({bounds[0]:g}, {bounds[1]:g})")
+                raise DataError(f"fit: {what} is {v:g}, outside its bounds ({bounds[0]:g}, {bounds[1]:g})")
 
     def _theta(self, name: str, q: Parameter) -> VectorEntry:
         varies = name in self.model.etas or name in self.model.iov_etas
@@ -311,6 +321,14 @@ class PopulationVector:
     def rebuilt(self, x: np.ndarray) -> Model:
         """Return the model with the values of a vector."""
         return _with_values(self.model, self, self.natural(x))
+
+
+def _declared(model: Model, specs: Iterable[SigmaSpec]) -> dict[str, float]:
+    """Return the values of a model by the names of start values: (co)variances by their diagonal."""
+    out = {n: float(q.value) for n, q in model.parameters.items()}
+    out |= {f"omega_{n}": float(v) for n, v in zip(model.etas, np.diag(model.omega), strict=True)}
+    out |= {f"omega_iov_{n}": float(v) for n, v in zip(model.iov_etas, np.diag(model.omega_iov), strict=True)}
+    return out | {s.name: float(s.value) for s in specs}
 
 
 def _used(model: Model) -> set[str]:

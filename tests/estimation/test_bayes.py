@@ -9,12 +9,18 @@ from typing import Any
 import fit_sampling_tools as tools
 import numpy as np
 import pytest
+import xarray as xr
 
-from pkpd.errors import DataError
+from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.nuts import Nuts, PopulationPosterior, _begin
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
+from pkpd.estimation.spreads import ErrorScale, HalfNormal
+from pkpd.estimation.store import load_fit
+from pkpd.estimation.uncertainty.importance_resampling import sir
+from pkpd.estimation.uncertainty.profiles import profile
+from pkpd.estimation.uncertainty.resampling import bootstrap
 from pkpd.model.residual import Combined, Proportional
 
 QUICK: dict[str, Any] = {"chains": 2, "tune": 120, "draws": 150}
@@ -68,7 +74,7 @@ def test_draws_follow_a_posterior_known_by_quadrature() -> None:
     p /= p.sum()
     mean = float(p @ x)
     sd = float(np.sqrt(p @ (x - mean) ** 2))
-    draws = np.log(found.extra["idata"].posterior["k"].values / 0.2)
+    draws = np.log(found.idata.posterior["k"].values / 0.2)
     assert found.extra["ess"] > 80
     assert draws.mean() == pytest.approx(mean, abs=4 * sd / np.sqrt(found.extra["ess"]))
     assert draws.std() == pytest.approx(sd, rel=0.2)
@@ -80,16 +86,46 @@ def sampled() -> Any:
 
 
 def test_result_of_sampling(sampled: Any) -> None:
-    posterior = sampled.extra["idata"].posterior
+    posterior = sampled.idata.posterior
     assert posterior["eta"].sizes == {"chain": 2, "draw": 150, "subject": 12, "effect": 2}
     assert set(posterior.data_vars) == {"k", "V", "omega_k", "omega_V", "sigma_prop", "eta"}
     assert sampled.se["k"] == pytest.approx(float(posterior["k"].std(ddof=1)), rel=1e-6)
     assert sampled.effects[:, 0] == pytest.approx(posterior["eta"].mean(("chain", "draw")).values[:, 0])
-    low, high = sampled.extra["intervals"]["k"]
+    low, high = sampled.ci()["k"]
     assert low < sampled.theta["k"] < high
     assert sampled.extra["priors"]["omega_k"] == "half-normal(1) of the standard deviation"
     assert any("posterior means" in m for m in sampled.messages)
     assert "NUTS" in str(sampled)
+
+
+def test_intervals_and_people_are_those_of_the_draws(sampled: Any) -> None:
+    posterior = sampled.idata.posterior
+    low, high = sampled.ci(0.9)["omega_V"]
+    assert [low, high] == pytest.approx(np.quantile(posterior["omega_V"], [0.05, 0.95]))
+    assert sampled.summary(0.9).loc["omega_V", "high"] == pytest.approx(high)
+    people = sampled.population(4000, seed=1)
+    # the variance of effects of new subjects is the mean of the variances drawn, and typical values are draws
+    assert people.etas[:, 1].var() == pytest.approx(float(posterior["omega_V"].mean()), rel=0.1)
+    assert set(people.parameters["k"]) <= set(posterior["k"].values.ravel())
+    for verb in (bootstrap, profile, sir):
+        with pytest.raises(PkpdError, match=f"{verb.__name__}: a fit by nuts has a posterior, which tells how well"):
+            verb(sampled)
+    with pytest.raises(PkpdError, match="covariance_step: a fit by nuts has a posterior"):
+        sampled.covariance_step()
+
+
+def test_a_fit_read_again_has_its_draws(tmp_path: Path) -> None:
+    method = Nuts(chains=2, tune=20, draws=10, priors={"omega_k": HalfNormal(0.4), "sigma_prop": ErrorScale(1.0, 0.3)})
+    model, table = tools.bolus(), tools.draw(4, 11)
+    found = fit(model, table, method, progress=False)
+    found.save(tmp_path / "fit.json")
+    back = load_fit(tmp_path / "fit.json", model, table)
+    assert back.estimator == method
+    assert back.ci() == found.ci()
+    for group in ("posterior", "sample_stats", "observed_data", "log_likelihood", "posterior_predictive"):
+        xr.testing.assert_identical(getattr(back.idata, group), getattr(found.idata, group))
+    np.testing.assert_array_equal(back.population(20, seed=2).etas, found.population(20, seed=2).etas)
+    assert str(back) == str(found)
 
 
 @pytest.mark.slow

@@ -104,6 +104,21 @@ def test_fixed_values_stay_and_are_marked(found: Fit) -> None:
     assert bool(f.summary().loc["V", "fixed"])
 
 
+def test_fixed_values_are_kept_where_they_are_given(found: Fit) -> None:
+    given = fit(bolus_model(), found.events, fixed={"CL": 4.0, "omega_V": 0.02})
+    listed = fit(bolus_model(), found.events, fixed=["CL", "omega_V"], start={"CL": 4.0, "omega_V": 0.02})
+    assert given.theta["CL"] == 4.0
+    assert given.omega[1, 1] == pytest.approx(0.02)
+    assert given.ofv == pytest.approx(listed.ofv, abs=1e-9)
+    assert "CL" not in given.estimates
+    with pytest.raises(DataError, match="CL has a fixed value and a start; give one of them"):
+        fit(bolus_model(), found.events, fixed={"CL": 4.0}, start={"CL": 5.0})
+    with pytest.raises(DataError, match="the fixed value of CL must be a number, got '4'"):
+        fit(bolus_model(), found.events, fixed=cast(Any, {"CL": "4"}))
+    with pytest.raises(DataError, match=r"fixed names 'Cl'"):
+        fit(bolus_model(), found.events, fixed={"Cl": 4.0})
+
+
 def test_blocks_are_estimated_in_full() -> None:
     model = Model(
         "bolus",

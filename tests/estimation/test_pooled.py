@@ -6,14 +6,18 @@ from typing import Any, cast
 
 import fit_sampling_tools as tools
 import numpy as np
+import pandas as pd
 import pytest
 
+from pkpd.dosing.events import read_events
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.pooled import Map, _Pooled, _without_omegas
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
+from pkpd.model.declare import Output, Parameter, State
+from pkpd.model.model import Model
 from pkpd.model.residual import Additive, Combined, Proportional
 
 
@@ -174,6 +178,65 @@ def test_prior_of_a_block_is_half_normal_and_lkj() -> None:
     points = [(0.3, 0.2, 0.1), (0.6, 0.1, -0.8), (0.1, 0.9, 0.5)]
     apart = [density(*p) - wanted(*p) for p in points]
     assert apart == pytest.approx([apart[0]] * 3, abs=1e-9)
+
+
+def test_default_priors_stay_where_the_model_declares_them_wherever_a_search_starts() -> None:
+    model, table = tools.bolus(), tools.draw(4, 4)
+    plain = Priors(pose(model, table).layout, full=True)
+    moved = Priors(pose(model, table, start={"k": 1.0, "omega_V": 0.5, "sigma_prop": 0.4}).layout, full=True)
+    assert moved.describe() == plain.describe()
+    assert plain.location[:2] == pytest.approx(np.log([0.2, 10.0]))  # the values in the helper
+    found = fit(model, table)
+    again = fit(found, table, Map(priors={"sigma_prop": ErrorScale(2.0, 0.05)}))
+    first = fit(model, table, Map(priors={"sigma_prop": ErrorScale(2.0, 0.05)}))
+    assert again.extra["priors"] == first.extra["priors"]
+    assert again.x == pytest.approx(first.x, abs=1e-3)
+
+
+def _base(unit: float, value: float = 0.2, spread: float | None = 0.3) -> Any:
+    """Return a marker that falls from E0 with a rate of 0.1/h, in g/L (unit 1) or mg/L (unit 1000)."""
+    name = {1.0: "g/L", 1000.0: "mg/L"}[unit]
+    sd = None if spread is None else spread * unit
+    return Model(
+        "marker",
+        states=[State("B", name)],
+        parameters=[
+            Parameter("E0", value * unit, name, sd=sd, scale="additive", bounds=(-9.0 * unit, 9.0 * unit)),
+            Parameter("k", 0.1, "1/h", fixed=True),
+        ],
+        outputs=[Output("E", name, error=Additive(0.3 * unit))],
+        initial=lambda p: {"B": p.E0},
+        dynamics=lambda t, x, p: {"B": -p.k * x.B},
+        calculate=lambda t, x, p: {"E": x.B},
+    )
+
+
+def _falling(unit: float) -> Any:
+    rng = np.random.default_rng(1)
+    rows = [
+        {"ID": i, "TIME": t, "AMT": 0.0, "EVID": 0, "DV": unit * (3 * np.exp(-0.1 * t) + 0.3 * rng.normal())}
+        for i in range(4) for t in (0.0, 2.0, 5.0, 10.0)
+    ]  # fmt: skip
+    return read_events(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize("spread", [0.3, None])
+def test_default_priors_do_not_depend_on_the_unit(spread: float | None) -> None:
+    grams, milligrams = (fit(_base(u, spread=spread), _falling(u), Map()) for u in (1.0, 1000.0))
+    assert milligrams.theta["E0"] == pytest.approx(1000 * grams.theta["E0"], rel=1e-4)
+    assert milligrams.extra["penalty"] == pytest.approx(grams.extra["penalty"], rel=1e-3)
+    prior = Priors(pose(_base(1.0, spread=spread), _falling(1.0)).layout, full=False)
+    assert prior.sd[0] == pytest.approx(0.2 if spread is None else 2.5 * 0.3)
+
+
+def test_a_value_of_0_tells_no_size_and_needs_a_prior() -> None:
+    with pytest.raises(DataError, match=r"1 must be given, .*: E0 \(model's value 0 mg/L\); write priors=\{'E0': \("):
+        fit(_base(1000.0, 0.0, None), _falling(1000.0), Map())
+    found = fit(_base(1000.0, 0.0, None), _falling(1000.0), Map(priors={"E0": (0.0, 5000.0)}))
+    assert found.theta["E0"] == pytest.approx(3000, rel=0.1)
+    # without a unit there is no other one to write it in
+    weighed = Priors(pose(tools.bolus(weight=True), tools.draw(4, 4)).layout, full=False)
+    assert weighed.sd[2] == 1.0
 
 
 def test_distributions_say_the_same_as_bare_numbers_and_more() -> None:

@@ -15,7 +15,7 @@ from fit_data import bolus_model, simulated, simulated_table
 
 import pkpd
 from pkpd.errors import PkpdError
-from pkpd.estimation.again import objective_again, problem_again, smooth_method
+from pkpd.estimation.again import objective_again, problem_again
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.pieces import run_pieces
@@ -174,11 +174,6 @@ def test_bootstrap_needs_replicates(n: int) -> None:
         bootstrap(plain_fit(), n)
 
 
-def test_a_posterior_needs_no_bootstrap() -> None:
-    with pytest.raises(PkpdError, match="a fit by nuts has a posterior"):
-        bootstrap(replace(plain_fit(), method="nuts"))
-
-
 def test_levels_of_intervals() -> None:
     with pytest.raises(PkpdError, match="bootstrap: level must lie between 0 and 1, got 95"):
         bootstrap(plain_fit(), 2).ci(95)
@@ -233,9 +228,10 @@ def test_sir_says_what_it_needs() -> None:
 
 def test_methods_without_a_gradient_use_focei() -> None:
     found = replace(plain_fit(), method="saem")
-    assert smooth_method(found) == "focei"
-    assert smooth_method(replace(found, method="nlme")) == "focei"
-    assert smooth_method(replace(found, method="laplace")) == "laplace"
+    assert found.smooth_method == "focei"
+    assert replace(found, method="nlme").smooth_method == "focei"
+    assert replace(found, method="laplace").smooth_method == "laplace"
+    assert replace(found, method="map", extra={"objective": "laplace"}).smooth_method == "laplace"
     sample = sir(found, 40, 10, iterations=1)
     assert sample.messages[0] == "of the objective of FOCEI, not of saem"
     with pytest.raises(PkpdError, match="method 'saem' has no objective with an exact gradient"):

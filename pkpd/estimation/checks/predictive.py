@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.estimation.methods.complete import Complete
+from pkpd.estimation.population_draws import posterior_dataset
 
 if TYPE_CHECKING:
     from pkpd.estimation.record import FitRecord
@@ -28,19 +29,26 @@ def with_predictions(fit: FitRecord) -> Any:
 
     from pkpd.estimation.study.groups import arviz
 
-    idata = fit.extra.get("idata")
-    if idata is None or "vectors" not in fit.extra:
-        return idata
-    of = idata.posterior
-    shape, dims = (of.sizes["chain"], of.sizes["draw"]), ("chain", "draw", "observation")
-    effects = of["eta"].values.reshape(shape[0] * shape[1], fit.data.n_subjects, -1)
-    l, y = _each(fit, np.asarray(fit.extra["vectors"]), effects)
+    chains, data = fit.chains, fit.data
+    if chains is None:
+        return None
+    attrs = {
+        "model": fit.layout.model.name, "priors": repr(fit.extra["priors"]), "centred": int(fit.extra["centred"]),
+    }  # fmt: skip
+    of = posterior_dataset(fit.problem, chains, attrs)
+    shape, dims = chains.vectors.shape[:2], ("chain", "draw", "observation")
+    l, y = _each(fit, chains.flat, chains.effects.reshape(-1, *chains.effects.shape[2:]))
     coords = {"chain": of["chain"], "draw": of["draw"]}
+    seen = {"DV": data.y, "time": data.time, "ID": data.labels[data.subject], "censored": data.censored}
     groups = {
         "log_likelihood": xr.Dataset({"DV": (dims, l.reshape(*shape, -1))}, coords),
         "posterior_predictive": xr.Dataset({"DV": (dims, y.reshape(*shape, -1))}, coords),
     }
-    there = {"posterior": of, "sample_stats": idata.sample_stats, "observed_data": idata.observed_data}
+    there = {
+        "posterior": of,
+        "sample_stats": xr.Dataset({n: (dims[:2], v) for n, v in chains.stats.items()}, coords),
+        "observed_data": xr.Dataset({n: ("observation", v) for n, v in seen.items()}),
+    }
     return arviz().InferenceData(**there, **groups)
 
 

@@ -24,6 +24,7 @@ from pkpd.estimation.methods.objective import Objective, factor_of
 from pkpd.estimation.methods.optimise import minimise
 from pkpd.estimation.methods.saem_chains import approximation, occasions_of
 from pkpd.estimation.methods.saem_mean import Means
+from pkpd.estimation.population_draws import PopulationDraws, posterior_dataset
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.result import Fit
 from pkpd.estimation.study.problem import StudyProblem
@@ -32,8 +33,11 @@ from pkpd.estimation.uncertainty.covariance import Covariance
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from pkpd.estimation.priors import Given
     from pkpd.estimation.problem import Problem
+    from pkpd.estimation.vector import PopulationVector
 
 __all__ = ["Axes", "Nuts", "PopulationPosterior"]
 
@@ -192,7 +196,7 @@ def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
     x, outcome = (search.x, search.outcome) if math.isfinite(search.outcome.ofv) else (lay.start, objective(lay.start))
     x = np.clip(x, lay.low + 1e-3, lay.high - 1e-3)
     _, factor, _, _ = objective.unpack(x)
-    H = 0.5 * np.nan_to_num(outcome.fisher) + priors.curvature
+    H = 0.5 * np.nan_to_num(outcome.fisher) + np.diag(1.0 / priors.sd**2)
     values, vectors = np.linalg.eigh(H)
     root = np.linalg.cholesky((vectors / np.clip(values, 1.0, 1e10)) @ vectors.T)
     eta, eta_root = approximation(objective, x, objective.effects(x, outcome))
@@ -231,7 +235,7 @@ class Nuts(Method):
     centred : bool, optional
         See :class:`PopulationPosterior`; by what the data leave of the variance of random effects if not given.
     cores : int, optional
-        Chains side by side.
+        PopulationDraws side by side.
     out : path, optional
         Folder that finished chains and the evaluations of others are kept in, so that a killed run goes on.
     """
@@ -270,6 +274,10 @@ class Nuts(Method):
         """Settings of the sampler that were given."""
         return {n: getattr(self, n) for n in DEFAULTS if getattr(self, n) is not None}
 
+    def believed(self, layout: PopulationVector) -> Priors:
+        """Return the priors of an estimated vector, with a density for each number."""
+        return Priors(layout, self.priors)
+
     def run(self, problem: Any, progress: bool | None = None) -> Any:
         """Draw; ``progress`` None: bars on a terminal, a line every half minute elsewhere; False: nothing."""
         if not isinstance(problem, StudyProblem):
@@ -285,7 +293,7 @@ class Nuts(Method):
     def _of_population(self, problem: Problem, progress: bool | None) -> Fit:
         begun = time.perf_counter()
         settings = {**DEFAULTS, **self.given}
-        believed = Priors(problem.layout, self.priors)
+        believed = self.believed(problem.layout)
         frame, left = _begin(problem, believed)
         centred = left < LOOSE if self.centred is None else bool(self.centred)
         first = PopulationPosterior(problem, believed, centred, frame)
@@ -318,9 +326,10 @@ def _fit(
     vectors = posterior.x0 + flat[:, : lay.size] @ posterior.x_root.T
     values = np.array([lay.quantities(v) for v in vectors])
     eta = np.array([posterior.effects(*posterior.split(q))[0] for q in flat])
-    idata = _idata(problem, found, values, eta, priors, posterior.centred)
+    shape = found.q.shape[:2]
+    drawn = PopulationDraws(vectors.reshape(*shape, -1), eta.reshape(*shape, *eta.shape[1:]), dict(found.stats))
     x = vectors.mean(axis=0)
-    worst, least = _diagnose(idata)
+    worst, least = _diagnose(posterior_dataset(problem, drawn, {}))
     diverged = int(found.stats["diverging"].sum())
     good = worst <= R_HAT and least >= ESS and not diverged
     if not good:
@@ -336,57 +345,24 @@ def _fit(
     condition = float(eigen[-1] / eigen[0]) if eigen[0] > 0 else math.inf
     known = Covariance("posterior", lay.labels, matrix, scaled, none, none, condition, ())
     extra = {
-        "idata": idata, "vectors": vectors, "r_hat": worst, "ess": least, "divergences": diverged,
+        "r_hat": worst, "ess": least, "divergences": diverged,
         "centred": posterior.centred,
-        "priors": priors.describe(), "resumed": list(found.resumed), "intervals": _intervals(lay.labels, values),
+        "priors": priors.describe(), "resumed": list(found.resumed),
     }  # fmt: skip
     ofv = float(problem.objective("focei")(x).ofv)
     return Fit(
         problem, x, eta.mean(axis=0), ofv, method, good, messages, [], time.perf_counter() - begun, known,
-        "standard errors are standard deviations of the posterior", extra,
+        "standard errors are standard deviations of the posterior, intervals lie between quantiles of its draws", extra,
+        priors=priors, chains=drawn,
     )  # fmt: skip
 
 
-def _intervals(labels: tuple[str, ...], values: np.ndarray) -> dict[str, list[float]]:
-    """Return the central 95% of the draws of each quantity."""
-    ends = np.quantile(values, (0.025, 0.975), axis=0).T.tolist()
-    return dict(zip(labels, ends, strict=True))
-
-
-def _diagnose(idata: Any) -> tuple[float, float]:
+def _diagnose(posterior: xr.Dataset) -> tuple[float, float]:
     """Return the largest R-hat and the least effective sample size of the population's parameters."""
     from pkpd.estimation.study.groups import arviz
 
-    az, of = arviz(), idata.posterior.drop_vars("eta")
+    az, of = arviz(), posterior.drop_vars("eta")
     if of.sizes["chain"] < 2 or of.sizes["draw"] < 4:
         return math.inf, 0.0
     r_hat, ess = az.rhat(of), az.ess(of)
     return max(float(v) for v in r_hat.data_vars.values()), min(float(v) for v in ess.data_vars.values())
-
-
-def _idata(problem: Problem, found: Any, values: np.ndarray, eta: np.ndarray, priors: Priors, centred: bool) -> Any:
-    import xarray as xr
-
-    from pkpd.estimation.study.groups import arviz
-
-    lay, data = problem.layout, problem.data
-    chains, draws = found.q.shape[:2]
-    coords = {
-        "chain": np.arange(chains), "draw": np.arange(draws), "subject": data.labels,
-        "effect": [n.name for n in problem.links.effects],
-    }  # fmt: skip
-    shape, dims = (chains, draws), ("chain", "draw")
-    each: dict[str, Any] = {n: (dims, values[:, k].reshape(shape)) for k, n in enumerate(lay.labels)}
-    each["eta"] = ((*dims, "subject", "effect"), eta.reshape(*shape, *eta.shape[1:]))
-    attrs = {"model": lay.model.name, "priors": repr(priors.describe()), "centred": int(centred)}
-    posterior = xr.Dataset(each, coords, attrs)
-    stats = xr.Dataset({n: (dims, v) for n, v in found.stats.items()}, {k: coords[k] for k in dims})
-    observed = xr.Dataset(
-        {"DV": ("observation", data.y)},
-        {
-            "time": ("observation", data.time),
-            "ID": ("observation", data.labels[data.subject]),
-            "censored": ("observation", data.censored),
-        },
-    )
-    return arviz().InferenceData(posterior=posterior, sample_stats=stats, observed_data=observed)

@@ -16,8 +16,9 @@ from pkpd.estimation.methods.complete import Complete
 from pkpd.estimation.methods.flipflop import flip_flop
 from pkpd.estimation.methods.focei import finished
 from pkpd.estimation.methods.limits import limits_of
-from pkpd.estimation.methods.objective import METHODS, Objective, Outcome
+from pkpd.estimation.methods.objective import METHODS, Outcome
 from pkpd.estimation.methods.optimise import DECREASE, Search, Step, minimise
+from pkpd.estimation.methods.penalised import Penalised
 from pkpd.estimation.methods.saem_mean import Means
 from pkpd.estimation.methods.saem_updates import OmegaUpdate, assemble, residuals_of
 from pkpd.estimation.priors import Priors
@@ -27,6 +28,7 @@ from pkpd.estimation.uncertainty.covariance import covariance_of
 
 if TYPE_CHECKING:
     from pkpd.estimation.priors import Given
+    from pkpd.estimation.vector import PopulationVector
 
 __all__ = ["Map", "NaivePooled", "TwoStage"]
 
@@ -56,7 +58,7 @@ def _without_omegas(problem: Problem, widen: float = 1.0) -> Problem:
     start = {n: v for n, v in s["start"].items() if not n.startswith("omega_")}
     variances = np.diag(lay.natural(lay.start).omega) * widen**2
     start |= {f"omega_{n}": float(v) for n, v in zip(model.etas, variances, strict=True)}
-    return pose(model, problem.data, fixed=fixed, start=start, **{k: s[k] for k in _POSED})
+    return pose(model, problem.data, fixed=fixed, start=start, declared=lay.declared, **{k: s[k] for k in _POSED})
 
 
 # -- naive pooled
@@ -140,21 +142,6 @@ class NaivePooled(Method):
 # -- MAP
 
 
-class _Penalised:
-    """The objective of a method with -2 log prior added."""
-
-    def __init__(self, objective: Objective, priors: Priors) -> None:
-        self.objective, self.priors = objective, priors
-
-    def __call__(self, x: np.ndarray) -> Outcome:
-        found = self.objective(x)
-        log_prior, slope = self.priors(x)
-        return replace(
-            found, ofv=found.ofv - 2.0 * log_prior, gradient=found.gradient - 2.0 * slope,
-            fisher=found.fisher + 2.0 * self.priors.curvature,
-        )  # fmt: skip
-
-
 @dataclass(frozen=True, kw_only=True)
 class Map(Method):
     """The most probable values with priors: the likelihood of a method, with -2 log prior added.
@@ -171,7 +158,7 @@ class Map(Method):
         Approximation of the likelihood.
     max_iterations : int
     covariance : {"auto", "R", "S", "RS", "linearised"} or None
-        As for :class:`pkpd.estimation.methods.focei.Focei`.
+        As for :class:`pkpd.estimation.methods.focei.Focei`; priors are part of each.
     """
 
     name: ClassVar[str] = "map"
@@ -182,26 +169,29 @@ class Map(Method):
     max_iterations: int = 200
     covariance: CovarianceKind | None = "auto"
 
+    def believed(self, layout: PopulationVector) -> Priors:
+        """Return the priors of an estimated vector, as a penalty on the likelihood."""
+        return Priors(layout, self.priors, full=False)
+
     def run(self, problem: Problem, progress: Progress | None = None) -> Fit:
         """Estimate."""
         begun = time.perf_counter()
         if self.objective not in METHODS or self.objective == "nlme":
             known = ", ".join(m for m in METHODS if m != "nlme")
             raise DataError(f"fit, method map: objective must be {known}, got {self.objective!r}")
-        believed = Priors(problem.layout, self.priors, full=False)
+        believed = self.believed(problem.layout)
         base = problem.objective(self.objective)
         problem.check_start(base)
-        penalised = _Penalised(base, believed)
+        penalised = Penalised(base, believed)
         search = _minimise(penalised, problem, self.max_iterations, DECREASE, progress)
         penalty = -2.0 * believed(search.x)[0]
         # what the data tell, without the priors
-        alone = search.outcome.fisher - 2.0 * believed.curvature
+        alone = search.outcome.fisher - 2.0 * believed.information(search.x)
         search.outcome = replace(search.outcome, ofv=float(search.outcome.ofv - penalty), fisher=alone)
         fit = finished(problem, base, self.name, search, list(problem.messages), begun, believed=True)
         fit.extra |= {"penalty": penalty, "priors": believed.describe(), "objective": self.objective}
         fit.messages.append(f"-2 log prior is {penalty:.3f}, without constants; it is not in the OFV")
-        if search.converged:
-            fit.uncertainty, fit.covariance_message = covariance_of(penalised, problem.layout, search.x, "R")
+        fit.priors = believed
         fit.seconds = time.perf_counter() - begun
         return fit
 

@@ -59,8 +59,9 @@ class Covariance:
 
 
 def covariance_of(
-    objective: Callable[[np.ndarray], Outcome], layout: PopulationVector, x: np.ndarray, kind: str = "R"
-) -> tuple[Covariance | None, str]:
+    objective: Callable[[np.ndarray], Outcome], layout: PopulationVector, x: np.ndarray, kind: str = "R",
+    believed: np.ndarray | None = None,
+) -> tuple[Covariance | None, str]:  # fmt: skip
     """Return the covariance at the estimates, and a message where there is none or something is to be said.
 
     Parameters
@@ -75,6 +76,9 @@ def covariance_of(
         squared gradients of their log-likelihood. ``RS``: the sandwich ``R^-1 S R^-1``, NONMEM's default.
         ``linearised``: inverse of the expected information of the model linearised at the most probable random effects,
         which is positive definite wherever the estimates come from.
+    believed : float array, (n, n), optional
+        Information of priors that are part of the objective but of no subject, added to S: with it all kinds are the
+        covariance of the posterior.
 
     Notes
     -----
@@ -90,6 +94,8 @@ def covariance_of(
     labels = layout.labels
     R, S = np.full((n, n), np.nan), np.full((n, n), np.nan)
     S[:] = 0.25 * here.gradient_i.T @ here.gradient_i
+    if believed is not None:
+        S += believed
     if kind == "linearised":
         R[np.ix_(who, who)] = 0.5 * here.fisher[np.ix_(who, who)]
     elif kind != "S":

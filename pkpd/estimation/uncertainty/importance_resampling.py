@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import PkpdError
-from pkpd.estimation.again import objective_again, smooth_method
+from pkpd.estimation.again import objective_again
 from pkpd.estimation.api import threads_for
 from pkpd.estimation.pieces import Record, run_pieces
 from pkpd.estimation.uncertainty.sampled import Sampled
@@ -90,7 +90,8 @@ def sir(
     nu : float
         Degrees of freedom of the proposals.
     method : {"fo", "foce", "focei", "laplace"}, optional
-        Objective; that of the fit, or FOCEI's where the method of the fit has none with a gradient.
+        Objective; that of the fit, or FOCEI's where the method of the fit has none with a gradient. Priors of the fit
+        are part of it.
     seed : int
     threads : int, optional
         By default all cores, but one for small data sets. Results do not depend on it.
@@ -132,12 +133,12 @@ def sir(
     """
     _check(fit, draws, resamples, iterations, inflation, nu)
     check_seed(seed)
-    name = smooth_method(fit) if method is None else method
+    name = fit.smooth_method if method is None else method
     free = np.isfinite(np.diag(fit.uncertainty.scaled)) if fit.uncertainty is not None else np.empty(0, bool)
     centre, cov = fit.x[free], _of(fit, free)
     top = objective_again(fit, name)(fit.x).ofv
     ess, lost, messages = [], 0, []
-    if name != fit.method:
+    if name != fit.minimised:
         messages.append(f"of the objective of {name.upper()}, not of {fit.method}")
     if not free.all():
         held = [n for n, f in zip(fit.layout.labels, free, strict=True) if not f]
@@ -181,6 +182,7 @@ def sir(
 
 
 def _check(fit: Fit, draws: int, resamples: int, iterations: int, inflation: float, nu: float) -> None:
+    fit.refuse_draws("sir")
     if fit.uncertainty is None:
         raise PkpdError(
             f"sir: the fit has no covariance of the estimates to draw from ({fit.covariance_message}); call "

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.estimation.again import objective_again, smooth_method
+from pkpd.estimation.again import objective_again
 from pkpd.estimation.methods.objective import Objective, Outcome
 from pkpd.estimation.methods.optimise import minimise
+from pkpd.estimation.methods.penalised import Penalised
 from pkpd.estimation.uncertainty.walk import ProfileLine, Transform
 
 if TYPE_CHECKING:
@@ -31,17 +32,25 @@ class FitProfiles:
     names : tuple of str
     model : str
         Whose profiles they are.
+    what : str
+        What they are profiles of.
     notes : tuple of str
     """
 
     advice = "the fit has not converged, fit again with restarts"
 
     def __init__(self, fit: Fit, method: str | None, reach: float) -> None:
-        name = smooth_method(fit) if method is None else method
+        fit.refuse_draws("profile")
+        name = fit.smooth_method if method is None else method
+        own = name == fit.minimised
         self._objective, self._reach = objective_again(fit, name), reach
         self.names, self.model = fit.layout.labels, fit.layout.model.name
-        self.notes = () if name == fit.method else (f"of the objective of {name.upper()}, not of {fit.method}",)
-        self._x = fit.x if name == fit.method else _optimum(self._objective, fit.x)
+        self.what = "likelihood" if fit.priors is None else "likelihood with priors"
+        self.what += "" if own else f" of {name.upper()}"
+        self.notes = () if own else (f"of the objective of {name.upper()}, not of {fit.method}",)
+        if fit.priors is not None:
+            self.notes += ("the priors of the fit are in it: twice the loss is that of likelihood times prior",)
+        self._x = fit.x if own else _optimum(self._objective, fit.x)
 
     def begin(self, places: np.ndarray) -> None:
         """Look for the optimum from a vector."""
@@ -52,7 +61,7 @@ class FitProfiles:
         return Held(self._objective, self._x, self.names.index(name), self._reach).line()
 
 
-def _optimum(objective: Objective, x: np.ndarray) -> np.ndarray:
+def _optimum(objective: Objective | Penalised, x: np.ndarray) -> np.ndarray:
     lay = objective.layout
     return minimise(objective, x, lay.low, lay.high, _logs(lay)).x
 
@@ -69,7 +78,7 @@ class Held:
 
     Parameters
     ----------
-    objective : Objective
+    objective : Objective or Penalised
     x : float array, (n,)
         Optimum.
     k : int
@@ -78,7 +87,7 @@ class Held:
         See :func:`profile`.
     """
 
-    def __init__(self, objective: Objective, x: np.ndarray, k: int, reach: float) -> None:
+    def __init__(self, objective: Objective | Penalised, x: np.ndarray, k: int, reach: float) -> None:
         self.of, self.k, self.optimum, layout = objective, k, x, objective.layout
         entry = layout.entries[k]
         self.kind = "coordinate"

@@ -26,10 +26,12 @@ class FunctionProfiles:
     names : tuple of str
     model : str
         Whose profiles they are.
+    what : str
+        What they are profiles of.
     notes : tuple of str
     """
 
-    model = "objective"
+    model, what = "objective", "likelihood"
     notes: tuple[str, ...] = ()
 
     def __init__(

@@ -9,10 +9,10 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.result import Fit
+from pkpd.estimation.uncertainty.intervals import check_level
 from pkpd.estimation.uncertainty.model_objective import ModelObjective
 from pkpd.estimation.uncertainty.profile_of_fit import FitProfiles
 from pkpd.estimation.uncertainty.profile_of_function import FunctionProfiles
-from pkpd.estimation.uncertainty.sampled import check_level
 from pkpd.estimation.uncertainty.walk import Better, ProfileLine, Side
 from pkpd.kinds import Kind, needs
 from pkpd.model.model import Model
@@ -80,7 +80,7 @@ def profile(
         and covariances. Of a model only these are fitted again.
     method : {"fo", "foce", "focei", "laplace"}, optional
         Of a fit: objective; its own, or FOCEI's where its method has none with an exact gradient. The profile of
-        another objective begins at its own optimum.
+        another objective begins at its own optimum. Priors of the fit are part of it.
     data, error : mapping of output to array, mapping of output to ResidualError, optional
         Of a model: observations at ``times``, missing where NaN, and how they scatter; the model's own errors by
         default.
@@ -189,7 +189,7 @@ def _profiled(
         raise PkpdError(f"profile: better optima turned up {RESTARTS} times; {profiles.advice}")
     about = {
         "method": "profile", "loglik": next(iter(found.values()))[0].top, "threshold": cut, "level": level,
-        "model": profiles.model, "title": f"profile likelihood with {100 * level:g}% intervals",
+        "model": profiles.model, "title": f"profile {profiles.what} with {100 * level:g}% intervals",
         "evaluations": sum({id(one.problem): one.problem.evaluations for one, _ in found.values()}.values()),
     }  # fmt: skip
     data = _dataset(found, about)

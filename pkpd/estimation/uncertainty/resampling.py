@@ -121,8 +121,7 @@ def bootstrap(
     ((5, 5), ['CL', 'V'])
     """
     n = whole_number("bootstrap: n", n, FEWEST)
-    if fit.method == "nuts":
-        raise PkpdError("bootstrap: a fit by nuts has a posterior, which tells how well estimates are known")
+    fit.refuse_draws("bootstrap")
     groups = _groups(fit, by)
     how = refitting(fit, method, "bootstrap")
     check_seed(seed)

@@ -9,27 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.errors import PkpdError
+from pkpd.estimation.uncertainty.intervals import between_quantiles, check_level
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pkpd.estimation.record import FitRecord
 
-__all__ = ["Sampled", "check_level"]
-
-
-def check_level(who: str, level: float) -> float:
-    """Return the level of intervals.
-
-    Raises
-    ------
-    PkpdError
-        Unless it lies between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise PkpdError(f"{who}: level must lie between 0 and 1, got {level}")
-    return float(level)
+__all__ = ["Sampled"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,9 +76,7 @@ class Sampled:
         level : float
             Between 0 and 1.
         """
-        tail = 0.5 - 0.5 * check_level(self._who, level)
-        low, high = np.quantile(self.quantities, [tail, 1.0 - tail], axis=0)
-        return {n: (float(a), float(b)) for n, a, b in zip(self.labels, low, high, strict=True)}
+        return between_quantiles(self.labels, self.quantities, check_level(self._who, level))
 
     def table(self, level: float = 0.95) -> pd.DataFrame:
         """Return a row for each quantity: estimate, mean, median, relative bias of the mean, se, rse and interval."""
