@@ -167,6 +167,13 @@ def _check_names(fixed: Any, start: Any) -> None:
                         "give one of them")  # fmt: skip
 
 
+def _check_errors(data: FitData) -> None:
+    """Raise DataError if a residual error is of such numbers that nothing can be observed with it."""
+    faults = {c.observed: c.error.no_spread(data.y[c.rows]) for c in data.channels if c.reported is None}
+    if wrong := [f"output '{name}': {fault}" for name, fault in faults.items() if fault]:
+        raise DataError(f"fit: {'; '.join(wrong)}")
+
+
 def pose(
     model: Model, data: Data | FitData, *, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
     bloq: str = "m3", rtol: float = 1e-9, atol: float = 1e-12, solver: str = "auto", threads: int = 1,
@@ -190,6 +197,7 @@ def pose(
     else:
         joined = with_reports(model, data)
     found = bind(model, joined, bloq)
+    _check_errors(found)
     given = {n: float(v) for n, v in (start or {}).items() if n in model.parameters}
     layout = PopulationVector(model, found, fixed, start, declared)
     layout.model = model = model.replace(values=given) if given else model

@@ -258,7 +258,7 @@ class _Channel:
         if channel.known.is_value:
             expected = error.information(self.f, g) if isinstance(error, NormalError) else error.information(self.f)
         self.curved = laplace or not (normal and expected is not None)
-        self.info = expected if expected is not None else -self.l_ff
+        self.info = as_node(expected) if expected is not None else -self.l_ff
         self.b = -self.l_ff if self.curved else self.info
         self.c = -self.l_f if self.curved else const(0)
         self.root = error.log_sd(g) if isinstance(error, NormalError) and normal else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from scipy import stats
 import pkpd
 from pkpd import Model, Regimen
 from pkpd.engine.graph.nodes import as_node, symbol
+from pkpd.errors import DataError, ModelError
 from pkpd.estimation.uncertainty.model_objective import ModelObjective
-from pkpd.extend import Likelihood, Subject, Term
+from pkpd.extend import Likelihood, ResidualError, Subject, Term
+from pkpd.math import log
 from pkpd.model.tables import error_text
 from pkpd.observation.known import Known, log_density_of
 from pkpd.observation.tape import tape
@@ -181,3 +184,47 @@ def test_reports_use_it(model: Model, name: str):
     one = pkpd.individual(model, [(name, 4.0, 6.0), (name, 9.0, "<4.5")], regimen=Regimen(amt=100, cmt="A"))
     eta = one.population(500, seed=1).etas[:, 0]
     assert 0.0 < eta.mean() < 0.3  # faster than the population, whose level at 9 h is near the bound
+
+
+def with_error(model: Model, error: Any) -> Model:
+    """Return the model of the page with another error of its second output."""
+    return model.replace(errors={"student": error})
+
+
+def test_numbers_that_make_no_error_are_refused(model: Model):
+    student: Any = type(model.outputs["student"].error)
+    power: Any = type(model.outputs["power"].error)
+    for given, got in (("0.5", "'0.5'"), (math.nan, "nan"), (True, "True")):
+        with pytest.raises(ModelError, match=f"Student4: scale must be a finite number, got {got}"):
+            student(given)
+    with pytest.raises(ModelError, match=r"Power: scale must be a finite number, got None; power must be .* got inf"):
+        power(None, math.inf)
+    for scale, sd in ((0.0, "0"), (-0.5, "-0.707107")):
+        events = table("student", {1: [9.5, 6.0, 4.5, 1.5, 2.0]})
+        text = rf"output 'student': Student4\(scale={scale}\) has a standard deviation of {sd} at 9.5, which must"
+        with pytest.raises(DataError, match=text):
+            pkpd.fit(with_error(model, student(scale)), events, pkpd.methods.NaivePooled(max_iterations=0))
+
+
+def test_what_an_error_knows_of_itself_may_be_a_plain_number(model: Model):
+    """A class without numbers of its own has a constant information."""
+
+    @dataclass(frozen=True)
+    class Cauchy(ResidualError):
+        def log_density(self, f: Any, y: Any) -> Any:
+            return -math.log(math.pi) - log(1 + (y - f) ** 2)
+
+        def information(self, f: Any) -> Any:
+            return 0.5
+
+        def sd(self, f: Any) -> Any:
+            return 1.0 + 0 * f
+
+        def draw(self, f: Any, normal: Any) -> Any:
+            return f + stats.cauchy.ppf(stats.norm.cdf(normal))
+
+    y = np.array([9.5, 6.0, 4.5, 1.5, 2.0])
+    events = table("student", {1: y.tolist()})
+    found = pkpd.fit(with_error(model, Cauchy()), events, pkpd.methods.NaivePooled(max_iterations=0))
+    assert found.loglik == pytest.approx(stats.cauchy.logpdf(y, curve()).sum(), abs=1e-7)
+    assert pkpd.fit(with_error(model, Cauchy()), events, pkpd.Focei(covariance=None, max_iterations=1)).ofv < 40

@@ -13,6 +13,7 @@ import numpy as np
 
 from pkpd.engine.graph.nodes import Node
 from pkpd.errors import ModelError
+from pkpd.options import is_number
 
 __all__ = ["DataKind", "DatumRows", "ErrorParameter", "ResidualError", "number_or_node", "standard_deviations"]
 
@@ -105,6 +106,17 @@ class ResidualError(ABC):
     exact: ClassVar[bool] = False
     prefix: ClassVar[str] = ""
     held: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ModelError if a field that is declared as a number is none, or is not finite."""
+        declared = {each.name: each.type for each in dataclasses.fields(self)}  # type: ignore[arg-type]
+        wrong = [
+            f"{n} must be a finite number, got {getattr(self, n)!r}"
+            for n, kind in declared.items()
+            if kind in (float, int, "float", "int") and not is_number(getattr(self, n))
+        ]
+        if wrong:
+            raise ModelError(f"{type(self).__name__}: {'; '.join(wrong)}")
 
     # -- the distribution
 
@@ -201,6 +213,23 @@ class ResidualError(ABC):
     def log_variance(self, f: Any) -> Any:
         """Return the variance of ``log y``, to first order."""
         return (self.sd(f) / f) ** 2
+
+    def no_spread(self, data: np.ndarray) -> str:
+        """Return why numbers near these cannot be observed with this error, empty where they can.
+
+        Parameters
+        ----------
+        data : float array, (n,)
+            In the output's unit.
+        """
+        near = data[data != 0]  # where a proportional error has none
+        if self.exact or self.data not in ("normal", "log") or not near.size:
+            return ""
+        with np.errstate(all="ignore"):
+            sd = np.broadcast_to(np.asarray(self.sd(near), float), near.shape)
+        if (sd > 0).any():
+            return ""
+        return f"{self} has a standard deviation of {sd[0]:g} at {near[0]:g}, which must be > 0; give it other numbers"
 
     # -- its numbers
 
