@@ -13,6 +13,7 @@ from fit_data import bolus_model
 
 import pkpd
 from pkpd import EventTable, Model, Output, Parameter, Population, Proportional, Regimen, State
+from pkpd.errors import PkpdError
 from pkpd.estimation.methods.register import method_of
 
 QUICK: dict[str, dict[str, Any]] = {
@@ -110,8 +111,9 @@ def test_intervals_of_what_is_not_known_are_open() -> None:
     assert (low, high) == (0.0, math.inf)
     assert "0 .. inf" in str(found)
     assert found.summary().loc["Vp", "high"] == math.inf
-    people = found.population(5, seed=1)
-    assert people.n == 5
+    with pytest.raises(PkpdError, match=r"population_of: the data hardly tell Vp \(600 on the log scale\)"):
+        found.population(5, seed=1)
+    assert found.population(5, seed=1, uncertainty=False).n == 5
 
 
 def test_a_covariance_step_leaves_out_what_the_data_do_not_tell() -> None:
