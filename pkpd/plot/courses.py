@@ -62,10 +62,6 @@ class _Plan:
         problem = self.calibration.study.problem
         return [r for r in problem.reported if r.marker == output and r.patient == problem.patients[self.index]]
 
-    def day(self, hours: float) -> float:
-        """Return the day of the report."""
-        return float(self.evidence.day(hours))
-
     def colour(self, fact: Any) -> str:
         """Return the colour of a fact: another one if it lies outside what is predicted."""
         return _OFF if fact.name in self.outside else _INK
@@ -206,8 +202,8 @@ def _panel(ax: Axes, plan: _Plan, output: str) -> None:
 def _fact(ax: Axes, plan: _Plan, fact: Any, median: np.ndarray) -> None:
     """Draw one fact by its kind."""
     term, colour = fact.term, plan.colour(fact)
-    first = plan.day(term.time)
-    last = first if term.time_to is None else plan.day(term.time_to)
+    first = fact.day
+    last = first if fact.day_to is None else fact.day_to
     kind = kind_named(fact.kind)
     if kind.glyph == "slope":
         start = float(np.interp(first, plan.days, median))
@@ -224,8 +220,8 @@ def _fact(ax: Axes, plan: _Plan, fact: Any, median: np.ndarray) -> None:
         ax.plot(at, [term.value] * len(at), linestyle="none", marker=_TICK[kind.glyph], markersize=4, color=colour,
                 markeredgewidth=0, label="_bound", zorder=6)  # fmt: skip
         return
-    at = first if term.at is None else plan.day(term.at)
-    if term.at is not None:
+    at = first if fact.at is None else fact.at
+    if fact.at is not None:
         ax.plot([first, last], [term.value] * 2, color=colour, linewidth=0.4, alpha=0.6, label="_window", zorder=5)
     ax.plot([at], [term.value], _SIGNS[kind.glyph], markersize=4.2, markerfacecolor="white", markeredgecolor=colour,
             markeredgewidth=0.9, label="_fact", zorder=7)  # fmt: skip
@@ -246,7 +242,7 @@ def _grades(ax: Axes, plan: _Plan, output: str, error: ResidualError) -> None:
         low = int(fact.term.value)
         high = low if fact.term.value_to is None else int(fact.term.value_to)
         text = f"{low}" if low == high else f"{low}-{high}"
-        at = plan.day(fact.term.time)
+        at = fact.day
         ax.axvline(at, color=plan.colour(fact), linewidth=0.5, linestyle=(0, (2, 2)), zorder=4)
         ax.annotate(text, (at, 1.0), (0, 2), xycoords=ax.get_xaxis_transform(), textcoords="offset points", ha="center",
                     fontsize=6.5, fontweight="bold", color=plan.colour(fact), annotation_clip=False)  # fmt: skip

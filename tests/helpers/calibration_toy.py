@@ -19,6 +19,7 @@ from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import LogNormal, Ordinal
+from pkpd.units.time import convert_time
 
 
 class Gaussian:
@@ -62,13 +63,13 @@ def rich_layout():
 
 
 def drug_model(unit: str = "h") -> Model:
-    """A bolus into one compartment, with a continuous output and an ordinal one; on a clock of hours or days."""
+    """A bolus into one compartment, with a continuous output and an ordinal one; on any clock."""
     return Model(
         "bolus",
         states=[State("central", "mg")],
         covariates=[Covariate("WT", "kg", 70.0)],
         parameters=[
-            Parameter("CL", 24.0 if unit == "d" else 1.0, f"L/{unit}", cv=0.3),
+            Parameter("CL", convert_time(1.0, unit, "h"), f"L/{unit}", cv=0.3),
             Parameter("V", 10.0, "L"),
             Parameter("shift", 0.0, ""),
         ],

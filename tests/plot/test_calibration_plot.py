@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from calibration_toy import evidence, fact, other_facts, small_study
+from calibration_toy import drug_model, evidence, fact, other_facts, small_study
 
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
@@ -85,6 +87,20 @@ def test_a_course_has_a_panel_for_each_output_with_its_facts(fitted):
     assert next(t.get_text() for t in axes[1].texts) == "0-1"
     low = course(fitted, "p1", ["activity"], days=(0.0, 1.0), draws=10, width="single")[0]
     assert low.get_xlim() == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("unit", ["min", "h", "d", "w"])
+def test_facts_stand_on_the_days_of_the_report_whatever_the_models_clock(unit):
+    report = evidence(people=("p1",))
+    report = replace(report, source=replace(report.source, start_day=-2.0))
+    asked = small_study(model=drug_model(unit), evidence=[report])
+    axes = course(fit(asked, method=Mode(draws=20, predictive=1)), "p1", draws=5)
+    days = {label: {float(x) for line in lines(axes[0], label) for x in line.get_xdata()} for label in ("_fact", "_ratio")}
+    assert days == {"_fact": {0.25, 0.04}, "_ratio": {0.1, 0.6}}
+    (window,) = lines(axes[0], "_window")
+    assert list(window.get_xdata()) == [0.0, 0.5]
+    assert {x for line in lines(axes[0], "_bound") for x in line.get_xdata()} == {0.1, 1.0, 2.0}
+    assert next(t.xy[0] for t in axes[1].texts if hasattr(t, "xy")) == 0.1  # the grade
 
 
 def test_grades_of_a_course_are_mean_probabilities(fitted):
