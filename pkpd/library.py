@@ -1,16 +1,22 @@
-"""Models loaded by name or by path, and what lies beside them; files are executed without being importable."""
+"""Models loaded by name or by path, and what lies beside them; files are executed without being importable.
+
+A file may import the modules (``.py``) of its own folder by their names. Each is executed once for all files that are
+loaded together, under a module name of its own, so that modules of one name in two folders stay apart.
+"""
 
 from __future__ import annotations
 
 import ast
+import builtins
 import contextvars
 import hashlib
+import importlib.util
 import inspect
 import linecache
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["content_in", "content_of", "list_models", "load_file", "load_model", "models", "models_with"]
 
 _loading: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("_loading", default=())
+#: modules that files loaded together have imported from their own folders
+_imported: contextvars.ContextVar[dict[Path, types.ModuleType] | None] = contextvars.ContextVar(
+    "_imported", default=None
+)
 
 
 def list_models() -> Catalogue:
@@ -48,7 +58,8 @@ def load_model(name_or_path: str | os.PathLike[str] | Entry) -> Model:
     """Return a model of the library by its name, or the model that one's own file defines.
 
     A text that ends in ``.py`` or contains a folder separator is a path, and so is a `Path`; anything else is a name.
-    The file is executed anew at each call, under a module name of its own that no other import can collide with.
+    The file is executed anew at each call, under a module name of its own that no other import can collide with. It may
+    import modules (``.py``) of its own folder.
 
     Parameters
     ----------
@@ -83,14 +94,13 @@ def load_file(path: str | os.PathLike[str]) -> types.ModuleType:
     Raises
     ------
     LibraryError
-        If there is no such file.
+        If there is no such file, or it imports a module of its own folder that another one of the same name hides.
     """
     file = Path(path).expanduser().resolve()
     if not is_file_at(file):
         raise LibraryError(f"file '{shortened(path)}' {_absence(file)}")
-    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
     with _guarded(file):
-        return _execute(file, f"pkpd_content_{file.stem}_{digest}")
+        return _execute(file, _module_name("content", file))
 
 
 def content_in(folder: str | os.PathLike[str], name: str) -> Any:
@@ -175,8 +185,11 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[Path, str]:
     if not is_file_at(path):
         raise LibraryError(f"model file '{shortened(given)}' {_absence(path)}")
     path = path.resolve()
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    return path, f"pkpd_model_{path.stem}_{digest}"
+    return path, _module_name("model", path)
+
+
+def _module_name(kind: str, path: Path) -> str:
+    return f"pkpd_{kind}_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
 def _absence(path: Path) -> str:
@@ -202,12 +215,12 @@ def _guarded(path: Path) -> Iterator[None]:
     open_files = _loading.get()
     if path in open_files:
         chain = " -> ".join(file.name for file in (*open_files, path))
-        raise LibraryError(f"model files load each other: {chain}")
+        raise LibraryError(f"files load each other: {chain}")
     token = _loading.set((*open_files, path))
     try:
         yield
     except Exception as error:
-        error.add_note(f"while loading the model file {path}")
+        error.add_note(f"while loading the file {path}")
         raise
     finally:
         _loading.reset(token)
@@ -215,11 +228,15 @@ def _guarded(path: Path) -> Iterator[None]:
 
 def _execute(path: Path, module_name: str) -> types.ModuleType:
     """Run a file as a module that tracebacks, `inspect` and `pickle` find, leaving no compiled file beside it."""
+    imported = _imported.get()
+    imported = {} if imported is None else imported
     module = types.ModuleType(module_name)
     module.__file__ = str(path)
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importer(path.parent, imported)}
     linecache.checkcache(str(path))
     before = sys.modules.get(module_name)
     sys.modules[module_name] = module
+    token = _imported.set(imported)
     try:
         exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
@@ -228,7 +245,55 @@ def _execute(path: Path, module_name: str) -> types.ModuleType:
         else:
             sys.modules[module_name] = before
         raise
+    finally:
+        _imported.reset(token)
     return module
+
+
+def _importer(folder: Path, imported: dict[Path, types.ModuleType]) -> Callable[..., Any]:
+    """Return ``__import__`` for a file of a folder: modules that lie there are loaded, all others imported as ever.
+
+    Parameters
+    ----------
+    folder : Path
+    imported : dict of Path to module
+        Modules that were loaded so before, and are not executed again.
+    """
+
+    def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+        file = folder / f"{name}.py"
+        if level or not name.isidentifier() or not is_file_at(file) or _imports(name, file):
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        if file not in imported:
+            token = _imported.set(imported)
+            try:
+                with _guarded(file):
+                    imported[file] = _execute(file, _module_name("content", file))
+            finally:
+                _imported.reset(token)
+        return imported[file]
+
+    return import_
+
+
+def _imports(name: str, file: Path) -> bool:
+    """Tell whether an ordinary import of a name finds a file; refuse a name by which it finds something else.
+
+    Raises
+    ------
+    LibraryError
+        If two modules have the name.
+    """
+    known = sys.modules.get(name)
+    spec = importlib.util.find_spec(name) if known is None else known.__spec__
+    origin = getattr(known, "__file__", None) or (spec.origin if spec is not None else None)
+    if (known is None and spec is None) or (spec is not None and spec.origin is None):  # nothing, or a mere folder
+        return False
+    if origin is not None and Path(origin).resolve() == file:
+        return True
+    raise LibraryError(
+        f"two modules are called '{name}': {file}, and {origin or 'one that is loaded'}; rename the file and its import"
+    )
 
 
 def _model_of(module: types.ModuleType, path: Path) -> Model:

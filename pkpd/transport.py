@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 __all__ = ["frozen", "packed", "without_computed"]
 
 #: modules of files that are loaded by path, which no other process can import by name
-BY_PATH = ("pkpd_model_", "pkpd_study_", "pkpd_content_")
+BY_PATH = ("pkpd_model_", "pkpd_content_")
 
 
 K = TypeVar("K")

@@ -125,7 +125,7 @@ def test_fault_in_ones_own_file_says_which_file(tmp_path: Path):
     (tmp_path / "own.py").write_text("raise ZeroDivisionError('oops')\n", encoding="utf-8")
     text = run("models", str(tmp_path / "own.py"), code=1)
     assert "ZeroDivisionError: oops" in text
-    assert "while loading the model file" in text
+    assert "while loading the file" in text
     assert "--debug shows where" in text
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from pkpd.catalogue import Catalogue, Entry, content_names, content_root, find_content
 from pkpd.errors import LibraryError, ModelError
-from pkpd.library import list_models, load_model
+from pkpd.library import list_models, load_file, load_model
+from pkpd.transport import packed
 
 OWN = '''
 """A drug of one's own.
@@ -193,7 +194,7 @@ def test_error_in_a_model_file_keeps_its_line_and_names_the_file(tmp_path: Path)
         load_model(path)
     shown = "".join(traceback.format_exception(caught.value))
     assert "return 1 / 0" in shown
-    assert f"while loading the model file {path}" in shown
+    assert f"while loading the file {path}" in shown
     assert not [name for name in sys.modules if name.startswith("pkpd_model_broken_")]
 
 
@@ -206,7 +207,7 @@ def test_error_of_the_model_comes_through_as_it_is(own: Path):
 def test_files_that_load_each_other_are_refused(tmp_path: Path):
     for name, other in (("a", "b"), ("b", "a")):
         write(tmp_path / f"{name}.py", f"import pkpd\nmodel = pkpd.models[r'{tmp_path / other}.py']\n")
-    with pytest.raises(LibraryError, match=r"model files load each other: a\.py -> b\.py -> a\.py"):
+    with pytest.raises(LibraryError, match=r"files load each other: a\.py -> b\.py -> a\.py"):
         load_model(tmp_path / "a.py")
 
 
@@ -237,3 +238,56 @@ def test_installation_without_content_says_so(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("pkpd.catalogue.__file__", str(tmp_path / "pkpd" / "catalogue.py"))
     with pytest.raises(LibraryError, match="no content folders beside"):
         content_root()
+
+
+def test_a_file_imports_the_modules_of_its_own_folder(own: Path, monkeypatch: pytest.MonkeyPatch):
+    """A library of the same name elsewhere gets its own, helpers import each other, and nothing else is changed."""
+    monkeypatch.chdir(own.parent.parent)
+    (own.parent.parent / "values_of_mine").mkdir()  # a folder of this name is no module
+    text = "from values_of_mine import CL\n" + OWN.replace("5.0", "CL")
+    paths = []
+    for k in (1, 2):
+        folder = own.parent / f"f{k}"
+        folder.mkdir()
+        (folder / "values_of_mine.py").write_text("from numbers_of_mine import CL\n", encoding="utf-8")
+        (folder / "numbers_of_mine.py").write_text(f"CL = {k}.0\n", encoding="utf-8")
+        (folder / "own.py").write_text(text, encoding="utf-8")
+        paths.append(folder / "own.py")
+    before = (list(sys.path), list(sys.meta_path))
+    assert [load_model(path).parameters["CL"].value for path in paths] == [1.0, 2.0]
+    (own.parent / "f1" / "numbers_of_mine.py").write_text("CL = 3.0\n", encoding="utf-8")
+    assert [load_model(path).parameters["CL"].value for path in paths] == [3.0, 2.0]
+    assert (list(sys.path), list(sys.meta_path)) == before
+    assert not {"values_of_mine", "numbers_of_mine"} & {*sys.modules}
+    assert sorted(path.name for path in (own.parent / "f1").iterdir()) == [
+        "numbers_of_mine.py", "own.py", "values_of_mine.py",
+    ]  # fmt: skip
+
+
+def test_a_module_of_the_folder_is_one_for_all_files_loaded_together_and_for_imports_at_use(own: Path):
+    folder = own.parent
+    (folder / "shared_of_mine.py").write_text("class One: pass\n", encoding="utf-8")
+    (folder / "middle_of_mine.py").write_text("from shared_of_mine import One\n", encoding="utf-8")
+    text = (
+        "import middle_of_mine, shared_of_mine\ndef late():\n    import shared_of_mine\n    return shared_of_mine.One\n"
+    )
+    (folder / "first.py").write_text(text, encoding="utf-8")
+    module = load_file(folder / "first.py")
+    assert module.middle_of_mine.One is module.shared_of_mine.One is module.late()
+    assert pickle.loads(packed(module.late()))().__class__.__name__ == "One"
+
+
+def test_a_module_of_the_folder_that_is_importable_anyway_is_the_same(own: Path, monkeypatch: pytest.MonkeyPatch):
+    (own.parent / "helper_of_mine.py").write_text("class One: pass\n", encoding="utf-8")
+    own.write_text("import helper_of_mine\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(own.parent)
+    module = load_file(own)
+    assert sys.modules.pop("helper_of_mine") is module.helper_of_mine
+
+
+@pytest.mark.parametrize("name", ["math", "wave", "numpy"])
+def test_two_modules_of_one_name_are_refused(own: Path, name: str):
+    (own.parent / f"{name}.py").write_text("", encoding="utf-8")
+    own.write_text(f"import {name}\n", encoding="utf-8")
+    with pytest.raises(LibraryError, match=rf"two modules are called '{name}': .*{name}\.py, and .*; rename the file"):
+        load_file(own)

@@ -95,7 +95,9 @@ def test_facts_stand_on_the_days_of_the_report_whatever_the_models_clock(unit):
     report = replace(report, source=replace(report.source, start_day=-2.0))
     asked = small_study(model=drug_model(unit), evidence=[report])
     axes = course(fit(asked, method=Mode(draws=20, predictive=1)), "p1", draws=5)
-    days = {label: {float(x) for line in lines(axes[0], label) for x in line.get_xdata()} for label in ("_fact", "_ratio")}
+    days = {
+        label: {float(x) for line in lines(axes[0], label) for x in line.get_xdata()} for label in ("_fact", "_ratio")
+    }
     assert days == {"_fact": {0.25, 0.04}, "_ratio": {0.1, 0.6}}
     (window,) = lines(axes[0], "_window")
     assert list(window.get_xdata()) == [0.0, 0.5]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import linecache
 import os
-import sys
-import types
 from pathlib import Path
 
 from pkpd.catalogue import Catalogue, Content, Entry, content_names, find_content, path_of
 from pkpd.errors import LibraryError, shortened
 from pkpd.estimation.study.study import Study
 from pkpd.files import is_dir_at, is_file_at
+from pkpd.library import load_file
 
 __all__ = ["as_study", "list_studies", "load_study", "studies", "study_folder"]
 
@@ -63,8 +60,8 @@ def load_study(name_or_path: str | os.PathLike[str] | Entry) -> Study:
     """Return a study of the library by its name, or the one that a file of one's own defines.
 
     A text that ends in ``.py`` or holds a folder separator is a path, to the file or to a folder with ``study.py``;
-    anything else is a name. The file is executed anew at each call. Paths of its model and evidence are meant from its
-    own folder.
+    anything else is a name. The file is executed anew at each call, and may import modules (``.py``) of its own folder.
+    Paths of its model and evidence are meant from that folder.
 
     Parameters
     ----------
@@ -85,17 +82,7 @@ def load_study(name_or_path: str | os.PathLike[str] | Entry) -> Study:
     if not is_file_at(path):
         raise LibraryError(f"study file {shortened(path)} does not exist")
     path = path.resolve()
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    module = types.ModuleType(f"pkpd_study_{path.parent.name}_{digest}")
-    module.__file__ = str(path)
-    linecache.checkcache(str(path))
-    sys.modules[module.__name__] = module
-    try:
-        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
-    except BaseException as error:
-        del sys.modules[module.__name__]
-        error.add_note(f"while loading the study file {path}")
-        raise
+    module = load_file(path)
     study = vars(module).get("study")
     if not isinstance(study, Study):
         have = f"it is a {type(study).__name__}" if study is not None else "it does not"
