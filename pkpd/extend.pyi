@@ -1,5 +1,6 @@
 from .comparison.questions import OpenQuestion as OpenQuestion
 from .estimation.method import Method as Method
+from .evidence.kinds import CellRule as CellRule
 from .evidence.kinds import FactKind as FactKind
 from .evidence.term import Term as Term
 from .model.residual import NormalError as NormalError

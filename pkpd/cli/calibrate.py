@@ -84,12 +84,13 @@ def _show(fit: StudyFit) -> None:
     print_table(repr(fit), heads, rows)
     predicted = records(facts)
     outside = [row for row in predicted if not row["inside"]]
-    console().print(
-        f"{len(predicted) - len(outside)} of {len(predicted)} facts inside the 95% interval of their prediction",
-        markup=False,
-    )
+    for use, what in (("fit", "facts"), ("check", "facts held back")):
+        own = [row["inside"] for row in predicted if row["use"] == use]
+        if own:
+            text = f"{sum(own)} of {len(own)} {what} inside the 95% interval of their prediction"
+            console().print(text, markup=False)
     if outside:
-        columns = ["patient", "marker", "text", "observed", "2.5%", "97.5%"]
+        columns = ["patient", "marker", "text", "use", "observed", "2.5%", "97.5%"]
         print_table("Facts outside", columns, ([row[key] for key in columns] for row in outside))
     if fit.method == "mode":
         k = float(fit.attrs.get("pareto_k", float("nan")))

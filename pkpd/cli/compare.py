@@ -139,13 +139,9 @@ def _measures(texts: list[str] | None) -> Any:
 def _source(source: str, study: str | None) -> tuple[Any, Any]:
     """Return what is compared in, and its model."""
     from pkpd.catalogue import content_names
+    from pkpd.estimation.study.files import load_study_fit, result_in
 
-    beside = Path(source) / "calibration.nc"
-    if beside.is_file():
-        source = str(beside)
-    if source.endswith(".nc") or source in content_names("calibration"):
-        from pkpd.estimation.study.files import load_study_fit
-
+    if source.endswith(".nc") or source in content_names("calibration") or result_in(source) is not None:
         fit = load_study_fit(source, study=study)
         return fit, fit.study.problem.model
     from pkpd.errors import LibraryError, nearest

@@ -26,7 +26,7 @@ HELP = f"""Check reports, models and studies, and name all their faults.
 A report is a folder with source.toml, patients.csv, doses.csv and facts.csv. A model is a file: its names and units are
 checked, it is compiled and solved, and a dose must reach what the file says it reaches. Models of the library that have
 published figures are compared with these. A study is a folder with study.py, or that file: its names must be those of
-its model and reports.
+its model and reports. Studies come first, then models and reports, so that kinds of facts of one's own are known.
 
 \b
   pkpd validate {first_of("seeds")}                 reports of the library
@@ -48,7 +48,9 @@ def command(
     """Check reports and models; see ``pkpd validate --help``."""
     checked = [(target, _kind(target)) for target in targets]
     check = {"seed": _check_seed, "model": _check_model, "study": _check_study}
-    good = [check[kind](target) for target, kind in checked]
+    # a study, or a model's file, may define the kinds of facts that a report needs
+    order = sorted(checked, key=lambda each: list(_FOLDERS)[::-1].index(each[1]))
+    good = [check[kind](target) for target, kind in order]
     if not all(good):
         raise typer.Exit(FAULTS)
 

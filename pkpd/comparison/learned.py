@@ -58,7 +58,7 @@ def asked_of(
     names = [m.name for m in measures if m not in shown]
     if not shown or not names:
         return list(measures), ()
-    return shown, (f"nothing was observed of {', '.join(names)} here; measures=[...] shows them",)
+    return shown, (f"nothing was observed of {', '.join(names)} here; measures=[...] shows them, or --measure NAME",)
 
 
 def check_ill(

@@ -40,8 +40,8 @@ class Judged:
     Attributes
     ----------
     shown : sequence of str
-        Measures of markers that are shown unless a user asks for others; all areas, days below a level and grades by
-        default.
+        Measures of markers that are shown unless a user asks for others, of people of whom the marker was observed; all
+        areas, days below a level and grades by default.
     rises : sequence of str
         Markers that are better if higher.
     below : mapping of marker to number

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pkpd.estimation.record import FitRecord
+    from pkpd.observation.reported import Reported
 
-__all__ = ["FactPredictions", "fact_table", "facts_of_population"]
+__all__ = ["DRAWS", "FactPredictions", "Predicted", "fact_table", "facts_of_population", "predicted_facts"]
 
 #: probability of a reported region below which it is called missed
 OUTSIDE = 0.05
-#: draws of the random effects of each patient
+#: draws by which facts are predicted
 DRAWS = 400
+
+
+class Predicted(NamedTuple):
+    """Numbers that are predicted of n facts.
+
+    Attributes
+    ----------
+    observed : float array, (n,)
+    replicate : float array, (draws, n)
+    probability, pit : float array, (n,)
+        Means over the draws, see :class:`pkpd.observation.predictive.Predictive`.
+    """
+
+    observed: np.ndarray
+    replicate: np.ndarray
+    probability: np.ndarray
+    pit: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -33,13 +51,16 @@ class FactPredictions:
 
     Attributes
     ----------
+    use : {"fit", "check"}
+        Whether the facts were fitted, or held back.
     fact, patient, marker, kind, text : sequence of str, (n,)
     observed : float array, (n,)
     replicate : float array, (draws, n)
     probability, pit : float array, (n,)
-        Means over the draws, see :class:`pkpd.observation.predictive.Predictive`.
+        As those of `Predicted`.
     """
 
+    use: str
     fact: Sequence[str]
     patient: Sequence[str]
     marker: Sequence[str]
@@ -49,6 +70,43 @@ class FactPredictions:
     replicate: np.ndarray
     probability: np.ndarray
     pit: np.ndarray
+
+    @classmethod
+    def of(cls, facts: Sequence[Reported], use: str, found: Predicted) -> FactPredictions:
+        """Return predictions of facts as they were reported."""
+        return cls(
+            use, [f.name for f in facts], [f.patient for f in facts], [f.marker for f in facts],
+            [f.kind for f in facts], [f.text for f in facts], *found,
+        )  # fmt: skip
+
+
+def predicted_facts(
+    like: Likelihood, values: np.ndarray, errors: np.ndarray | None, seeds: Iterable[Sequence[int]]
+) -> Predicted:
+    """Return what draws of parameters predict of the terms of a likelihood.
+
+    Parameters
+    ----------
+    like : Likelihood
+    values : float array, (draws, subjects, free)
+    errors : float array, (draws, outputs), optional
+        Factors on residual errors.
+    seeds : iterable of sequences of int, (draws,)
+        Of the replicates.
+    """
+    replicate, probability, pit, observed = [], [], [], np.empty(0)
+    for d, (own, seed) in enumerate(zip(values, seeds, strict=True)):
+        factors = () if errors is None else (errors[d],)
+        drawn = like.replicate(own, *factors, seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        observed = drawn.observed
+        how = like.cdf(own, *factors)
+        replicate.append(drawn.statistic)
+        probability.append(how.probability)
+        pit.append(how.pit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a mean of nothing is NaN: the fact has no probability, no PIT
+        means = [np.nanmean(np.array(each), axis=0) for each in (probability, pit)]
+    return Predicted(observed, np.array(replicate), *means)
 
 
 def fact_table(found: FactPredictions) -> pd.DataFrame:
@@ -63,7 +121,7 @@ def fact_table(found: FactPredictions) -> pd.DataFrame:
     words = {n: list(getattr(found, n)) for n in ("fact", "patient", "marker", "kind", "text")}
     return pd.DataFrame(
         {
-            **words, "observed": found.observed, "probability": found.probability,
+            **words, "use": found.use, "observed": found.observed, "probability": found.probability,
             "pit": np.where(region, np.nan, found.pit), "2.5%": low, "50%": middle, "97.5%": high, "inside": inside,
         }
     )  # fmt: skip
@@ -88,22 +146,5 @@ def facts_of_population(fit: FitRecord, seed: int = 0) -> pd.DataFrame:
     at = [labels.index(p.name) for p in joined.patients]
     z = np.random.default_rng([seed, 7]).standard_normal((DRAWS, len(at), mode.shape[1]))
     draws = (mode[at] + np.einsum("iab,dib->dia", root[at], z))[..., : len(names)]
-    replicate, probability, pit, observed = [], [], [], np.empty(0)
-    for d, values in enumerate(draws):
-        drawn = like.replicate(values, seed=int(np.random.SeedSequence([seed, 8, d]).generate_state(1)[0]))
-        observed = drawn.observed
-        how = like.cdf(values)
-        replicate.append(drawn.statistic)
-        probability.append(how.probability)
-        pit.append(how.pit)
-    facts = joined.facts
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a mean of nothing is NaN: the fact has no probability, no PIT
-        means = [np.nanmean(np.array(each), axis=0) for each in (probability, pit)]
-    return fact_table(
-        FactPredictions(
-            fact=[f.name for f in facts], patient=[f.patient for f in facts], marker=[f.marker for f in facts],
-            kind=[f.kind for f in facts], text=[f.text for f in facts], observed=observed,
-            replicate=np.array(replicate), probability=means[0], pit=means[1],
-        )
-    )  # fmt: skip
+    found = predicted_facts(like, draws, None, [[seed, 8, d] for d in range(DRAWS)])
+    return fact_table(FactPredictions.of(joined.facts, "fit", found))

@@ -46,8 +46,8 @@ def load_fit(path: Any, model: Model | None = None, data: Data | None = None, *,
     Parameters
     ----------
     path : path or str
-        A file of :meth:`Fit.save`; or of a study: a name of the library, a folder with ``study.py`` and ``fit.nc``, or
-        a NetCDF file, see :func:`pkpd.estimation.study.files.load_study_fit`.
+        A file of :meth:`Fit.save`; or of a study: a name of the library, a folder with ``study.py`` and ``fit.nc``, a
+        folder of results, or a NetCDF file, see :func:`pkpd.estimation.study.files.load_study_fit`.
     model : Model, optional
         With the start values, as given to ``fit``.
     data : EventTable, Evidence or sequence of these, optional

@@ -12,7 +12,7 @@ from pkpd.evidence.words import INTO
 from pkpd.units import conversion
 from pkpd.units.time import convert_time
 
-__all__ = ["doses", "regimen_of"]
+__all__ = ["doses", "is_of_one_drug", "regimen_of"]
 
 
 def doses(
@@ -113,3 +113,15 @@ def regimen_of(given: Iterable[ReportedDose], start_day: float, prefix: bool, na
         for one in given
     ]
     return Regimen(doses=made, unit="mg", name=name)
+
+
+def is_of_one_drug(states: Collection[str], drugs: Collection[str]) -> bool:
+    """Tell a model of one drug alone, whose compartments ``depot`` and ``central`` carry no drug's name.
+
+    Examples
+    --------
+    >>> is_of_one_drug(["depot", "central"], ["anakinra"]), is_of_one_drug(["anakinra.depot"], ["anakinra"])
+    (True, False)
+    """
+    named = any(state.startswith(f"{drug}.") for state in states for drug in drugs)
+    return not named and not {*INTO.values()}.isdisjoint(states)

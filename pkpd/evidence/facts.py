@@ -47,7 +47,9 @@ def facts(rows: Sequence[Row], scope: Scope) -> list[Fact]:
 
 
 def _fact(row: Row, name: str, scope: Scope) -> Fact:
-    word = row.word("kind", fact_kinds()) or ""
+    word = (
+        row.word("kind", fact_kinds(), more="; one of your own is known once its file, or the study, is loaded") or ""
+    )
     kind = fact_kinds().get(word)
     use = row.word("use", USES) or ""
     op = row.word("op", OPERATORS, optional=True) or ""

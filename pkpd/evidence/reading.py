@@ -59,14 +59,14 @@ class Row:
             self.fault(column, f"{column} is empty", why, show=False)
         return self.cells[column]
 
-    def word(self, column: str, allowed: Collection[str], *, optional: bool = False) -> str | None:
-        """Return a cell that must be one of some words, or None."""
+    def word(self, column: str, allowed: Collection[str], *, optional: bool = False, more: str = "") -> str | None:
+        """Return a cell that must be one of some words, or None; ``more`` is what to do about an unknown one."""
         word = self.cells[column]
         if word in allowed or (optional and not word):
             return word
         listed = ", ".join(allowed) or "none"
         if word:
-            self.fault(column, f"unknown {column}", f"allowed: {listed}{nearest(word, allowed)}")
+            self.fault(column, f"unknown {column}", f"allowed: {listed}{nearest(word, allowed)}{more}")
         else:
             self.fault(column, f"{column} is empty", f"allowed: {listed}", show=False)
         return None

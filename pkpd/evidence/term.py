@@ -27,7 +27,7 @@ class Term:
     time, time_to, at : float
         In the model's time unit.
     value, value_to : float
-        In the output's unit.
+        In the output's unit; NaN of a kind that states no number.
     reading_sd : float
         Relative standard deviation of reading and rounding, added in quadrature to the residual error.
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from pkpd.errors import UnitError, nearest
 from pkpd.evidence.kinds import FactKind, kind_of_fact
 from pkpd.evidence.term import Term
+from pkpd.observation.subject import faults_of
 from pkpd.units import conversion
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Reported", "fact_terms", "matches"]
+__all__ = ["Reported", "check_terms", "fact_terms", "matches"]
 
 
 @dataclass(frozen=True)
@@ -82,38 +83,76 @@ def fact_terms(
     """
     out: list[Reported] = []
     faults: list[str] = []
-    wanted = set(patients)
-    for fact in evidence.facts:
-        name = f"{evidence.name}/{fact.fact}"
-        if fact.use != "fit" or f"{evidence.name}/{fact.patient}" not in wanted or matches(name, exclude):
-            continue
-        if fact.marker not in model.outputs:
-            faults.append(
-                f"fact '{name}' is about {fact.marker}, of which model '{model.name}' has no output"
-                f"{nearest(fact.marker, model.outputs)}; leave it out (a study: exclude, evidence: without(...))"
-            )
-            continue
-        kind = kind_of_fact(fact.kind, fact.op)
-        if kind is None:
-            faults.append(f"fact '{name}' of kind '{fact.kind}' has no likelihood")
-            continue
-        factor = 1.0
-        if kind.has_unit:
-            try:
-                factor = conversion(fact.unit, model.outputs[fact.marker].unit)
-            except UnitError as error:
-                faults.append(f"fact '{name}': {error}")
-                continue
-            factor *= reinterpret.get((evidence.name, fact.marker), 1.0)
-        out.append(_reported(evidence, model, fact, name, kind, factor))
+    for fact in _facts(evidence, "fit", exclude, patients):
+        found = _understood(evidence, model, fact, reinterpret)
+        if isinstance(found, str):
+            faults.append(found)
+        else:
+            out.append(found)
     return out, faults
+
+
+def check_terms(
+    evidence: Any,
+    model: Model,
+    exclude: Iterable[str],
+    reinterpret: Mapping[tuple[str, str], float],
+    patients: Iterable[str],
+) -> list[Reported]:
+    """Return the facts of a seed that are held back from a fit, as far as the model can predict them.
+
+    Parameters and the form of the facts are those of `fact_terms`; a fact that no likelihood could take is left out.
+    """
+    errors = {name: output.error for name, output in model.outputs.items()}
+    out: list[Reported] = []
+    for fact in _facts(evidence, "check", exclude, patients):
+        kind = kind_of_fact(fact.kind, fact.op)
+        if kind is None or any(getattr(fact, column) in (None, "") for column in kind.needs):
+            continue
+        found = _understood(evidence, model, fact, reinterpret)
+        if isinstance(found, Reported) and not any(faults_of(found.term, errors, 0.0)):
+            out.append(found)
+    return out
+
+
+def _facts(evidence: Any, use: str, exclude: Iterable[str], patients: Iterable[str]) -> list[Any]:
+    """Return the facts of a seed that are used so, of some patients."""
+    wanted = set(patients)
+    return [
+        fact
+        for fact in evidence.facts
+        if fact.use == use
+        and f"{evidence.name}/{fact.patient}" in wanted
+        and not matches(f"{evidence.name}/{fact.fact}", exclude)
+    ]
+
+
+def _understood(evidence: Any, model: Model, fact: Any, reinterpret: Mapping[tuple[str, str], float]) -> Reported | str:
+    """Return a fact on the model's clock and in its units, or why that cannot be."""
+    name = f"{evidence.name}/{fact.fact}"
+    if fact.marker not in model.outputs:
+        return (
+            f"fact '{name}' is about {fact.marker}, of which model '{model.name}' has no output"
+            f"{nearest(fact.marker, model.outputs)}; leave it out (a study: exclude, evidence: without(...))"
+        )
+    kind = kind_of_fact(fact.kind, fact.op)
+    if kind is None:
+        return f"fact '{name}' of kind '{fact.kind}' has no likelihood"
+    factor = 1.0
+    if kind.has_unit and fact.value is not None:
+        try:
+            factor = conversion(fact.unit, model.outputs[fact.marker].unit)
+        except UnitError as error:
+            return f"fact '{name}': {error}"
+        factor *= reinterpret.get((evidence.name, fact.marker), 1.0)
+    return _reported(evidence, model, fact, name, kind, factor)
 
 
 def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: FactKind, factor: float) -> Reported:
     def time(day: float | None) -> float | None:
         return None if day is None else convert_time(evidence.hours(day), "h", model.time_unit)
 
-    value = fact.value * factor
+    value = float("nan") if fact.value is None else fact.value * factor
     value_to = None if fact.value_to is None else fact.value_to * factor
     term = Term(
         name=name,
@@ -128,8 +167,10 @@ def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: FactKind,
     )
     patient = f"{evidence.name}/{fact.patient}"
     unit = model.outputs[fact.marker].unit if kind.has_unit else ""
-    number = f"{value:.4g}" if value_to in (None, value) else f"{value:.4g} to {value_to:.4g}"
+    number = "" if fact.value is None else f"{value:.4g}"
+    if value_to not in (None, value):
+        number = f"{number} to {value_to:.4g}".lstrip()
     days = f"day {fact.time:g}" if fact.time_to is None else f"day {fact.time:g} to {fact.time_to:g}"
     seen = "" if fact.at is None else f" on day {fact.at:g}"
-    text = kind.words(fact.marker, f"{number} {unit}".rstrip(), days, seen)
+    text = kind.words(fact.marker, f"{number} {unit}".rstrip() if number else "", days, seen)
     return Reported(name, patient, fact.marker, kind.name, text, term, fact.time, fact.time_to, fact.at)

@@ -15,6 +15,7 @@ import numpy as np
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
+from pkpd.evidence.doses import is_of_one_drug
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.kinds import kind_named
 from pkpd.observation.reported import Reported, fact_terms
@@ -276,7 +277,8 @@ def _drugs(evidence: Evidence, model: Model) -> tuple[list[str], bool, list[str]
     named = [d for d in evidence.drugs if any(s.startswith(f"{d}.") for s in states)]
     if named or not evidence.drugs:
         return named, True, [d for d in evidence.drugs if d not in named]
-    own = [evidence.studied] if evidence.studied in evidence.drugs and {"depot", "central"} & set(states) else []
+    alone = evidence.studied in evidence.drugs and is_of_one_drug(states, evidence.drugs)
+    own = [evidence.studied] if alone else []
     return own, False, [d for d in evidence.drugs if d not in own]
 
 

@@ -62,7 +62,8 @@ def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: flo
     if error is None:
         yield f"output '{term.output}' declares no residual error; give it one in the model (Exact() with reading_sd)"
         return
-    if term.value is None or not math.isfinite(term.value):
+    stated = "value" in kind.needs or (term.value is not None and not math.isnan(term.value))
+    if term.value is None or (stated and not math.isfinite(term.value)):
         yield f"value must be a finite number, got {term.value}"
     if term.reading_sd is None or not math.isfinite(term.reading_sd) or term.reading_sd < 0:
         yield f"reading_sd must be finite and >= 0, got {term.reading_sd}"

@@ -181,7 +181,7 @@ def _panel(ax: Axes, plan: _Plan, output: str) -> None:
         _grades(ax, plan, output, error)
         return
     facts = plan.reported(output)
-    marks = [r.term.value for r in facts if kind_named(r.kind).glyph != "slope"]
+    marks = [r.term.value for r in facts if kind_named(r.kind).glyph not in ("slope", "none") and not _is_mute(r)]
     values = plan.values[output]
     middle = np.nanquantile(values, [0.05, 0.95])
     shown = [m for m in [*middle, *marks] if m > 0]
@@ -205,6 +205,11 @@ def _fact(ax: Axes, plan: _Plan, fact: Any, median: np.ndarray) -> None:
     first = fact.day
     last = first if fact.day_to is None else fact.day_to
     kind = kind_named(fact.kind)
+    if kind.glyph == "none":
+        return
+    if _is_mute(fact):
+        _moment(ax, plan, fact, kind.sign)
+        return
     if kind.glyph == "slope":
         start = float(np.interp(first, plan.days, median))
         look: dict[str, Any] = {"color": colour, "linewidth": 0.9, "linestyle": ":", "label": "_ratio", "zorder": 6}
@@ -227,6 +232,20 @@ def _fact(ax: Axes, plan: _Plan, fact: Any, median: np.ndarray) -> None:
             markeredgewidth=0.9, label="_fact", zorder=7)  # fmt: skip
 
 
+def _is_mute(fact: Any) -> bool:
+    """Tell a fact that states no number."""
+    return bool(np.isnan(fact.term.value))
+
+
+def _moment(ax: Axes, plan: _Plan, fact: Any, text: str) -> None:
+    """Draw a statement as a dashed line at each of its days, in words above the first."""
+    colour = plan.colour(fact)
+    for day in dict.fromkeys((fact.day, fact.day if fact.day_to is None else fact.day_to)):
+        ax.axvline(day, color=colour, linewidth=0.5, linestyle=(0, (2, 2)), label="_moment", zorder=4)
+    ax.annotate(text, (fact.day, 1.0), (0, 2), xycoords=ax.get_xaxis_transform(), textcoords="offset points",
+                ha="center", fontsize=6.5, color=colour, annotation_clip=False)  # fmt: skip
+
+
 def _grades(ax: Axes, plan: _Plan, output: str, error: ResidualError) -> None:
     """Draw the probability of each grade as a stack, the reported grades above it."""
     latent = plan.values[output]
@@ -241,11 +260,7 @@ def _grades(ax: Axes, plan: _Plan, output: str, error: ResidualError) -> None:
     for fact in plan.reported(output):
         low = int(fact.term.value)
         high = low if fact.term.value_to is None else int(fact.term.value_to)
-        text = f"{low}" if low == high else f"{low}-{high}"
-        at = fact.day
-        ax.axvline(at, color=plan.colour(fact), linewidth=0.5, linestyle=(0, (2, 2)), zorder=4)
-        ax.annotate(text, (at, 1.0), (0, 2), xycoords=ax.get_xaxis_transform(), textcoords="offset points", ha="center",
-                    fontsize=6.5, fontweight="bold", color=plan.colour(fact), annotation_clip=False)  # fmt: skip
+        _moment(ax, plan, fact, f"{low}" if low == high else f"{low}-{high}")
     ax.set_ylim(0, 1)
     ax.set_ylabel(f"{output}\nprobability of grade")
     for grade in range(edges.shape[1] - 1):
@@ -280,14 +295,15 @@ def _lanes(ax: Axes, plan: _Plan) -> None:
 def _key(figure: Any, plan: _Plan) -> None:
     from matplotlib.lines import Line2D
 
-    kinds = {r.kind for o in plan.outputs for r in plan.reported(o)}
+    kinds = {r.kind for o in plan.outputs for r in plan.reported(o) if not _is_mute(r)}
     shown = [kind for name, kind in term_kinds().items() if name in kinds]
+    slopes = list(dict.fromkeys(k.label for k in shown if k.glyph == "slope"))
     handles: list[Any] = [Line2D([], [], color=COLOURS[0], linewidth=1.2, label="posterior median, 50%, 95%")]
     look: dict[str, Any] = {"color": _INK, "linewidth": 0, "markerfacecolor": "white", "markersize": 4}
     full: dict[str, Any] = {"color": _INK, "linewidth": 0.8, "markersize": 4, "markeredgewidth": 0}
     handles += [Line2D([], [], marker=_SIGNS[k.glyph], label=k.label, **look) for k in shown if k.glyph in _SIGNS]
     handles += [Line2D([], [], marker=_TICK[k.glyph], label=k.label, **full) for k in shown if k.glyph in _TICK]
-    if any(k.glyph == "slope" for k in shown):
-        handles.append(Line2D([], [], color=_INK, linewidth=0.9, linestyle=":", label="ratio"))
+    if slopes:
+        handles.append(Line2D([], [], color=_INK, linewidth=0.9, linestyle=":", label=", ".join(slopes)))
     columns = int(np.clip(plan.width / 22, 2, len(handles)))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns)

@@ -25,7 +25,7 @@ _BAND = "#E4E4E4"
 
 
 def predicted(calibration: StudyFit, *, width: str | float = "double") -> Any:
-    """Draw how probable the reported facts are under the posterior.
+    """Draw how probable the reported facts that were fitted are under the posterior.
 
     Left, for values, peaks, nadirs and ratios, the probability of less than was reported, sorted: along the diagonal if
     the model is right, and nearer to a half since the model was fitted to the same facts. Right, the probability
@@ -43,7 +43,7 @@ def predicted(calibration: StudyFit, *, width: str | float = "double") -> Any:
     needs("plot.predicted", calibration, ("StudyFit",), "pkpd.fit(study) and pkpd.load_fit make one")
     from scipy.stats import beta
 
-    table = calibration.facts()
+    table = calibration.facts().query("use == 'fit'")
     markers = list(dict.fromkeys(table["marker"]))
     with house_style():
         frame = new_frame(2, width, None, 0, share_x=False)

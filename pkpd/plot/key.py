@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pkpd.evidence.kinds import fact_kinds
+from pkpd.evidence.kinds import Glyph, fact_kinds
 from pkpd.plot.glyphs import GRADES, INK, SIZE, UNUSED, draw_limit, glyph_of
 from pkpd.plot.lanes import label_width
 from pkpd.plot.strips import drug_colour, is_course, is_span
@@ -28,24 +28,16 @@ def key_entries(evidence: Evidence, patients: Sequence[str]) -> list[_Entry]:
         if any(r.drug == drug and r.patient in patients for r in evidence.doses)
     ]
     facts = [fact for fact in evidence.facts if fact.patient in patients and fact.time is not None]
-    glyphs = {glyph_of(fact) for fact in facts}
     known = {row.known for row in (*evidence.doses, *facts) if row.patient in patients}
     spans = {row.drug for row in evidence.doses if row.patient in patients and is_span(row)}
     tall = {drug: ", height per day" if drug in spans else "" for drug in drugs}
     entries: list[_Entry] = [(evidence.words.key(d) + tall[d], _patch(drug_colour(d, evidence))) for d in drugs]
     if (own := evidence.studied) in drugs:
         entries.append((f"days on {own}", _patch(drug_colour(own, evidence), 0.1)))
-    if "grade" in glyphs:
-        entries.append(("grade", _grade_key))
-    points = [kind.label for word, kind in fact_kinds().items() if any(fact.kind == word for fact in facts)
-              and kind.glyph == "point"]  # fmt: skip
-    signs = {"peak": _window_key("^"), "nadir": _window_key("v"), "point": _sign("o")}
-    texts = {"peak": "peak in its window", "nadir": "nadir", "point": ", ".join(points)}
-    entries += [(texts[glyph], draw) for glyph, draw in signs.items() if glyph in glyphs]
-    if glyphs & {"ceiling", "floor"}:
-        entries.append(("upper or lower bound", _bound_key))
-    if "slope" in glyphs:
-        entries.append(("change, as a ratio", _change_key))
+    kinds = [kind for word, kind in fact_kinds().items() if any(fact.kind == word for fact in facts)]
+    for glyph, draw in _SIGNS.items():
+        if labels := dict.fromkeys(kind.label for kind in kinds if kind.glyph == glyph):
+            entries.append((", ".join(labels), draw))
     if any(fact.kind == "event" for fact in facts):
         entries.append(("event", _sign("D", 2.4)))
     if any(fact.marker == "death" and fact.value != 0 for fact in facts):
@@ -110,8 +102,11 @@ def _grade_key(ax: Axes, x: float, y: float) -> None:
         ax.add_patch(Rectangle((x + 0.3 + 0.8 * k, y - 0.9), 0.8, 1.8, **look))
 
 
-def _bound_key(ax: Axes, x: float, y: float) -> None:
-    draw_limit(ax, [x + 0.6, x + 3.6], y, below=True, read=True, half=0.0)
+def _bound_key(below: bool) -> Callable[[Axes, float, float], None]:
+    def draw(ax: Axes, x: float, y: float) -> None:
+        draw_limit(ax, [x + 0.6, x + 3.6], y, below=below, read=True, half=0.0)
+
+    return draw
 
 
 def _window_key(sign: str) -> Callable[[Axes, float, float], None]:
@@ -141,3 +136,9 @@ def _dotted(colour: str) -> Callable[[Axes, float, float], None]:
 def _open_key(ax: Axes, x: float, y: float) -> None:
     ax.plot([x + 1.4], [y], "^", color=INK, markersize=3.6)
     ax.plot([x + 3.4], [y], "^", color="white", markeredgecolor=INK, markeredgewidth=0.7, markersize=3.6)
+
+
+_SIGNS: dict[Glyph, Callable[[Axes, float, float], None]] = {
+    "grade": _grade_key, "peak": _window_key("^"), "nadir": _window_key("v"), "point": _sign("o"),
+    "ceiling": _bound_key(below=True), "floor": _bound_key(below=False), "slope": _change_key,
+}  # fmt: skip

@@ -33,7 +33,7 @@ class Mark:
         Draws the symbol.
     label : str
     loose : bool
-        Whether the label may stand in a row below; else the symbol moves with it.
+        Whether the label may stand in a row below; else the symbol moves with it, as far as the axis has room for both.
     inside : bool
         Whether the label may stand on the symbol's middle.
     colour : str
@@ -104,8 +104,7 @@ def place(marks: Sequence[Mark], width: float, size: float) -> tuple[list[Placed
             row, at = _loose_label(rows, mark, long, width, symbols[k])
             placed.append(Placed(mark, symbols[k], row, at))
         else:
-            row, at = _glued(rows, mark, long, width)
-            placed.append(Placed(mark, row, row, at))
+            placed.append(_glued(rows, mark, long, width))
     return placed, max(len(rows), 1)
 
 
@@ -145,20 +144,21 @@ def _beside(mark: Mark, long: float, width: float) -> list[tuple[float, float, f
         sides.append((mark.left, mark.right, (mark.left + mark.right - long) / 2))
     if mark.right + GAP + long <= width:
         sides.append((mark.left, mark.right + GAP + long, mark.right + GAP))
-    if mark.left - GAP - long >= 0 or not sides:
+    if mark.left - GAP - long >= 0:
         sides.append((mark.left - GAP - long, mark.right, mark.left - GAP - long))
     return sides
 
 
-def _glued(rows: list[list[tuple[float, float]]], mark: Mark, long: float, width: float) -> tuple[int, float]:
-    """Take the first row in which mark and label have room together."""
+def _glued(rows: list[list[tuple[float, float]]], mark: Mark, long: float, width: float) -> Placed:
+    """Take the first row in which mark and label have room together; the next one for a label too long for that."""
     sides = _beside(mark, long, width) if long else [(mark.left, mark.right, mark.right)]
     for k in range(len(rows) + 1):
         for left, right, at in sides:
             if k == len(rows) or _is_free(rows[k], left, right):
                 _take(rows, k, left, right)
-                return k, at
-    raise AssertionError("a new row has room")  # pragma: no cover
+                return Placed(mark, k, k, at)
+    own = _first_free(rows, mark.left, mark.right)
+    return Placed(mark, own, *_below(rows, mark, long, width, own))
 
 
 def _loose_label(
@@ -171,6 +171,11 @@ def _loose_label(
         if _is_free(rows[own], left, right):
             _take(rows, own, left, right)
             return own, at
+    return _below(rows, mark, long, width, own)
+
+
+def _below(rows: list[list[tuple[float, float]]], mark: Mark, long: float, width: float, own: int) -> tuple[int, float]:
+    """Take room for a label in a row below its mark's."""
     at = max(min(mark.left, width - long), 0.0)
     k = next(
         (k for k in range(own + 1, len(rows)) if _is_free(rows[k], at, at + long)),

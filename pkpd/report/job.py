@@ -110,14 +110,10 @@ class ReportJob:
     def drug(self) -> str | None:
         """Drug whose schedules are compared: the study's choice, or its first report's; None if the model lacks it."""
         drug = str(self.words.get("drug") or self.study.problem.evidence[0].studied)
-        states = self.study.problem.model.states
-        known = self.alone(drug) or any(name in states for name in (f"{drug}.depot", f"{drug}.central"))
+        problem = self.study.problem
+        states = problem.model.states
+        known = problem.is_of_one_drug(drug) or any(name in states for name in (f"{drug}.depot", f"{drug}.central"))
         return drug if known else None
-
-    def alone(self, drug: str) -> bool:
-        """Tell whether the model is of that drug alone, whose compartments have no prefix."""
-        given = self.study.drugs
-        return given is not None and tuple(given) == (drug,)
 
     @property
     def outcomes(self) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import xarray as xr
-from calibration_toy import small_study
+from calibration_toy import evidence, fact, other_facts, small_study
 from scipy import stats
 
 from pkpd.errors import LibraryError, PkpdError
@@ -51,6 +52,41 @@ def test_groups_have_the_dims_of_the_study(fitted):
     assert idata.log_likelihood["facts"].dims == ("chain", "draw", "fact")
     assert idata.constant_data["covariates"].sel(covariate="WT").values.tolist() == [80.0] * 3
     assert fitted.cohorts == {"toy/p1": "A", "toy/p2": "A", "toy/p3": "B"}
+
+
+def test_facts_held_back_are_predicted_and_teach_nothing():
+    """The concentration is 10 mg/L at once and falls with CL / V; its error is log-normal, 0.2 times its factor."""
+    kept = {"use": "check", "reason": "to check"}
+    report = other_facts(
+        evidence(), fact("p1_late", "p1", "value", 0.5, 4.0, **kept), fact("p1_low", "p1", "below", 0.5, 3.0, **kept),
+        fact("p1_far", "p1", "value", 0.5, 900.0, **kept),
+        fact("p1_other", "p1", "value", 1.0, 4.0, marker="LDH", **kept),
+        fact("p1_vague", "p1", "value", 0.5, None, **kept), fact("all", "", "value", 0.5, 4.0, **kept),
+    )  # fmt: skip
+    study = small_study(evidence=[report])
+    assert study.fingerprint == small_study().fingerprint
+    found = fit(study, method=Mode(seed=2, draws=600))
+    table = found.facts()
+    assert table["use"].tolist() == ["fit"] * 18 + ["check"] * 3
+    assert found.facts().equals(table)
+    held = table.set_index("fact").loc[["toy/p1_late", "toy/p1_low", "toy/p1_far"]]
+    CL, V, factor = found.draws("CL")[:, 0], found.draws("V"), found.draws("Cc_error")
+    C = (100 * np.exp(-CL / V * 12) + 1e-6) / V
+    less = {y: stats.norm.cdf(np.log(y / C) / (0.2 * factor)).mean() for y in (4.0, 3.0)}
+    assert held["pit"].iloc[0] == pytest.approx(less[4.0], abs=0.02)
+    assert held["probability"].iloc[1] == pytest.approx(less[3.0], abs=0.02)
+    assert held["50%"].iloc[0] == pytest.approx(np.median(C), rel=0.1)
+    assert held["inside"].tolist() == [abs(less[4.0] - 0.5) <= 0.475, less[3.0] >= 0.05, False]
+
+
+def test_doses_of_one_drug_go_into_a_model_of_that_drug_alone():
+    assert small_study(drugs=None).fingerprint == small_study().fingerprint
+    report = evidence()
+    other = replace(report.doses[0], drug="tocilizumab")
+    both = replace(report, doses=(*report.doses, other))
+    with pytest.raises(PkpdError, match=r"has doses of anakinra, tocilizumab, .* say of which: drugs=\['anakinra'\]"):
+        _ = small_study(evidence=[both], drugs=None).problem
+    assert small_study(evidence=[both]).fingerprint == small_study().fingerprint
 
 
 def test_attributes_tell_where_a_result_comes_from(fitted):

@@ -158,6 +158,13 @@ class Flat(pkpd.extend.NormalError):
 
 class Odd(pkpd.extend.FactKind):
     name = "odd"
+    region = True
+
+    def rules(self, n: int) -> list[pkpd.extend.CellRule]:
+        return [pkpd.extend.CellRule(lambda cells, said: 0.0, (0,))]
+
+    def statistic(self, y: np.ndarray, term: pkpd.extend.Term, noise: np.ndarray) -> np.ndarray:
+        return y[:, 0]
 
 
 class Nothing(pkpd.extend.Analysis):

@@ -182,3 +182,11 @@ def test_labels_give_way_to_marks_and_to_each_other():
         assert all(b[0] - a[1] >= GAP - 1e-9 or a[0] - b[1] >= GAP - 1e-9 for a, b in combinations(row, 2))
     assert [one.row for one in placed[2:4]] == [0, 0]
     assert rows >= 2
+
+
+@pytest.mark.parametrize("loose", [True, False])
+def test_a_label_that_fits_on_neither_side_stands_below_and_not_outside(loose: bool):
+    mark = Mark(0.5, 49.0, lambda ax, y: None, "a rather long label", loose=loose)
+    (one,), rows = place([mark], 50.0, 6.0)
+    assert (one.row, one.label_row, rows) == (0, 1, 2)
+    assert one.label_at == 0.5

@@ -10,10 +10,12 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from command import run
 from report_toy import write_study
 
+import pkpd
 from pkpd.errors import PkpdError
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.report.folder import MANIFEST, check_place, results_folder
@@ -26,6 +28,9 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a study, and its results in `results`."""
     folder = tmp_path_factory.mktemp("mine")
     study = write_study(folder / "study")
+    with (study.parent / "report" / "facts.csv").open("a", encoding="utf-8") as file:
+        file.write("a_late,a,CRP,below,1.5,,,,<95,mg/L,95,,mg/L,,check,read,text,kept to check the fit\n")
+    (study.parent / "report.toml").write_text('outcomes = ["CRP_area"]\n', encoding="utf-8")
     told: list[str] = []
     run_study(
         study,
@@ -73,9 +78,23 @@ class Reader(HTMLParser):
             self.images.append(given)
 
 
+def test_facts_held_back_are_told_apart(mine: Path, report: str):
+    table = pd.read_csv(mine / "results" / "tables" / "facts_predicted.csv")
+    assert table["use"].tolist() == ["fit"] * 3 + ["check"]
+    assert "1 fact had no part in the calibration" in re.sub(r"<[^>]*>", "", report)
+    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in report.split("<tr>") if "CRP &lt; 95 mg/L" in row]
+    assert any("checks" in row and "informs" not in row for row in rows)
+
+
+def test_an_earlier_start_that_cannot_be_asked_is_told(report: str):
+    assert "An earlier start was not asked of 2 patients, whose first dose is less than three days after" in report
+    assert "not asked" in report
+
+
 def test_results_know_their_study(mine: Path):
     """Nobody needs to say which study a folder of results is of."""
     found = load_study_fit(mine / "results" / "calibration.nc")
+    assert pkpd.load_fit(mine / "results").facts().equals(found.facts())
     assert found.study.name == "mine"
     assert found.study.fingerprint == found.attrs["fingerprint"]
 

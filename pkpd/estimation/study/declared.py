@@ -55,7 +55,8 @@ class DeclaredStudy(Source):
     patients : sequence of str, optional
         Only these patients: ``"seed/patient"``, with wildcards as for ``exclude``.
     drugs : sequence of str, optional
-        Only the doses of these; a single one is given to a model of that drug alone, with compartments as its own.
+        Only the doses of these; a single one is given to a model of that drug alone, with compartments as its own. By
+        default all doses of the reports; those of one drug go into a model of that drug alone.
     every : float
         Time between the measurements that a statement on a window is about, h.
     rtol, atol : float

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkpd.catalogue import Entry, path_of
+from pkpd.catalogue import Entry, content_names, find_content, path_of
 from pkpd.errors import LibraryError, PkpdError, shortened
 from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.loading import as_study, study_folder
@@ -17,7 +17,27 @@ from pkpd.files import is_file_at
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["load_study_fit"]
+__all__ = ["load_study_fit", "result_in"]
+
+#: what a result is called in the folder of its study, and in the folder of results of `pkpd run`
+_FILES = ("fit.nc", "calibration.nc")
+
+
+def result_in(name_or_path: str | os.PathLike[str] | Entry) -> Path | None:
+    """Return the file of a fit of reports that a path, or a name of the library, means; None if there is none.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A NetCDF file, the folder of a study or of results with one, a file in such a folder, or a study of the library.
+    """
+    given = Path(os.fspath(path_of(name_or_path, "calibration"))).expanduser()
+    if given.suffix == ".nc":
+        return given if is_file_at(given) else None
+    named = str(name_or_path) in content_names("calibration")
+    beside = given.parent if is_file_at(given) else given
+    folder = find_content("calibration", str(name_or_path)) if named else beside
+    return next((folder / name for name in _FILES if is_file_at(folder / name)), None)
 
 
 def load_study_fit(
@@ -31,7 +51,7 @@ def load_study_fit(
     Parameters
     ----------
     name_or_path : str or path
-        A name of the library, a folder with ``study.py`` and ``fit.nc``, or a NetCDF file.
+        A name of the library, a folder with ``study.py`` and ``fit.nc``, a folder of results, or a NetCDF file.
     study : Study, str or path, optional
         The study that was fitted; the one in the same folder by default.
 
@@ -42,13 +62,14 @@ def load_study_fit(
     PkpdError
         If the result belongs to another state of the study: its model, evidence, priors or settings have changed.
     """
-    given = Path(os.fspath(path_of(name_or_path, "calibration"))).expanduser()
-    path = given if given.suffix == ".nc" else study_folder(name_or_path) / "fit.nc"
-    if not is_file_at(path):
-        of = "study" if path is given else shortened(os.fspath(given))
+    path = result_in(name_or_path)
+    if path is None:
+        given = Path(os.fspath(path_of(name_or_path, "calibration"))).expanduser()
+        missing = given if given.suffix == ".nc" else study_folder(name_or_path) / _FILES[0]
+        of = "study" if missing is given else shortened(os.fspath(given))
         raise LibraryError(
-            f"there is no result {shortened(path)}; make one of study '{of}': "
-            f"fit(study, method=Nuts()).save('{path.name}')"
+            f"there is no result {shortened(missing)}; make one of study '{of}': "
+            f"fit(study, method=Nuts()).save('{missing.name}')"
         )
     if study is None and not is_file_at(path.parent / "study.py"):
         raise LibraryError(f"{shortened(path)} has no study.py beside it; say which study it is of: study=...")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pkpd.estimation.facts import predicted_facts
 from pkpd.estimation.spreads import ErrorScale
 
 if TYPE_CHECKING:
@@ -100,32 +101,21 @@ def _predictions(problem: StudyProblem, like: Any, q: Floats, chosen: NDArray[An
     """Return replicates, log-likelihoods and the probability of what was reported."""
     import xarray as xr
 
-    count = len(problem.reported)
-    shape = (*q.shape[:2], count)
-    replicate, loglik, probability, pit = (np.full(shape, np.nan) for _ in range(4))
-    observed = np.full(count, np.nan)
-    values, errors = problem.layout.values(q)
-    for c, d in np.ndindex(*q.shape[:2]):
-        here, scales = values[c, d][problem.rows], errors[c, d]
-        drawn = like.replicate(here, scales, int(np.random.SeedSequence([seed, 5, c, d]).generate_state(1)[0]))
-        how = like.cdf(here, scales)
-        replicate[c, d], observed = drawn.statistic, drawn.observed
-        probability[c, d], pit[c, d] = how.probability, how.pit
-        loglik[c, d] = like.evaluate(here, scales, gradient=False).terms
-    coords = {"chain": np.arange(q.shape[0]), "draw": chosen, "fact": [r.name for r in problem.reported]}
+    shape, count = q.shape[:2], len(problem.reported)
+    values, errors = problem.layout.values(q.reshape(-1, q.shape[2]))
+    values = values[:, problem.rows]
+    found = predicted_facts(like, values, errors, [[seed, 5, c, d] for c, d in np.ndindex(*shape)])
+    replicate = found.replicate.reshape(*shape, count)
+    loglik = [like.evaluate(v, e, gradient=False).terms for v, e in zip(values, errors, strict=True)]
+    coords = {"chain": np.arange(shape[0]), "draw": chosen, "fact": [r.name for r in problem.reported]}
     dims = ("chain", "draw", "fact")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a mean of nothing is NaN: the fact has no probability, no PIT
-        facts = {
-            "probability": (("fact",), np.nanmean(probability, axis=(0, 1))),
-            "pit": (("fact",), np.nanmean(pit, axis=(0, 1))),
-        }
+    facts = {"probability": (("fact",), found.probability), "pit": (("fact",), found.pit)}
     unsolved = float(np.isnan(replicate).any(axis=2).mean())
     predicted = xr.Dataset({"replicate": (dims, replicate), **facts}, coords, {"unsolved": unsolved})
     return {
         "posterior_predictive": predicted,
-        "log_likelihood": xr.Dataset({"facts": (dims, loglik)}, coords),
-        "observed_data": xr.Dataset({"facts": (("fact",), observed)}, {"fact": coords["fact"]}),
+        "log_likelihood": xr.Dataset({"facts": (dims, np.reshape(loglik, (*shape, count)))}, coords),
+        "observed_data": xr.Dataset({"facts": (("fact",), found.observed)}, {"fact": coords["fact"]}),
     }
 
 

@@ -18,8 +18,9 @@ from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.vector import StudyVector, build_layout
+from pkpd.evidence.doses import is_of_one_drug
 from pkpd.library import load_model
-from pkpd.observation.reported import Reported, fact_terms, matches
+from pkpd.observation.reported import Reported, check_terms, fact_terms, matches
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -62,13 +63,28 @@ class StudyProblem:
         """Numbers of the patients who have facts, shape (subjects of the likelihood,)."""
         return np.array([i for i, s in enumerate(self.subjects) if s.terms], np.int64)
 
+    @cached_property
+    def checks(self) -> tuple[Reported, ...]:
+        """Facts held back from the fit (``use`` is check) that the model can predict, in the order of the patients."""
+        study, place = self.study, {p: i for i, p in enumerate(self.patients)}
+        found = [
+            r
+            for e in self.evidence
+            for r in check_terms(e, self.model, study.exclude, study.reinterpret, self.patients)
+        ]
+        return tuple(sorted(found, key=lambda r: place[r.patient]))
+
     def likelihood(self) -> Likelihood:
         """Return a new likelihood of the patients who have facts."""
+        return self.likelihood_of([self.subjects[i] for i in self.rows])
+
+    def likelihood_of(self, subjects: Sequence[Subject]) -> Likelihood:
+        """Return a new likelihood of subjects with terms, as the study solves and scales it."""
         from pkpd.observation.api import Likelihood
 
         return Likelihood(
             self.model,
-            [self.subjects[i] for i in self.rows],
+            subjects,
             [f.name for f in self.layout.free],
             scaled=self.layout.outputs,
             rtol=self.study.rtol,
@@ -120,6 +136,10 @@ class StudyProblem:
         """Time between the measurements of a window, on the model's clock."""
         return convert_time(self.study.every, "h", self.model.time_unit)
 
+    def is_of_one_drug(self, drug: str) -> bool:
+        """Tell whether the model is of this drug alone, whose compartments carry no name of a drug."""
+        return any(_drugs_given(self.study, self.model, e) == ((drug,), False) for e in self.evidence)
+
     def index_of(self, patient: str) -> int:
         """Return the number of a patient, who may be named without the seed where that is clear.
 
@@ -168,6 +188,11 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
     faults = [*_check_names(study, model, evidence, tuple(everyone)), *_check_free(study, model, everyone, patients)]
     reported: list[Reported] = []
     for e in evidence:
+        if study.drugs is None and len(e.drugs) > 1 and is_of_one_drug(model.states, e.drugs):
+            faults.append(
+                f"evidence '{e.name}' has doses of {', '.join(e.drugs)}, and model '{model.name}' is of one drug "
+                f"alone; say of which: drugs=['{e.studied}']"
+            )
         found, wrong = fact_terms(e, model, study.exclude, study.reinterpret, patients)
         reported += found
         faults += wrong
@@ -276,12 +301,18 @@ def _subjects(
                 continue
             at = labels.index(p)
             covariates = {c: float(v[at]) for c, v in people.covariates.items()} | dict(study.covariates.get(name, {}))
-            regimen = (
-                e.regimens.get(p) if study.drugs is None else e.regimen(p, study.drugs, prefix=len(study.drugs) > 1)
-            )
+            drugs, prefix = _drugs_given(study, model, e)
+            regimen = e.regimen(p, drugs, prefix=prefix)
             values = _fixed_values(study.fixed, name, cohort_of[name])
             out.append(Subject(name, regimen, covariates, tuple(terms[name]), values))
     return tuple(out)
+
+
+def _drugs_given(study: DeclaredStudy, model: Model, evidence: Any) -> tuple[tuple[str, ...], bool]:
+    """Return the drugs of a report that its patients get, and whether compartments carry the drugs' names."""
+    if study.drugs is not None:
+        return tuple(study.drugs), len(study.drugs) > 1
+    return evidence.drugs, not (len(evidence.drugs) == 1 and is_of_one_drug(model.states, evidence.drugs))
 
 
 def _fixed_values(fixed: Mapping[str, float | Mapping[str, float]], patient: str, cohort: str) -> dict[str, float]:

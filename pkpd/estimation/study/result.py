@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.study.held_back import predicted_checks
 from pkpd.estimation.study.people import draw_people
 from pkpd.estimation.study.record import StudyRecord
 from pkpd.estimation.study.saved import save_study_fit
@@ -18,6 +20,7 @@ from pkpd.simulation.source import Subjects
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pkpd.estimation.facts import FactPredictions
     from pkpd.people.population import Population
 
 __all__ = ["StudyFit"]
@@ -68,17 +71,23 @@ class StudyFit(StudyRecord):
         return summary(self)
 
     def facts(self) -> pd.DataFrame:
-        """Return what the posterior predicts of every reported fact.
+        """Return what the posterior predicts of every fact that was fitted, and of those held back to check it.
 
         Returns
         -------
         DataFrame
-            Columns fact, patient, marker, kind, text, observed, probability (of the reported region), pit (probability
-            of less than was reported), 2.5%, 50%, 97.5% (of the replicate) and inside. A value, peak, nadir or ratio is
-            inside if its pit lies in 0.025 to 0.975; a region or grade, which can be missed on one side only, if its
-            probability is at least 0.05.
+            Columns fact, patient, marker, kind, text, use (fit or check), observed, probability (of the reported
+            region), pit (probability of less than was reported), 2.5%, 50%, 97.5% (of the replicate) and inside. A
+            value, peak, nadir or ratio is inside if its pit lies in 0.025 to 0.975; a region or grade, which can be
+            missed on one side only, if its probability is at least 0.05. A fact whose use is check taught the posterior
+            nothing; one that no likelihood could take is not there.
         """
-        return facts(self)
+        return facts(self, self.held_back)
+
+    @cached_property
+    def held_back(self) -> FactPredictions | None:
+        """What is predicted of the facts whose use is check; None if there are none."""
+        return predicted_checks(self)
 
     def contraction(self) -> pd.DataFrame:
         """Return what the evidence taught about each number, most first.

@@ -130,22 +130,26 @@ def _columns(calibration: StudyRecord, name: str, dim: str, x: Floats) -> dict[s
     return {f"{name}[{label}]": x[:, i] for i, label in enumerate(labels)}
 
 
-def facts(calibration: StudyRecord) -> pd.DataFrame:
+def facts(calibration: StudyRecord, held: FactPredictions | None) -> pd.DataFrame:
     """Return what is predicted of each fact, see ``StudyFit.facts``."""
+    import pandas as pd
+
     constant, predicted = calibration.idata.constant_data, calibration.idata.posterior_predictive
     replicate = predicted["replicate"].values.astype(np.float64)
 
     def words(name: str) -> list[str]:
         return [str(each) for each in constant[name].values]
 
-    return fact_table(
+    fitted = fact_table(
         FactPredictions(
-            fact=words("fact"), patient=words("fact_patient"), marker=words("fact_marker"), kind=words("fact_kind"),
+            use="fit", fact=words("fact"), patient=words("fact_patient"), marker=words("fact_marker"),
+            kind=words("fact_kind"),
             text=words("fact_text"), observed=calibration.idata.observed_data["facts"].values.astype(np.float64),
             replicate=replicate.reshape(-1, replicate.shape[-1]), probability=predicted["probability"].values,
             pit=predicted["pit"].values,
         )
     )  # fmt: skip
+    return fitted if held is None else pd.concat([fitted, fact_table(held)], ignore_index=True)
 
 
 def contraction(calibration: StudyRecord) -> pd.DataFrame:

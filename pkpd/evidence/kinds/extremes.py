@@ -38,6 +38,7 @@ class Peak(_Extreme):
     """The largest measurement of a window."""
 
     name = "peak"
+    label = "peak in its window"
     sign = "peak"
     glyph = "peak"
 
@@ -62,6 +63,7 @@ class Nadir(_Extreme):
     """The smallest measurement of a window."""
 
     name = "nadir"
+    label = "nadir in its window"
     sign = "nadir"
     glyph = "nadir"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from pkpd.errors import DataError, ModelError, PkpdError, nearest
+from pkpd.evidence.kinds.declared import Glyph, Shape, Takes, declaration_faults
 from pkpd.evidence.term import Term
 from pkpd.model.residual import ResidualError
 
@@ -28,7 +30,6 @@ __all__ = [
 
 #: times closer than this are one cell
 SAME = 1e-6
-Glyph = Literal["point", "peak", "nadir", "ceiling", "floor", "slope", "grade", "none"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Stated:
 
     Attributes
     ----------
-    value, value_to : in the output's unit; equal where one was stated
+    value, value_to : in the output's unit; equal where one was stated, NaN where none was
     reading : relative standard deviation of reading
     """
 
@@ -126,13 +127,16 @@ class FactKind:
     shape : {"time", "window", "extreme", "pair"}
         Which cells: one time; a time or all times of a window; a window with the time ``at`` of an extreme; two times.
     needs, also : tuple of str
-        Columns of ``facts.csv`` that a fact to fit must fill, and may fill besides.
+        Columns of ``facts.csv`` that a fact to fit must fill, and may fill besides; a region may do without ``value``.
     rule : (str, callable), optional
         What the value must be, and whether it is.
     has_unit : bool
         Whether the value is in the unit of the output.
     above_zero : bool
         Whether the value must be.
+    of_output : bool
+        Whether the value is one that the output itself may have, above 0 where its error is on a logarithmic scale; a
+        difference of two days is not.
     takes : {"number", "grade"}
         What is observed of the output.
     region : bool
@@ -141,21 +145,23 @@ class FactKind:
         Whether the reading error is that of each measurement, not of what is stated of them.
     sign, label : str
         For texts and keys: ``<`` and "less than".
-    glyph : str
-        How figures draw it; see ``Glyph``.
+    glyph : {"point", "peak", "nadir", "ceiling", "floor", "slope", "grade", "none"}
+        How figures draw it: a circle, triangles, an upper and a lower bound, a ratio between two times, a grade, not at
+        all.
     """
 
     name: ClassVar[str] = ""
     fact: ClassVar[str] = ""
     op: ClassVar[str] = ""
     fitted: ClassVar[bool] = True
-    shape: ClassVar[Literal["time", "window", "extreme", "pair"]] = "time"
+    shape: ClassVar[Shape] = "time"
     needs: ClassVar[tuple[str, ...]] = ("time", "value")
     also: ClassVar[tuple[str, ...]] = ()
     rule: ClassVar[tuple[str, Callable[[float], bool]] | None] = None
     has_unit: ClassVar[bool] = True
     above_zero: ClassVar[bool] = False
-    takes: ClassVar[Literal["number", "grade"]] = "number"
+    of_output: ClassVar[bool] = True
+    takes: ClassVar[Takes] = "number"
     region: ClassVar[bool] = False
     reads_cells: ClassVar[bool] = True
     sign: ClassVar[str] = "="
@@ -166,13 +172,20 @@ class FactKind:
         name = cls.__dict__.get("name")
         if name is None:
             return
-        known = _KINDS.get(name)
-        if known is not None and (type(known).__module__, type(known).__qualname__) != (
-            cls.__module__, cls.__qualname__,
-        ):  # fmt: skip
-            raise ModelError(
-                f"kind of fact '{name}' of {cls.__qualname__}: {type(known).__qualname__} has this name; choose another"
-            )
+        who = f"kind of fact '{name}' of {cls.__qualname__}"
+        mine = (cls.__module__, cls.__qualname__)
+        others = {n: k for n, k in _KINDS.items() if (type(k).__module__, type(k).__qualname__) != mine}
+        if name in others:
+            other = type(others[name])
+            raise ModelError(f"{who}: {other.__qualname__} of {_home(other)} has this name; choose another")
+        if faults := declaration_faults(cls, FactKind):
+            raise ModelError(f"{who}: {'; '.join(faults)}")
+        word = cls.fact or name
+        for other in others.values():
+            if (other.fact or other.name) == word and (not other.op or not cls.op or other.op == cls.op):
+                raise ModelError(
+                    f"{who}: kind '{other.name}' is written '{word}' in facts.csv; set fact to another word"
+                )
         cls.label = cls.__dict__.get("label", name)
         _KINDS[name] = cls()
 
@@ -237,6 +250,11 @@ class FactKind:
         """Return the statistic of what was reported: 1 for a region, the value otherwise."""
         return 1.0 if self.region else term.value
 
+    @property
+    def counts(self) -> bool:
+        """Whether the statistic says if, or how far, a region was met, and not a number that was measured."""
+        return self.region and type(self).observed is FactKind.observed
+
     def singles(self, term: Term, times: np.ndarray) -> list[Term]:
         """Return terms whose replicates are what a new fact is made of."""
         return [term]
@@ -245,7 +263,10 @@ class FactKind:
         """Return the fact as it would be reported of replicates of ``singles``, each with a likelihood."""
         y = drawn.y
         if self.region:
-            raise PkpdError(f"fact '{term.name}': kind '{self.name}' has no redrawn, which new reports need")
+            raise PkpdError(
+                f"fact '{term.name}': kind '{self.name}' does not say what is reported where its region is not met; "
+                "give the class singles and redrawn, see docs/kind_of_fact.md"
+            )
         if self.above_zero and not y[0] > 0:
             raise PkpdError(f"fact '{term.name}': a {self.name} of {y[0]:.3g} was drawn, which has no likelihood")
         return [replace(term, value=float(y[0]))]
@@ -254,7 +275,7 @@ class FactKind:
 
     def words(self, marker: str, number: str, days: str, at: str) -> str:
         """Write the statement as ``CRP < 300 mg/L, day 6 to 13``; ``at`` is the day of an extreme, or empty."""
-        return f"{marker} {self.sign} {number}{at}, {days}"
+        return f"{' '.join(filter(None, (marker, self.sign, number)))}{at}, {days}"
 
     # -- faults
 
@@ -279,8 +300,13 @@ class FactKind:
             yield from self._value_faults(term, error)
         elif error.exact and not term.reading_sd > 0:
             yield f"output '{term.output}' is Exact: reading_sd must be > 0, got {term.reading_sd:g}"
-        elif (error.data == "log" or error.exact or self.above_zero) and not term.value > 0:
-            yield f"value must be > 0 for {kind} error and ratios, got {term.value:g}"
+        elif self.above_zero and term.value <= 0:
+            yield f"value of a {self.name} must be > 0, got {term.value:g}"
+        elif self.of_output and (error.data == "log" or error.exact) and term.value <= 0:
+            yield (
+                f"value must be > 0, as '{term.output}' has {kind} error, got {term.value:g}; a kind whose values are "
+                "none of the output says of_output = False"
+            )
         else:
             yield from self._value_faults(term, error)
 
@@ -312,6 +338,11 @@ class FactKind:
 
 
 _KINDS: dict[str, FactKind] = {}
+
+
+def _home(kind: type) -> str:
+    """Return the file, else the module, that defines a class."""
+    return getattr(sys.modules.get(kind.__module__), "__file__", None) or kind.__module__
 
 
 def term_kinds() -> dict[str, FactKind]:

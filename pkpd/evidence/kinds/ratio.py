@@ -49,6 +49,7 @@ class Ratio(_Change):
     """The value at ``time_to`` was so many times that at ``time``."""
 
     name = "ratio"
+    label = "change, as a ratio"
     op = "="
 
     def log_probability(self, cells: Sequence[Cell], said: Stated) -> Any:
@@ -95,6 +96,7 @@ class RatioBelow(_RatioBound):
     """The ratio was less than a bound."""
 
     name = "ratio_below"
+    label = "change, as a ratio"
     op = sign = "<"
 
 
@@ -102,4 +104,5 @@ class RatioAbove(_RatioBound):
     """The ratio was more than a bound."""
 
     name = "ratio_above"
+    label = "change, as a ratio"
     op = sign = ">"

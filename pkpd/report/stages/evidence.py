@@ -43,9 +43,10 @@ def reported(job: ReportJob) -> None:
     section.add(
         Text(
             f"{plural(len(evidence), 'report')} with {plural(people, 'patient')} were transcribed into "
-            f"{plural(facts, 'fact')}. Of these, {fitted} inform the model; the others are used to check it, or have "
-            "no counterpart in it. In the figures each patient is a strip: doses above, what was reported below, on "
-            "the report's own day axis. What was read is filled; what had to be derived or assumed is open or dashed."
+            f"{plural(facts, 'fact')}. Of these, {fitted} inform the model; the others are used to check it, as far as "
+            "it can predict them, or have no counterpart in it. In the figures each patient is a strip: doses above, "
+            "what was reported below, on the report's own day axis. What was read is filled; what had to be derived or "
+            "assumed is open or dashed."
         ),
         _counts(evidence),
     )

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pkpd.evidence.kinds import kind_named
 from pkpd.report.blocks import Items, Note, Table, Text
 from pkpd.report.words import learned, number, percent, plural, records
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pkpd.report.blocks import Section
     from pkpd.report.job import ReportJob
 
 __all__ = ["calibrate", "predicted_facts", "taught"]
 
 _FEW = 5
-_REGIONS = ("below", "above", "ratio_below", "ratio_above")
-_KIND = {
-    "density": "value", "peak": "highest value", "nadir": "lowest value", "below": "below", "above": "above",
-    "ratio": "ratio", "ratio_below": "fell by at least", "ratio_above": "rose by at least", "grade": "grade",
-}  # fmt: skip
 
 
 def calibrate(job: ReportJob) -> None:
@@ -94,26 +91,28 @@ def predicted_facts(job: ReportJob) -> None:
     facts = job.fit.facts()
     job.found["facts"] = facts
     job.keep_table("facts_predicted", facts)
-    table = records(facts)
-    outside = [row for row in table if not row["inside"]]
+    table, held = ([row for row in records(facts) if row["use"] == use] for use in ("fit", "check"))
+    inside = sum(row["inside"] for row in table)
     section = job.section("checks")
     section.add(
         Text(
-            f"**The facts.** {len(table) - len(outside)} of the {len(table)} facts lie inside the 95% interval of what "
+            f"**The facts.** {inside} of the {len(table)} facts lie inside the 95% interval of what "
             "the calibrated model predicts for them (about 95% would be expected if the model were exactly right and "
             "knew nothing of the facts; it was calibrated to them, so this shows that it can describe them, not that "
             "it is true)."
         )
     )
-    if outside:
-        items = [
-            f"**{row['patient']}, {row['marker']}**: {row['text'] or _KIND.get(row['kind'], row['kind'])}; reported "
-            f"{number(row['observed'])}, predicted {number(row['50%'])} ({number(row['2.5%'])} to "
-            f"{number(row['97.5%'])})"
-            for row in outside
-        ]
-        section.add(Text(f"Outside {'lies' if len(items) == 1 else 'lie'}:"), Items(items))
-    if len(facts) > _FEW:
+    _name_outside(section, table)
+    if held:
+        right = sum(row["inside"] for row in held)
+        section.add(
+            Text(
+                f"**Facts held back.** {plural(len(held), 'fact')} had no part in the calibration and were kept to "
+                f"check it; {right} of them {'lies' if right == 1 else 'lie'} inside the interval of their prediction."
+            )
+        )
+        _name_outside(section, held)
+    if len(table) > _FEW:
         section.add(
             job.picture(
                 "facts_predicted",
@@ -127,30 +126,47 @@ def predicted_facts(job: ReportJob) -> None:
     _appendix(job, facts)
 
 
+def _name_outside(section: Section, table: list[dict[str, Any]]) -> None:
+    """Name the facts that lie outside of what is predicted."""
+    items = [
+        f"**{row['patient']}, {row['marker']}**: {row['text']}; {_against(row)}" for row in table if not row["inside"]
+    ]
+    if items:
+        section.add(Text(f"Outside {'lies' if len(items) == 1 else 'lie'}:"), Items(items))
+
+
+def _against(row: dict[str, Any]) -> str:
+    """Return what is predicted of a fact that lies outside."""
+    if kind_named(row["kind"]).counts:
+        return f"its probability is {percent(row['probability'])}"
+    return f"reported {number(row['observed'])}, predicted {_between(row)}"
+
+
+def _between(row: dict[str, Any]) -> str:
+    return f"{number(row['50%'])} ({number(row['2.5%'])} to {number(row['97.5%'])})"
+
+
 def _appendix(job: ReportJob, facts: pd.DataFrame) -> None:
-    rows = []
-    for row in records(facts):
-        reported = row["text"] or f"{_KIND.get(row['kind'], row['kind'])} {number(row['observed'])}"
-        region = row["kind"] in _REGIONS
-        between = "" if region else f"{number(row['50%'])} ({number(row['2.5%'])} to {number(row['97.5%'])})"
-        rows.append(
-            [
-                row["patient"],
-                row["marker"],
-                reported,
-                between,
-                percent(row["probability"]) if row["probability"] == row["probability"] else "",
-                bool(row["inside"]),
-            ]
-        )
+    rows = [
+        [
+            row["patient"],
+            row["marker"],
+            row["text"],
+            "informs" if row["use"] == "fit" else "checks",
+            "" if kind_named(row["kind"]).counts else _between(row),
+            percent(row["probability"]) if row["probability"] == row["probability"] else "",
+            bool(row["inside"]),
+        ]
+        for row in records(facts)
+    ]
     job.section("facts").add(
         Text(
-            "Facts that inform the model. For a bound, a direction or a grade, the probability is the one that the "
-            "calibrated model gives to what was reported."
+            "Facts that inform the model, and those that had no part in its calibration and check it. For a bound, a "
+            "direction or a grade, the probability is the one that the calibrated model gives to what was reported."
         ),
         Table(
             "Reported facts and their prediction",
-            ["patient", "marker", "reported", "predicted: middle (95%)", "probability", "inside"],
+            ["patient", "marker", "reported", "use", "predicted: middle (95%)", "probability", "inside"],
             rows,
         ),
     )

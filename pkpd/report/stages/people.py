@@ -169,8 +169,11 @@ def _sentence(job: ReportJob, i: int, patient: str, facts: Any) -> str:
     own = facts[facts["patient"] == patient]
     if not len(own):
         own = facts[facts["patient"] == patient.partition("/")[2]]
-    count, inside = plural(len(own), "fact"), int(own["inside"].sum())
-    said = f"{count} of this patient inform the model; {inside} of them lie inside its 95% interval."
+    fitted, held = own[own["use"] == "fit"], own[own["use"] == "check"]
+    said = f"{plural(len(fitted), 'fact')} of this patient inform the model; {int(fitted['inside'].sum())} of them lie "
+    said += "inside its 95% interval."
+    if len(held):
+        said += f" Of {plural(len(held), 'fact')} held back to check it, {int(held['inside'].sum())} lie inside."
     if after.ndim == 1 or np.ptp(after[:, i]) == 0:
         return said
     verdict = learned(str(job.found["verdicts"].get(f"{name}[{patient}]", "not taught")))

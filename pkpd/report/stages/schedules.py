@@ -8,7 +8,7 @@ import numpy as np
 
 from pkpd.files import netcdf_bytes, write_whole
 from pkpd.report.blocks import Table, Text
-from pkpd.report.words import percent
+from pkpd.report.words import percent, plural
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
@@ -99,7 +99,7 @@ def other_courses(job: ReportJob) -> None:
     drug, outcomes = job.drug, job.outcomes
     if drug is None or not outcomes:
         return
-    rows, kept = [], []
+    rows, kept, late = [], [], 0
     for patient in job.fit.patients:
         arms, background, window = arms_of(job, patient, drug)
         if not arms:
@@ -108,7 +108,8 @@ def other_courses(job: ReportJob) -> None:
             job.fit, arms, patient=patient, n=_draws(job), background=background, window=window,
             measures=outcomes, seed=job.seed,
         )  # fmt: skip
-        changes = (_change(found, outcomes[0], n) if n in arms else "" for n in ("given", "twice", "early"))
+        late += "early" not in arms
+        changes = (_change(found, outcomes[0], n) if n in arms else "not asked" for n in ("given", "twice", "early"))
         rows.append([patient, *changes])
         kept.append(found.ratios(to="given").reset_index().assign(patient=patient))
     if not rows:
@@ -126,8 +127,19 @@ def other_courses(job: ReportJob) -> None:
             "is possible)",
             ["patient", "as given", "given twice as often", "begun three days earlier"],
             rows,
-            "A range that reaches from nothing to almost everything means that the reports cannot tell.",
+            "A range that reaches from nothing to almost everything means that the reports cannot tell."
+            f"{_unasked(late)}",
         ),
+    )
+
+
+def _unasked(late: int) -> str:
+    """Say why an earlier start was not asked of some patients."""
+    if not late:
+        return ""
+    return (
+        f" An earlier start was not asked of {plural(late, 'patient')}, whose first dose is less than three days after "
+        "the day on which simulations of the report begin (start_day of its source.toml)."
     )
 
 
@@ -138,7 +150,7 @@ def arms_of(job: ReportJob, patient: str, drug: str) -> tuple[dict[str, Regimen]
 
     seed, _, who = patient.partition("/")
     evidence = next(e for e in job.study.problem.evidence if e.name == seed)
-    given, background = given_and_others(evidence, who, drug, alone=job.alone(drug))
+    given, background = given_and_others(evidence, who, drug, alone=job.study.problem.is_of_one_drug(drug))
     if not len(given.times):
         return {}, None, (0.0, 0.0)
     start = float(given.times[0])

@@ -1,0 +1,51 @@
+"""What a posterior predicts of the facts that were held back from the fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pkpd.estimation.facts import DRAWS, FactPredictions, predicted_facts
+
+if TYPE_CHECKING:
+    from pkpd.estimation.study.record import StudyRecord
+
+__all__ = ["predicted_checks"]
+
+Floats = NDArray[np.float64]
+
+
+def predicted_checks(calibration: StudyRecord) -> FactPredictions | None:
+    """Return predictions of the facts whose use is check, by draws that are evenly taken; None if there are none."""
+    problem = calibration.study.problem
+    facts = problem.checks
+    if not facts:
+        return None
+    rows = [i for i, p in enumerate(problem.patients) if any(f.patient == p for f in facts)]
+    subjects = [
+        replace(problem.subjects[i], terms=tuple(f.term for f in facts if f.patient == problem.patients[i]))
+        for i in rows
+    ]
+    total = calibration.posterior.sizes["chain"] * calibration.posterior.sizes["draw"]
+    chosen = np.unique(np.linspace(0, total - 1, min(DRAWS, total)).round().astype(int))
+    values, errors = _values(calibration, chosen)
+    seeds = [[int(calibration.attrs["seed"]), 9, int(d)] for d in chosen]
+    found = predicted_facts(problem.likelihood_of(subjects), values[:, rows], errors, seeds)
+    return FactPredictions.of(facts, "check", found)
+
+
+def _values(calibration: StudyRecord, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return patients' parameters in draws, (draws, patient, free), and factors on residual errors, (draws, output)."""
+    layout = calibration.study.problem.layout
+    values = np.empty((rows.size, len(layout.patients), len(layout.free)))
+    for k, f in enumerate(layout.free):
+        drawn = calibration.draws(f.name)[rows]
+        values[..., k] = drawn if drawn.ndim == 2 else drawn[:, None]
+    errors = np.tile(np.exp(layout.error_mean), (rows.size, 1))
+    for o, name in enumerate(layout.outputs):
+        if layout.error_index[o] >= 0:
+            errors[:, o] = calibration.draws(f"{name}_error")[rows]
+    return values, errors
