@@ -89,7 +89,7 @@ def drug_model(unit: str = "h") -> Model:
     )
 
 
-def fact(name: str, patient: str, kind: str, time: float, value: float, **more: Any) -> Fact:
+def fact(name: str, patient: str, kind: str, time: float, value: float | None, **more: Any) -> Fact:
     """One row of facts, in days."""
     given: dict[str, Any] = {
         "marker": "Cc", "time_to": None, "at": None, "op": "", "printed": "", "printed_unit": "", "value_to": None,
