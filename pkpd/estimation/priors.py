@@ -114,8 +114,9 @@ class Priors:
             elif isinstance(value, ErrorScale):
                 if name not in residual:
                     wrong.append(f"{name}: ErrorScale is the prior of a residual parameter ({', '.join(residual)})")
-            elif name == CORRELATION and not is_number(value):
-                wrong.append(f"{name} must be a number > 0, the shape of its prior, got {value!r}")
+            elif name == CORRELATION:
+                if not is_number(value) or value <= 0:
+                    wrong.append(f"{name} must be a number > 0, the shape of its prior, got {value!r}")
             elif not is_number(_scale(value)) or not float(_scale(value)) > 0:
                 wrong.append(
                     f"{name} must be a number > 0 or HalfNormal(scale), the scale of its half-normal prior"

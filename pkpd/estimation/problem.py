@@ -40,7 +40,8 @@ class Problem:
     data : FitData
     layout : PopulationVector
     settings : dict
-        ``rtol``, ``atol``, ``solver``, ``threads``, and how it was posed (``fixed``, ``start``, ``bloq``).
+        ``rtol``, ``atol``, ``solver``, ``threads``, and how it was posed (``fixed``, ``start``, ``bloq``,
+        ``typical``).
     messages : list of str
         What the user should know.
     """
@@ -177,12 +178,12 @@ def _check_errors(data: FitData) -> None:
 def pose(
     model: Model, data: Data | FitData, *, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
     bloq: str = "m3", rtol: float = 1e-9, atol: float = 1e-12, solver: str = "auto", threads: int = 1,
-    declared: Mapping[str, float] | None = None,
+    declared: Mapping[str, float] | None = None, typical: bool = False,
 ) -> Problem:  # fmt: skip
     """Bind a model to data; arguments as for :func:`pkpd.fit`, or data that are bound already to a model like it.
 
     ``declared`` are the values that the model had before it was fitted, see
-    :class:`~pkpd.estimation.vector.PopulationVector`.
+    :class:`~pkpd.estimation.vector.PopulationVector`; with ``typical`` the model of the problem has no variability.
 
     Raises
     ------
@@ -192,6 +193,7 @@ def pose(
     _check_names(fixed, start)
     if isinstance(fixed, Mapping):
         start = {**(start or {}), **fixed}
+    model = model.without_variability() if typical else model
     if isinstance(data, FitData):
         joined = data.joined or Joined(data.table, data.reported)
     else:
@@ -210,7 +212,7 @@ def pose(
         messages.append(f"parameters that the equations do not use keep their values: {', '.join(layout.unused)}")
     settings = {
         "fixed": sorted(fixed), "start": dict(start or {}), "bloq": bloq, "rtol": rtol, "atol": atol, "solver": solver,
-        "threads": threads,
+        "threads": threads, "typical": typical,
     }  # fmt: skip
     return Problem(model, found, layout, settings, messages)
 

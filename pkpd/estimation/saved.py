@@ -21,7 +21,7 @@ from pkpd.observation.density import laws_of
 __all__ = ["FORMAT", "MATRICES", "held_values", "save_fit"]
 
 FORMAT = 6
-_POSED = ("fixed", "start", "bloq", "rtol", "atol", "solver", "threads")
+_POSED = ("fixed", "start", "bloq", "rtol", "atol", "solver", "threads", "typical")
 MATRICES = ("matrix", "scaled", "R", "S")
 
 

@@ -19,6 +19,7 @@ from pkpd.estimation.saved import FORMAT, MATRICES, held_values
 from pkpd.estimation.spreads import belief_of_plain
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.uncertainty.covariance import Covariance
+from pkpd.files import is_file_at
 from pkpd.observation.density import laws_of
 from pkpd.options import checked
 
@@ -60,16 +61,29 @@ def load_fit(path: Any, model: Model | None = None, data: Data | None = None, *,
     PkpdError
         If the file is no fit, or of other equations, subjects, rows, laws, estimates, priors or reports.
     """
+    of_study = _is_of_study(path)
+    if of_study is False and (model is None or data is None or study is not None):
+        raise PkpdError(
+            f"load_fit: {path} is of a data set; give the model and the data: load_fit(path, model, data), "
+            "data as given to fit"
+        )
+    if of_study and (model is not None or data is not None):
+        raise PkpdError(
+            f"load_fit: {path} is of a study, which brings its model and its reports: load_fit(path, study=...)"
+        )
     if model is None and data is None:
-        if str(path).endswith(".json"):
-            raise PkpdError(
-                f"load_fit: {path} is of a data set; give the model and the data: load_fit(path, model, data), "
-                "data as given to fit"
-            )
         return load_study_fit(path, study=study)
     if model is None or data is None or study is not None:
         raise PkpdError("load_fit: give model and data, for a fit of a data set, or neither, for a fit of a study")
     return _load_population_fit(path, model, data)
+
+
+def _is_of_study(path: Any) -> bool | None:
+    """Return by its first byte whether a file is NetCDF, as fits of studies are, or JSON; None where it is neither."""
+    if not isinstance(path, str | os.PathLike) or not is_file_at(file := Path(path).expanduser()):
+        return None
+    with file.open("rb") as opened:
+        return {b"\x89": True, b"{": False}.get(opened.read(1))
 
 
 def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data) -> Fit:
@@ -93,7 +107,8 @@ def _load_population_fit(path: str | os.PathLike[str], model: Model, data: Data)
         raise PkpdError(f"load_fit: {path} cannot be read: {error}") from None
     if not isinstance(held, dict) or held.get("format") != FORMAT:
         raise PkpdError(f"load_fit: {path} is no fit of format {FORMAT}")
-    if held["fingerprint"] != model.fingerprint:
+    posed = model.without_variability() if held["settings"]["typical"] else model
+    if held["fingerprint"] != posed.fingerprint:
         raise PkpdError(
             f"load_fit: {path} is of model '{held['model']}' with other equations than '{model.name}' has now"
         )

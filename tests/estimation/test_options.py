@@ -11,7 +11,7 @@ import pytest
 from fit_data import bolus_model, simulated_table
 
 import pkpd
-from pkpd import checks, uncertainty
+from pkpd import checks, search, uncertainty
 from pkpd.errors import PkpdError
 from pkpd.estimation import search_progress as telling
 from pkpd.estimation.method import Method
@@ -95,3 +95,18 @@ def test_options_of_a_method_of_ones_own_are_checked_also_where_annotations_are_
     assert own(share=1, count=3).count == 3
     with pytest.raises(PkpdError, match=r"share must be a number, got .x.; count must be a whole number .* got 1"):
         own(share="x", count=1.5)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        checks.vpc, checks.npde, checks.diagnostics, checks.listing, checks.curves, uncertainty.sir,
+        uncertainty.bootstrap,
+    ],
+    ids=lambda verb: verb.__name__,
+)  # fmt: skip
+def test_what_is_no_fit_of_data_is_refused_in_words(verb: Any) -> None:
+    with pytest.raises(PkpdError, match=rf"^{verb.__name__} takes a Fit, got a Model; pkpd.fit makes one$"):
+        verb(pkpd.models["pk1_iv"])
+    with pytest.raises(PkpdError, match="likelihood_ratio takes a Fit, got a Model"):
+        search.likelihood_ratio(cast(Any, pkpd.models["pk1_iv"]), cast(Any, pkpd.models["pk1_iv"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import fit_sampling_tools as tools
@@ -10,15 +11,19 @@ import pandas as pd
 import pytest
 
 from pkpd.dosing.events import read_events
+from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.pooled import Map, _Pooled, _without_omegas
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
+from pkpd.estimation.store import load_fit
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Additive, Combined, Proportional
+from pkpd.people.population import Population
+from pkpd.simulation.api import simulate
 
 
 def of_rows(table: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -44,6 +49,19 @@ def test_naive_pooled_is_least_squares_for_additive_error() -> None:
     assert found.converged
     assert (found.effects == 0).all()
     assert any("random effects are taken as 0" in m for m in found.messages)
+
+
+def test_a_naive_pooled_fit_simulates_residual_error_alone(tmp_path: Path) -> None:
+    model, table = tools.bolus(), tools.draw(20, 4)
+    found = fit(model, table, method="naive_pooled", fixed=["omega_k"], start={"omega_V": 0.1})
+    assert found.etas == ()
+    doses, times = Regimen(amt=100, cmt="central"), [1.0, 4.0]
+    curves = simulate(found.model, doses, Population.draw(found.model, 50, seed=1), times)["Cc"].values
+    assert curves.std(axis=0) == pytest.approx(np.zeros(2), abs=1e-9)
+    found.save(tmp_path / "fit.json")
+    back = load_fit(tmp_path / "fit.json", model, table)
+    assert back.etas == ()
+    assert str(back) == str(found)
 
 
 def test_naive_pooled_standard_errors_know_the_subjects() -> None:
@@ -88,7 +106,9 @@ def test_two_stage_is_the_mean_and_covariance_of_individual_fits() -> None:
     assert found.converged
     assert len(found.extra["individual"]["eta_k"]) == 12
     assert found.covariance is None
-    assert "covariance_step(method='focei')" in found.covariance_message
+    assert found.covariance_message == (
+        "two-stage has none of its own; covariance_step(method='focei') computes that of FOCEI here"
+    )
 
 
 def test_two_stage_shares_what_has_no_random_effect() -> None:
@@ -264,6 +284,7 @@ def test_distributions_say_the_same_as_bare_numbers_and_more() -> None:
     [
         ({"omega_k": ErrorScale(1.0, 0.3)}, r"omega_k: ErrorScale is the prior of a residual parameter \(sigma_prop\)"),
         ({"correlation": HalfNormal(1.0)}, r"correlation must be a number > 0, the shape of its prior, got HalfNormal"),
+        ({"correlation": -1.0}, r"correlation must be a number > 0, the shape of its prior, got -1.0$"),
         ({"sigma_prop": "a"}, r"sigma_prop must be .* HalfNormal\(scale\), .*, or ErrorScale\(value, sd\), got 'a'"),
         (
             {"K": (0.2, 1.0)},

@@ -72,6 +72,17 @@ def test_a_result_without_its_study_says_so(tmp_path: Path):
         pkpd.load_fit(tmp_path / "calibration.nc")
 
 
+def test_a_file_is_read_for_what_it_is_whatever_its_name_and_what_is_beside_it(tmp_path: Path):
+    (tmp_path / "a.nc").write_text("{}")
+    (tmp_path / "b.json").write_bytes(b"\x89HDF\r\n")
+    model, data = pkpd.models["pk1_iv"], pkpd.EventTable.from_regimen([pkpd.Regimen(amt=1, cmt="central")], [1.0])
+    for given in ({}, {"study": "anakinra_reports"}):
+        with pytest.raises(PkpdError, match=r"a\.nc is of a data set; give the model and the data"):
+            pkpd.load_fit(tmp_path / "a.nc", **given)
+    with pytest.raises(PkpdError, match=r"b\.json is of a study, which brings its model and its reports"):
+        pkpd.load_fit(tmp_path / "b.json", model, data)
+
+
 @pytest.mark.parametrize("load", [pkpd.models.load, pkpd.seeds.load, pkpd.studies.load, pkpd.load_fit])
 @pytest.mark.parametrize("name", ["x" * 5000, "./" + "x" * 5000, "./" + "x/" * 3000, "./" + "x" * 5000 + ".py"])
 def test_names_that_no_file_has_are_refused_in_a_short_text(load, name):

@@ -10,6 +10,7 @@ import numpy as np
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.checks.fitted import Fitted, row_limits
 from pkpd.estimation.whiten import whiten
+from pkpd.kinds import needs
 from pkpd.options import checked, whole_number
 from pkpd.randomness import RESAMPLING, check_seed, uniforms_at
 
@@ -75,6 +76,7 @@ def npde(
     and covariance are taken of the simulated data and the datum together; without it the many rows of rich subjects
     would seem to vary too much (by about rows / n).
     """
+    needs("npde", fit, ("Fit",), "pkpd.fit makes one")
     import xarray as xr
     from scipy.special import ndtri
 

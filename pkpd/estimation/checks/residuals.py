@@ -11,6 +11,7 @@ from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.checks.fitted import Fitted
 from pkpd.estimation.checks.prediction_errors import npde
 from pkpd.estimation.whiten import whiten
+from pkpd.kinds import needs
 from pkpd.options import checked
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def diagnostics(
     >>> found["CWRES"].dims, bool(abs(found["CWRES"].std() - 1) < 0.2)
     (('row',), True)
     """
+    needs("diagnostics", fit, ("Fit",), "pkpd.fit makes one")
     import xarray as xr
 
     if root not in ROOTS:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.checks.residuals import diagnostics
+from pkpd.kinds import needs
 from pkpd.model.numeric import Person
 from pkpd.options import checked
 
@@ -55,6 +56,7 @@ def listing(fit: Fit, of: str = "rows", *, n: int = 0, seed: int = 0) -> pd.Data
     >>> len(listing(found)), len(listing(found, "subjects"))
     (32, 8)
     """
+    needs("listing", fit, ("Fit",), "pkpd.fit makes one")
     if of not in OF:
         raise PkpdError(f"table: of must be {' or '.join(OF)}, got {of!r}{nearest(str(of), OF)}")
     return _rows(fit, diagnostics(fit, n=n, seed=seed)) if of == "rows" else _subjects(fit)

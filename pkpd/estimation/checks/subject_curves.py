@@ -10,6 +10,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.estimation.checks.fitted import Fitted
+from pkpd.kinds import needs
 from pkpd.observation.data import Channel, FitData
 from pkpd.observation.known import Known
 from pkpd.options import checked
@@ -56,6 +57,7 @@ def curves(
     Between rows of the data set covariates are carried as the model declares it; the occasion is the one of the row
     before.
     """
+    needs("curves", fit, ("Fit",), "pkpd.fit makes one")
     import xarray as xr
 
     known = [o for o in fit.model.outputs if o in fit.problem.outputs]

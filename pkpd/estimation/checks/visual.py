@@ -11,6 +11,7 @@ import numpy as np
 from pkpd.errors import DataError, PkpdError, nearest
 from pkpd.estimation.checks.binning import bin_edges, bins_of, column_of, percentiles, strata_of
 from pkpd.estimation.checks.fitted import Fitted, row_limits
+from pkpd.kinds import needs
 from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 
@@ -104,6 +105,7 @@ def vpc(
     >>> dict(check["simulated"].sizes)
     {'output': 1, 'stratum': 1, 'percentile': 3, 'bin': 4, 'edge': 3}
     """
+    needs("vpc", fit, ("Fit",), "pkpd.fit makes one")
     check_seed(seed)
     n = _check(n, bloq, percentile, level)
     if not isinstance(prediction_corrected, (bool, np.bool_)):

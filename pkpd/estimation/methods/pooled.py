@@ -51,6 +51,17 @@ def _minimise(
     return minimise(objective, lay.start, lay.low, lay.high, logs, limit=limit, decrease=decrease, watch=watch)
 
 
+def _typical(problem: Problem) -> Problem:
+    """Return the problem in which all subjects are typical."""
+    s = problem.settings
+    start = {n: v for n, v in s["start"].items() if not n.startswith("omega_")}
+    fixed = [n for n in s["fixed"] if not n.startswith("omega_")]
+    own = {k: s[k] for k in _POSED}
+    return pose(
+        problem.model, problem.data, fixed=fixed, start=start, declared=problem.layout.declared, typical=True, **own
+    )
+
+
 def _without_omegas(problem: Problem, widen: float = 1.0) -> Problem:
     """Return the problem with covariances that are not estimated, wider ones if wanted."""
     s, model, lay = problem.settings, problem.model, problem.layout
@@ -88,6 +99,8 @@ class _Pooled:
 class NaivePooled(Method):
     """As if all data came from one subject: random effects are 0, variability is taken as residual error.
 
+    The model of the fit has no variability, so what is simulated with it differs by residual error alone.
+
     Parameters
     ----------
     max_iterations : int
@@ -104,15 +117,15 @@ class NaivePooled(Method):
     def run(self, problem: Problem, progress: Progress | None = None) -> Fit:
         """Estimate."""
         begun = time.perf_counter()
-        alone = _without_omegas(problem)
+        alone = _typical(problem)
         alone.check_start(alone.objective("focei"))
         objective = _Pooled(alone)
         search = _minimise(objective, alone, self.max_iterations, 1e-9, progress)
         messages = [*alone.messages]
-        if alone.links.effects:
+        if problem.links.effects:
             messages.append(
-                "naive pooled: random effects are taken as 0; variances between subjects keep the model's values, and "
-                "the residual error holds them"
+                "naive pooled: random effects are taken as 0, so the model of the fit has none; its residual error "
+                "holds the differences between subjects"
             )
         if not search.converged:
             messages.append(search.message)
@@ -343,9 +356,7 @@ class TwoStage(Method):
         individual: dict[str, list[Any]] = {"ID": [str(v) for v in problem.data.labels]}
         for k, name in enumerate(lay.etas):
             individual[f"eta_{name}"] = run.eta[:, k].tolist()
-        said = (
-            "the two-stage self.name has none of its own; covariance_step(method='focei') computes that of FOCEI here"
-        )
+        said = "two-stage has none of its own; covariance_step(method='focei') computes that of FOCEI here"
         settled = bool(moved < 1e-5 and not lost.any() and not limits.flat)
         extra = {"individual": individual, "left_out": int((~run.kept).sum()), "flat": list(limits.flat)}
         return Fit(

@@ -118,6 +118,8 @@ def likelihood_ratio(smaller: Fit, larger: Fit, *, boundary: int = 0) -> Likelih
     >>> likelihood_ratio(smaller, found).df
     1
     """
+    for each in (smaller, larger):
+        needs("likelihood_ratio", each, ("Fit",), "pkpd.fit makes one")
     _same(("smaller", smaller), ("larger", larger))
     df = larger.n_parameters - smaller.n_parameters
     if df < 1:

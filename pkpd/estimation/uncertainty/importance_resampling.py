@@ -17,6 +17,7 @@ from pkpd.estimation.api import threads_for
 from pkpd.estimation.pieces import Record, run_pieces
 from pkpd.estimation.uncertainty.sampled import Sampled
 from pkpd.estimation.weights import effective, log_t, normalised, standard_t
+from pkpd.kinds import needs
 from pkpd.options import checked
 from pkpd.randomness import check_seed
 
@@ -131,6 +132,7 @@ def sir(
     >>> low < found.theta["CL"] < high
     True
     """
+    needs("sir", fit, ("Fit",), "pkpd.fit makes one")
     _check(fit, draws, resamples, iterations, inflation, nu)
     check_seed(seed)
     name = fit.smooth_method if method is None else method

@@ -15,6 +15,7 @@ from pkpd.estimation.again import problem_again, refitting
 from pkpd.estimation.pieces import Record, run_pieces
 from pkpd.estimation.problem import threads_for
 from pkpd.estimation.uncertainty.sampled import Sampled
+from pkpd.kinds import needs
 from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 
@@ -120,6 +121,7 @@ def bootstrap(
     >>> sample.vectors.shape, list(sample.ci(0.9))[:2]
     ((5, 5), ['CL', 'V'])
     """
+    needs("bootstrap", fit, ("Fit",), "pkpd.fit makes one")
     n = whole_number("bootstrap: n", n, FEWEST)
     fit.refuse_draws("bootstrap")
     groups = _groups(fit, by)
