@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba import njit
+from numba import njit, types
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
@@ -90,7 +90,15 @@ def compiled(function: Callable[..., Any], inline: Any = "never", counted: bool 
     wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     if not counted:
         wrappers["_nrt"] = False
-    return njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
+    dispatcher: Any = njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
+    by_type = dispatcher.get_call_template
+
+    def once_for_all_constants(args: Any, kws: Any) -> Any:
+        """Do not compile anew for each constant that a caller hands over, which numba takes for a type of its own."""
+        return by_type(tuple(map(types.unliteral, args)), {k: types.unliteral(v) for k, v in kws.items()})
+
+    dispatcher.get_call_template = once_for_all_constants
+    return dispatcher
 
 
 def leaf(function: Callable[..., Any]) -> Any:

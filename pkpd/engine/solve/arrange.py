@@ -81,10 +81,22 @@ def _sort(ev, first, last):
         _insert(ev, first, last)
         return
     order = _merged(ev, first, last)
-    for column in (ev.time, ev.rank, ev.value):
-        column[first:last] = column[order]
-    for numbers in (ev.kind, ev.state, ev.row):
-        numbers[first:last] = numbers[order]
+    _reorder(ev.time, order, first)
+    _reorder(ev.rank, order, first)
+    _reorder(ev.value, order, first)
+    _reorder(ev.kind, order, first)
+    _reorder(ev.state, order, first)
+    _reorder(ev.row, order, first)
+
+
+@compiled
+def _reorder(column, order, first):
+    """Put the entries at ``order`` in the places from ``first`` on."""
+    moved = np.empty(order.size, column.dtype)
+    for k in range(order.size):
+        moved[k] = column[order[k]]
+    for k in range(order.size):
+        column[first + k] = moved[k]
 
 
 @leaf
