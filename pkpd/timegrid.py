@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pkpd.errors import DataError, UnitError
+from pkpd.errors import DataError, RegimenError, UnitError
 from pkpd.units.time import canonical_time, convert_time
 
-__all__ = ["TimeGrid", "days", "hours", "times_in"]
+__all__ = ["TimeGrid", "days", "hours", "one_time", "times_in"]
 
 _KEEPING = (np.add, np.subtract, np.maximum, np.minimum, np.negative, np.positive, np.absolute, np.floor, np.ceil)
 """Functions of times whose values are times in the same unit."""
@@ -30,7 +30,7 @@ class TimeGrid(np.ndarray):
     ----------
     values : array, shape (times,)
     unit : str
-        Unit of time: ``min h d w``.
+        Unit of time: ``s min h d w``.
 
     Raises
     ------
@@ -154,6 +154,29 @@ def times_in(values: Any, unit: str) -> Any:
     ([0.0, 1.0, 2.0], [0, 24])
     """
     return np.asarray(values.in_time(unit)) if isinstance(values, TimeGrid) else values
+
+
+def one_time(given: Any, unit: str, who: str, *, positive: bool = False) -> float:
+    """Return a single time in a unit: a bare number is in it already, a grid of one time is converted.
+
+    Raises
+    ------
+    RegimenError
+        If it is no finite number, or is not > 0 where it must be.
+
+    Examples
+    --------
+    >>> one_time(5, "h", "regimen: every"), one_time(days(1, 1), "h", "regimen: every")
+    (5.0, 24.0)
+    """
+    try:
+        found = np.asarray(times_in(given, unit), np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if isinstance(given, str) or found.size != 1 or not np.isfinite(found).all() or (positive and not found.item() > 0):
+        limit = "> 0 " if positive else "one time in "
+        raise RegimenError(f"{who} must be {limit}{unit}, got {given!r}")
+    return float(found.item())
 
 
 def _bare(value: Any) -> Any:

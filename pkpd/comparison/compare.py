@@ -73,7 +73,7 @@ def compare(
     patient: str | None = None,
     cohort: str | None = None,
     covariates: Mapping[str, float | np.ndarray | Distribution] | None = None,
-    n: int = 500,
+    n: int | None = None,
     start: float | None = None,
     times: Times | None = None,
     window: tuple[float, float] | None = None,
@@ -109,8 +109,8 @@ def compare(
         Of a calibration.
     covariates : mapping of name to number, array or distribution, optional
         As for ``Population.draw``.
-    n : int
-        Subjects, or draws.
+    n : int, optional
+        Subjects, or draws, in place of ``population``; 500 by default.
     start : float, optional
         Time at which schedules given as text begin: by default the patient's own first dose of the drugs that are
         compared, the onset of the illness of new patients, time 0 of a model. All times about new patients of a cohort

@@ -16,8 +16,8 @@ from pkpd.dosing.notices import comma_hint, noticed, odd_times, text_note, text_
 from pkpd.dosing.other_programs import other_programs
 from pkpd.dosing.source import TableSource
 from pkpd.dosing.table_doses import switches_off
-from pkpd.dosing.words import HOURS
-from pkpd.errors import DataError
+from pkpd.errors import DataError, UnitError
+from pkpd.units.time import time_ratio
 
 __all__ = ["Parts", "assemble", "subject_labels", "subject_starts"]
 
@@ -55,15 +55,17 @@ def assemble(source: TableSource, rename: Mapping[str, str] | None, time_unit: s
     DataError
         With all kinds of rows that are wrong, how many, and the first of each.
     """
-    if time_unit not in HOURS:
-        raise DataError(f"{source.name}: time_unit must be min, h, d or w, got {time_unit!r}")
+    try:
+        hours = float(time_ratio(time_unit, "h"))
+    except UnitError as error:
+        raise DataError(f"{source.name}: {error}") from None
     if decimal not in (".", ","):
         raise DataError(f"{source.name}: decimal must be '.' or ',', got {decimal!r}")
     columns = named_columns(source.name, source.names, source.columns, rename)
     in_hours = {
         new for old, new in zip(source.names, final_names(source.names, rename), strict=True) if old in source.hours
     }
-    _elapsed(columns, in_hours, float(HOURS[time_unit]))
+    _elapsed(columns, in_hours, hours)
     problems = Problems(source.name, columns, source.row, source.line)
     notes = list(source.notes)
     _typed_id(columns, problems, source.nonmem)
@@ -74,10 +76,10 @@ def assemble(source: TableSource, rename: Mapping[str, str] | None, time_unit: s
     other_programs(columns, set((rename or {}).values()), notes)
     _complete(columns, problems, notes)
     if not timed:
-        columns["TIME"] = columns["TIME"] * float(HOURS[time_unit])
-    columns["II"] = columns["II"] * float(HOURS[time_unit])
-    columns["RATE"] = np.where(columns["RATE"] > 0, columns["RATE"] / float(HOURS[time_unit]), columns["RATE"])
-    _tinf(columns, float(HOURS[time_unit]), problems)
+        columns["TIME"] = columns["TIME"] * hours
+    columns["II"] = columns["II"] * hours
+    columns["RATE"] = np.where(columns["RATE"] > 0, columns["RATE"] / hours, columns["RATE"])
+    _tinf(columns, hours, problems)
     check_rows(problems, columns)
     clock = clock_of(problems, columns["TIME"], columns["EVID"], starts, _NO_DATE if timed == "clock" else "")
     problems.raise_if_any()

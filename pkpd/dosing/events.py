@@ -322,7 +322,7 @@ def read_events(
     columns : mapping, optional
         Names to change: ``{"Subject": "ID", "conc": "DV"}``.
     time_unit : str
-        Unit of TIME, II, TINF and of time in RATE: ``min h d w``. The table is in h whatever it is.
+        Unit of TIME, II, TINF and of time in RATE: ``s min h d w``. The table is in h whatever it is.
     missing : sequence of str
         What marks a missing value.
     names : sequence of str, optional

@@ -18,6 +18,8 @@ _LEXER = re.compile(
       | (?P<space>\s+)""",
     re.VERBOSE | re.IGNORECASE,
 )
+_MOST = 1e100
+"""Larger numbers are no amounts or times, and leave what floats can hold when units convert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,11 @@ def tokens(text: str) -> list[Token]:
             kind, value = "into", match["name"]
         else:
             value = match.group().replace(".", "").lower() if kind == "word" else match.group()
+        token = Token(str(kind), value, match.start(), match.end())
+        if kind == "number" and float(value) > _MOST:
+            raise misread(text, "no amount, time or number of doses is so large", token)
         if kind and kind != "space":
-            found.append(Token(kind, value, match.start(), match.end()))
+            found.append(token)
         place = match.end()
     _refuse_grouped_digits(text, found)
     return found

@@ -17,6 +17,8 @@ from pkpd.dosing.record import RECORD, Compartment
 from pkpd.dosing.routes import places_of
 from pkpd.dosing.text import doses_repr, doses_text
 from pkpd.errors import RegimenError
+from pkpd.options import is_number
+from pkpd.timegrid import one_time
 from pkpd.units.time import canonical_time
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Regimen:
     unit : str, optional
         Unit of all amounts; by default that of the compartment that is dosed.
     time_unit : str
-        Unit of all times of the regimen: ``min h d w``. Whoever doses a model with it puts it on the model's clock.
+        Unit of all times of the regimen: ``s min h d w``. Whoever doses a model with it puts it on the model's clock.
     name : str, optional
         What the regimen is called in results and in errors.
 
@@ -135,7 +137,7 @@ class Regimen:
         unit : str, optional
             Unit that the amounts are converted to; by default the first that the text names.
         time_unit : str
-            Unit of the regimen's clock: ``min h d w``.
+            Unit of the regimen's clock: ``s min h d w``.
         name : str, optional
             Name of the regimen.
 
@@ -154,8 +156,6 @@ class Regimen:
 
         doses, unit = parse(text, cmt, routes=routes, weight=weight, unit=unit, time_unit=time_unit)
         return cls(doses=doses, unit=unit, time_unit=time_unit, name=name)
-
-    # -- what is in it
 
     def __len__(self) -> int:
         return len(self.doses)
@@ -274,11 +274,11 @@ class Regimen:
 
     def shift(self, time: float) -> Regimen:
         """Return the regimen given some time later (earlier if negative), in ``time_unit``."""
-        return self.with_doses(dose.shift(float(time)) for dose in self.doses)
+        return self.with_doses(dose.shift(self._time("the time of shift", time)) for dose in self.doses)
 
     def scale(self, factor: float) -> Regimen:
         """Return the regimen with all amounts multiplied by a factor > 0; infusions keep their duration."""
-        if not (factor > 0 and np.isfinite(factor)):
+        if not (is_number(factor) and factor > 0):
             raise RegimenError(f"{self._who}: amounts can be scaled by a factor > 0, got {factor!r}")
         return self.with_doses(dose.scale(float(factor)) for dose in self.doses)
 
@@ -290,18 +290,17 @@ class Regimen:
         >>> Regimen(amt=100, ii=24, addl=2).repeat(2, every=168).times.tolist()
         [0.0, 24.0, 48.0, 168.0, 192.0, 216.0]
         """
-        if n != int(n) or n < 1:
+        if not (is_number(n) and n == int(n) and n >= 1):
             raise RegimenError(f"{self._who}: n of repeat must be a whole number >= 1, got {n!r}")
-        if n > 1 and not (every > 0 and np.isfinite(every)):
-            raise RegimenError(f"{self._who}: every must be > 0 {self.time_unit}, got {every!r}")
-        return self.with_doses(dose.shift(k * float(every)) for k in range(int(n)) for dose in self.doses)
+        step = self._time("every", every, positive=n > 1)
+        return self.with_doses(dose.shift(k * step) for k in range(int(n)) for dose in self.doses)
 
     def until(self, time: float) -> Regimen:
         """Return only the doses that start before a time, in ``time_unit``; an infusion under way runs to its end.
 
         A constant infusion at steady state, which has none, ends at that time.
         """
-        return self.with_doses(part for dose in self.doses for part in dose.before(time))
+        return self.with_doses(part for d in self.doses for part in d.before(self._time("the time of until", time)))
 
     def then(self, other: Regimen) -> Regimen:
         """Return this regimen, followed by another whose clock starts one interval after the last dose of this one.
@@ -386,13 +385,14 @@ class Regimen:
         object.__setattr__(made, "mixed", self.mixed if mixed is None else mixed)
         return made
 
-    # -- how it reads
-
     def __str__(self) -> str:
         return doses_text(self.doses, self.unit, self.time_unit)
 
     def __repr__(self) -> str:
         return doses_repr(self.doses, self.unit, self.time_unit, self.name)
+
+    def _time(self, what: str, given: Any, *, positive: bool = False) -> float:
+        return one_time(given, self.time_unit, f"{self._who}: {what}", positive=positive)
 
     @property
     def _who(self) -> str:

@@ -12,6 +12,7 @@ from pkpd.dosing.amounts import factor, shortest
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.lexer import Token, misread
 from pkpd.dosing.record import Compartment
+from pkpd.options import is_number
 
 __all__ = ["Segment", "chain"]
 
@@ -75,7 +76,7 @@ class Segment:
             return float(amount)
         if weight is None:
             raise misread(text, "an amount per kg needs a body weight: give weight=... in kg", self.first)
-        if not (weight > 0 and math.isfinite(weight)):
+        if not (is_number(weight) and weight > 0):
             raise misread(text, f"weight must be > 0 kg, got {weight!r}", self.first)
         return float(amount) * float(weight)
 

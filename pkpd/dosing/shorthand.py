@@ -37,7 +37,8 @@ from pkpd.dosing.lexer import Token, misread
 from pkpd.dosing.record import Compartment
 from pkpd.dosing.segments import Segment, chain
 from pkpd.dosing.words import HOURS, PHRASES, REFUSED, ROUTES, SINGLE
-from pkpd.errors import RegimenError
+from pkpd.errors import RegimenError, UnitError
+from pkpd.units.time import time_ratio
 
 __all__ = ["parse"]
 
@@ -95,15 +96,17 @@ def parse(
     """
     if not isinstance(text, str):
         raise RegimenError(f"regimen: the shorthand must be a text, got {text!r}")
-    if time_unit not in HOURS:
-        raise RegimenError(f"regimen {text!r}: time_unit must be min, h, d or w, got {time_unit!r}")
+    try:
+        clock = time_ratio(time_unit, "h")
+    except UnitError as error:
+        raise RegimenError(f"regimen {text!r}: {error}") from None
     chains = _Parser(text, cmt, dict(routes or {})).chains()
     unit = canonical_unit(unit) if unit is not None else next((s.unit for c in chains for s in c if s.unit), None)
 
     def strength(segment: Segment) -> float:
         return segment.strength(text, weight, unit)
 
-    parts = [chain(text, segments, strength, HOURS[time_unit]) for segments in chains]
+    parts = [chain(text, segments, strength, clock) for segments in chains]
     return functools.reduce(together, parts) if len(parts) > 1 else parts[0], unit
 
 

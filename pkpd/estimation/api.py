@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from pkpd.dosing.given_rows import rows_from
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.method import Method, Progress
 from pkpd.estimation.methods.mode import Mode
@@ -78,10 +79,11 @@ def fit(
     model : Model, Fit or Study
         A fit's model starts at its estimates; default priors stay about the values that it had before. A study brings
         its reports, priors and tolerances with it.
-    data : EventTable, Evidence or sequence of these; not for a study
-        A data set, from :func:`pkpd.read_events` (see :func:`pkpd.observation.data.bind` for DVID, CENS, LLOQ and OCC);
-        evidence from reports, from :data:`pkpd.seeds`, whose patients are then subjects of the same population, one
-        subject each, known by their facts; or a list of both, fitted together; or the ``data`` of a fit.
+    data : EventTable, data frame, Evidence or sequence of these; not for a study
+        A data set, from :func:`pkpd.read_events`, which also reads a data frame (see
+        :func:`pkpd.observation.data.bind` for DVID, CENS, LLOQ and OCC); evidence from reports, from
+        :data:`pkpd.seeds`, whose patients are then subjects of the same population, one subject each, known by their
+        facts; or a list of both, fitted together; or the ``data`` of a fit.
     method : Method or str, optional
         Focei() by default, of a study Mode().
         :class:`~pkpd.Focei`, :class:`~pkpd.Laplace`, :class:`~pkpd.Saem`, :class:`~pkpd.Nuts`, or one of
@@ -151,6 +153,7 @@ def fit(
     settings_from(solver, rtol, atol, math.inf, None, "fit", "solver")
     if data is None:
         raise DataError(f"fit: model '{model.name}' needs data: fit(model, read_events(path))")
+    data = data if (table := rows_from(data)) is None else table
     problem = pose(
         model, data, start=start, fixed=fixed, bloq=bloq, rtol=rtol, atol=atol, solver=solver,
         threads=threads_for(threads, data), declared=declared,

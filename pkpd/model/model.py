@@ -66,8 +66,8 @@ class Model(Traced):
     calculate : function (t, x, p) or (t, x, p, cov) -> dict, optional
         Outputs; one that it leaves out is the state of the same name.
     time_unit : str
-        Unit of ``t``: ``s min h d week``, or a longer spelling. Doses, data sets and grids of times in other units are
-        put on this clock by whatever verb brings them to the model; bare numbers of times are in this unit.
+        Unit of ``t``: ``s min h d w month year``, or another spelling. Doses, data sets and grids of times in other
+        units are put on this clock by whatever verb brings them to the model; bare numbers of times are in this unit.
     check_units : bool
         Whether the equations are checked for their units.
 
@@ -358,6 +358,6 @@ def _check_texts(texts: Mapping[str, object], time_unit: object) -> None:
             raise ModelError(f"Model: {field} must be text, got {text!r}")
     if not isinstance(time_unit, str) or time_unit not in HOURS:
         raise ModelError(
-            f"model '{texts['name']}': time_unit must be a unit of time (s, min, h, d, week, month or year), got "
+            f"model '{texts['name']}': time_unit must be a unit of time (s, min, h, d, w, month or year), got "
             f"{time_unit!r}{nearest(str(time_unit), HOURS)}"
         )

@@ -75,8 +75,17 @@ class CellLayout:
     block: Block
 
 
-def checked_records(model: Model, subjects: Sequence[Subject]) -> tuple[list[np.ndarray], np.ndarray]:
+def checked_records(
+    model: Model, subjects: Sequence[Subject], verb: str = "likelihood"
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the records of each subject's doses, and when each begins.
+
+    Parameters
+    ----------
+    model : Model
+    subjects : sequence of Subject
+    verb : str
+        Who asks, for messages.
 
     Raises
     ------
@@ -85,7 +94,7 @@ def checked_records(model: Model, subjects: Sequence[Subject]) -> tuple[list[np.
     """
     records = [_records(model, s) for s in subjects]
     origin = np.array([min(0.0, float(r["time"][0])) if r.size else 0.0 for r in records])
-    message = check([*_faults(model, subjects, origin)])
+    message = check([*_faults(model, subjects, origin)], verb)
     if message:
         raise DataError(message)
     return records, origin

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from pkpd.dosing.events import EventTable
+from pkpd.dosing.given_rows import rows_from
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError
 from pkpd.evidence.doses import is_of_one_drug
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_CELLS", "Data", "Joined", "ReportedRows", "with_reports"]
 
 #: what a population is fitted to: a data set, reports, or both
-Data = EventTable | Evidence | Sequence[EventTable | Evidence]
+Data: TypeAlias = "EventTable | pd.DataFrame | Evidence | Sequence[EventTable | pd.DataFrame | Evidence]"
 #: measurements that one factor of a fact may speak of in a data set
 MOST_CELLS = 2
 
@@ -104,7 +105,7 @@ def with_reports(model: Model, data: Data) -> Joined:
     Parameters
     ----------
     model : Model
-    data : EventTable, Evidence or sequence of these
+    data : EventTable, data frame, Evidence or sequence of these
         At most one table.
 
     Raises
@@ -117,8 +118,8 @@ def with_reports(model: Model, data: Data) -> Joined:
             f"fit: the table '{data.name}' holds patients of reports, but not what is said of them; give the list that "
             "was fitted, [table, evidence], or fit.data"
         )
-    if isinstance(data, EventTable):
-        return Joined(data.in_time(model.time_unit))
+    if (table := rows_from(data)) is not None:
+        return Joined(table.in_time(model.time_unit))
     tables, reports = _sorted(data)
     trial = tables[0].in_time(model.time_unit) if tables else None
     built = _Reports(model, trial)
@@ -142,10 +143,11 @@ def _sorted(data: Any) -> tuple[list[EventTable], list[Evidence]]:
     given: list[Any] = [data]
     if isinstance(data, list | tuple):
         given = list(data)
+    given = [each if (table := rows_from(each)) is None else table for each in given]
     tables = [each for each in given if isinstance(each, EventTable)]
     reports = [each for each in given if isinstance(each, Evidence)]
     strange = [each for each in given if not isinstance(each, EventTable | Evidence)]
-    wants = "an EventTable (read_events(path or data frame)), evidence (pkpd.seeds[name]), or a list of both"
+    wants = "an EventTable (read_events(path)) or data frame, evidence (pkpd.seeds[name]), or a list of both"
     if strange:
         more = ""
         if getattr(strange[0], "kind", "") == "Study":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pkpd.dosing.given_rows import rows_from
 from pkpd.dosing.regimen import Regimen
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.errors import PkpdError, PopulationError
@@ -68,19 +69,20 @@ def simulate(
     ----------
     source : Model, Fit, StudyFit or Individual
         Of all but a model, persons are drawn from it, their parameters as uncertain as it leaves them.
-    regimen : Regimen, str, dict, sequence or EventTable, optional
+    regimen : Regimen, str, dict, sequence, EventTable or data frame, optional
         One regimen for all; ``{name: regimen}`` to compare several; a sequence with one per subject (also as a value of
-        the dict); a text is read by `Regimen.parse`, its routes are those of the model. Or a data set, whose rows are
-        then simulated in order. Nothing: no dose; of an Individual, or of a calibration's patient, what he was given
-        (``Regimen(doses=[])`` is no dose). Doses on another clock than the model's, or in another unit than the
-        state's, are converted.
+        the dict); a text is read by `Regimen.parse`, its routes are those of the model. Or a data set (a data frame is
+        read by `read_events`), whose rows are then simulated in order. None: no dose, also as a value of the dict; but
+        of an Individual, or of a calibration's patient, what he was given (``Regimen(doses=[])`` is no dose). Doses on
+        another clock than the model's, or in another unit than the state's, are converted.
     population : Population, optional
         Who; the typical person at reference covariates if not given.
     times : array, shape (times,)
         When to observe, increasing: bare numbers in the model's time unit, grids as of `pkpd.hours` and `pkpd.days` in
         their own. An observation at the time of a dose is taken before it.
     n : int, optional
-        Draw so many persons, in place of ``population``; by default 1000 of what is no model.
+        Draw so many persons, in place of ``population``; by default, of what is no model, as many as a data set has
+        subjects, else 1000.
     patient, cohort : str, optional
         Of a calibration: one of its patients, or new patients of a cohort on its clock.
     outputs : sequence of str, optional
@@ -150,7 +152,10 @@ def simulate(
     check_on_failure("simulate", on_failure)
     if around_doses not in (None, True, False):
         raise PkpdError(f"simulate: around_doses must be True, False or None, got {around_doses!r}")
-    model, population, given = _who(source, population, n, patient, cohort, seed)
+    table = rows_from(regimen)
+    regimen = regimen if table is None else table
+    many = 1000 if table is None else table.n_subjects
+    model, population, given = _who(source, population, n, patient, cohort, seed, many)
     regimen = given if regimen is None else regimen
     chosen = quantities(model, outputs)
     if derivatives is not None:
@@ -177,9 +182,12 @@ def _check_alone(**given: bool | None) -> None:
 
 def _who(
     source: Model | Source, population: Population | None, n: int | None, patient: str | None, cohort: str | None,
-    seed: int | None,
+    seed: int | None, many: int,
 ) -> tuple[Model, Population | None, Regimen | None]:  # fmt: skip
-    """Return the model and the persons that a call of ``simulate`` means, and what one patient was given."""
+    """Return the model and the persons that a call of ``simulate`` means, and what one patient was given.
+
+    Of a source that is no model these are ``many`` unless ``n`` says otherwise.
+    """
     model = model_from("simulate", source)
     if seed is not None:
         check_seed(seed)
@@ -195,5 +203,5 @@ def _who(
         return model, population if n is None else Population.draw(model, int(n), seed=seed or 0), None
     if population is not None:
         return model, population, None
-    found = source.subjects("simulate", int(n or 1000), seed or 0, patient, cohort)
+    found = source.subjects("simulate", int(n or many), seed or 0, patient, cohort)
     return model, found.people, found.history.given

@@ -19,6 +19,8 @@ from pkpd.people.population import Population
 from pkpd.simulation.doses import bound, from_text, on_clock
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pkpd.model.model import Model
 
 __all__ = [
@@ -27,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 Each: TypeAlias = Regimen | str | Sequence[Regimen | str]
-Regimens: TypeAlias = Each | Mapping[str, Each] | EventTable | None
+Regimens: TypeAlias = "Each | Mapping[str, Each] | EventTable | pd.DataFrame | None"
 Times: TypeAlias = ArrayLike
 OnFailure: TypeAlias = Literal["warn", "raise", "ignore"]
 Solver: TypeAlias = Literal["auto", "linear", "cascade", "dop853", "tsit5", "rodas5p"]
@@ -121,11 +123,11 @@ def named_from(model: Model, regimen: Regimens, population: Population | None) -
     All are on the model's clock, with the compartments that routes decide.
     """
     named = isinstance(regimen, Mapping)
-    if regimen is None:
-        regimen = Regimen(doses=[])
     items = regimen if isinstance(regimen, Mapping) else {"": regimen}
     out: dict[str, list[Regimen]] = {}
     for name, value in items.items():
+        if value is None:
+            value = Regimen(doses=[])
         if isinstance(value, str):
             found = from_text(value, model, population, str(name) or None)
             value = found[0] if len(found) == 1 else found

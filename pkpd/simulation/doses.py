@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.people.population import Population
 
-__all__ = ["bound", "from_text", "on_clock", "records_of", "regimen_from", "table_records"]
+__all__ = ["bound", "from_text", "on_clock", "records_of", "regimen_from", "span_on_clock", "table_records"]
 
 
 def on_clock(model: Model, times: Any, who: str) -> np.ndarray:
@@ -58,6 +58,38 @@ def on_clock(model: Model, times: Any, who: str) -> np.ndarray:
         return convert_time(array, str(unit), model.time_unit)
     except UnitError as error:
         raise PkpdError(f"{who}: {error}") from None
+
+
+def span_on_clock(model: Model, span: Any, who: str) -> float:
+    """Return a length of time, such as the spacing of measurements, in a model's unit; a day where it is None.
+
+    Parameters
+    ----------
+    model : Model
+    span : float, time with a unit, or None
+        As for `on_clock`.
+    who : str
+        The verb and its argument, for errors.
+
+    Raises
+    ------
+    PkpdError
+        Unless it is one time > 0.
+
+    Examples
+    --------
+    >>> from pkpd.library import load_model
+    >>> from pkpd.timegrid import TimeGrid
+    >>> model = load_model("pk1_iv")
+    >>> [span_on_clock(model, each, "fit: every") for each in (6, None, TimeGrid([2.0], "d"))]
+    [6.0, 24.0, 48.0]
+    """
+    if span is None:
+        return convert_time(1.0, "d", model.time_unit)
+    found = on_clock(model, span, who)
+    if found.size != 1 or not (np.isfinite(found).all() and found.item() > 0):
+        raise PkpdError(f"{who} must be one time > 0, in {model.time_unit}, got {span!r}")
+    return float(found.item())
 
 
 def records_of(model: Model, regimen: Regimen) -> np.ndarray:
@@ -121,8 +153,7 @@ def from_text(
     RegimenError
         If the text is not understood, or says what the model has no place for.
     """
-    clock = canonical_time(model.time_unit)
-    options: dict[str, Any] = {"time_unit": clock if clock in ("min", "h", "d", "w") else "h", "name": name}
+    options: dict[str, Any] = {"time_unit": canonical_time(model.time_unit), "name": name}
     if "/kg" not in text.replace(" ", ""):
         return (_placed(Regimen.parse(text, **options), model),)
     weights = _weights(text, model, people)

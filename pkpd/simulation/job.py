@@ -16,7 +16,7 @@ from pkpd.engine.solve.block import DoseFault, Result, Settings, Target
 from pkpd.engine.solve.event_codes import MANY_SWITCHES
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import solve_block
-from pkpd.errors import DataError, PkpdError, PopulationError
+from pkpd.errors import PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.people.population import Population
 from pkpd.people.suited import check_suited
@@ -58,8 +58,6 @@ def run_job(
     job: Job, regimen: Regimens, population: Population | None, times: Any, occasions: Any, progress: bool | None
 ) -> xr.Dataset:
     """Solve what a job asks for; arguments as for :func:`simulate`."""
-    if hasattr(regimen, "columns"):
-        raise DataError("simulate: rows of data are read first: simulate(model, pkpd.read_events(frame))")
     with Progress(progress) as bar:
         if isinstance(regimen, EventTable):
             return _simulate_table(job, regimen, population, times, bar)

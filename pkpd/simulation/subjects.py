@@ -22,7 +22,7 @@ _PLAIN = History(day_zero=0.0, axis="day from time 0", learned=frozenset())
 
 def subjects_of(
     source: Any,
-    n: int = 500,
+    n: int | None = None,
     population: Population | None = None,
     patient: str | None = None,
     cohort: str | None = None,
@@ -35,8 +35,8 @@ def subjects_of(
     Parameters
     ----------
     source : Model, Fit, StudyFit or Individual
-    n : int
-        Subjects, or draws.
+    n : int, optional
+        Subjects, or draws, in place of ``population``; 500 by default.
     population : Population, optional
         The subjects themselves.
     patient, cohort : str, optional
@@ -55,11 +55,12 @@ def subjects_of(
     check_seed(seed)
     chosen: dict[str, Any] = {k: v for k, v in (("patient", patient), ("cohort", cohort)) if v is not None}
     if population is not None:
-        if chosen or covariates:
-            extra = ", ".join([*chosen, *(["covariates"] if covariates else [])])
-            raise PkpdError(f"{verb}: population and {extra} are both given; drop one")
+        extra = [*(["n"] if n is not None else []), *chosen, *(["covariates"] if covariates else [])]
+        if extra:
+            raise PkpdError(f"{verb}: population and {', '.join(extra)} are both given; drop one")
         check_suited(verb, model, population)
         return Subjects(model, population, f"{population.n} given subjects", _history(source))
+    n = 500 if n is None else n
     if isinstance(source, Model):
         if chosen:
             raise PkpdError(

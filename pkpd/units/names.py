@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pkpd import cache
 from pkpd.errors import UnitError, nearest
+from pkpd.units.time import HOURS
 
 if TYPE_CHECKING:
     from pint import UnitRegistry
@@ -75,10 +76,6 @@ def _scaled(base: str, prefixes: str, factor: float, **exponents: float) -> dict
     return out | {p + base: Dimension(math.log10(factor) + powers[p], kept) for p in prefixes}
 
 
-def _times(**seconds: float) -> dict[str, Dimension]:
-    return {name: Dimension(math.log10(s), (("time", 1.0),)) for name, s in seconds.items()}
-
-
 #: the field's usual names; a test compares each with pint
 COMMON: dict[str, Dimension] = {
     **_scaled("g", "kmunpf", 1.0, mass=1.0),
@@ -93,9 +90,8 @@ COMMON: dict[str, Dimension] = {
     **_scaled("J", "k", 1e3, mass=1.0, length=2.0, time=-2.0),
     **_scaled("cal", "k", 4184.0, mass=1.0, length=2.0, time=-2.0),
     **_scaled("W", "mk", 1e3, mass=1.0, length=2.0, time=-3.0),
-    **_times(ms=1e-3, s=1, sec=1, second=1, seconds=1, min=60, minute=60, minutes=60, h=3600, hr=3600, hour=3600),
-    **_times(hours=3600, d=86400, day=86400, days=86400, week=604800, weeks=604800, month=2629800, year=31557600),
-    **_times(y=31557600),
+    "ms": Dimension(-3.0, (("time", 1.0),)),
+    **{name: Dimension(math.log10(3600 * hours), (("time", 1.0),)) for name, hours in HOURS.items()},
     "l": Dimension(-3.0, (("length", 3.0),)),
     "ml": Dimension(-6.0, (("length", 3.0),)),
     "mcg": Dimension(-6.0, (("mass", 1.0),)),

@@ -47,7 +47,7 @@ def canonical_time(unit: str, who: str = "time_unit") -> str:
     found = _SPELLED.get(unit) or _SPELLED.get(unit.strip()) if isinstance(unit, str) else None
     if found is None:
         hint = nearest(unit, HOURS) if isinstance(unit, str) else ""
-        raise UnitError(f"{who} must be a unit of time (min, h, d or w), got {unit!r}{hint}")
+        raise UnitError(f"{who} must be a unit of time (s, min, h, d, w, month or year), got {unit!r}{hint}")
     return found
 
 

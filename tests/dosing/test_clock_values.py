@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pkpd
-from pkpd import EventTable, Regimen
+from pkpd import EventTable, Model, Output, Parameter, Regimen, State, read_events, simulate
 from pkpd.errors import DataError, UnitError
 from pkpd.timegrid import TimeGrid
 from pkpd.units.time import convert_time
@@ -15,7 +16,7 @@ from pkpd.units.time import convert_time
 def test_exact_factors():
     assert [convert_time(1.0, "w", unit) for unit in ("d", "h", "min", "s")] == [7, 168, 10080, 604800]
     assert convert_time(90, "minutes", "hours") == 1.5
-    with pytest.raises(UnitError, match=r"must be a unit of time \(min, h, d or w\), got 'fortnight'"):
+    with pytest.raises(UnitError, match=r"must be a unit of time \(s, min, h, d, w, month or year\), got 'fortnight'"):
         Regimen(amt=1, time_unit="fortnight")
     with pytest.raises(UnitError, match="got 'mg'"):
         Regimen(amt=1).in_time("mg")
@@ -79,3 +80,21 @@ def test_grids_keep_their_unit_and_lose_it_when_scaled():
         assert not isinstance(each, TimeGrid)
     with pytest.raises(UnitError, match="times in h and in min cannot be put together"):
         np.concatenate([grid, TimeGrid([1.0], "min")])
+
+
+@pytest.mark.parametrize("unit", ["s", "minutes", "hrs", "d", "w", "wk", "month", "year"])
+def test_a_unit_of_time_is_one_wherever_it_is_taken(unit):
+    """Models, doses, data sets and shorthand take the same spellings."""
+    model = Model(
+        "one",
+        states=[State("A", "mg")],
+        parameters=[Parameter("k", 0.1, f"1/{unit}")],
+        outputs=[Output("A", "mg")],
+        dynamics=lambda t, x, p: {"A": -p.k * x.A},
+        time_unit=unit,
+    )
+    frame = pd.DataFrame({"ID": 1, "TIME": [0.0, 2.0], "AMT": [10.0, 0.0]})
+    want = pytest.approx(10 * np.exp(-0.2))
+    assert simulate(model, read_events(frame, time_unit=unit))["A"].values[-1] == want
+    for regimen in (Regimen(amt=10, time_unit=unit), Regimen.parse("10 mg once", time_unit=unit), "10 mg once"):
+        assert simulate(model, regimen, times=[2.0])["A"].item() == want

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkpd import Model, Parameter, State, simulate
+from pkpd import Model, Parameter, State, days, hours, simulate
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.record import RECORD
 from pkpd.dosing.regimen import Regimen
@@ -302,3 +302,29 @@ def test_doses_that_carry_the_name_of_the_only_drug_go_into_a_model_of_one_drug(
         named.records(["other.depot", "other.central"])
     with pytest.raises(RegimenError, match="given IV, but into 'depot'"):
         Regimen(doses=[Dose(1, "drug.depot", route="IV")]).records(states)
+
+
+def test_times_of_other_regimens_carry_their_unit_or_are_numbers():
+    given = Regimen(amt=100, ii=12, addl=2)
+    assert given.shift(hours(5, 5)).times.tolist() == [5.0, 17.0, 29.0]
+    assert given.shift(days(1, 1)) == given.shift(24)
+    assert given.in_time("d").until(hours(12, 12)).times.tolist() == [0.0]
+    assert given.repeat(2, days(2, 2)) == given.repeat(2, 48)
+    for wrong, text in (
+        (lambda: given.shift("5"), "the time of shift must be one time in h, got '5'"),
+        (lambda: given.shift(hours(5, 6)), "the time of shift must be one time in h"),
+        (lambda: given.until(float("nan")), "the time of until must be one time in h, got nan"),
+        (lambda: given.repeat(2, "12"), "every must be > 0 h, got '12'"),
+        (lambda: given.repeat(float("inf"), 12), "n of repeat must be a whole number >= 1, got inf"),
+        (lambda: given.scale("2"), "amounts can be scaled by a factor > 0, got '2'"),
+    ):
+        with pytest.raises(RegimenError, match=text):
+            wrong()
+
+
+@pytest.mark.parametrize("text", ["1e400 mg once", "100 mg q1e400h x3", "100 mg q12h x1e400"])
+def test_numbers_that_no_dose_has_are_pointed_at(text):
+    with pytest.raises(RegimenError, match=r"no amount, time or number of doses is so large(.|\n)*\^"):
+        Regimen.parse(text)
+    with pytest.raises(RegimenError, match="weight must be > 0 kg, got '50'"):
+        Regimen.parse("2 mg/kg once", weight="50")  # pyright: ignore[reportArgumentType]

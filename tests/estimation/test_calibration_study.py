@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from calibration_toy import drug_model, evidence, fact, other_facts, small_study
 
+import pkpd
 from pkpd.errors import LibraryError, PkpdError
 from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.loading import list_studies, load_study
@@ -32,6 +33,7 @@ CL = Free("CL", (1.0, 0.3))
         ({"fixed": {"CL": 2.0}}, "'CL' is both free and fixed; drop one"),
         ({"fixed": {"V": "10"}}, "fixed 'V' must be a number or numbers by patient or cohort, got '10'"),
         ({"every": 0.0}, "every must be > 0, got 0.0"),
+        ({"every": "12 h"}, "every must be > 0, got '12 h'"),
         ({"errors": {"Cc": -1.0}}, "errors of 'Cc': must be a factor > 0 or ErrorScale(value, sd), got -1.0"),
         ({"reinterpret": {"Cc": 2.0}}, "a key of reinterpret is (seed, marker), got 'Cc'"),
         ({"reinterpret": {("toy", "Cc"): 0.0}}, "reinterpret ('toy', 'Cc'): the factor must be a number > 0, got 0.0"),
@@ -163,6 +165,19 @@ def test_the_fingerprint_moves_with_all_that_the_posterior_depends_on():
     assert len(found) == len(changes) + 1
     assert small_study().fingerprint == study.fingerprint
     assert study.with_(title="new", settings={"draws": 5}).fingerprint == study.fingerprint
+
+
+def test_times_between_measurements_are_on_the_clock_of_the_model():
+    in_hours = small_study()  # 6 h
+    assert small_study(every=None).problem.every == 24.0
+    assert small_study(every=pkpd.days(0.25, 0.25)).fingerprint == in_hours.fingerprint
+    assert small_study(every=np.timedelta64(6, "h")).fingerprint == in_hours.fingerprint
+    daily = [small_study(model=drug_model("d"), every=each) for each in (0.25, pkpd.hours(6, 6))]
+    assert [s.problem.every for s in daily] == [0.25, 0.25]
+    ours, theirs = (s.problem.likelihood().cells.time for s in (in_hours, daily[0]))
+    np.testing.assert_allclose(ours, 24.0 * theirs)
+    with pytest.raises(PkpdError, match=r"study 'toy': every must be one time > 0, in h, got"):
+        _ = small_study(every=pkpd.hours(6, 12, 6)).fingerprint
 
 
 def wider(self: Any, f: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pkpd
 from pkpd.comparison.compare import compare
 from pkpd.comparison.recommend import recommend
 from pkpd.dosing.regimen import Regimen
@@ -242,3 +243,33 @@ def test_errors_of_individual_and_recommend(model):
         patient.population(0)
     with pytest.raises(DataError, match="Ccc"):
         individual(model, [("Ccc", 1.0, 2.0)], regimen=DOSE)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"covariates": {"CRCL": "70 mL/min"}}, r"covariates of one patient are finite numbers.*CRCL is '70 mL/min'"),
+        ({"covariates": {"CRCL": [70.0, 80.0]}}, r"finite numbers in the model's units; CRCL is \[70.0, 80.0\]"),
+        ({"every": "12 h"}, "individual: every must be numbers, in h, got '12 h'"),
+        ({"every": pkpd.hours(6, 12, 6)}, "individual: every must be one time > 0, in h"),
+        ({"every": 0.0}, "individual: every must be one time > 0, in h, got 0.0"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_words(options, text):
+    with pytest.raises(PkpdError, match=text):
+        individual(pkpd.models["anakinra"], [("Cc", 4.0, 1.0)], regimen="100 mg SC once", **options)
+
+
+def test_a_new_patient_of_reports_is_of_one_of_their_cohorts():
+    record = pkpd.load_fit("anakinra_reports")
+    with pytest.raises(PkpdError, match=r"say of which cohort .*, cohort=\.\.\.; there are naviglio, villegas, strati"):
+        individual(record, [("Cc", 4.0, 1.4)], regimen="100 mg SC once")
+
+
+def test_a_spacing_of_measurements_carries_its_unit():
+    term = Term("low", "below", "Cc", 1.0, 2.0, time_to=60.0)
+    found = [
+        individual(pkpd.models["pk1_oral"], [term], regimen="100 mg PO q24h x3", draws=300, seed=1, every=each)
+        for each in (6.0, pkpd.days(0.25, 0.25))
+    ]
+    assert found[0].ebe == found[1].ebe

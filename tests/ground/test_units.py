@@ -23,7 +23,10 @@ FIELD = [
 ]  # fmt: skip
 
 #: what pint calls a name that it lacks or takes for something else
-PINT_NAMES = {"%": "percent", "degC": "temperature_reading", "1.73m^2": "1.73*m^2", "y": "year"}
+PINT_NAMES = {
+    "%": "percent", "degC": "temperature_reading", "1.73m^2": "1.73*m^2", "y": "year", "w": "week", "wk": "week",
+    "wks": "week",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -290,7 +290,14 @@ def test_facts_of_a_report_reach_a_model_in_days():
     free = {"h": [pkpd.Free("CL", (1.0, 0.3)), pkpd.Free("V", (10.0, 0.2))]}
     free["d"] = [pkpd.Free("CL", (24.0, 0.3)), free["h"][1]]
     hours, days = (
-        small_study(model=drug_model(unit), free=free[unit], evidence=[evidence()], errors={}) for unit in "hd"
+        small_study(
+            model=drug_model(unit),
+            free=free[unit],
+            evidence=[evidence()],
+            errors={},
+            every=6.0 if unit == "h" else 0.25,
+        )
+        for unit in "hd"
     )
     assert days.problem.reported[0].day == 0.25
     assert days.problem.reported[0].term.time == 0.25

@@ -135,7 +135,7 @@ def test_what_is_wrong_with_a_patient_is_said_once(model):
     with pytest.raises(DataError) as caught:
         pkpd.individual(model, [("cc", 1.0, 1.8), ("Cc", 1.0, np.nan)], regimen="100 mg IV once", draws=300)
     assert str(caught.value).splitlines() == [
-        "likelihood: 2 faults",
+        "individual: 2 faults",
         "  subject 'patient', term 'cc at 1 h': the model has no output 'cc' (did you mean 'Cc'?); it has Cc",
         "  subject 'patient', term 'Cc at 1 h': value must be a finite number, got nan",
     ]

@@ -135,7 +135,7 @@ def test_one_regimen_has_the_same_numbers_under_the_same_names_for_every_verb():
     names = ["Cmax", "Cmax_tau", "Cmin", "Ctrough", "Cavg", "AUC", "AUCtau", "AUC24", "AUCinf", "half_life", "CL_F",
              "fluctuation", "swing"]  # fmt: skip
     whole = [n for n in names if n != "AUC"]
-    compared = compare(drug(), {"load": load()}, n=1, population=Population.typical(drug()), measures=whole).dataset
+    compared = compare(drug(), {"load": load()}, population=Population.typical(drug()), measures=whole).dataset
     same = {"CL": (CL - 1e-9, CL + 1e-9)}
     asked = {n: f"Cc.{n}" for n in names} | {"max": "Cc.max", "auc": "Cc.auc", "tau": "Cc.auc(96, 120)"}
     asked["above"] = "Cc.time_above(2)"
@@ -340,14 +340,14 @@ def test_one_rule_says_what_follows_the_last_dose(time, ii, after):
         with pytest.raises(RegimenError, match="has no interval"):
             regimen.then(Regimen(amt=10, **IV))
     people = Population.typical(drug())
-    compared = compare(drug(), {"a": regimen}, n=1, population=people, measures=["AUCtau"], window=(0, 240)).dataset
+    compared = compare(drug(), {"a": regimen}, population=people, measures=["AUCtau"], window=(0, 240)).dataset
     found = of(regimen, np.arange(0, 240.1, 0.05))
     np.testing.assert_allclose(compared["AUCtau"].values.ravel(), float(found.AUCtau), rtol=1e-3)
 
 
 def test_a_lone_dose_has_no_interval_and_is_seen_for_a_day():
     found = compare(
-        drug(), {"once": Regimen(amt=60, **IV)}, n=1, population=Population.typical(drug()),
+        drug(), {"once": Regimen(amt=60, **IV)}, population=Population.typical(drug()),
         measures=["AUCtau", "Ctrough", "AUC24", "Cmax"], targets=["Cc > 0.1 at trough", "Cc > 1.9 at peak"],
     ).dataset  # fmt: skip
     assert np.isnan([found[n].item() for n in ("AUCtau", "Ctrough", "Cc > 0.1 at trough")]).all()

@@ -232,3 +232,26 @@ def test_parameters_that_a_model_does_not_have_are_not_left_aside():
     )
     with pytest.raises(PopulationError, match=r"has values of F, which is no parameter of model 'one'"):
         simulate(other, Regimen(amt=1, cmt="central"), Population.draw(more, 2, parameters={"F": 0.4}), TIMES)
+
+
+def test_a_data_frame_is_read_by_every_verb_that_takes_rows():
+    table = read_events(EventTable.from_regimen([DAILY] * 2, TIMES, covariates={"WT": 70.0}).frame)
+    np.testing.assert_array_equal(simulate(drug(), table.frame)["Cc"], simulate(drug(), table)["Cc"])
+    frame = table.frame.assign(DV=simulate(drug(), table)["Cc"].values + 0.1).drop(columns="MDV")
+    fits = [pkpd.fit(drug(), each, "fo", fixed=["bio", "lag"]) for each in (frame, read_events(frame), [frame])]
+    assert fits[0].ofv == fits[1].ofv == fits[2].ofv
+
+
+def test_no_dose_is_none_in_a_mapping_too():
+    found = simulate(drug(), {"dosed": DAILY, "none": None}, times=TIMES)["Cc"]
+    np.testing.assert_array_equal(found.sel(regimen="none"), np.zeros(len(TIMES)))
+    np.testing.assert_array_equal(found.sel(regimen="dosed"), simulate(drug(), DAILY, times=TIMES)["Cc"])
+
+
+def test_people_of_a_source_are_as_many_as_the_data_set_has_subjects():
+    one = pkpd.individual(drug(), [("Cc", 4.0, 1.0)], regimen=DAILY, draws=200, seed=1)
+    table = EventTable.from_regimen([DAILY] * 3, TIMES)
+    assert simulate(one, table).sizes["row"] == len(table)
+    np.testing.assert_array_equal(simulate(one, table)["Cc"], simulate(one, table, n=3)["Cc"])
+    with pytest.raises(PkpdError, match="population and n are both given; drop one"):
+        pkpd.compare(drug(), {"a": DAILY}, population=people(), n=5)

@@ -17,6 +17,7 @@ from pkpd.estimation.individual.result import Individual
 from pkpd.estimation.problem import pose
 from pkpd.estimation.result import Fit
 from pkpd.estimation.simulation import estimate_draws
+from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.uncertainty.sampled import Sampled
 from pkpd.estimation.weights import effective, normalised
 from pkpd.evidence.kinds import kind_named
@@ -24,6 +25,7 @@ from pkpd.evidence.term import Term
 from pkpd.model.model import Model
 from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
+from pkpd.simulation.doses import span_on_clock
 from pkpd.simulation.source import History, Source, model_from
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def individual(
     draws: int = 2000,
     most: int = 100_000,
     minimum_ess: float = 200.0,
-    every: float | None = None,
+    every: float | np.ndarray | None = None,
     name: str | None = None,
     seed: int = 0,
 ) -> Individual:
@@ -86,7 +88,8 @@ def individual(
     minimum_ess : float
         Effective draws that are enough.
     every : float, optional
-        Spacing of the measurements that a `Term` about a window stands for, in the model's time unit; a day by default.
+        Spacing of the measurements that a `Term` about a window stands for, in the model's time unit (a time with a
+        unit is converted); a day by default.
     name : str, optional
         The ID of a table, or ``"new patient"``, by default.
     seed : int
@@ -121,7 +124,7 @@ def individual(
     if uncertainty is not False and not isinstance(source, Fit):
         known = "a model's values are taken as known" if isinstance(source, Model) else "its draws hold it already"
         raise PkpdError(f"individual: uncertainty needs the Fit of a trial; {known}")
-    settings = _settings(source)
+    settings, spacing = _settings(source), span_on_clock(model, every, "individual: every")
     patient = given_of(model, data, regimen, covariates, settings.get("bloq", "m3"))
     if isinstance(source, (Model, Fit)):
         if cohort is not None:
@@ -131,14 +134,20 @@ def individual(
         if patient.terms or patient.rows is None:
             patient = patient.constant("levels follow them as rows of the table, with DV")
         problem = None if patient.rows is None else pose(model, patient.rows.table, **settings)
-        q = Question(patient, draws, most, minimum_ess, every, seed)
+        q = Question(patient, draws, most, minimum_ess, spacing, seed)
         found, history = draws_of_effects(_models(source, seed, uncertainty), problem, q), History(learned=frozenset())
         about = _about(source, uncertainty)
         if isinstance(source, Fit):
             history = source.history()
     else:
+        if isinstance(source, StudyFit) and cohort is None:
+            raise PkpdError(
+                "individual: say of which cohort of the reports the new patient is, cohort=...; there are "
+                f"{', '.join(dict.fromkeys(source.cohorts.values()))} (verbs such as compare take a patient of the "
+                "reports themselves, patient=...)"
+            )
         patient = patient.as_terms()
-        found, who = draws_of_people(source, cohort, Question(patient, draws, most, minimum_ess, every, seed))
+        found, who = draws_of_people(source, cohort, Question(patient, draws, most, minimum_ess, spacing, seed))
         about, history = who.about, who.history
     return _result(found, patient, about, history, name or patient.name or "new patient", minimum_ess, seed)
 

@@ -40,7 +40,7 @@ class Question:
         Of a batch, and in all.
     minimum_ess : float
         Effective draws that are enough.
-    every : float or None
+    every : float
         As for the likelihood.
     seed : int
     """
@@ -49,7 +49,7 @@ class Question:
     draws: int
     most: int
     minimum_ess: float
-    every: float | None
+    every: float
     seed: int
 
     @property

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.events import EventTable, read_events
+from pkpd.dosing.given_rows import rows_from
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError, nearest
 from pkpd.evidence.term import Term
 from pkpd.observation.binder import Binder
 from pkpd.observation.data import FitData, bind
+from pkpd.options import is_number
 from pkpd.simulation.doses import regimen_from
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ def given_of(
     DataError
         If something cannot be understood, or is more than one patient.
     """
-    known = {n: float(v) for n, v in (covariates or {}).items()}
+    known = _numbers(covariates or {})
     if strange := [n for n in known if n not in model.covariates]:
         raise DataError(
             f"individual: model '{model.name}' has no covariate '{strange[0]}'{nearest(strange[0], model.covariates)}"
@@ -144,19 +146,23 @@ def given_of(
     return PatientData(None, doses, None, (), terms, known, {}, ())
 
 
+def _numbers(covariates: Mapping[str, float]) -> dict[str, float]:
+    """Return covariates as numbers; all that are none are named."""
+    single = {n: np.asarray(v)[()] for n, v in covariates.items()}
+    if wrong := [f"{n} is {v!r}" for n, v in covariates.items() if not is_number(single[n])]:
+        raise DataError(
+            f"individual: covariates of one patient are finite numbers in the model's units; {', '.join(wrong)}"
+        )
+    return {n: float(v) for n, v in covariates.items()}
+
+
 def _table(given: Any) -> EventTable | None:
     """Return a table, also one in a data frame or a file; None for anything else."""
-    import pandas as pd
-
-    if isinstance(given, EventTable):
-        return given
     if isinstance(given, str) and not Path(given).exists():
         raise DataError(
             f"individual: there is no file {given!r} with the patient's rows; a regimen is given as regimen="
         )
-    if isinstance(given, (str, os.PathLike, pd.DataFrame)):
-        return read_events(given)
-    return None
+    return read_events(given) if isinstance(given, (str, os.PathLike)) else rows_from(given)
 
 
 def _from_table(

@@ -104,14 +104,14 @@ class TermsLikelihood:
     patient : Subject
     free : sequence of str
         What differs between draws: parameters, or ``eta_<parameter>``.
-    every : float, optional
+    every : float
         As for `Likelihood`.
     """
 
-    def __init__(self, model: Model, patient: Subject, free: Sequence[str], every: float | None) -> None:
+    def __init__(self, model: Model, patient: Subject, free: Sequence[str], every: float) -> None:
         self.model, self.patient, self.free, self.every = model, patient, tuple(free), every
         # What is wrong with the patient is wrong with every draw; it is said once.
-        checked_records(model, [patient])
+        checked_records(model, [patient], "individual")
         self._likelihood: dict[int, Likelihood] = {}
 
     def _copies(self, n: int) -> Likelihood:

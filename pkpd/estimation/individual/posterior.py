@@ -44,7 +44,7 @@ class EffectsPosterior:
         The patient's table, bound to the first model.
     patient : Subject
         With terms, if there are some.
-    every : float, optional
+    every : float
         As for `Likelihood`.
 
     Attributes
@@ -63,7 +63,7 @@ class EffectsPosterior:
         Whether there is one at all.
     """
 
-    def __init__(self, models: Sequence[Model], problem: Problem | None, patient: Subject, every: float | None) -> None:
+    def __init__(self, models: Sequence[Model], problem: Problem | None, patient: Subject, every: float) -> None:
         self.models, self.calls = models, 0
         effects = [f"eta_{n}" for n in models[0].etas]
         self._terms = [TermsLikelihood(m, patient, effects, every) for m in models] if patient.terms else []

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.priors import Free
@@ -57,8 +59,9 @@ class DeclaredStudy(Source):
     drugs : sequence of str, optional
         Only the doses of these; a single one is given to a model of that drug alone, with compartments as its own. By
         default all doses of the reports; those of one drug go into a model of that drug alone.
-    every : float
-        Time between the measurements that a statement on a window is about, h.
+    every : float, optional
+        Time between the measurements that a statement on a window is about, in the model's time unit (a time with a
+        unit is converted); a day by default.
     rtol, atol : float
         Tolerances of the solver.
     settings : mapping
@@ -91,7 +94,7 @@ class DeclaredStudy(Source):
     exclude: Sequence[str] = ()
     patients: Sequence[str] | None = None
     drugs: Sequence[str] | None = None
-    every: float = 24.0
+    every: float | np.ndarray | None = None
     rtol: float = 1e-6
     atol: float = 1e-9
     settings: Mapping[str, float] = field(default_factory=dict)
@@ -137,8 +140,9 @@ class DeclaredStudy(Source):
         ]
 
     def _values(self) -> list[str]:
-        out = [f"{n} must be > 0, got {v!r}" for n, v in (("every", self.every), ("rtol", self.rtol),
-               ("atol", self.atol)) if not _positive(v)]  # fmt: skip
+        out = [f"{n} must be > 0, got {v!r}" for n, v in (("rtol", self.rtol), ("atol", self.atol)) if not _positive(v)]
+        if self.every is not None and not _times_above_zero(self.every):
+            out.append(f"every must be > 0, got {self.every!r}")
         for key, factor in self.reinterpret.items():
             if not (isinstance(key, tuple) and len(key) == 2):
                 out.append(f"a key of reinterpret is (seed, marker), got {key!r}")
@@ -163,6 +167,13 @@ class DeclaredStudy(Source):
 
     def __repr__(self) -> str:
         return f"Study('{self.name}', {len(self.evidence)} sources of evidence, {len(self.free)} free parameters)"
+
+
+def _times_above_zero(value: Any) -> bool:
+    try:
+        return bool(np.all(np.asarray(value, float) > 0))
+    except (TypeError, ValueError):
+        return False
 
 
 def _positive(value: Any) -> bool:

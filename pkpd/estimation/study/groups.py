@@ -160,7 +160,7 @@ def attributes(problem: StudyProblem, method: str, seed: int, settings: Mapping[
         "errors": priors,
         "reinterpret": {f"{s}/{m}": f for (s, m), f in study.reinterpret.items()},
         "exclude": list(study.exclude),
-        "every": study.every,
+        "every": problem.every,
         "tolerances": [study.rtol, study.atol],
     }
     variables = [asdict(v) for v in problem.layout.variables]

@@ -21,6 +21,7 @@ from pkpd.estimation.study.vector import StudyVector, build_layout
 from pkpd.evidence.doses import is_of_one_drug
 from pkpd.library import load_model
 from pkpd.observation.reported import Reported, check_terms, fact_terms, matches
+from pkpd.simulation.doses import span_on_clock
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class StudyProblem:
             scaled=self.layout.outputs,
             rtol=self.study.rtol,
             atol=self.study.atol,
-            every=self._every,
+            every=self.every,
         )
 
     @cached_property
@@ -106,7 +107,7 @@ class StudyProblem:
         parts: list[Any] = [self.model.fingerprint, model, self._laws()]
         parts += [{k: v for k, v in f.describe().items() if k not in ("source", "known")} for f in self.layout.free]
         parts += [{n: (e.value, e.sd) if isinstance(e, ErrorScale) else e for n, e in self.study.errors.items()}]
-        parts += [self.study.every, self.study.rtol, self.study.atol]
+        parts += [convert_time(self.every, self.model.time_unit, "h"), self.study.rtol, self.study.atol]
         states = tuple(self.model.states)
         for subject, cohort in zip(self.subjects, self.cohorts, strict=True):
             doses = subject.regimen.records(states).tobytes() if isinstance(subject.regimen, Regimen) else b""
@@ -121,7 +122,7 @@ class StudyProblem:
         from pkpd.observation.packing import lay_out
         from pkpd.observation.rules import Factors, law_of_rule
 
-        layout = lay_out(self.model, [self.subjects[i] for i in self.rows], self._every)
+        layout = lay_out(self.model, [self.subjects[i] for i in self.rows], self.every)
         out: list[Any] = [layout.cells.time.tolist()]
         for group in Factors(layout.terms, layout.first).all:
             error = self.model.outputs[group.output].error
@@ -132,9 +133,9 @@ class StudyProblem:
         return out
 
     @property
-    def _every(self) -> float:
+    def every(self) -> float:
         """Time between the measurements of a window, on the model's clock."""
-        return convert_time(self.study.every, "h", self.model.time_unit)
+        return span_on_clock(self.model, self.study.every, f"study '{self.study.name}': every")
 
     def is_of_one_drug(self, drug: str) -> bool:
         """Tell whether the model is of this drug alone, whose compartments carry no name of a drug."""
