@@ -272,7 +272,7 @@ class Regimen:
 
     __rmul__ = __mul__
 
-    def shift(self, time: float) -> Regimen:
+    def shift(self, time: float | np.ndarray) -> Regimen:
         """Return the regimen given some time later (earlier if negative), in ``time_unit``."""
         return self.with_doses(dose.shift(self._time("the time of shift", time)) for dose in self.doses)
 
@@ -282,7 +282,7 @@ class Regimen:
             raise RegimenError(f"{self._who}: amounts can be scaled by a factor > 0, got {factor!r}")
         return self.with_doses(dose.scale(float(factor)) for dose in self.doses)
 
-    def repeat(self, n: int, every: float) -> Regimen:
+    def repeat(self, n: int, every: float | np.ndarray) -> Regimen:
         """Return the regimen given n times, the copies some time > 0 apart, in ``time_unit``.
 
         Examples
@@ -295,7 +295,7 @@ class Regimen:
         step = self._time("every", every, positive=n > 1)
         return self.with_doses(dose.shift(k * step) for k in range(int(n)) for dose in self.doses)
 
-    def until(self, time: float) -> Regimen:
+    def until(self, time: float | np.ndarray) -> Regimen:
         """Return only the doses that start before a time, in ``time_unit``; an infusion under way runs to its end.
 
         A constant infusion at steady state, which has none, ends at that time.

@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 Each: TypeAlias = Regimen | str | Sequence[Regimen | str]
-Regimens: TypeAlias = "Each | Mapping[str, Each] | EventTable | pd.DataFrame | None"
+Regimens: TypeAlias = "Each | Mapping[str, Each | None] | EventTable | pd.DataFrame | None"
 Times: TypeAlias = ArrayLike
 OnFailure: TypeAlias = Literal["warn", "raise", "ignore"]
 Solver: TypeAlias = Literal["auto", "linear", "cascade", "dop853", "tsit5", "rodas5p"]

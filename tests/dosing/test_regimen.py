@@ -3,6 +3,7 @@
 import pickle
 import sys
 from subprocess import run
+from typing import Any
 
 import numpy as np
 import pytest
@@ -310,13 +311,14 @@ def test_times_of_other_regimens_carry_their_unit_or_are_numbers():
     assert given.shift(days(1, 1)) == given.shift(24)
     assert given.in_time("d").until(hours(12, 12)).times.tolist() == [0.0]
     assert given.repeat(2, days(2, 2)) == given.repeat(2, 48)
+    loose: Any = given  # what a type checker would refuse
     for wrong, text in (
-        (lambda: given.shift("5"), "the time of shift must be one time in h, got '5'"),
-        (lambda: given.shift(hours(5, 6)), "the time of shift must be one time in h"),
-        (lambda: given.until(float("nan")), "the time of until must be one time in h, got nan"),
-        (lambda: given.repeat(2, "12"), "every must be > 0 h, got '12'"),
-        (lambda: given.repeat(float("inf"), 12), "n of repeat must be a whole number >= 1, got inf"),
-        (lambda: given.scale("2"), "amounts can be scaled by a factor > 0, got '2'"),
+        (lambda: loose.shift("5"), "the time of shift must be one time in h, got '5'"),
+        (lambda: loose.shift(hours(5, 6)), "the time of shift must be one time in h"),
+        (lambda: loose.until(float("nan")), "the time of until must be one time in h, got nan"),
+        (lambda: loose.repeat(2, "12"), "every must be > 0 h, got '12'"),
+        (lambda: loose.repeat(float("inf"), 12), "n of repeat must be a whole number >= 1, got inf"),
+        (lambda: loose.scale("2"), "amounts can be scaled by a factor > 0, got '2'"),
     ):
         with pytest.raises(RegimenError, match=text):
             wrong()

@@ -192,7 +192,7 @@ def test_words_of_the_verb_are_checked() -> None:
     with pytest.raises(DataError, match="nothing is estimated"):
         fit(model, table, fixed=["CL", "V", "omega_CL", "omega_V", "sigma_prop"])
     with pytest.raises(DataError, match="data must be an EventTable"):
-        fit(model, table.frame)  # type: ignore[arg-type]
+        fit(model, table.frame["DV"])  # type: ignore[arg-type]
     with pytest.raises(DataError, match="declares a residual error"):
         bound(frame_of(GOOD), _without_error())
     with pytest.raises(DataError, match="column DV is missing"):
