@@ -36,6 +36,9 @@ _KINDS = {
 _ABOVE = ("time_above", "time_above_tau")
 """Numbers of the register that need a level."""
 
+_DIGITS = 6
+"""Digits of a written time from which on it may be rounded; results show as many."""
+
 _PATTERN = re.compile(r"^(?P<output>.+)\.(?P<kind>[A-Za-z]\w*)(\((?P<times>[^()]*)\))?$")
 
 
@@ -168,7 +171,7 @@ def _quantity(model: Model, name: str, asked: Any, times: np.ndarray) -> Quantit
         level = _level(asked, kind, found["times"])
         shown = f"{meaning.replace('the threshold', f'{level:g} {unit}')}"
         return Quantity(name, kind, output, _unit(model, kind, unit), shown, threshold=level)
-    kept = _window(asked, kind, found["times"], times)
+    kept = _window(asked, kind, found["times"], times, model.time_unit)
     unit = _unit(model, kind, unit)
     if found["times"]:
         shown = [f"{t:g}" for t in times[kept][[0, -1]]]
@@ -211,24 +214,31 @@ def _no_kind(asked: str, kind: str) -> str:
     )
 
 
-def _window(asked: str, kind: str, text: str | None, times: np.ndarray) -> slice:
-    """Return which times a quantity takes, from ``"24, 48"`` or ``"24"``."""
+def _window(asked: str, kind: str, text: str | None, times: np.ndarray, unit: str) -> slice:
+    """Return which times, in a unit, a quantity takes, from ``"24, 48"`` or ``"24"``.
+
+    A time that is written with six digits or more, as results show it, is the one that rounds to it.
+    """
     wanted = 1 if kind == "at" else 2
     if text is None and kind != "at":
         if times.size < 2 and kind in ("auc", "mean", *NUMBERS):
             raise PkpdError(f"quantity '{asked}' needs at least two times, got {times.size}")
         return slice(None)
+    written = (text or "").split(",")
     try:
-        ends = [float(t) for t in (text or "").split(",")]
+        ends = [float(t) for t in written]
     except ValueError:
         ends = []
     if len(ends) != wanted or (wanted == 2 and not ends[0] < ends[1]):
         example = "Cc.at(24)" if wanted == 1 else f"Cc.{kind}(24, 48)"
         raise PkpdError(f"quantity '{asked}': write it as '{example}', with {wanted} time{'s'[: wanted - 1]}")
     places = []
-    for end in ends:
+    for end, text in zip(ends, written, strict=True):
         near = int(np.argmin(np.abs(times - end)))
-        if not np.isclose(times[near], end, rtol=1e-9, atol=1e-9):
-            raise PkpdError(f"quantity '{asked}': {end:g} is not among the times (nearest: {times[near]:g}); add it")
+        digits = len(re.sub(r"\D", "", text.lower().partition("e")[0]).lstrip("0"))
+        rounded = digits >= _DIGITS and float(f"{times[near]:.{digits}g}") == end
+        if not (rounded or np.isclose(times[near], end, rtol=1e-9, atol=1e-9)):
+            shown = f"{text.strip()} is not among the times (nearest: {float(times[near])!r})"
+            raise PkpdError(f"quantity '{asked}': {shown}; add it to times, in {unit}")
         places.append(near)
     return slice(places[0], places[-1] + 1)

@@ -210,7 +210,7 @@ def _plan(
     """Check what is asked for; ``dims`` are told apart by colour and by panel."""
     values = pick_output(sims, output)
     by, facet = dims
-    facet = pick_dim(values, facet, "facet", "")
+    facet = pick_dim(values, facet, "dim" if style.others else "facet", "")
     by = pick_dim(values, by, "by", "regimen")
     style.check()
     count = 50 if style.individual is True else int(style.individual)

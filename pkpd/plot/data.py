@@ -60,7 +60,8 @@ def pick_dim(values: xr.DataArray, dim: str | None, role: str, default: str) -> 
         return None
     if dim not in dims:
         known = ", ".join(dims) or "none besides time and subject"
-        raise DataError(f"{role}='{dim}': the output has no such dim; it has {known}{nearest(dim, dims)}")
+        advice = "; name regimens to tell them apart: simulate(model, {'a': ..., 'b': ...})" if dim == "regimen" else ""
+        raise DataError(f"{role}='{dim}': the output has no such dim; it has {known}{nearest(dim, dims)}{advice}")
     return dim
 
 

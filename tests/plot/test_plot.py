@@ -282,7 +282,7 @@ def test_exposure_of_several_metrics_and_of_one_subject():
         ),
         (lambda s: plot.concentration(s, facet="regimen", ax=plt.gca()), "2 panels do not fit one Axes"),
         (lambda s: plot.concentration(s["status"]), "a plot needs a dim 'time'"),
-        (lambda s: plot.compare(s.sel(regimen="q12h")), "facet='regimen': the output has no such dim"),
+        (lambda s: plot.compare(s.sel(regimen="q12h")), "dim='regimen': the output has no such dim.*name regimens"),
         (lambda s: plot.exposure(exposure(s["Cc"], tau=12), "Cmx"), r"no metric 'Cmx'; .*did you mean 'Cmax'"),
         (
             lambda s: plot.exposure(exposure(s["Cc"], tau=12), kind="bar"),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sensitivity_models import ISHIGAMI, area_model, ishigami
 
+import pkpd
 from pkpd.dosing.events import read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
@@ -115,7 +116,7 @@ CORRELATED = [Omega(["CL", "V"], [[0.09, 0.03], [0.03, 0.04]])]
         ({"of": "Cc.peak"}, "there is no 'peak'|no output 'Cc.peak'"),
         ({"of": "Cc.peak(1, 2)"}, "there is no 'peak'; there is auc"),
         ({"of": "Cc.time_above"}, r"write it as 'Cc.time_above\(5\)', with a level in the output's unit"),
-        ({"of": "Cc.at(5)"}, r"5 is not among the times \(nearest: 6\)"),
+        ({"of": "Cc.at(5)"}, r"5 is not among the times \(nearest: 6\.0\); add it to times, in h"),
         ({"of": "Cc.at"}, "write it as 'Cc.at"),
         ({"of": "Cc.auc(12, 6)"}, "write it as 'Cc.auc"),
         ({"of": []}, "of is empty"),
@@ -212,3 +213,23 @@ def test_extremes_at_several_times_have_no_derivative():
     )
     with pytest.raises(PkpdError, match=r"'y.max' is reached at several times \(0 and 2\).*'y.at\(0\)'"):
         sensitivity(line, times=[0.0, 1.0, 2.0], of="y.max", method="local")
+
+
+def test_a_time_is_written_as_results_show_it():
+    """10 h on a clock of days is 0.41666...; six digits say which is meant, fewer do not."""
+    model = pkpd.Model(
+        "daily",
+        states=[pkpd.State("A", "mg")],
+        parameters=[pkpd.Parameter("k", 2.4, "1/d")],
+        outputs=[pkpd.Output("A", "mg")],
+        dynamics=lambda t, x, p: {"A": -p.k * x.A},
+        time_unit="d",
+    )
+    asked: dict[str, Any] = {"times": pkpd.hours(0, 24, 1), "method": "local", "parameters": ["k"]}
+    exact = pkpd.sensitivity(model, "1 mg into A", of="A.at(0.41666666666666669)", **asked).table().to_numpy()
+    np.testing.assert_array_equal(pkpd.sensitivity(model, "1 mg into A", of="A.at(0.416667)", **asked).table(), exact)
+    for written in ("0.4167", "0.416668", "0.4"):
+        with pytest.raises(
+            PkpdError, match=rf"{written} is not among the times \(nearest: 0\.41.*\); add it to times, in d"
+        ):
+            pkpd.sensitivity(model, "1 mg into A", of=f"A.at({written})", **asked)
