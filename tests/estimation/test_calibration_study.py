@@ -34,6 +34,7 @@ CL = Free("CL", (1.0, 0.3))
         ({"fixed": {"V": "10"}}, "fixed 'V' must be a number or numbers by patient or cohort, got '10'"),
         ({"every": 0.0}, "every must be > 0, got 0.0"),
         ({"every": "12 h"}, "every must be > 0, got '12 h'"),
+        ({"errors": [("Cc", 2.0)]}, "errors must be a mapping, got [('Cc', 2.0)]"),
         ({"errors": {"Cc": -1.0}}, "errors of 'Cc': must be a factor > 0 or ErrorScale(value, sd), got -1.0"),
         ({"reinterpret": {"Cc": 2.0}}, "a key of reinterpret is (seed, marker), got 'Cc'"),
         ({"reinterpret": {("toy", "Cc"): 0.0}}, "reinterpret ('toy', 'Cc'): the factor must be a number > 0, got 0.0"),

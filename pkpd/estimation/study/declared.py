@@ -110,6 +110,9 @@ class DeclaredStudy(Source):
                 raise PkpdError(f"study '{self.name}': {name} must be a sequence, got the text {given!r}")
             if given is not None:
                 object.__setattr__(self, name, tuple(given))
+        given = {n: getattr(self, n) for n in ("fixed", "errors", "cohorts", "covariates", "reinterpret", "settings")}
+        if loose := [f"{n} must be a mapping, got {v!r}" for n, v in given.items() if not isinstance(v, Mapping)]:
+            raise PkpdError(f"study '{self.name}': {'; '.join(loose)}")
         faults = [*self._identity(), *self._names(), *self._values()]
         if faults:
             many = f"{len(faults)} faults: " if len(faults) > 1 else ""
