@@ -46,7 +46,7 @@ class Fit(FitRecord):
         about = (
             f"{n} new subjects of '{self.model.name}' fitted to {self.events.name}: variability, and what is not known"
         )
-        return Subjects(self.model, self.population(n, seed), about, self.history())
+        return Subjects(self.model, population_of(self, n, seed, verb=verb), about, self.history())
 
     @cached_property
     def shrinkage(self) -> dict[str, float]:

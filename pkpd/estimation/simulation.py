@@ -24,7 +24,7 @@ WIDE = 3.0
 
 
 def estimate_draws(
-    fit: FitRecord, n: int, seed: int = 0, uncertainty: bool | Sampled | np.ndarray = True
+    fit: FitRecord, n: int, seed: int = 0, uncertainty: bool | Sampled | np.ndarray = True, *, verb: str = "population"
 ) -> np.ndarray:
     """Return estimated vectors as they could have been, (n, size).
 
@@ -39,6 +39,8 @@ def estimate_draws(
         True: draws of the posterior where the fit has them; else normal with the covariance of the estimates, on the
         scale of estimation; what lies beyond a bound is put there. False: the estimates. Else samples. Of draws and
         samples it is drawn with replacement.
+    verb : str
+        Who asks, for messages.
 
     Raises
     ------
@@ -52,16 +54,16 @@ def estimate_draws(
     if uncertainty is True and fit.chains is not None:
         uncertainty = fit.chains.flat
     if uncertainty is not True:
-        given = uncertainty.vectors if isinstance(uncertainty, Sampled) else _samples(uncertainty)
+        given = uncertainty.vectors if isinstance(uncertainty, Sampled) else _samples(verb, uncertainty)
         if given.ndim != 2 or not len(given) or given.shape[1] != size:
             raise PkpdError(
-                f"population_of: samples of the estimates must have {size} columns ({', '.join(fit.layout.labels)}), "
+                f"{verb}: samples of the estimates must have {size} columns ({', '.join(fit.layout.labels)}), "
                 f"got shape {given.shape}"
             )
         return given[(uniforms_at(seed, index, 1, PARAMETERS)[:, 0] * len(given)).astype(np.int64)]
     if fit.uncertainty is None:
         raise PkpdError(
-            f"population_of: the fit has no covariance of the estimates ({fit.covariance_message}); call "
+            f"{verb}: the fit has no covariance of the estimates ({fit.covariance_message}); call "
             "fit.covariance_step(), give uncertainty=pkpd.uncertainty.bootstrap(fit), or uncertainty=False for the "
             "estimates alone, as in population=fit.population(n, uncertainty=False)"
         )
@@ -71,27 +73,27 @@ def estimate_draws(
     return np.clip(fit.x + normals(seed, index, factor, PARAMETERS), fit.layout.low, fit.layout.high)
 
 
-def _refuse_unknown(fit: FitRecord, se: np.ndarray) -> None:
+def _refuse_unknown(verb: str, fit: FitRecord, se: np.ndarray) -> None:
     """Raise PkpdError if a number is hardly known: a normal on its scale would give any value however large."""
     scales = [e.scale for e in fit.layout.entries]
     wide = [k for k, scale in enumerate(scales) if scale in ("log", "logit") and se[k] > WIDE]
     if wide:
         named = ", ".join(f"{fit.layout.labels[k]} ({se[k]:.3g} on the {scales[k]} scale)" for k in wide)
         raise PkpdError(
-            f"population_of: the data hardly tell {named}: with such standard errors a normal draws values a thousand "
+            f"{verb}: the data hardly tell {named}: with such standard errors a normal draws values a thousand "
             "times too large or small. Keep these at known values (fit(..., fixed=[...])), give priors, take "
             "uncertainty=pkpd.uncertainty.bootstrap(fit), or uncertainty=False for the estimates alone"
         )
 
 
-def _samples(given: Any) -> np.ndarray:
+def _samples(verb: str, given: Any) -> np.ndarray:
     try:
         samples = np.asarray(given, np.float64)
     except (TypeError, ValueError):
         samples = np.full(1, np.nan)
     if not np.isfinite(samples).all():
         raise PkpdError(
-            "population_of: uncertainty must be True, False, a Bootstrap, a Sir, or samples of the estimates, finite "
+            f"{verb}: uncertainty must be True, False, a Bootstrap, a Sir, or samples of the estimates, finite "
             f"numbers, got {given!r}"
         )
     return samples
@@ -105,6 +107,7 @@ def population_of(
     *,
     covariates: Mapping[str, Any] | None = None,
     n_occasions: int = 1,
+    verb: str = "population",
 ) -> Population:
     """Return new subjects of a fit, each with a draw of the estimates of its own.
 
@@ -123,6 +126,8 @@ def population_of(
         By default those of subjects of the data, drawn with replacement (first values of those that change).
     n_occasions : int
         Occasions per subject, for variability between them.
+    verb : str
+        Who asks, for messages.
 
     Raises
     ------
@@ -143,11 +148,11 @@ def population_of(
     >>> population_of(found, 20, uncertainty=False).n
     20
     """
-    n = whole_number("population_of: n", n, 1)
+    n = whole_number(f"{verb}: n", n, 1)
     model = fit.model
-    vectors = estimate_draws(fit, n, seed, uncertainty)
+    vectors = estimate_draws(fit, n, seed, uncertainty, verb=verb)
     if uncertainty is True and fit.chains is None and fit.uncertainty is not None:
-        _refuse_unknown(fit, np.sqrt(np.diag(fit.uncertainty.scaled)))
+        _refuse_unknown(verb, fit, np.sqrt(np.diag(fit.uncertainty.scaled)))
     given: dict[str, Any] = {"covariates": covariates}
     if covariates is None and model.covariates:
         given = {"resample": fit.data.constant}

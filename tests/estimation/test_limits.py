@@ -111,7 +111,7 @@ def test_intervals_of_what_is_not_known_are_open() -> None:
     assert (low, high) == (0.0, math.inf)
     assert "0 .. inf" in str(found)
     assert found.summary().loc["Vp", "high"] == math.inf
-    with pytest.raises(PkpdError, match=r"population_of: the data hardly tell Vp \(600 on the log scale\)"):
+    with pytest.raises(PkpdError, match=r"population: the data hardly tell Vp \(600 on the log scale\)"):
         found.population(5, seed=1)
     assert found.population(5, seed=1, uncertainty=False).n == 5
 

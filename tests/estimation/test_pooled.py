@@ -106,9 +106,12 @@ def test_two_stage_is_the_mean_and_covariance_of_individual_fits() -> None:
     assert found.converged
     assert len(found.extra["individual"]["eta_k"]) == 12
     assert found.covariance is None
-    assert found.covariance_message == (
-        "two-stage has none of its own; covariance_step(method='focei') computes that of FOCEI here"
-    )
+    assert found.covariance_message == "two-stage has none of its own; that of FOCEI can be computed at its estimates"
+    doses = Regimen(amt=100, cmt="central")
+    with pytest.raises(PkpdError, match=r"^simulate: the fit has no covariance of the estimates \(two-stage has none"):
+        simulate(found, doses, times=[1.0], n=5)
+    with pytest.raises(PkpdError, match=r"^population: the fit has no covariance"):
+        found.population(5)
 
 
 def test_two_stage_shares_what_has_no_random_effect() -> None:

@@ -166,3 +166,8 @@ def test_a_function_of_one_vector_is_told_what_to_do():
         DataError, match=r"does not take an array of shape \(1, \d+\) \(inputs, runs\).*apply_along_axis"
     ):
         pkpd.sensitivity(scalar, parameters={"a": (0, 1)}, method=pkpd.Sobol(n=8))
+
+
+def test_a_thinned_result_says_of_how_many_draws_it_was():
+    kept = "4 x 100 draws kept of 4 x 1500, of all of which summary"
+    assert kept in repr(pkpd.load_fit("anakinra_reports"))

@@ -233,7 +233,7 @@ def test_options_of_a_fit_are_checked_in_words(fitted, options, message):
         ("npde", {"n": 200.5}, "npde: n, the simulated data sets, must be a whole number of at least 100, got 200.5"),
         ("npde", {"n": 200, "lloq": "0.1"}, "lloq of 'Cc' must be a finite number, got '0.1'"),
         ("bootstrap", {"n": 2.5}, "bootstrap: n must be a whole number of at least 2, got 2.5"),
-        ("population", {"n": 2.5}, "population_of: n must be a whole number of at least 1, got 2.5"),
+        ("population", {"n": 2.5}, "population: n must be a whole number of at least 1, got 2.5"),
     ],
 )
 def test_options_of_what_follows_a_fit_are_checked_in_words(fitted, verb, options, message):

@@ -158,7 +158,7 @@ def _models(source: Model | Fit, seed: int, uncertainty: bool | Sampled | np.nda
         return [source]
     if uncertainty is False:
         return [source.model]
-    drawn = estimate_draws(source, VECTORS, seed, uncertainty)
+    drawn = estimate_draws(source, VECTORS, seed, uncertainty, verb="individual")
     return [source.model, *(source.layout.rebuilt(x) for x in drawn)]
 
 

@@ -356,7 +356,7 @@ class TwoStage(Method):
         individual: dict[str, list[Any]] = {"ID": [str(v) for v in problem.data.labels]}
         for k, name in enumerate(lay.etas):
             individual[f"eta_{name}"] = run.eta[:, k].tolist()
-        said = "two-stage has none of its own; covariance_step(method='focei') computes that of FOCEI here"
+        said = "two-stage has none of its own; that of FOCEI can be computed at its estimates"
         settled = bool(moved < 1e-5 and not lost.any() and not limits.flat)
         extra = {"individual": individual, "left_out": int((~run.kept).sum()), "flat": list(limits.flat)}
         return Fit(

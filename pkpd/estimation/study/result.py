@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,10 +159,13 @@ class StudyFit(StudyRecord):
         return save_study_fit(self, path, compact)
 
     def __repr__(self) -> str:
-        sizes = self.posterior.sizes
+        sizes, made = self.posterior.sizes, json.loads(self.attrs["settings"]).get("draws", 0)
+        thinned = ""
+        if made > sizes["draw"]:
+            thinned = f" kept of {sizes['chain']} x {made}, of all of which summary() gives R-hat and effective sizes"
         facts = self.idata.constant_data.sizes.get("fact", 0)
         head = (
             f"Fit of reports '{self.study.name}' by {self.method} (seed {self.attrs['seed']}): "
-            f"{sizes['chain']} x {sizes['draw']} draws, {len(self.patients)} patients, {facts} facts"
+            f"{sizes['chain']} x {sizes['draw']} draws{thinned}, {len(self.patients)} patients, {facts} facts"
         )
         return "\n  ".join([head, *self.trouble()])
