@@ -211,7 +211,7 @@ def fitted(model):
         ({"solver": "rk4"}, "fit: solver must be one of auto, linear, cascade, .*, got 'rk4'"),
         ({"start": 5}, "fit: start must be a mapping of name to number, .*, got 5"),
         ({"start": {"CL": "5"}}, "fit: start of CL must be a number, got '5'"),
-        ({"fixed": "CL"}, r"fit: fixed must be a list of names, got 'CL'; write fixed=\['CL'\]"),
+        ({"fixed": "CL"}, r"fit: fixed must be a list of names, or values by name, got 'CL'; write fixed=\['CL'\]"),
         ({"rtol": 1e3}, "fit: rtol must be < 1, got 1000"),
         ({"decrease": -1.0}, "decrease must be > 0, got -1"),
         ({"checkpoint": 5}, "checkpoint must be a path, got 5"),
