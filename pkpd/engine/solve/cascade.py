@@ -15,13 +15,15 @@ How a subject moves on is in ``pkpd.engine.solve.cascade_march``, its steady sta
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy as np
 
 from pkpd.engine.machine.jit import entry, leaf
 from pkpd.engine.solve.arrays import Constants, SteadyDose
 from pkpd.engine.solve.call import unowned
 from pkpd.engine.solve.cascade_march import NEEDS_SET, begin_stretch, carry, set_constants
-from pkpd.engine.solve.cascade_steady import DownstreamRoom, System, period_of, settle
+from pkpd.engine.solve.cascade_steady import System, period_of, settle
 from pkpd.engine.solve.event_codes import (
     BOLUS,
     RATE,
@@ -49,13 +51,13 @@ from pkpd.engine.solve.panel_sets import (
     make,
     supply,
 )
-from pkpd.engine.solve.periodic import SteadyRoom
-from pkpd.engine.solve.propagate import KEPT as LINEAR_KEPT
-from pkpd.engine.solve.propagate import Propagators
 from pkpd.engine.solve.sizes import put_at_once
 from pkpd.engine.solve.status import Status
 
-__all__ = ["solve_cascade"]
+__all__ = ["PanelCode", "solve_cascade"]
+
+#: address of the machine code of a panel, see ``pkpd.engine.solve.panel``, and its Pattern
+PanelCode = namedtuple("PanelCode", "address pattern")
 
 NOT_FINITE = int(Status.NOT_FINITE)
 
@@ -75,15 +77,16 @@ def _note_size(clock, atol, sizes, r, span):
 
 
 @entry
-def solve_cascade(address, at, constants, subjects, timeline, observed, control, results):
+def solve_cascade(code_of_panel, room, constants, subjects, timeline, observed, control, results):
     """Solve subjects of a cascade; arguments as for :func:`pkpd.engine.solve.loop.solve_lanes`.
 
-    address : int
-        Of the machine code of a panel, see ``pkpd.engine.solve.panel``.
-    at : Pattern
+    code_of_panel : PanelCode
+    room : DownstreamRoom or None
+        For steady states; None where there are none, which compiles in less time.
     control : Control
         ``free`` leaves subjects to a stiff method that need many panels between two events.
     """
+    address, at = code_of_panel
     rtol, atol, budget, h_max, free, proper = control
     first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss, _, _ = timeline
     obs_first, obs_last, obs_time, obs_order = observed
@@ -96,13 +99,6 @@ def solve_cascade(address, at, constants, subjects, timeline, observed, control,
     kept, kept_r, base, sizes = unowned(own[1][2]), unowned(own[1][3]), unowned(own[1][4]), unowned(own[1][5])[:proper]
     P, accumulates, out = unowned(constants.P), unowned(constants.accumulates), unowned(out)
     fixed = Constants(P, unowned(constants.initial), accumulates)
-    many, space = (LINEAR_KEPT, n) if ss.shape[0] else (0, 0)
-    known = Propagators(
-        np.zeros(LINEAR_KEPT), np.zeros(1, np.int64), np.zeros((many, n, n)), np.zeros((many, n, n)),
-        np.zeros((3, space, n)),
-    )  # fmt: skip
-    upstream = SteadyRoom(np.zeros(n, np.bool_), np.zeros(n), np.zeros(n), np.zeros((space, n)), known)
-    room = DownstreamRoom(upstream, np.zeros(n, np.bool_), np.zeros(n), np.zeros(n))
     system = System(A, b, r, base, accumulates)
     clock, x, count = me.clock, me.x, me.count
     ordered = obs_order.size > 0
@@ -142,8 +138,9 @@ def solve_cascade(address, at, constants, subjects, timeline, observed, control,
                 continue
             kind, state, value = ev_kind[e], ev_state[e], ev_value[e]
             put = put_at_once(kind, value)
-            if kind in (SS_INFUSION, SS_CONSTANT):
-                put = abs(value) * period_of(ss, ev_row[e], kind, me.pace)
+            if room is not None:  # noqa: SIM102  (numba leaves out a branch of None only where it stands alone)
+                if kind in (SS_INFUSION, SS_CONSTANT):
+                    put = abs(value) * period_of(ss, ev_row[e], kind, me.pace)
             if put > 0.0 and state < proper:
                 sizes[state] = max(sizes[state], put)
                 _note_size(clock, atol, sizes, r, 0.0)
@@ -152,7 +149,9 @@ def solve_cascade(address, at, constants, subjects, timeline, observed, control,
                 if not begin_row(at, sets, me, A, b, P, column):
                     code = NOT_FINITE
                     break
-            elif kind >= SS_FIRST:
+            elif kind < SS_FIRST:
+                change(kind, state, value, column, fixed, x, r)
+            elif room is not None:
                 for i in range(n):
                     base[i] = P[fixed.initial[i], column]
                 dose = SteadyDose(kind, state, value, ss, ev_row[e])
@@ -160,8 +159,6 @@ def solve_cascade(address, at, constants, subjects, timeline, observed, control,
                 if code:
                     break
                 leave_cycle(dose, False, accumulates, base, kept, kept_r, x, r)
-            else:
-                change(kind, state, value, column, fixed, x, r)
             if kind != BOLUS and kind != REPLACE and kind != STOP:
                 set_constants(at, b, r, me.c, count)
             if kind == RESET:

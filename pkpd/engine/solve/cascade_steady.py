@@ -7,13 +7,16 @@ from m = 0, and m = (1 - E)^-1 v.
 from __future__ import annotations
 
 from collections import namedtuple
+from typing import Any
+
+import numpy as np
 
 from pkpd.engine.machine.jit import compiled, leaf
 from pkpd.engine.solve.cascade_march import begin_stretch, carry_on, set_constants
 from pkpd.engine.solve.event_codes import SS_BOLUS, SS_CONSTANT, SS_INFUSION
 from pkpd.engine.solve.one_subject import set_marks, turn
 from pkpd.engine.solve.panel_sets import DOWN, SHORT, TIME
-from pkpd.engine.solve.periodic import fixed_point, leave_alone, spread, steady
+from pkpd.engine.solve.periodic import fixed_point, leave_alone, make_steady_room, spread, steady
 from pkpd.engine.solve.propagate import find
 from pkpd.engine.solve.shadows import (
     AT_START,
@@ -30,13 +33,18 @@ from pkpd.engine.solve.shadows import (
 )
 from pkpd.engine.solve.status import Status
 
-__all__ = ["DownstreamRoom", "System", "period_of", "settle"]
+__all__ = ["DownstreamRoom", "System", "make_room", "period_of", "settle"]
 
 NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 #: of the subject at hand: A, b and infusion rates, initial values, states that never reach a steady state
 System = namedtuple("System", "A b r base accumulates")
 #: room for a steady state downstream: as upstream, what to leave out, upstream part, the rest
 DownstreamRoom = namedtuple("DownstreamRoom", "upstream skip level rest")
+
+
+def make_room(n: int) -> Any:
+    """Return room for steady states of n states."""
+    return DownstreamRoom(make_steady_room(n), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n))
 
 
 @leaf

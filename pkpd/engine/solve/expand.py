@@ -282,7 +282,7 @@ def _switch(switches, at, origin, ends, ev, ss, marks):
                     _forget(marks, doses)
                 elif mark >= 0:
                     doses[mark] = ev.value[e]
-            elif _cyclic(kind) and ev.time[e] <= last:
+            elif ss is not None and _cyclic(kind) and ev.time[e] <= last:
                 row = ev.row[e]
                 found, fault = _in_cycle(switches, held, shared, marks, ss, row, ev.state[e], ev.time[e])
                 if fault >= 0:
@@ -384,7 +384,9 @@ def timeline(
         marked = _room(int(ends[-1]) * (1 + len(k.marks)))
         ev, ends = marked, _mark(ev, ends, ss, b.records.amt, k.marks, marked)
     if k.kinks:
-        stops, stop_ends, cycle_stops, subject, kink = _switch(k.switches, at, b.origin, ends, ev, ss, k.marks)
+        stops, stop_ends, cycle_stops, subject, kink = _switch(
+            k.switches, at, b.origin, ends, ev, ss if ss.size else None, k.marks
+        )
         if subject >= 0:
             raise DoseFault(MANY_SWITCHES, subject, kink)
         merged = _room(int(ends[-1]) + stops.size)

@@ -42,8 +42,7 @@ from pkpd.engine.solve.linear_group import (
 )  # fmt: skip
 from pkpd.engine.solve.linear_sets import drive, find_sets, make_sets, move
 from pkpd.engine.solve.one_subject import leave_cycle
-from pkpd.engine.solve.periodic import SteadyRoom, steady
-from pkpd.engine.solve.propagate import KEPT, Propagators
+from pkpd.engine.solve.periodic import make_steady_room, steady
 from pkpd.engine.solve.rows import ROW, copy_row, multiply_add, put_row, turn_rows
 from pkpd.engine.solve.status import Status
 
@@ -56,10 +55,7 @@ Single = namedtuple("Single", "A b x r base none kept kept_r room")
 
 def make_single(n: int) -> Any:
     """Return room for one subject's steady states, of n states."""
-    known = Propagators(
-        np.zeros(KEPT), np.zeros(1, np.int64), np.zeros((KEPT, n, n)), np.zeros((KEPT, n, n)), np.zeros((3, n, n))
-    )
-    room = SteadyRoom(np.zeros(n, np.bool_), np.zeros(n), np.zeros(n), np.zeros((n, n)), known)
+    room = make_steady_room(n)
     rows = np.zeros((7, n))
     return Single(np.zeros((n, n)), rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], room)
 

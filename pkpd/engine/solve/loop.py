@@ -133,12 +133,14 @@ def _next_stop(L, w, now, timeline, obs_time, SST):
 
 
 @entry
-def solve_lanes(method, constants, subjects, timeline, observed, control, results):
+def solve_lanes(method, steady, constants, subjects, timeline, observed, control, results):
     """Integrate subjects and write their states at the observations.
 
     Parameters
     ----------
     method : StepCode
+    steady : int or None
+        None where there are no steady states, which compiles in less time.
     constants : Constants
     subjects : int array
         Those to be solved; all other per-subject arrays are indexed by it.
@@ -201,14 +203,15 @@ def solve_lanes(method, constants, subjects, timeline, observed, control, result
                     forget_sizes(w, Y, sizes)
                     INFO[3, w] = 1.0
                 who = L[WHO, w]
-                if L[MODE, w] and L[DUE, w]:
-                    code = ss_process(L, w, timeline, moving, search, constants.accumulates, TOL)
-                    INFO[3, w] = 1.0
-                    if code > 0:
-                        _close(L, w, code, T[0, w], results, obs_first, n)
-                        continue
-                    if L[MODE, w]:
-                        break
+                if steady is not None:  # noqa: SIM102  (see `solve_cascade`)
+                    if L[MODE, w] and L[DUE, w]:
+                        code = ss_process(L, w, timeline, moving, search, constants.accumulates, TOL)
+                        INFO[3, w] = 1.0
+                        if code > 0:
+                            _close(L, w, code, T[0, w], results, obs_first, n)
+                            continue
+                        if L[MODE, w]:
+                            break
                 if not L[DUE, w]:
                     break
                 finished, code = False, 0
@@ -233,10 +236,11 @@ def solve_lanes(method, constants, subjects, timeline, observed, control, result
                     if put > 0.0:
                         sizes.source[ev_state[e], w] = True
                         sizes.largest[ev_state[e], w] = max(sizes.largest[ev_state[e], w], put)
-                    if ev_kind[e] >= SS_FIRST:
-                        L[SSEV, w] = e
-                        ss_begin(L, w, timeline, moving, search, constants)
-                        break
+                    if steady is not None:  # noqa: SIM102  (see `solve_cascade`)
+                        if ev_kind[e] >= SS_FIRST:
+                            L[SSEV, w] = e
+                            ss_begin(L, w, timeline, moving, search, constants)
+                            break
                     _apply(e, timeline, constants, moving, w)
                     if ev_kind[e] == RESET:
                         for s in range(n):

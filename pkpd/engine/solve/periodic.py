@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled
 from pkpd.engine.solve.event_codes import SS_BOLUS, SS_CONSTANT
 from pkpd.engine.solve.one_subject import turn
-from pkpd.engine.solve.propagate import advance, find, multiply
+from pkpd.engine.solve.propagate import KEPT, Propagators, advance, find, multiply
 from pkpd.engine.solve.shadows import AT_START, DURING, SS_COLUMNS, SS_OFF, SS_ON, SS_ONGOING, SS_PERIOD, add_shadows
 
-__all__ = ["SteadyRoom", "fixed_point", "leave_alone", "solve_for", "spread", "steady"]
+__all__ = ["SteadyRoom", "fixed_point", "leave_alone", "make_steady_room", "solve_for", "spread", "steady"]
 
 #: room for a steady state: marks of what is fed, bool (n,); two vectors and a matrix; propagators
 SteadyRoom = namedtuple("SteadyRoom", "fed c y M known")
+
+
+def make_steady_room(n: int) -> Any:
+    """Return room for a steady state of n states."""
+    known = Propagators(
+        np.zeros(KEPT), np.zeros(1, np.int64), np.zeros((KEPT, n, n)), np.zeros((KEPT, n, n)), np.zeros((3, n, n))
+    )
+    return SteadyRoom(np.zeros(n, np.bool_), np.zeros(n), np.zeros(n), np.zeros((n, n)), known)
+
+
 SQUARES = 60  # of a propagator, after which 1e18 cycles have passed
 
 

@@ -12,7 +12,8 @@ from pkpd.engine.machine.target import MachineCode
 from pkpd.engine.solve.arrays import Constants, Control, Observed, Records, Results, Timeline
 from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
 from pkpd.engine.solve.call import call_code
-from pkpd.engine.solve.cascade import solve_cascade
+from pkpd.engine.solve.cascade import PanelCode, solve_cascade
+from pkpd.engine.solve.cascade_steady import make_room
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.linear import make_single, solve_linear
@@ -139,14 +140,17 @@ class _Run:
 
     def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool) -> None:
         control = self._control(self.settings.rtol, free)
-        address, work = code["panel"], (self.timeline, self.observed, control, self.results)
-        solve_cascade(address, pattern, self.constants, subjects, *work)
+        room = make_room(self.kernel.n) if self.timeline.ss.shape[0] else None
+        work = self.timeline, self.observed, control, self.results
+        solve_cascade(PanelCode(code["panel"], pattern), room, self.constants, subjects, *work)
 
     def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray) -> None:
         k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name)
         control = self._control(min(rtol**method.tolerance_power, LOOSEST * rtol), leave_stiff)
         code = StepCode(method.addresses, method.stage_rows, method.degree, method.stiffness_bound, k.n_hot, k.lanes)
-        solve_lanes(code, self.constants, subjects, self.timeline, self.observed, control, self.results)
+        steady = 1 if self.timeline.ss.shape[0] else None
+        work = self.timeline, self.observed, control, self.results
+        solve_lanes(code, steady, self.constants, subjects, *work)
 
 
 def _budget(settings: Settings, events: np.ndarray) -> np.ndarray:
