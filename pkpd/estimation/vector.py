@@ -19,9 +19,9 @@ from pkpd.observation.density import SigmaSpec
 if TYPE_CHECKING:
     from pkpd.engine.graph.nodes import Node
 
-__all__ = ["SMALLEST_SD", "Natural", "PopulationVector", "VectorEntry", "residual_specs"]
+__all__ = ["Natural", "PopulationVector", "VectorEntry", "residual_specs", "smallest_sds"]
 
-#: a standard deviation of random effects is not estimated below this
+#: a standard deviation of random effects is not estimated below this, see :func:`smallest_sds`
 SMALLEST_SD = 1e-4
 
 
@@ -154,15 +154,11 @@ class PopulationVector:
         ]
         self.unused = tuple(n for n, q in model.parameters.items() if not q.fixed and n not in used)
         omegas = [
-            *_entries("omega", self.etas, self.factor0, {n for n in self.etas if f"omega_{n}" in fixed}),
-            *_entries("iov", self.kappas, self.factor_iov0, {n for n in self.kappas if f"omega_iov_{n}" in fixed}),
+            *_entries(model, "omega", self.factor0, {n for n in self.etas if f"omega_{n}" in fixed}),
+            *_entries(model, "iov", self.factor_iov0, {n for n in self.kappas if f"omega_iov_{n}" in fixed}),
         ]
         free = [s for s in self.sigma_specs if not (s.fixed and s.name not in start) and s.name not in fixed]
-        low, high = math.log(1e-8), math.log(1e8)
-        sigmas = [
-            VectorEntry("sigma", s.name, (k, 0), s.scale, *((low, high) if s.scale == "log" else (-math.inf, math.inf)))
-            for k, s in enumerate(free)
-        ]
+        sigmas = [VectorEntry("sigma", s.name, (k, 0), s.scale, *_far_from(s)) for k, s in enumerate(free)]
         self.sigmas = tuple(free)
         self.entries: tuple[VectorEntry, ...] = (*thetas, *omegas, *sigmas)
         self.q, self.w, self.s = len(thetas), len(omegas), len(sigmas)
@@ -257,7 +253,7 @@ class PopulationVector:
                 out[k] = to_scale(natural.sigma[e.name], e.scale)
             else:
                 value = (natural.factor if e.kind == "omega" else natural.factor_iov)[e.at]
-                out[k] = math.log(max(value, SMALLEST_SD)) if e.scale == "log" else value
+                out[k] = math.log(max(value, 1e-300)) if e.scale == "log" else value
         return np.clip(out, self.low, self.high)
 
     def natural(self, x: np.ndarray) -> Natural:
@@ -350,8 +346,26 @@ def _scaled(omega: np.ndarray, names: Sequence[str], start: Mapping[str, float],
     return omega * np.outer(factor, factor)
 
 
-def _entries(kind: str, names: Sequence[str], factor: np.ndarray, fixed: set[str]) -> list[VectorEntry]:
+def _far_from(spec: SigmaSpec) -> tuple[float, float]:
+    """Return bounds of a residual parameter on its scale: a factor of 1e8 either way, in whatever unit it is."""
+    if spec.scale != "log":
+        return -math.inf, math.inf
+    return math.log(spec.value) - math.log(1e8), math.log(spec.value) + math.log(1e8)
+
+
+def smallest_sds(model: Model, kind: str) -> np.ndarray:
+    """Return below what standard deviation random effects are not estimated, (effects,).
+
+    It is `SMALLEST_SD` on logarithmic and logit scales, else this share of the model's, which has a unit.
+    """
+    names, omega = (model.etas, model.omega) if kind == "omega" else (model.iov_etas, model.omega_iov)
+    plain = np.array([model.parameters[n].scale not in ("log", "logit") for n in names], bool)
+    return SMALLEST_SD * np.where(plain, np.sqrt(np.diag(omega)), 1.0)
+
+
+def _entries(model: Model, kind: str, factor: np.ndarray, fixed: set[str]) -> list[VectorEntry]:
     """Return the entries of a factor that are estimated: of each block of correlated effects its lower triangle."""
+    names, least = model.etas if kind == "omega" else model.iov_etas, np.log(smallest_sds(model, kind))
     n = len(names)
     omega = factor @ factor.T
     block = list(range(n))
@@ -365,7 +379,8 @@ def _entries(kind: str, names: Sequence[str], factor: np.ndarray, fixed: set[str
             if block[i] != block[j] or names[i] in fixed or names[j] in fixed:
                 continue
             if i == j:
-                out.append(VectorEntry(kind, f"L[{names[i]}]", (i, i), "log", math.log(SMALLEST_SD), math.log(1e3)))
+                low = float(least[i])
+                out.append(VectorEntry(kind, f"L[{names[i]}]", (i, i), "log", low, low + math.log(1e7)))
             else:
                 out.append(VectorEntry(kind, f"L[{names[i]},{names[j]}]", (i, j), "additive"))
     return out

@@ -14,11 +14,13 @@ from pkpd.dosing.events import read_events
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
+from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.methods.pooled import Map, _Pooled, _without_omegas
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import pose
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.store import load_fit
+from pkpd.estimation.uncertainty.profiles import profile
 from pkpd.model.declare import Output, Parameter, State
 from pkpd.model.model import Model
 from pkpd.model.residual import Additive, Combined, Proportional
@@ -217,8 +219,8 @@ def test_default_priors_stay_where_the_model_declares_them_wherever_a_search_sta
 
 
 def _base(unit: float, value: float = 0.2, spread: float | None = 0.3) -> Any:
-    """Return a marker that falls from E0 with a rate of 0.1/h, in g/L (unit 1) or mg/L (unit 1000)."""
-    name = {1.0: "g/L", 1000.0: "mg/L"}[unit]
+    """Return a marker that falls from E0 with a rate of 0.1/h, in g/L (unit 1), mg/L (unit 1000) or others."""
+    name = {1e-3: "kg/L", 1.0: "g/L", 1000.0: "mg/L", 1e9: "ng/L"}[unit]
     sd = None if spread is None else spread * unit
     return Model(
         "marker",
@@ -250,6 +252,20 @@ def test_default_priors_do_not_depend_on_the_unit(spread: float | None) -> None:
     assert milligrams.extra["penalty"] == pytest.approx(grams.extra["penalty"], rel=1e-3)
     prior = Priors(pose(_base(1.0, spread=spread), _falling(1.0)).layout, full=False)
     assert prior.sd[0] == pytest.approx(0.2 if spread is None else 2.5 * 0.3)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1000.0, 1e9])
+def test_standard_errors_and_profiles_do_not_depend_on_the_unit(unit: float) -> None:
+    """Of E0 they are those in g/L times the unit; without variability sigma over the root of the sum of b^2."""
+    found = [fit(_base(u, spread=None), _falling(u), Focei()) for u in (1.0, unit)]
+    one, other = (np.sqrt(f.uncertainty.matrix[0, 0]) for f in found if f.uncertainty is not None)
+    assert other == pytest.approx(unit * one, rel=1e-4)
+    b = np.exp(-0.1 * np.array([0.0, 2.0, 5.0, 10.0]))
+    assert one == pytest.approx(found[0].sigma["sigma_add"] / np.sqrt(4 * (b @ b)), rel=1e-3)
+    ends = [
+        [float(p[k].sel(parameter="E0")) for k in ("low", "high")] for p in (profile(f, ["E0"]).data for f in found)
+    ]
+    np.testing.assert_allclose(ends[1], unit * np.array(ends[0]), rtol=1e-3)
 
 
 def test_a_value_of_0_tells_no_size_and_needs_a_prior() -> None:

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.estimation.vector import SMALLEST_SD
-
 if TYPE_CHECKING:
     from pkpd.estimation.methods.objective import Outcome
     from pkpd.estimation.vector import PopulationVector, VectorEntry
@@ -186,7 +184,8 @@ def _vanished(layout: PopulationVector, k: int, x: np.ndarray, what: str = "has 
     natural = layout.natural(x)
     omega = natural.omega if e.kind == "omega" else natural.omega_iov
     factor = natural.factor if e.kind == "omega" else natural.factor_iov
-    if omega[e.at] > 1e2 * max(factor[e.at], SMALLEST_SD) ** 2:
+    least = math.exp(e.low)
+    if omega[e.at] > 1e2 * max(factor[e.at], least) ** 2:
         names = layout.etas if e.kind == "omega" else layout.kappas
         others = ", ".join(n for j, n in enumerate(names) if j != e.at[0] and omega[e.at[0], j] != 0.0)
         return (
@@ -194,6 +193,6 @@ def _vanished(layout: PopulationVector, k: int, x: np.ndarray, what: str = "has 
             f"{others}; the data do not tell them apart, take a correlation or an effect out"
         )
     return (
-        f"{label} {what} (sd {np.sqrt(omega[e.at]):.1g}; {SMALLEST_SD:g} is the least that is tried): the data do not "
+        f"{label} {what} (sd {np.sqrt(omega[e.at]):.1g}; {least:g} is the least that is tried): the data do not "
         "need this variability; leave it out"
     )

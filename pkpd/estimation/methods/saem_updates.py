@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.estimation.vector import SMALLEST_SD, Natural
+from pkpd.estimation.vector import Natural, smallest_sds
 from pkpd.model.residual import ResidualError
 from pkpd.observation.known import Known
 
@@ -66,6 +66,7 @@ class OmegaUpdate:
     def __init__(self, layout: PopulationVector, kind: str) -> None:
         factor = layout.factor0 if kind == "omega" else layout.factor_iov0
         self.fixed = factor @ factor.T
+        self.least = smallest_sds(layout.model, kind) ** 2
         self.free = np.zeros(self.fixed.shape, bool)
         for e in layout.entries:
             if e.kind == kind:
@@ -92,7 +93,7 @@ class OmegaUpdate:
             A variance falls to this share of its value now at most: simulated annealing; 0 for none.
         """
         out = np.where(self.free, second, self.fixed)
-        lowest = np.maximum(least * np.diag(now), SMALLEST_SD**2)
+        lowest = np.maximum(least * np.diag(now), self.least)
         have = np.maximum(np.diag(out), 1e-300)
         ratio = np.where(np.diag(self.free), np.sqrt(np.maximum(lowest / have, 1.0)), 1.0)
         out = out * np.outer(ratio, ratio)

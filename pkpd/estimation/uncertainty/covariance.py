@@ -87,7 +87,7 @@ def covariance_of(
     if kind not in KINDS:
         raise PkpdError(f"covariance: kind must be {', '.join(KINDS)}, got {kind!r}{nearest(str(kind), KINDS)}")
     here = objective(x)
-    tiny = 1e-3 * (np.abs(x) + 1.0)
+    tiny = 1e-3 * _lengths(layout, x, here)
     free = (x > layout.low + tiny) & (x < layout.high - tiny)
     free &= ~_unknown(layout, here)
     n, who = x.size, np.flatnonzero(free)
@@ -99,7 +99,7 @@ def covariance_of(
     if kind == "linearised":
         R[np.ix_(who, who)] = 0.5 * here.fisher[np.ix_(who, who)]
     elif kind != "S":
-        R = _curvature(objective, x, here, who)
+        R = _curvature(objective, layout, x, here, who)
     if not who.size:
         return None, f"the data do not tell any of {', '.join(labels)}, or all are at bounds"
     scaled, message = _invert(kind, R[np.ix_(who, who)], S[np.ix_(who, who)], [labels[k] for k in who])
@@ -128,14 +128,31 @@ def _unknown(layout: PopulationVector, here: Outcome) -> np.ndarray:
     return np.array([e.scale != "additive" for e in layout.entries], bool) & (information < NOTHING)
 
 
-def _curvature(objective: Callable[[np.ndarray], Outcome], x: np.ndarray, here: Outcome, who: np.ndarray) -> np.ndarray:
+def _lengths(layout: PopulationVector, x: np.ndarray, here: Outcome) -> np.ndarray:
+    """Return by how much each number has to move to be another one, in whatever unit it is written.
+
+    On logarithmic scales that is 1 + |x|; else the standard error by the expected information, or the number itself.
+    """
+    information = 0.5 * np.nan_to_num(np.diag(here.fisher), nan=0.0)
+    own = np.where(x == 0.0, 1.0, np.abs(x))
+    with np.errstate(divide="ignore"):
+        told = np.where(information > 0.0, 1.0 / np.sqrt(np.maximum(information, 0.0)), own)
+    additive = np.array([e.scale == "additive" for e in layout.entries], bool)
+    return np.where(additive, told, np.abs(x) + 1.0)
+
+
+def _curvature(
+    objective: Callable[[np.ndarray], Outcome], layout: PopulationVector, x: np.ndarray, here: Outcome, who: np.ndarray
+) -> np.ndarray:
     """Return half the second derivative by central differences of gradients."""
     n = x.size
     H = np.full((n, n), np.nan)
-    information = 0.5 * np.diag(here.fisher)
+    information, lengths = 0.5 * np.diag(here.fisher), _lengths(layout, x, here)
     for k in who:
-        h = STEP / math.sqrt(information[k]) if information[k] > 1e-4 else STEP
-        h = min(h, 0.05)
+        if layout.entries[k].scale == "additive":
+            h = STEP * lengths[k]
+        else:
+            h = min(STEP / math.sqrt(information[k]) if information[k] > 1e-4 else STEP, 0.05)
         e = np.zeros(n)
         e[k] = h
         H[:, k] = (objective(x + e).gradient - objective(x - e).gradient) / (2.0 * h)

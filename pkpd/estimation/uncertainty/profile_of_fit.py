@@ -70,6 +70,11 @@ def _logs(layout: PopulationVector) -> np.ndarray:
     return np.array([e.scale in ("log", "logit") for e in layout.entries])
 
 
+def _standard_error(twice_information: float) -> float:
+    """Return the standard error by the expected information of a number alone; 1 where there is none."""
+    return math.sqrt(2.0 / twice_information) if twice_information > 0.0 else 1.0
+
+
 class Held:
     """The objective with one natural quantity held, on the axes of the estimated vector.
 
@@ -94,21 +99,22 @@ class Held:
         if entry.kind in ("omega", "iov"):
             self.kind = "variance" if entry.at[0] == entry.at[1] else "covariance"
         axes = [
-            Transform(False, max(a, -FAR), min(b, FAR), (0.0, 0.0))
-            for a, b in zip(layout.low, layout.high, strict=True)
+            Transform(False, max(a, -far), min(b, far), (0.0, 0.0))
+            for a, b, far in zip(layout.low, layout.high, FAR * np.maximum(1.0, np.abs(x)), strict=True)
         ]
         self.names, self.axes, self.evaluations = layout.labels, axes, 0
         here, top = self.axis(x), objective(x)
         self.top, self.fisher = -0.5 * top.ofv, top.fisher
+        far = FAR * max(1.0, abs(here))
         size = (
             math.log(reach)
             if self.kind == "variance" or entry.scale in ("log", "logit")
-            else reach * max(1.0, abs(here))
+            else reach * max(_standard_error(top.fisher[k, k]), abs(here))
         )
         low, high = {
             "coordinate": (axes[k].low, axes[k].high),
             "variance": (2.0 * layout.low[k], 2.0 * layout.high[k]),
-            "covariance": (-FAR, FAR),
+            "covariance": (-far, far),
         }[self.kind]
         # from a variance that has fallen to its least, a ratio leads nowhere
         vanished = self.kind == "variance" and here < low + math.log(1e4)

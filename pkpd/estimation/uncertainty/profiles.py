@@ -98,7 +98,8 @@ def profile(
         Of the intervals.
     reach : float
         A profile is looked for from the start or estimate divided by ``reach`` to ``reach`` times it, for quantities
-        that may be negative up to ``reach`` times their size (at least 1) away; always within bounds.
+        that may be negative up to ``reach`` times their size away (at least 1 for a function, the standard error by
+        the expected information for a fit); always within bounds.
     rtol, atol, threads
         Of a model, as for :func:`pkpd.simulate`.
     progress : bool, optional
