@@ -147,7 +147,7 @@ def test_window_is_common_to_all_arms(marker):
 
 def test_day_of_settling(marker):
     found = compare(
-        marker, {"a": Arm(Regimen(amt=50, cmt="central"), parameters={"k": 0.1})}, n=1, window=(0, 48),
+        marker, {"a": Arm(Regimen(amt=50, cmt="central"), parameters={"k": 0.1})}, window=(0, 48),
         population=Population.typical(marker), measures=[day_below("CRP", 90.0), day_below("CRP", 101.0)],
     )  # fmt: skip
     # The marker rises with the loss of the drug: it ends above 90, and is below 101 all along.

@@ -335,6 +335,9 @@ def sum_of_three():
         def log_probability(self, cells: Any, said: Any) -> Any:
             return three_together(cells, said)
 
+        def statistic(self, y: Any, term: Any, noise: Any) -> Any:
+            return y[:, :3].sum(axis=1)
+
     yield
     kinds._KINDS.pop("sum_of_three")
 

@@ -224,10 +224,11 @@ def test_subjects_of_another_column_are_named(model):
     assert people.labels.tolist() == ["a"]
 
 
-def test_a_data_frame_is_to_be_read_first(model):
-    wrong: Any = table_of().frame
-    with pytest.raises(DataError, match=r"simulate\(model, pkpd\.read_events\(frame\)\)"):
-        pkpd.simulate(model, wrong)
+def test_a_data_frame_is_read(model):
+    table = table_of()
+    read = pkpd.simulate(model, table)
+    for name in read.data_vars:
+        np.testing.assert_array_equal(pkpd.simulate(model, table.frame)[name].values, read[name].values)
 
 
 def test_the_command_line_refuses_impossible_covariates(capsys):
