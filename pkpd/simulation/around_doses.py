@@ -76,22 +76,30 @@ class CornerLayout:
     asked: tuple[np.ndarray, ...]
     size: int = 0
 
-    def split(self, outputs: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what was asked for, (outputs, rows), and the values of kept outputs before and after, (kept, subjects,
-        corners).
-        """  # noqa: D205
+    def split(
+        self, outputs: np.ndarray, kept: np.ndarray, room: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what was asked for, and the values of kept outputs before and after, (kept, subjects, corners).
+
+        What was asked for is (outputs, rows); where all are alike (outputs, subjects, times), in ``room`` if there is
+        some.
+        """
         if not self.size:
             return outputs[:, self.rows], outputs[kept][:, self.before], outputs[kept][:, self.after]
         each = outputs.reshape(len(outputs), -1, self.size)
-        asked = np.take(each, self.rows, axis=2).reshape(len(outputs), -1)
-        return asked, np.take(each[kept], self.before, axis=2), np.take(each[kept], self.after, axis=2)
+        asked = np.empty((*each.shape[:2], self.rows.size)) if room is None else room
+        for k in range(len(each)):
+            np.take(each[k], self.rows, axis=1, out=asked[k], mode="clip")
+        before, after = (np.array([each[k][:, at] for k in kept]) for at in (self.before, self.after))
+        return asked, before, after
 
-    def highest(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return when each output of each subject was highest, and how high, (outputs, subjects, 1)."""
+    def highest(self, values: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return when each kept output of each subject was highest, and how high, (kept, subjects, 1)."""
         if self.size:
-            each = values.reshape(len(values), -1, len(self.rows))
-            top = each.argmax(axis=2)[:, :, None]
-            return self.asked[0][top], np.take_along_axis(each, top, axis=2)
+            top = [values[k].argmax(axis=1)[:, None] for k in kept]
+            high = [np.take_along_axis(values[k], at, axis=1) for k, at in zip(kept, top, strict=True)]
+            return self.asked[0][np.array(top)], np.array(high)
+        values = values[kept]
         when, high = np.empty((2, len(values), len(self.asked), 1))
         ends = np.cumsum([t.size for t in self.asked])
         for i, (end, time) in enumerate(zip(ends, self.asked, strict=True)):
@@ -142,15 +150,20 @@ class Corners:
         alike = block.shared and not np.isnan(time).any() and bool((time == time[0]).all())
         return _merged_alike(block, time) if alike else _merged(block, time)
 
-    def keep(self, regimen: int, subjects: slice, layout: CornerLayout, outputs: np.ndarray) -> np.ndarray:
-        """Keep the values of some subjects, of shape (outputs, observations), and return those that were asked for."""
-        asked, before, after = layout.split(outputs, self.kept)
+    def keep(
+        self, regimen: int, subjects: slice, layout: CornerLayout, outputs: np.ndarray, room: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Keep the values of some subjects, of shape (outputs, observations), and return those that were asked for.
+
+        These are written to ``room``, (outputs, subjects, times), where it is given and all subjects are alike.
+        """
+        asked, before, after = layout.split(outputs, self.kept, room)
         missing = np.isnan(layout.time)
         if missing.any():
             before[:, missing] = np.nan
             after[:, missing] = np.nan
         # by its highest value a later reader sees whether a curve is still the one that was simulated
-        parts = (layout.time, before, after, *layout.highest(asked[self.kept]))
+        parts = (layout.time, before, after, *layout.highest(asked, self.kept))
         with self.lock:
             self.parts.setdefault(regimen, {})[subjects.start] = parts
         return asked

@@ -15,7 +15,7 @@ from pkpd.dosing.events import EventTable
 from pkpd.engine.solve.block import DoseFault, Result, Settings, Target
 from pkpd.engine.solve.event_codes import MANY_SWITCHES
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.run import solve_block
+from pkpd.engine.solve.run import passing_target, solve_block
 from pkpd.errors import PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.people.population import Population
@@ -98,12 +98,15 @@ def _simulate_grid(
         g, subjects = task
         block, inputs = grid.grid_block(model, kernel, people, courses, subjects, *packed[g], times)
         block, layout = (block, None) if corners is None else corners.extended(kernel, block, inputs)
-        target = sink.target(g, subjects) if layout is None else None
+        if layout is None:
+            target = sink.target(g, subjects)
+        else:
+            target = passing_target(len(job.chosen), block.column.size, block.obs_time.size) if block.shared else None
         result = _solve(job, block, inputs, lambda i: who(g * n + subjects.start + i), target)
         failures.note(g * n + subjects.start, block, inputs, result)
         outputs = result.outputs
         if corners is not None and layout is not None:
-            outputs = corners.keep(g, subjects, layout, outputs)
+            outputs = corners.keep(g, subjects, layout, outputs, sink.room(g, subjects))
         values = outputs.reshape(len(job.chosen), subjects.stop - subjects.start, times.size)
         found = dict(zip([q.name for q in job.chosen], values, strict=True))
         if job.residual:

@@ -63,6 +63,10 @@ class MemorySink:
         _, n, times = self.shape
         return self.block.reshape(-1), (regimen * n + subjects.start) * times, int(np.prod(self.shape))
 
+    def room(self, regimen: int, subjects: slice) -> np.ndarray | None:
+        """Return where the outputs of some subjects are to stand, (outputs, subjects, times)."""
+        return self.block[:, regimen, subjects]
+
     def write(
         self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray
     ) -> None:
@@ -138,6 +142,10 @@ class ZarrSink:
 
     def target(self, regimen: int, subjects: slice) -> Target | None:
         """Return None: chunks are gathered first."""
+        return None
+
+    def room(self, regimen: int, subjects: slice) -> np.ndarray | None:
+        """Return None, as `target` does."""
         return None
 
     def write(

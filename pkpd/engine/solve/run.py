@@ -23,7 +23,7 @@ from pkpd.engine.solve.panel_sets import Pattern
 from pkpd.engine.solve.status import Status
 from pkpd.errors import RegimenError
 
-__all__ = ["prepare", "solve_block"]
+__all__ = ["passing_target", "prepare", "solve_block"]
 
 LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``CompiledMethod.tolerance_power``
 
@@ -48,11 +48,17 @@ def prepare(kernel: Kernel, inputs: np.ndarray) -> np.ndarray:
 _room = threading.local()
 
 
-def _scratch(size: int) -> np.ndarray:
+def passing_target(outputs: int, subjects: int, times: int) -> Target:
+    """Return a target that this thread writes to again: for outputs that are copied before the next block is solved."""
+    return _scratch(outputs * subjects * times, "outputs"), 0, subjects * times
+
+
+def _scratch(size: int, what: str = "states") -> np.ndarray:
     """Return room for numbers that this thread reuses: fresh memory costs more than the work on it."""
-    held = getattr(_room, "held", None)
+    held = getattr(_room, what, None)
     if held is None or held.size < size:
-        held = _room.held = np.empty(size)
+        held = np.empty(size)
+        setattr(_room, what, held)
     return held[:size]
 
 
