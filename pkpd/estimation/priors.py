@@ -15,7 +15,8 @@ from pkpd.model.scales import Pair, to_scale
 from pkpd.options import is_number
 
 if TYPE_CHECKING:
-    from pkpd.estimation.vector import PopulationVector, VectorEntry
+    from pkpd.estimation.entries import VectorEntry
+    from pkpd.estimation.vector import PopulationVector
 
 __all__ = ["CORRELATION", "Priors"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import DataError, nearest
+from pkpd.estimation.entries import VectorEntry, factor_entries, far_from
 from pkpd.model.declare import Parameter
 from pkpd.model.model import Model
 from pkpd.model.scales import from_scale, scale_slope, to_scale
@@ -19,34 +20,7 @@ from pkpd.observation.density import SigmaSpec
 if TYPE_CHECKING:
     from pkpd.engine.graph.nodes import Node
 
-__all__ = ["Natural", "PopulationVector", "VectorEntry", "residual_specs", "smallest_sds"]
-
-#: a standard deviation of random effects is not estimated below this, see :func:`smallest_sds`
-SMALLEST_SD = 1e-4
-
-
-@dataclass(frozen=True)
-class VectorEntry:
-    """One estimated number.
-
-    Attributes
-    ----------
-    kind : {"theta", "omega", "iov", "sigma"}
-    name : str
-        Of a theta or residual parameter; of an entry of a Cholesky factor, ``L[V,CL]``.
-    at : (int, int)
-        Row and column in the factor; (number, 0) elsewhere.
-    scale : {"log", "logit", "additive"}
-    low, high : float
-        Bounds on the scale.
-    """
-
-    kind: str
-    name: str
-    at: tuple[int, int]
-    scale: str
-    low: float = -math.inf
-    high: float = math.inf
+__all__ = ["Natural", "PopulationVector", "residual_specs"]
 
 
 @dataclass(frozen=True)
@@ -154,11 +128,11 @@ class PopulationVector:
         ]
         self.unused = tuple(n for n, q in model.parameters.items() if not q.fixed and n not in used)
         omegas = [
-            *_entries(model, "omega", self.factor0, {n for n in self.etas if f"omega_{n}" in fixed}),
-            *_entries(model, "iov", self.factor_iov0, {n for n in self.kappas if f"omega_iov_{n}" in fixed}),
+            *factor_entries(model, "omega", self.factor0, {n for n in self.etas if f"omega_{n}" in fixed}),
+            *factor_entries(model, "iov", self.factor_iov0, {n for n in self.kappas if f"omega_iov_{n}" in fixed}),
         ]
         free = [s for s in self.sigma_specs if not (s.fixed and s.name not in start) and s.name not in fixed]
-        sigmas = [VectorEntry("sigma", s.name, (k, 0), s.scale, *_far_from(s)) for k, s in enumerate(free)]
+        sigmas = [VectorEntry("sigma", s.name, (k, 0), s.scale, *far_from(s)) for k, s in enumerate(free)]
         self.sigmas = tuple(free)
         self.entries: tuple[VectorEntry, ...] = (*thetas, *omegas, *sigmas)
         self.q, self.w, self.s = len(thetas), len(omegas), len(sigmas)
@@ -344,46 +318,6 @@ def _scaled(omega: np.ndarray, names: Sequence[str], start: Mapping[str, float],
         [math.sqrt(start[prefix + n]) / s if prefix + n in start else 1.0 for n, s in zip(names, sd, strict=True)]
     )
     return omega * np.outer(factor, factor)
-
-
-def _far_from(spec: SigmaSpec) -> tuple[float, float]:
-    """Return bounds of a residual parameter on its scale: a factor of 1e8 either way, in whatever unit it is."""
-    if spec.scale != "log":
-        return -math.inf, math.inf
-    return math.log(spec.value) - math.log(1e8), math.log(spec.value) + math.log(1e8)
-
-
-def smallest_sds(model: Model, kind: str) -> np.ndarray:
-    """Return below what standard deviation random effects are not estimated, (effects,).
-
-    It is `SMALLEST_SD` on logarithmic and logit scales, else this share of the model's, which has a unit.
-    """
-    names, omega = (model.etas, model.omega) if kind == "omega" else (model.iov_etas, model.omega_iov)
-    plain = np.array([model.parameters[n].scale not in ("log", "logit") for n in names], bool)
-    return SMALLEST_SD * np.where(plain, np.sqrt(np.diag(omega)), 1.0)
-
-
-def _entries(model: Model, kind: str, factor: np.ndarray, fixed: set[str]) -> list[VectorEntry]:
-    """Return the entries of a factor that are estimated: of each block of correlated effects its lower triangle."""
-    names, least = model.etas if kind == "omega" else model.iov_etas, np.log(smallest_sds(model, kind))
-    n = len(names)
-    omega = factor @ factor.T
-    block = list(range(n))
-    for i in range(n):
-        for j in range(i):
-            if omega[i, j] != 0.0 and block[i] != block[j]:
-                block = [block[j] if b == block[i] else b for b in block]
-    out = []
-    for i in range(n):
-        for j in range(i + 1):
-            if block[i] != block[j] or names[i] in fixed or names[j] in fixed:
-                continue
-            if i == j:
-                low = float(least[i])
-                out.append(VectorEntry(kind, f"L[{names[i]}]", (i, i), "log", low, low + math.log(1e7)))
-            else:
-                out.append(VectorEntry(kind, f"L[{names[i]},{names[j]}]", (i, j), "additive"))
-    return out
 
 
 def _covariance_name(e: VectorEntry, names: Sequence[str]) -> str:

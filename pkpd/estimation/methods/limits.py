@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from pkpd.estimation.entries import VectorEntry
     from pkpd.estimation.methods.objective import Outcome
-    from pkpd.estimation.vector import PopulationVector, VectorEntry
+    from pkpd.estimation.vector import PopulationVector
 
 __all__ = ["Limits", "limits_of"]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkpd.estimation.vector import Natural, smallest_sds
+from pkpd.estimation.entries import smallest_sds
+from pkpd.estimation.vector import Natural
 from pkpd.model.residual import ResidualError
 from pkpd.observation.known import Known
 
