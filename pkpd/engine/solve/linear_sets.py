@@ -22,10 +22,9 @@ __all__ = ["LinearPattern", "StepSets", "drive", "find_sets", "linear_pattern", 
 #: ``pkpd.engine.solve.panel.PanelLayout``; places of A at the entries, (m,), and of the constant part, (n,), -1: zero
 LinearPattern = namedtuple("LinearPattern", "entries products places constants")
 #: step lengths, (KEPT, 8), and how many were met, (1,); E and G of each, (KEPT m, 8); rows that are one on the
-#: diagonal, (m, 8); room (3 m, 8); h / 2^k, (1, 8); which subjects still double, (MOST, 8); zeros, (1, 8)
-StepSets = namedtuple("StepSets", "lengths used E G unit work s doubling zero")
+#: diagonal, (m, 8); room (3 m, 8); h / 2^k, (1, 8); doublings that are left, (1, 8); zeros, (1, 8)
+StepSets = namedtuple("StepSets", "lengths used E G unit work s left zero")
 KEPT = 12  # step lengths whose sets are remembered
-MOST = 1100  # doublings, beyond the range of doubles
 
 
 def linear_pattern(layout: PanelLayout, places: np.ndarray) -> LinearPattern:
@@ -47,7 +46,7 @@ def make_sets(at):
             unit[e] = 1.0
     return StepSets(
         np.zeros((KEPT, ROW)), np.zeros(1, np.int64), np.zeros((KEPT * m, ROW)), np.zeros((KEPT * m, ROW)), unit,
-        np.zeros((3 * m, ROW)), np.zeros((1, ROW)), np.zeros((MOST, ROW)), np.zeros((1, ROW)),
+        np.zeros((3 * m, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)),
     )  # fmt: skip
 
 
@@ -59,19 +58,15 @@ def _add_products(products, c, ic, a, ia, b, ib):
 
 
 @leaf
-def _doublings(clock, norm, h, s, doubling):
-    """Write h / 2^k to ``s`` and who doubles to ``doubling``, k by the norm of each A; return the largest k."""
+def _doublings(clock, norm, h, s, left):
+    """Write h / 2^k to ``s`` and k, by the norm of each A, to ``left``; return the largest k."""
     most = 0
     for w in range(ROW):
         size = clock[norm, w] * clock[h, w]
         k = max(0, math.ceil(math.log2(max(size, 1e-300))) + 1) if size < np.inf else 0
         s[0, w] = math.ldexp(clock[h, w], -k)
-        for step in range(most, k):
-            for v in range(ROW):
-                doubling[step, v] = 0.0
+        left[0, w] = k
         most = max(most, k)
-        for step in range(k):
-            doubling[step, w] = 1.0
     return most
 
 
@@ -79,7 +74,7 @@ def _doublings(clock, norm, h, s, doubling):
 def _make(products, A, clock, norm, h, first, sets):
     """Write exp(A h) and its integral to the sets that begin at row ``first``."""
     m, E, G, unit, work = sets.unit.shape[0], sets.E, sets.G, sets.unit, sets.work
-    most = _doublings(clock, norm, h, sets.s, sets.doubling)
+    most = _doublings(clock, norm, h, sets.s, sets.left)
     Z, X, Q = 0, m, 2 * m
     for e in range(m):
         multiply_row(work, Z + e, A, e, sets.s, 0)
@@ -95,16 +90,18 @@ def _make(products, A, clock, norm, h, first, sets):
         copy_row(E, first + e, unit, e)
         multiply_row(G, first + e, work, Q + e, sets.s, 0)
     _add_products(products, E, first, work, Z, work, Q)
-    for step in range(most):
+    for _ in range(most):
         for e in range(m):
             copy_row(work, X + e, G, first + e)
         _add_products(products, work, X, E, first, G, first)
         for e in range(m):
-            choose_row(G, first + e, work, X + e, sets.doubling, step)
+            choose_row(G, first + e, work, X + e, sets.left, 0)
             copy_row(work, X + e, sets.zero, 0)
         _add_products(products, work, X, E, first, E, first)
         for e in range(m):
-            choose_row(E, first + e, work, X + e, sets.doubling, step)
+            choose_row(E, first + e, work, X + e, sets.left, 0)
+        for w in range(ROW):
+            sets.left[0, w] -= 1.0
 
 
 @leaf
