@@ -30,6 +30,8 @@ class VectorEntry:
     scale : {"log", "logit", "additive"}
     low, high : float
         Bounds on the scale.
+    parameter : str
+        Of a theta: the parameter of the model that it is a typical value of.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class VectorEntry:
     scale: str
     low: float = -math.inf
     high: float = math.inf
+    parameter: str = ""
 
 
 def far_from(spec: SigmaSpec) -> tuple[float, float]:

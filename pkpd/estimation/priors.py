@@ -11,7 +11,7 @@ import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
-from pkpd.model.scales import Pair, to_scale
+from pkpd.model.scales import to_scale
 from pkpd.options import is_number
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Priors:
             if e.kind == "theta" and e.name not in self.given:
                 at, sd = self._normal(e)
                 if not (math.isfinite(at) and sd > 0):
-                    unit = self.layout.model.parameters[e.name].unit
+                    unit = self.layout.model.parameters[e.parameter].unit
                     wrong.append(f"{e.name} (model's value {self.layout.declared[e.name]:g} {unit})")
         if wrong:
             raise DataError(
@@ -145,15 +145,15 @@ class Priors:
         """Return location and standard deviation of the prior of a number, on its scale."""
         if e.name in self.given:
             value, sd = self.given[e.name]  # type: ignore[misc]
-            return to_scale(float(value), e.scale, _bounds(self.layout, e.name)), float(sd)
+            return to_scale(float(value), e.scale, self.layout.bounds(e)), float(sd)
         declared = self.layout.declared
-        at = to_scale(declared[e.name], e.scale, _bounds(self.layout, e.name))
+        at = to_scale(declared[e.name], e.scale, self.layout.bounds(e))
         if e.kind == "sigma":
             return at, (2.5 * max(abs(at), 1.0) if self.full else math.inf)
         if e.scale in ("log", "logit"):
             return at, 1.0
-        varies = declared.get(f"omega_{e.name}", 0.0) + declared.get(f"omega_iov_{e.name}", 0.0)
-        least = 1.0 if self.layout.model.parameters[e.name].unit in ("", "1") else 0.0
+        varies = declared.get(f"omega_{e.parameter}", 0.0) + declared.get(f"omega_iov_{e.parameter}", 0.0)
+        least = 1.0 if self.layout.model.parameters[e.parameter].unit in ("", "1") else 0.0
         return at, max(abs(at), 2.5 * math.sqrt(varies), least)
 
     def _half(self, name: str, otherwise: float) -> float:
@@ -271,10 +271,5 @@ def _deviation(layout: PopulationVector, e: VectorEntry) -> str:
 
 
 def _inside(layout: PopulationVector, name: str, value: float) -> bool:
-    scale = next(e.scale for e in layout.entries if e.name == name and e.kind in ("theta", "sigma"))
-    return math.isfinite(to_scale(value, scale, _bounds(layout, name)))
-
-
-def _bounds(layout: PopulationVector, name: str) -> Pair | None:
-    """Return the bounds of a parameter; residual ones have none."""
-    return layout.model.parameters[name].bounds if name in layout.model.parameters else None
+    e = next(e for e in layout.entries if e.name == name and e.kind in ("theta", "sigma"))
+    return math.isfinite(to_scale(value, e.scale, layout.bounds(e)))

@@ -69,7 +69,8 @@ class Problem:
     def links(self) -> Links:
         """How equations depend on what is estimated."""
         varying = set(self.data.varying)
-        return links_of(self.model, self.outputs, self.layout.scales, varying, self.data.n_occasions)
+        own = tuple(self.data.own)
+        return links_of(self.model, self.outputs, self.layout.scales, varying, self.data.n_occasions, own)
 
     def of_data(self, data: FitData, layout: PopulationVector, settings: dict[str, Any]) -> Problem:
         """Return a problem of the same outputs and equations, whose machine code is shared.
@@ -86,12 +87,17 @@ class Problem:
         made.outputs, made.links = self.outputs, self.links
         return made
 
+    @property
+    def solver(self) -> Settings:
+        """How the equations are solved."""
+        s = self.settings
+        # where little is asked of a step, one of low order costs less
+        return Settings(s["solver"], s["rtol"], s["atol"], explicit="tsit5" if s["rtol"] >= 1e-6 else "dop853")
+
     @cached_property
     def predictor(self) -> Predictor:
         """Predictions and their derivatives."""
-        s = self.settings
-        solver = Settings(s["solver"], s["rtol"], s["atol"])
-        return Predictor(self.links, self.data, self.outputs, solver, s["threads"])
+        return Predictor(self.links, self.data, self.outputs, self.solver, self.settings["threads"])
 
     def objective(self, method: str) -> Objective:
         """Return the objective of a method, at the beginning of its inner problem."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkpd.errors import DataError, nearest
 from pkpd.estimation.entries import VectorEntry, factor_entries, far_from
+from pkpd.estimation.levels import VectorDesign
 from pkpd.model.declare import Parameter
 from pkpd.model.model import Model
-from pkpd.model.scales import from_scale, scale_slope, to_scale
+from pkpd.model.scales import Pair, from_scale, scale_slope, to_scale
 from pkpd.observation.data import FitData
-from pkpd.observation.density import SigmaSpec
+from pkpd.observation.density import FACTOR, SigmaSpec
+from pkpd.observation.levels import Levels
 
 if TYPE_CHECKING:
     from pkpd.engine.graph.nodes import Node
@@ -100,6 +102,8 @@ class PopulationVector:
         Start values that differ from the model's: parameters, ``omega_<parameter>`` (variances), residual parameters.
     declared : mapping of str to float
         Values that were declared before any data, by the same names, where the model's are estimates.
+    design : VectorDesign, optional
+        What a study declares to be estimated; nothing else is then, and no number has bounds.
 
     Attributes
     ----------
@@ -109,10 +113,17 @@ class PopulationVector:
 
     def __init__(
         self, model: Model, data: FitData, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
-        declared: Mapping[str, float] | None = None,
+        declared: Mapping[str, float] | None = None, design: VectorDesign | None = None,
     ) -> None:  # fmt: skip
-        self.model = model
+        self.model, self.design = model, design
         self.sigma_specs = residual_specs(data, model)
+        if design is not None:
+            self.sigma_specs = [replace(s, fixed=True) for s in self.sigma_specs]
+            self.sigma_specs += [
+                SigmaSpec(f"{n}_error", v, "log", n, FACTOR, n not in design.estimated)
+                for n, v in design.factors.items()
+            ]
+            fixed = [f"omega_{n}" for n in model.etas if n not in design.spreads]
         self._check_names()
         self.declared = {**_declared(model, self.sigma_specs), **(declared or {})}
         self._check(fixed, start or {})
@@ -122,11 +133,7 @@ class PopulationVector:
         self.sigma0 = {s.name: float(start.get(s.name, s.value)) for s in self.sigma_specs}
         self.factor0 = np.linalg.cholesky(_scaled(model.omega, self.etas, start, "omega_"))
         self.factor_iov0 = np.linalg.cholesky(_scaled(model.omega_iov, self.kappas, start, "omega_iov_"))
-        used = _used(model)
-        thetas = [
-            self._theta(n, q) for n, q in model.parameters.items() if not q.fixed and n not in fixed and n in used
-        ]
-        self.unused = tuple(n for n, q in model.parameters.items() if not q.fixed and n not in used)
+        thetas, self.unused = self._of_model(fixed) if design is None else self._of_design(design)
         omegas = [
             *factor_entries(model, "omega", self.factor0, {n for n in self.etas if f"omega_{n}" in fixed}),
             *factor_entries(model, "iov", self.factor_iov0, {n for n in self.kappas if f"omega_iov_{n}" in fixed}),
@@ -136,11 +143,45 @@ class PopulationVector:
         self.sigmas = tuple(free)
         self.entries: tuple[VectorEntry, ...] = (*thetas, *omegas, *sigmas)
         self.q, self.w, self.s = len(thetas), len(omegas), len(sigmas)
+        if design is not None:
+            self.entries = tuple(replace(e, low=-math.inf, high=math.inf) for e in self.entries)
         self.low = np.array([e.low for e in self.entries])
         self.high = np.array([e.high for e in self.entries])
         self._transformed = self._places()
 
     # -- making it
+
+    def _of_model(self, fixed: Collection[str]) -> tuple[list[VectorEntry], tuple[str, ...]]:
+        """Return the typical values that the model declares to be estimated, and those that nothing depends on."""
+        used, free = _used(self.model), [n for n, q in self.model.parameters.items() if not q.fixed]
+        found = [self._theta(n, self.model.parameters[n]) for n in free if n not in fixed and n in used]
+        return found, tuple(n for n in free if n not in used)
+
+    def _of_design(self, design: VectorDesign) -> tuple[list[VectorEntry], tuple[str, ...]]:
+        """Return the typical values that a study declares, which join the start values."""
+        found = []
+        for name in self.model.parameters:
+            if (own := design.typical.get(name)) is not None:
+                started = dict(zip(own.labels, own.start, strict=True))
+                self.theta0 |= started
+                self.declared |= started
+                found += [
+                    VectorEntry("theta", label, (k, 0), own.scale, parameter=name) for k, label in enumerate(own.labels)
+                ]
+        return found, ()
+
+    @property
+    def levels(self) -> Levels | None:
+        """Where typical values that differ between subjects stand in the vector."""
+        if self.design is None:
+            return None
+        first = {e.parameter: k for k, e in reversed(list(enumerate(self.entries[: self.q])))}
+        every = [(n, self.design.typical[n]) for n in self.scales]
+        place = np.array([np.where(t.at < 0, -1, first[n] + t.at) for n, t in every], np.int64)
+        held = np.array([
+            np.where(t.at < 0, to_scale(t.held, t.scale, self.model.parameters[n].bounds), 0.0) for n, t in every
+        ])  # fmt: skip
+        return Levels(place, held, self.q)
 
     def _check_names(self) -> None:
         """Raise DataError if two quantities have one name, by which estimates and start values are told apart."""
@@ -190,12 +231,16 @@ class PopulationVector:
             low, high = (math.log(low) if low > 0 else -math.inf), (math.log(high) if high < math.inf else math.inf)
         elif scale == "logit":
             low, high = -20.0, 20.0
-        return VectorEntry("theta", name, (0, 0), scale, low, high)
+        return VectorEntry("theta", name, (0, 0), scale, low, high, name)
+
+    def bounds(self, entry: VectorEntry) -> Pair | None:
+        """Return the bounds of the parameter that a typical value is of; other numbers have none."""
+        return self.model.parameters[entry.parameter].bounds if entry.kind == "theta" else None
 
     def _places(self) -> list[tuple[str, np.ndarray, tuple[np.ndarray, np.ndarray] | None]]:
         """Return the scales that are not that of the number itself: name, places in the vector, bounds."""
         at = {s: np.array([k for k, e in enumerate(self.entries) if e.scale == s], np.int64) for s in ("log", "logit")}
-        bounds = [self.model.parameters[self.entries[k].name].bounds or (0.0, 1.0) for k in at["logit"]]
+        bounds = [self.bounds(self.entries[k]) or (0.0, 1.0) for k in at["logit"]]
         limits = np.array(bounds, np.float64).reshape(-1, 2)
         every = (("log", at["log"], None), ("logit", at["logit"], (limits[:, 0], limits[:, 1])))
         return [each for each in every if each[1].size]
@@ -209,8 +254,8 @@ class PopulationVector:
 
     @property
     def scales(self) -> dict[str, str]:
-        """Scale of each estimated theta."""
-        return {e.name: e.scale for e in self.entries[: self.q]}
+        """Scale of each parameter whose typical value is estimated."""
+        return {e.parameter: e.scale for e in self.entries[: self.q]}
 
     @property
     def start(self) -> np.ndarray:
@@ -222,7 +267,7 @@ class PopulationVector:
         out = np.empty(self.size)
         for k, e in enumerate(self.entries):
             if e.kind == "theta":
-                out[k] = to_scale(natural.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
+                out[k] = to_scale(natural.theta[e.name], e.scale, self.bounds(e))
             elif e.kind == "sigma":
                 out[k] = to_scale(natural.sigma[e.name], e.scale)
             else:
@@ -245,6 +290,19 @@ class PopulationVector:
             else:
                 (factor if e.kind == "omega" else factor_iov)[e.at] = value
         return Natural(theta, factor, factor_iov, sigma)
+
+    def effects_factor(self, x: np.ndarray, occasions: int) -> np.ndarray:
+        """Return the Cholesky factor of the covariance of all random effects: eta, then kappa of each occasion."""
+        factors = {"omega": self.factor0.copy(), "iov": self.factor_iov0.copy()}
+        for value, e in zip(x[self.q :].tolist(), self.entries[self.q : self.q + self.w], strict=False):
+            factors[e.kind][e.at] = math.exp(min(value, 700.0)) if e.scale == "log" else value
+        n, k = len(self.etas), len(self.kappas)
+        out = np.zeros((n + occasions * k, n + occasions * k))
+        out[:n, :n] = factors["omega"]
+        for o in range(occasions):
+            at = slice(n + o * k, n + (o + 1) * k)
+            out[at, at] = factors["iov"]
+        return out
 
     # -- natural quantities of the estimates, for reports and the covariance step
 
@@ -274,7 +332,7 @@ class PopulationVector:
         out = np.zeros((self.size, self.size))
         for k, e in enumerate(self.entries):
             if e.kind == "theta":
-                out[k, k] = scale_slope(v.theta[e.name], e.scale, self.model.parameters[e.name].bounds)
+                out[k, k] = scale_slope(v.theta[e.name], e.scale, self.bounds(e))
             elif e.kind == "sigma":
                 out[k, k] = scale_slope(v.sigma[e.name], e.scale)
         for kind, factor in (("omega", v.factor), ("iov", v.factor_iov)):
@@ -333,6 +391,7 @@ def _with_values(model: Model, layout: PopulationVector, v: Natural) -> Model:
         error = model.outputs[name].error
         if error is None or error.exact:
             continue
-        values = [v.sigma[s.name] for s in layout.sigma_specs if s.output == name]
+        values = [v.sigma[s.name] for s in layout.sigma_specs if s.output == name and s.number != FACTOR]
         errors[name] = error.with_parameters(values)
-    return model.replace(values=v.theta, omega=v.omega if model.etas else None, omega_iov=v.omega_iov, errors=errors)
+    values = {n: x for n, x in v.theta.items() if n in model.parameters}
+    return model.replace(values=values, omega=v.omega if model.etas else None, omega_iov=v.omega_iov, errors=errors)

@@ -249,6 +249,13 @@ class Model(Traced):
             {"parameters": parameters, "etas": (), "iov_etas": (), "omega": empty, "omega_iov": empty},
         )
 
+    def with_variability(self, parameters: Mapping[str, Parameter]) -> Model:
+        """Return a copy with some parameters declared anew, which alone may vary between subjects."""
+        base = self.without_variability()
+        every = {**base.parameters, **parameters}
+        etas, omega = covariance(self.name, every, {n: q.variance for n, q in parameters.items()}, [], {})
+        return base._copy({"parameters": every, "etas": etas, "omega": omega})
+
     def _with_blocks(self, parameters: dict[str, Parameter], blocks: Sequence[Omega]) -> dict[str, Any]:
         """Return parameters, etas and omega after blocks took the place of what their parameters had."""
         named = {n for b in blocks if isinstance(b, Omega) for n in b.names}
@@ -263,7 +270,7 @@ class Model(Traced):
         fields = {**vars(self), **changes, "parameters": frozen(dict(changes["parameters"]))}
         # values are not part of the equations, the presence of eta and kappa is
         if (fields["etas"], fields["iov_etas"]) != (self.etas, self.iov_etas):
-            del fields["trace"]
+            fields.pop("trace", None)
         return type(self).from_fields(fields)
 
     def evaluate(

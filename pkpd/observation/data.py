@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pkpd.dosing.other_programs import meant
 from pkpd.errors import DataError, nearest
 from pkpd.observation.binder import Binder
 from pkpd.observation.known import Known
+from pkpd.observation.levels import Levels
 from pkpd.observation.reports import Joined, ReportedRows
 
 if TYPE_CHECKING:
@@ -91,6 +93,10 @@ class FitData:
         What was found and taken care of.
     joined : Joined, optional
         The table with reports that it was made of.
+    levels : Levels, optional
+        Where estimated typical values differ between subjects.
+    own : dict of name to float array, (m,)
+        Parameters of the model that are not estimated and known to differ between subjects.
     """
 
     table: EventTable
@@ -109,6 +115,8 @@ class FitData:
     n_occasions: int
     messages: tuple[str, ...]
     joined: Joined | None = None
+    levels: Levels | None = None
+    own: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n_subjects(self) -> int:
@@ -200,7 +208,8 @@ class FitData:
             self, table=table, labels=labels, row=self.row[seen] - starts[chosen][subject] + first[subject],
             subject=subject, starts=begins, time=self.time[seen], y=self.y[seen], censored=self.censored[seen],
             channels=tuple(channels), constant={n: v[chosen] for n, v in self.constant.items()},
-            occasion=self.occasion[rows], joined=None,
+            occasion=self.occasion[rows], joined=None, own={n: v[chosen] for n, v in self.own.items()},
+            levels=None if self.levels is None else self.levels.of(chosen),
         )  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,11 +21,14 @@ from pkpd.model.residual import NormalError, ResidualError
 from pkpd.model.residual.tails import HALF_LOG_2PI
 from pkpd.observation.data import Channel, FitData
 from pkpd.observation.known import log_density_of
+from pkpd.observation.reports import MOST_CELLS
 from pkpd.observation.rules import law_of_rule, moved_error
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
+__all__ = ["FACTOR", "Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
 
+#: number of a residual parameter that is a factor on the standard deviation
+FACTOR = -1
 FIRST = ("l", "l_f", "i")
 SECOND = ("l", "l_f", "l_ff", "b", "b_f", "c", "c_f", "l_g", "l_fg", "b_g", "i")
 BY_SIGMA = ("l", "l_f", "b", "c", "w", "r")
@@ -32,7 +36,10 @@ BY_SIGMA = ("l", "l_f", "b", "c", "w", "r")
 
 @dataclass(frozen=True)
 class SigmaSpec:
-    """A residual parameter: its full name, its scale, and which one it is of which output."""
+    """A residual parameter: its full name, its scale, and which one it is of which output.
+
+    The number `FACTOR` is that of a factor on the standard deviation of facts about the output.
+    """
 
     name: str
     value: float
@@ -90,21 +97,30 @@ class Density:
     ) -> None:  # fmt: skip
         self.data, self.sigmas, self.interaction = data, tuple(sigmas), interaction
         self.n, self.s = data.y.size, len(self.sigmas)
-        self._first: list[Tape] = []
-        self._second: list[tuple[Tape, list[int]]] = []
-        self.curved = False
+        self._codes: list[_Channel | _ReportedChannel] = []
+        self._own: list[list[int]] = []
         for channel in data.channels:
             own = [k for k, s in enumerate(self.sigmas) if s.output == channel.observed]
             mine = [self.sigmas[k] for k in own]
             if channel.reported is None:
-                code: _Channel | _ReportedChannel = _Channel(channel, mine, values, interaction, laplace)
+                self._codes.append(_Channel(channel, mine, values, interaction, laplace))
             else:
-                code = _ReportedChannel(channel, mine, values)
-            first, second, curved = code.tapes()
-            self._first.append(first)
-            self._second.append((second, own))
-            self.curved = self.curved or curved
+                self._codes.append(_ReportedChannel(channel, mine, values))
+            self._own.append(own)
+        self.curved = any(code.curved for code in self._codes)
         self._single = len(data.channels) == 1 and data.channels[0].reported is None
+
+    @cached_property
+    def _first(self) -> list[Tape]:
+        return [code.first() for code in self._codes]
+
+    @cached_property
+    def _slopes(self) -> list[Tape]:
+        return [code.slopes() for code in self._codes]
+
+    @cached_property
+    def _second(self) -> list[Tape]:
+        return [code.second() for code in self._codes]
 
     def _inputs(self, channel: Channel, f: np.ndarray, g: np.ndarray, z: np.ndarray, own: list[int]) -> np.ndarray:
         rows, reported = channel.rows, channel.reported
@@ -130,7 +146,7 @@ class Density:
             Estimated residual parameters on their scale.
         """
         out = np.empty((3, self.n))
-        for channel, code, (_, own) in zip(self.data.channels, self._first, self._second, strict=True):
+        for channel, code, own in zip(self.data.channels, self._first, self._own, strict=True):
             found = code(self._inputs(channel, f, g, z, own))
             if self._single:
                 return found
@@ -138,11 +154,25 @@ class Density:
                 out[:, rows] = found[3 * k : 3 * k + 3]
         return out
 
+    def slopes(self, f: np.ndarray, g: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return l and its derivatives by the prediction, (N,) each, and by the residual parameters, (s, N).
+
+        Arguments are those of :meth:`first`.
+        """
+        l, by_f, by_z = np.zeros(self.n), np.zeros(self.n), np.zeros((self.s, self.n))
+        for channel, code, own in zip(self.data.channels, self._slopes, self._own, strict=True):
+            found, every = code(self._inputs(channel, f, g, z, own)), channel.every
+            l[every[0]] = found[0]
+            for k, rows in enumerate(every):
+                by_f[rows] = found[1 + k]
+            by_z[own, every[0][:, None]] = found[1 + len(every) :].T
+        return l, by_f, by_z
+
     def second(self, f: np.ndarray, g: np.ndarray, z: np.ndarray) -> Rows:
         """Return all that the outer problem needs; arguments as for :meth:`first`."""
         values, sigma = np.zeros((len(SECOND), self.n)), np.zeros((len(BY_SIGMA), self.s, self.n))
         couples = []
-        for channel, (code, own) in zip(self.data.channels, self._second, strict=True):
+        for channel, code, own in zip(self.data.channels, self._second, self._own, strict=True):
             found, at = code(self._inputs(channel, f, g, z, own)), 0
             every = channel.every
             for rows in every:
@@ -191,13 +221,14 @@ def _sorted(couples: list[Couples], s: int) -> Couples:
 
 def _moved_error(
     channel: Channel, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float]
-) -> tuple[ResidualError, list[Node]]:
-    """Return a residual error in terms of its estimated numbers on their scale, and these."""
+) -> tuple[ResidualError, Node, list[Node]]:
+    """Return a residual error and its factor in terms of the estimated numbers on their scale, and these."""
     error, z = channel.error, [symbol(s.name, "covariate") for s in sigmas]
     moved = {s.number: exp(each) if s.scale == "log" else each for s, each in zip(sigmas, z, strict=True)}
     numbers = range(len(error.parameters))
     every = [moved.get(k, const(values.get((channel.observed, k), 0.0))) for k in numbers]
-    return (error.with_parameters(every) if every else error), z
+    factor = moved.get(FACTOR, const(values.get((channel.observed, FACTOR), 1.0)))
+    return (error.with_parameters(every) if every else error), factor, z
 
 
 class _ReportedChannel:
@@ -206,27 +237,41 @@ class _ReportedChannel:
     def __init__(self, channel: Channel, sigmas: list[SigmaSpec], values: dict[tuple[str, int], float]) -> None:
         reported = channel.reported
         assert reported is not None
-        error, self.z = _moved_error(channel, sigmas, values)
+        error, factor, self.z = _moved_error(channel, sigmas, values)
+        self.curved, self.output = True, channel.output
         self.f = [symbol(f"f{k}", "covariate") for k in range(len(reported.rows))]
         self.stated = [symbol(n, "covariate") for n in ("value", "value_to", "reading")]
         value, value_to, reading = self.stated
-        cells = [Cell(f, error, const(1)) for f in self.f]
+        cells = [Cell(f, error, factor) for f in self.f]
         try:
             self.l = as_node(reported.log(cells, Stated(value, value_to, reading)))
         except ModelError as fault:
             raise DataError(f"fit: output '{channel.output}': {fault}") from None
         self.by = [derivative([self.l], f)[0] for f in self.f]
+        self._inputs = [*self.f, *self.stated, *self.z]
 
-    def tapes(self) -> tuple[Tape, Tape, bool]:
-        inputs, zero = [*self.f, *self.stated, *self.z], const(0)
-        first: list[Node] = []
-        second: list[Node] = []
+    def slopes(self) -> Tape:
+        return tape(self._inputs, [self.l, *self.by, *(derivative([self.l], z)[0] for z in self.z)])
+
+    def _bends(self) -> Iterator[tuple[Node, Node, Node, Node, Node]]:
+        """Yield by each prediction: it, l (once), its first and second derivative, and the information."""
         for k, (f, slope) in enumerate(zip(self.f, self.by, strict=True)):
-            l = zero if k else self.l
             bend = derivative([slope], f)[0]
             # the curvature where it is one, else the square of the slope
-            info = where(bend < 0, -bend, slope * slope)
-            first += [l, slope, info]
+            yield f, const(0) if k else self.l, slope, bend, where(bend < 0, -bend, slope * slope)
+
+    def first(self) -> Tape:
+        return tape(self._inputs, [n for _, l, slope, _, info in self._bends() for n in (l, slope, info)])
+
+    def second(self) -> Tape:
+        if len(self.f) > MOST_CELLS:
+            raise DataError(
+                f"fit: a fact about output '{self.output}' speaks of {len(self.f)} measurements together, and a method "
+                f"that asks for its curvature takes {MOST_CELLS}; give its kind factors (rules), or take Nuts()"
+            )
+        zero = const(0)
+        second: list[Node] = []
+        for f, l, slope, bend, info in self._bends():
             second += [l, slope, bend, -bend, derivative([-bend], f)[0], -slope, -bend, zero, zero, zero, info]
             for z in self.z:
                 moved = derivative([l, slope, -bend, -slope], z)
@@ -235,7 +280,7 @@ class _ReportedChannel:
             both = derivative([self.by[0]], self.f[1])[0]
             second += [both, *(derivative([both], f)[0] for f in self.f)]
             second += [derivative([both], z)[0] for z in self.z]
-        return tape(inputs, first), tape(inputs, second), True
+        return tape(self._inputs, second)
 
 
 class _Channel:
@@ -246,7 +291,7 @@ class _Channel:
         laplace: bool,
     ) -> None:  # fmt: skip
         self.f, self.g, self.y = (symbol(n, "covariate") for n in "fgy")
-        error, self.z = _moved_error(channel, sigmas, values)
+        error, _, self.z = _moved_error(channel, sigmas, values)
         normal = isinstance(error, NormalError) and channel.known.is_value
         g = self.f if interaction or not normal else self.g
         self.l = log_density_of(channel.known, error, self.f, self.y, g)
@@ -261,10 +306,16 @@ class _Channel:
         self.info = as_node(expected) if expected is not None else -self.l_ff
         self.b = -self.l_ff if self.curved else self.info
         self.c = -self.l_f if self.curved else const(0)
+        self._inputs = [self.f, self.g, self.y, *self.z]
         self.root = error.log_sd(g) if isinstance(error, NormalError) and normal else None
 
-    def tapes(self) -> tuple[Tape, Tape, bool]:
-        inputs = [self.f, self.g, self.y, *self.z]
+    def slopes(self) -> Tape:
+        return tape(self._inputs, [self.l, self.l_f, *(derivative([self.l], z)[0] for z in self.z)])
+
+    def first(self) -> Tape:
+        return tape(self._inputs, [self.l, self.l_f, self.info])
+
+    def second(self) -> Tape:
         by_f = [derivative([e], self.f)[0] for e in (self.b, self.c)]
         by_g = [derivative([e], self.g)[0] for e in (self.l, self.l_f, self.b)]
         second: list[Node] = [self.l, self.l_f, self.l_ff, self.b, by_f[0], self.c, by_f[1], *by_g, self.info]
@@ -273,4 +324,4 @@ class _Channel:
             # the information of a normal datum on its sd is 2 (d log sd)^2
             root = moved[0] if self.root is None else math.sqrt(2.0) * derivative([self.root], z)[0]
             second += [*moved, root, const(0) if self.root is None else root]
-        return tape(inputs, [self.l, self.l_f, self.info]), tape(inputs, second), self.curved
+        return tape(self._inputs, second)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +101,8 @@ class Links:
         Covariates that change within subjects.
     occasions : int
         Most occasions of a subject; 1 without variability between occasions.
+    own : sequence of str
+        Parameters that are not estimated and known to differ between subjects.
 
     Attributes
     ----------
@@ -113,8 +116,8 @@ class Links:
         Random effects: eta, then kappa of each occasion in turn.
     thetas : tuple of str
         Estimated ones.
-    constant : tuple of str
-        Covariates that the links depend on.
+    constant : tuple of Node
+        Covariates, and parameters known to differ between subjects, that the links depend on.
     pairs : list of (int, int)
         Pairs of directions that second derivatives are needed of.
     kernels : dict
@@ -122,8 +125,9 @@ class Links:
     """
 
     def __init__(
-        self, model: Model, outputs: Sequence[str], scales: Mapping[str, str], varying: set[str], occasions: int
-    ) -> None:
+        self, model: Model, outputs: Sequence[str], scales: Mapping[str, str], varying: set[str], occasions: int,
+        own: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.model, self.thetas, self.varying = model, tuple(scales), varying
         self.occasions = occasions if model.iov_etas else 0
         kappas = [symbol(f"{n}|{o}", "kappa") for o in range(self.occasions) for n in model.iov_etas]
@@ -132,6 +136,7 @@ class Links:
         self._values: dict[Node, Node] = {
             symbol(n, "theta"): on_scale(model, n, scales[n]) if n in scales else const(q.value)
             for n, q in model.parameters.items()
+            if n not in own
         }
         plain = equations_for(model, quantities(model, list(outputs)))
         roots, words = _roots_of(plain)
@@ -141,8 +146,8 @@ class Links:
         self.n_random = sum(d.random for d in self.directions)
         self.pairs = [(a, b) for a in range(self.n_random) for b in range(a, len(self.directions))]
         self.kernels: dict[Any, Kernel] = {}
-        names = [s.name for s in symbols_of([d.link for d in self.directions]) if s.kind == "covariate"]
-        self.constant = tuple(names)
+        seen = symbols_of([d.link for d in self.directions])
+        self.constant = tuple(s for s in seen if s.kind in ("covariate", "theta"))
         self._prepare()
 
     # -- the equations in terms of directions
@@ -225,6 +230,11 @@ class Links:
             dosing=dosing, inputs=(*(d.symbol for d in self.directions), *others),
         )  # fmt: skip
 
+    @cached_property
+    def is_chain(self) -> bool:
+        """Whether the equations can be solved as a chain, see `pkpd.engine.solve.chain`."""
+        return Kernel(self.equations).chain is not None
+
     # -- the chain rule
 
     def _prepare(self) -> None:
@@ -232,8 +242,7 @@ class Links:
         links = [d.link for d in self.directions]
         d, p, q = len(links), len(self.effects), len(self.x)
         self._shapes = [((d, p), (d, q)), ((d, p, p), (d, p, q)), ((d, p, p, p), (d, p, p, q))]
-        covariates = [symbol(n, "covariate") for n in self.constant]
-        self._inputs = (*self.x, *self.effects, *covariates)
+        self._inputs = (*self.x, *self.effects, *self.constant)
         self._last = [links]  # derivatives of the highest order by random effects so far, entry by entry
         self._nodes: list[Node] = list(links)
         self._at: list[np.ndarray] = []
@@ -259,8 +268,8 @@ class Links:
 
         Parameters
         ----------
-        inputs : float array, (q + p + covariates, m)
-            Estimated thetas on their scale, random effects, covariates in the order of ``constant``.
+        inputs : float array, (q + p + constants, m)
+            Estimated thetas on their scale, random effects, what ``constant`` names.
         order : {1, 2, 3}
             Highest derivative.
         """
@@ -304,10 +313,11 @@ _KEPT: dict[Any, Links] = {}
 
 
 def links_of(
-    model: Model, outputs: Sequence[str], scales: Mapping[str, str], varying: set[str], occasions: int
-) -> Links:
+    model: Model, outputs: Sequence[str], scales: Mapping[str, str], varying: set[str], occasions: int,
+    own: Sequence[str] = (),
+) -> Links:  # fmt: skip
     """Return the links of a model, made once for all that have the same equations, units and fixed values."""
-    fixed = tuple((n, q.value) for n, q in model.parameters.items() if n not in scales)
+    fixed = tuple((n, None if n in own else q.value) for n, q in model.parameters.items() if n not in scales)
     bounds = tuple(q.bounds for q in model.parameters.values())
     carry = tuple(c.carry for c in model.covariates.values())
     key = (
@@ -318,7 +328,7 @@ def links_of(
     if key not in _KEPT:
         if len(_KEPT) >= 32:
             _KEPT.pop(next(iter(_KEPT)))
-        _KEPT[key] = Links(model, outputs, scales, varying, occasions)
+        _KEPT[key] = Links(model, outputs, scales, varying, occasions, own)
     return _KEPT[key]
 
 

@@ -71,6 +71,9 @@ class Predictor:
         )
         self._wrt = [d.symbol for d in links.directions]
         self.exact_second = second_order_is_exact(links.equations, self._wrt, infused)
+        # several observations of one row of the table are one measurement in time
+        self._seen, self._place = np.unique(data.row, return_inverse=True)
+        self._starts = np.searchsorted(self._seen, np.asarray(data.table.starts, np.int64))
         self._column_output = np.empty(self.n, np.int64)
         for c in data.channels:
             for rows in c.every:
@@ -102,16 +105,21 @@ class Predictor:
         self._columns: Columns = columns
         self._owner = owner[columns.source] if self._courses is not None else np.arange(self.m)
         varies = self._courses is not None
-        rank = (np.arange(len(table)) - np.repeat(starts[:-1], np.diff(starts)) + ROW_OBSERVATION)[data.row]
+        # an observation is no event where nothing changes with its row
+        kept = np.flatnonzero(np.full(len(table), varies) | (records["evid"] != 0))
+        first = np.searchsorted(kept, starts)
+        rank = np.searchsorted(kept, self._seen, side="right") - first[owner[self._seen]] - 1 + ROW_OBSERVATION
         none = np.empty(0, np.int64)
+        rules = ordering(self.model, table)
         self.block = Block(
             column=columns.first, origin=clock[starts[:-1]],
-            records=Records(clock, *(np.ascontiguousarray(records[f]) for f in Records._fields[1:])),
-            rec_first=starts[:-1], rec_last=starts[1:], rec_column=columns.own if varies else none,
+            records=Records(clock[kept], *(np.ascontiguousarray(records[f][kept]) for f in Records._fields[1:])),
+            rec_first=first[:-1], rec_last=first[1:], rec_column=columns.own if varies else none,
             seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
-            seg_column=columns.seg_column, obs_time=data.time, obs_first=data.starts[:-1], obs_last=data.starts[1:],
-            obs_rank=rank, obs_column=columns.own[data.row] if varies else none, shared=False,
-            **ordering(self.model, table),
+            seg_column=columns.seg_column, obs_time=clock[self._seen], obs_first=self._starts[:-1],
+            obs_last=self._starts[1:], obs_rank=rank, obs_column=columns.own[self._seen] if varies else none,
+            shared=False,
+            **{**rules, "anew": rules["anew"][kept]},
         )  # fmt: skip
 
     def _part(self, chosen: np.ndarray) -> Block:
@@ -146,9 +154,9 @@ class Predictor:
             kernel = links.kernels[kind, sizes]
             parts = len(kernel.outputs) // self._k
             pick = None
-            if self._k > 1:
-                row = np.arange(self.n)
-                pick = (np.arange(parts)[:, None] * self._k + self._column_output) * self.n + row
+            if self._k > 1 or self._seen.size < self.n:
+                of_output = np.arange(parts)[:, None] * self._k + self._column_output
+                pick = of_output * self._seen.size + self._place
             self._kernels[kind] = kernel, self._inputs(kernel.inputs), pick
         return self._kernels[kind]
 
@@ -158,7 +166,11 @@ class Predictor:
         course = course_values(self.model, self._courses, self._columns) if self._courses is not None else {}
         for r, node in enumerate(nodes):
             if node.kind == "theta":
-                out[r] = self.model.parameters[node.name].value
+                out[r] = (
+                    self.data.own[node.name][self._owner]
+                    if node.name in self.data.own
+                    else (self.model.parameters[node.name].value)
+                )
             elif node.name in course:
                 out[r] = course[node.name]
             elif node.name.startswith("occasion|") and self._courses is not None:
@@ -180,12 +192,19 @@ class Predictor:
 
         ``order`` is that of the highest derivative, 1 to 3.
         """
-        q = theta.size
+        found, levels = self.chain_of_typical(theta, eta, order), self.data.levels
+        if levels is None:
+            return found
+        return replace(found, **{name: levels.expanded(getattr(found, name)) for name in ("x", "ex", "eex")})
+
+    def chain_of_typical(self, theta: np.ndarray, eta: np.ndarray, order: int = 1) -> ChainRule:
+        """Return what :meth:`chain` does, with derivatives by subjects' own typical values in the place of theta."""
+        levels, q = self.data.levels, len(self.links.thetas)
         inputs = np.empty((q + eta.shape[1] + len(self.links.constant), self.m))
-        inputs[:q] = theta[:, None]
+        inputs[:q] = theta[:, None] if levels is None else levels.values(theta)
         inputs[q : q + eta.shape[1]] = eta.T
-        for r, name in enumerate(self.links.constant, start=q + eta.shape[1]):
-            inputs[r] = self.data.constant[name]
+        for r, node in enumerate(self.links.constant, start=q + eta.shape[1]):
+            inputs[r] = (self.data.own if node.kind == "theta" else self.data.constant)[node.name]
         return self.links.chain(inputs, order)
 
     def rows(self, chosen: np.ndarray) -> np.ndarray:
@@ -221,7 +240,7 @@ class Predictor:
         try:
             result = solve_block(kernel, block, inputs, self.settings)
         except DoseFault:  # an impossible dose: as if it could not be solved
-            return np.full((len(kernel.outputs), self.n), np.nan)
+            return np.full((len(kernel.outputs), self._seen.size), np.nan)
         out = result.outputs
         for i in np.flatnonzero(result.status):
             out[:, block.obs_first[i] : block.obs_last[i]] = np.nan
@@ -233,7 +252,7 @@ class Predictor:
             found = list(pool.map(lambda part: self._outputs(kernel, inputs, self._part(part)), parts))
         out = found[0]
         for part, values in zip(parts[1:], found[1:], strict=True):
-            rows = self.rows(part)
+            rows = ranges(self._starts[part], self._starts[part + 1])
             out[:, rows] = values[:, rows]
         return out
 

@@ -23,7 +23,7 @@ from pkpd.observation.reported import Reported, fact_terms
 from pkpd.observation.rules import Log
 from pkpd.observation.subject import Subject, check, faults_of
 from pkpd.simulation.covariates import match_covariates, problems_of
-from pkpd.simulation.doses import records_of
+from pkpd.simulation.doses import records_of, regimen_from
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pkpd.evidence.term import Term
     from pkpd.model.model import Model
 
-__all__ = ["MOST_CELLS", "Data", "Joined", "ReportedRows", "with_reports"]
+__all__ = ["MOST_CELLS", "Data", "Joined", "ReportedRows", "joined_subjects", "with_reports"]
 
 #: what a population is fitted to: a data set, reports, or both
 Data: TypeAlias = "EventTable | pd.DataFrame | Evidence | Sequence[EventTable | pd.DataFrame | Evidence]"
@@ -138,6 +138,30 @@ def with_reports(model: Model, data: Data) -> Joined:
     return built.joined()
 
 
+def joined_subjects(model: Model, subjects: Sequence[Subject], name: str, every: float) -> Joined:
+    """Return patients, those of whom nothing is said among them, as one table.
+
+    Parameters
+    ----------
+    model : Model
+    subjects : sequence of Subject
+    name : str
+        Of the table.
+    every : float
+        Time between the measurements of a window, on the model's clock.
+
+    Raises
+    ------
+    DataError
+        With all that is wrong with what is said of them.
+    """
+    built = _Reports(model, None)
+    built.names.append(name)
+    for subject in subjects:
+        built.patient(subject, every)
+    return built.joined()
+
+
 def _sorted(data: Any) -> tuple[list[EventTable], list[Evidence]]:
     """Return tables and reports apart."""
     given: list[Any] = [data]
@@ -207,7 +231,8 @@ class _Reports:
             if name in terms:
                 regimen = evidence.regimen(patient, drugs, prefix=prefix)
                 own = {c: float(people.covariates[c][at]) for c in self.model.covariates}
-                self._patient(name, regimen, own, terms[name])
+                self.patient(Subject(name, regimen, own, tuple(each.term for each in terms[name])), self._day)
+                self.facts += terms[name]
 
     def _note_references(self, evidence: Evidence, patients: Sequence[str]) -> None:
         """Tell of covariates of the model that a report does not give of some patients."""
@@ -220,38 +245,35 @@ class _Reports:
                     f"covariate {name} is not reported of {who}: its reference {covariate.reference:g}"
                 )
 
-    def _patient(self, name: str, regimen: Regimen, covariates: dict[str, float], facts: Sequence[Reported]) -> None:
-        """Add the rows of one patient."""
-        model, terms = self.model, [each.term for each in facts]
+    @property
+    def _day(self) -> float:
+        return convert_time(1.0, "d", self.model.time_unit)
+
+    def patient(self, subject: Subject, every: float) -> None:
+        """Add the rows of one patient, of whom windows are measured so far apart."""
+        model, terms, name = self.model, subject.terms, subject.name
+        regimen = Regimen() if subject.regimen is None else subject.regimen
+        regimen = regimen_from(model, regimen, f"patient '{name}': regimen", subject.covariates)
         records = records_of(model, regimen)
         start = min(0.0, float(records["time"].min())) if records.size else 0.0
         wrong = [(f"patient '{name}', fact '{t.name}'", f) for t in terms for f in faults_of(t, self.errors, start)]
         self.faults += wrong
         if wrong:
             return
-        day = convert_time(1.0, "d", model.time_unit)
         kinds = [kind_named(t.kind) for t in terms]
-        times = [kind.times(t, day) for kind, t in zip(kinds, terms, strict=True)]
+        times = [kind.times(t, every) for kind, t in zip(kinds, terms, strict=True)]
         grid = np.unique(np.concatenate([*times, [start]]))
         table = EventTable.from_regimen(
             {name: _on_table(model, regimen, self.trial)}, convert_time(grid, model.time_unit, regimen.time_unit),
-            covariates=covariates,
+            covariates=dict(subject.covariates),
         ).in_time(model.time_unit)  # fmt: skip
         seen = self._rows + np.flatnonzero(table.frame["EVID"].to_numpy() == 0)
         for kind, term, cells in zip(kinds, terms, times, strict=True):
             at = seen[np.searchsorted(grid, cells)]
             for rule in kind.rules(cells.size):
-                if len(rule.cells) > MOST_CELLS:
-                    self.faults.append((
-                        f"fact '{term.name}'",
-                        f"kind '{term.kind}' speaks of {len(rule.cells)} measurements together, a fit with a "
-                        f"population takes {MOST_CELLS}; give it factors (rules), or fit a study",
-                    ))  # fmt: skip
-                    continue
                 key = (rule.log, len(rule.cells), term.output)
                 self._found.setdefault(key, []).append(([int(at[c]) for c in rule.cells], term))
-        self.patients.append(Subject(name, regimen, covariates, tuple(terms)))
-        self.facts += facts
+        self.patients.append(subject)
         self.tables.append(table)
         self._rows += len(table)
 

@@ -118,11 +118,11 @@ def _declared(calibration: StudyFit, variable: Any, j: int) -> Any:
     """Return the location that the study declares for an entry: entries with the same have the same prior."""
     if not variable.dims:
         return None
-    layout = calibration.study.problem.layout
-    free = next(f for f in layout.free if f.name == variable.free)
+    problem = calibration.study.problem
+    free = next(f for f in problem.study.free if f.name == variable.free)
     if variable.dims == ("cohort",):
-        return free.location_of(layout.groups[j])
-    keys = (layout.cohorts[j],) if free.pooling else (layout.patients[j], layout.cohorts[j])
+        return free.location_of(problem.groups[j])
+    keys = (problem.cohorts[j],) if free.pooling else (problem.patients[j], problem.cohorts[j])
     return free.location_of(*keys)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from calibration_toy import Gaussian, small_study
+from calibration_toy import measured_study, small_study
 from scipy import stats
 
 from pkpd.errors import PkpdError
@@ -21,9 +22,7 @@ from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.sampling import fit_nuts
-from pkpd.estimation.study.vector import build_layout
 
-PATIENTS = ("s/a", "s/b", "s/c")
 Y = np.array([[0.3, 2.5], [0.6, 2.2], [-0.2, 2.4]])
 SD = 0.25
 SETTINGS = {"chains": 2, "tune": 200, "draws": 300, "target_accept": 0.85, "maxdepth": 8}
@@ -32,7 +31,7 @@ SETTINGS = {"chains": 2, "tune": 200, "draws": 300, "target_accept": 0.85, "maxd
 def conjugate():
     """A shared and an unpooled parameter: the posterior on the scaled axis is normal and known."""
     free = [Free("k", (1.0, 0.5), level="patient"), Free("V", (10.0, 0.4))]
-    return StudyPosterior(build_layout(free, {}, PATIENTS, ("A",) * 3), Gaussian(Y, SD))
+    return StudyPosterior(measured_study(free, Y, SD, dict.fromkeys("abc", "A")).problem)
 
 
 def answer():
@@ -49,7 +48,7 @@ def test_mode_and_laplace_are_the_conjugate_answer():
     mode = find_mode(posterior, starts=3, seed=1)
     found = laplace(posterior, mode, draws=4000, seed=1)
     mean, sd = answer()
-    x = np.log(posterior.layout.values(mode.q)[0])
+    x = np.log(posterior.vector.values(mode.q)[0])
     np.testing.assert_allclose(np.append(x[:, 0], x[0, 1]), mean, rtol=1e-6)
     scale = np.array([0.5, 0.5, 0.5, 0.4])
     np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)) * scale, sd, rtol=1e-5)
@@ -69,17 +68,26 @@ def test_mode_is_the_same_for_the_same_seed():
 class Valley:
     """A likelihood that pulls a parameter away from the origin on both sides: a saddle between two modes."""
 
-    def evaluate(self, values, scales=None, gradient=True):
-        found = Gaussian(Y, 1e3).evaluate(values, scales)
-        x = np.log(values[:, 0])
-        found.loglik = 8.0 * np.minimum(x * x, 1.0)
-        found.gradient = np.zeros(values.shape)
-        found.gradient[:, 0] = np.where(x * x < 1.0, 16.0 * x, 0.0) / values[:, 0]
-        return found
+    def __init__(self, posterior):
+        self.inner, self.own = posterior.complete, [posterior.names.index(f"k[s/{p}]") for p in "abc"]
+        self.data, self.means = self.inner.data, posterior.means
+
+    def slopes(self, x, eta, z, information=True):
+        found = self.inner.slopes(x, eta, z, information)
+        by, own = np.zeros(found.x.shape), x[self.own]
+        by[np.arange(3), self.own] = np.where(own * own < 1.0, 16.0 * own, 0.0)
+        return replace(found, l=8.0 * np.minimum(own * own, 1.0), x=by)
+
+    def predict(self, x, eta):
+        return x[self.own]
+
+    def loglik(self, f, z):
+        return 8.0 * np.minimum(f * f, 1.0)
 
 
 def test_negative_curvature_is_raised_and_reported():
-    posterior = StudyPosterior(conjugate().layout, Valley())
+    posterior = conjugate()
+    posterior.complete = cast(Any, Valley(posterior))
     saddle = find_mode(posterior, starts=1, seed=0)  # the start is the saddle itself: its gradient is 0
     found = laplace(posterior, saddle, draws=100, seed=0)
     assert set(found.repaired) == {"k[s/a]", "k[s/b]", "k[s/c]"}
@@ -94,15 +102,9 @@ def test_pareto_k_is_that_of_arviz():
     assert pareto_k(np.zeros(100)) == 0.0
 
 
-class Nowhere:
-    def evaluate(self, values, scales=None, gradient=True):
-        found = Gaussian(Y, SD).evaluate(values, scales)
-        found.loglik[:] = -np.inf
-        return found
-
-
-def test_a_density_of_zero_everywhere_is_said():
-    posterior = StudyPosterior(conjugate().layout, Nowhere())
+def test_a_density_of_zero_everywhere_is_said(monkeypatch):
+    posterior = conjugate()
+    monkeypatch.setattr(posterior.complete, "loglik", lambda f, z: np.full(3, -np.inf))
     with pytest.raises(PkpdError, match=r"no starting point: the density is 0 at 5 draws of the prior"):
         first_finite(posterior, np.random.default_rng(0), tries=5)
 
@@ -115,7 +117,7 @@ def run(folder=None, make=conjugate, seed=3, settings=SETTINGS):
 def test_the_sampler_finds_the_conjugate_answer_again_for_the_same_seed():
     found, again = run(), run()
     np.testing.assert_array_equal(found.q, again.q)
-    values, _ = conjugate().layout.values(found.q)
+    values, _ = conjugate().vector.values(found.q)
     x = np.log(values).reshape(-1, 3, 2)
     mean, sd = answer()
     drawn = np.column_stack([x[:, :, 0], x[:, 0, 1]])
@@ -131,7 +133,7 @@ class Killed:
 
     def __init__(self, calls):
         self.posterior, self.left = conjugate(), calls
-        self.layout, self.dim, self.logp = self.posterior.layout, self.posterior.dim, self.posterior.logp
+        self.draw, self.dim, self.logp = self.posterior.draw, self.posterior.dim, self.posterior.logp
 
     @property
     def calls(self):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from calibration_toy import PATIENTS, Gaussian, rich_layout
+from calibration_toy import measured_study, rich_study
 from scipy import stats
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
-from pkpd.estimation.study.vector import build_layout
 from pkpd.model.scales import from_scale, to_scale
 
 
@@ -63,15 +62,13 @@ def test_axes_are_inverse_to_each_other(scale, bounds):
     np.testing.assert_allclose(to_scale(from_scale(x, scale, bounds), scale, bounds), x, rtol=1e-9, atol=1e-9)
 
 
-def toy_posterior(seed=1):
-    layout = rich_layout()
-    y = np.random.default_rng(seed).normal(1.0, 0.3, (len(PATIENTS), len(layout.free)))
-    return StudyPosterior(layout, Gaussian(y, 0.2))
+def toy_posterior():
+    return StudyPosterior(rich_study().problem)
 
 
 def test_gradient_is_that_of_the_density():
     posterior = toy_posterior()
-    for q in posterior.prior_draws(5, 3):
+    for q in posterior.draw(5, np.random.default_rng(3)):
         logp, gradient = posterior.logp_grad(q)
         steps = 1e-6 * np.eye(posterior.dim)
         found = [(posterior.logp(q + h) - posterior.logp(q - h)) / 2e-6 for h in steps]
@@ -90,10 +87,10 @@ def test_a_point_without_a_density_is_minus_infinity():
 
 
 def test_values_of_a_patient_follow_from_location_spread_and_effect():
-    layout = rich_layout()
-    q = layout.draw(1, np.random.default_rng(0))[0]
-    found = layout.transform(q)
-    entry = dict(zip(layout.names, q, strict=True))
+    vector = rich_study().problem.vector
+    q = vector.draw(1, np.random.default_rng(0))[0]
+    found = vector.transform(q)
+    entry = dict(zip(vector.names, q, strict=True))
     location = 0.0 + 1.0 * entry["phi_location[B]"]  # logit 0.5 is 0
     spread = np.exp(entry["phi_spread"])
     phi = 1 / (1 + np.exp(-(location + spread * entry["phi[s/p4]"])))
@@ -101,44 +98,49 @@ def test_values_of_a_patient_follow_from_location_spread_and_effect():
     assert found["phi_location"][1] == pytest.approx(1 / (1 + np.exp(-location)), rel=1e-12)
     assert found["phi_spread"] == pytest.approx(spread)
     assert found["V"][1] == pytest.approx(55.0)
-    assert "V[s/p1]" not in layout.names
+    assert "V[s/p1]" not in vector.names
     assert found["V"][0] == pytest.approx(50.0 * np.exp(0.2 * entry["V[s/p0]"]), rel=1e-12)
-    assert found["t"][2] == pytest.approx(3.0 + 1.5 * entry["t_location[A]"] + 0.4 * entry["t[s/p2]"], rel=1e-12)
+    shift = 3.0 + 1.5 * entry["shift_location[A]"] + 0.4 * entry["shift[s/p2]"]
+    assert found["shift"][2] == pytest.approx(shift, rel=1e-12)
     assert 2.0 < found["w"] < 6.0
     assert found["CRP_error"] == pytest.approx(1.2 * np.exp(0.4 * entry["CRP_error"]), rel=1e-12)
-    assert layout.errors(q)[1] == pytest.approx(1.5)
+    assert vector.values(q)[1][1] == pytest.approx(1.5)
 
 
-def test_prior_density_is_normalised_as_declared():
-    layout = rich_layout()
-    q = layout.draw(1, np.random.default_rng(2))[0]
-    u = layout.names.index("phi_spread")
-    others = np.delete(q, u)
-    # density of the logarithm of a half-normal number, by the change of variable
-    expected = stats.norm.logpdf(others).sum() + stats.halfnorm.logpdf(np.exp(q[u])) + q[u]
-    assert float(layout.log_prior(q)) == pytest.approx(expected, rel=1e-12)
+def test_prior_density_is_as_declared():
+    vector = rich_study().problem.vector
+    q, other = vector.draw(2, np.random.default_rng(2))
+    u = vector.names.index("phi_spread")
+
+    def expected(q):
+        # density of the logarithm of a half-normal number, by the change of variable
+        return stats.norm.logpdf(np.delete(q, u)).sum() + stats.halfnorm.logpdf(np.exp(q[u])) + q[u]
+
+    # constants are left out
+    assert vector.log_prior(q) - vector.log_prior(other) == pytest.approx(expected(q) - expected(other), rel=1e-12)
 
 
 def test_draws_of_the_prior_have_the_declared_distributions():
-    layout = rich_layout()
-    found = layout.transform(layout.draw(4000, np.random.default_rng(5)))
+    vector = rich_study().problem.vector
+    found = vector.transform(vector.draw(4000, np.random.default_rng(5)))
     assert stats.kstest(found["phi_spread"], stats.halfnorm(0, 1.0).cdf).pvalue > 1e-3
     assert stats.kstest(np.log(found["CL"] / 9.0), stats.norm(0, 0.3).cdf).pvalue > 1e-3
     assert stats.kstest(np.log(found["k"][:, 3] / 2.0), stats.norm(0, np.hypot(0.5, 0.3)).cdf).pvalue > 1e-3
 
 
 def test_many_draws_are_transformed_as_one():
-    layout = rich_layout()
-    q = layout.draw(7, np.random.default_rng(1))
-    together = layout.transform(q)
+    vector = rich_study().problem.vector
+    q = vector.draw(7, np.random.default_rng(1))
+    together = vector.transform(q)
     for i in range(7):
-        for name, value in layout.transform(q[i]).items():
+        for name, value in vector.transform(q[i]).items():
             np.testing.assert_array_equal(together[name][i], value)
 
 
 def test_one_name_for_two_results_is_refused():
     free = [Free("V", (1.0, 0.3), level="patient", pooling="all", spread=0.3), Free("V_location", (1.0, 0.3))]
     with pytest.raises(PkpdError, match="'V_location' is the name of the location of 'V' and of the value of 'V_loc"):
-        build_layout(free, {}, ("a",), ("A",))
+        _ = measured_study(free, np.ones((1, 2)), 0.2, {"a": "A"}).problem
+    free, errors = [Free("Cc_error", (1.0, 0.3))], {"Cc": ErrorScale(1.0, 0.3)}
     with pytest.raises(PkpdError, match="'Cc_error' is the name of the value of 'Cc_error' and of the error of 'Cc'"):
-        build_layout([Free("Cc_error", (1.0, 0.3))], {"Cc": ErrorScale(1.0, 0.3)}, ("a",), ("A",))
+        _ = measured_study(free, np.ones((1, 1)), 0.2, {"a": "A"}, errors).problem

@@ -246,4 +246,4 @@ def test_every_study_of_the_library_fits_its_model_and_evidence():
         assert study.name == entry.name
         assert entry.title
         assert all(f.source for f in study.free)
-        assert study.problem.layout.dim > 0
+        assert study.problem.vector.dim > 0

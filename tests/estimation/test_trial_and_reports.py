@@ -6,7 +6,7 @@ import functools
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -342,10 +342,11 @@ def sum_of_three():
     kinds._KINDS.pop("sum_of_three")
 
 
-def test_facts_about_many_measurements_are_refused(sum_of_three: None):
+def test_facts_about_many_measurements_are_refused_where_their_curvature_is_needed(sum_of_three: None):
     report = with_facts(fact("a", "p1", "sum_of_three", 0.0, 7.0, time_to=2.0))
-    with pytest.raises(DataError, match="speaks of 3 measurements together, a fit with a population takes 2"):
-        pose(bolus(), report)
+    for method in ("focei", "laplace", "saem"):
+        with pytest.raises(DataError, match="speaks of 3 measurements together, and a method that asks for its curva"):
+            pkpd.fit(bolus(), report, method=cast(Any, method))
 
 
 @pytest.mark.parametrize(

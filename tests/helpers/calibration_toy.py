@@ -1,10 +1,10 @@
-"""A likelihood with an answer on paper, and a small study of a one-compartment model, for the tests of calibration."""
+"""A study whose posterior is known on paper, and a small one of a one-compartment model, for tests of calibration."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,53 +13,70 @@ from pkpd.engine.graph.functions import log
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.study import Study
-from pkpd.estimation.study.vector import build_layout
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
-from pkpd.model.residual import LogNormal, Ordinal
+from pkpd.model.residual import Additive, LogNormal, Ordinal
 from pkpd.units.time import convert_time
-
-
-class Gaussian:
-    """Each patient's log values are measured once with a known error: conjugate on the scaled axis.
-
-    ``y[i, k] ~ N(log values[i, k], (sd s)^2)`` with the factor s of the first error scale, if there is one.
-    """
-
-    def __init__(self, y: np.ndarray, sd: float) -> None:
-        self.y, self.sd = y, sd
-
-    def evaluate(self, values: np.ndarray, scales: Any = None, gradient: bool = True) -> Any:
-        s = scales[0] if scales is not None and len(scales) else 1.0
-        with np.errstate(divide="ignore"):
-            z = (self.y - np.log(values)) / (self.sd * s)
-        terms = -0.5 * z * z - np.log(self.sd * s) - 0.5 * np.log(2 * np.pi)
-        by_scale = np.zeros((len(values), 0 if scales is None else len(scales)))
-        if by_scale.shape[1]:
-            by_scale[:, 0] = ((z * z - 1) / s).sum(axis=1)
-        return SimpleNamespace(
-            loglik=terms.sum(axis=1), gradient=z / (self.sd * s) / values, gradient_scales=by_scale,
-            terms=terms.ravel(), status=np.zeros(len(values), int),
-        )  # fmt: skip
-
 
 PATIENTS = tuple(f"s/p{i}" for i in range(6))
 COHORTS = ("A",) * 3 + ("B",) * 3
 
 
-def rich_layout():
-    """A layout with every kind of block: shared, unpooled, pooled by cohort and by all, fixed patients, errors."""
+def measured_study(
+    free: list[Free], y: np.ndarray, sd: float, cohorts: Mapping[str, str], errors: Mapping[str, Any] | None = None
+) -> Study:
+    """Each patient's free parameters are measured once, on their scale: conjugate where priors are normal there.
+
+    ``y[i, k] ~ N(scaled value[i, k], sd^2)``; the outputs that measure them are called as the parameters, but for the
+    first, which take the names of those in ``errors``.
+    """
+    on_axis = {"identity": Additive(sd), "log": LogNormal(sd), "logit": LogNormal(sd)}
+    outputs = [f"{f.name}_seen" for f in free]
+    for k, given in enumerate(errors or {}):
+        outputs[k] = given
+
+    def seen(f: Free, p: Any) -> Any:
+        low, high = f.limits
+        value = getattr(p, f.name)
+        return value if f.scale != "logit" else (value - low) / (high - value)
+
+    model = Model(
+        "measured",
+        states=[State("central", "mg")],
+        parameters=[Parameter(f.name, 3.0 if f.scale != "logit" else 0.4 * sum(f.limits), "") for f in free],
+        outputs=[Output(n, "", error=on_axis[f.scale]) for n, f in zip(outputs, free, strict=True)],
+        dynamics=lambda t, x, p: {"central": -x.central},
+        calculate=lambda t, x, p: {n: seen(f, p) for n, f in zip(outputs, free, strict=True)},
+        check_units=False,
+    )
+    source = ReportSource("s", "nobody", "", "invented", (), "first dose", 0.0, dict.fromkeys(cohorts.values(), ""))
+    quantities, facts = [], []
+    for i, (p, cohort) in enumerate(cohorts.items()):
+        quantities.append(PatientFact(p, cohort, "WT", "80", "kg", 80.0, "kg", "read", "here", ""))
+        for k, f in enumerate(free):
+            value = float(y[i, k]) if f.scale == "identity" else float(np.exp(y[i, k]))
+            facts.append(fact(f"{p}_{k}", p, "value", 1.0, value, marker=outputs[k], unit=""))
+    report = Evidence(source, tuple(quantities), (), tuple(facts), Path())
+    return Study(
+        "measured", model=model, evidence=[report], free=free, errors=dict(errors or {}), rtol=1e-9, atol=1e-12
+    )  # fmt: skip
+
+
+def rich_study(seed: int = 1) -> Study:
+    """A study with every kind of block: shared, unpooled, pooled by cohort and by all, fixed patients, errors."""
     free = [
         Free("CL", (9.0, 0.3)),
-        Free("phi", (0.5, 1.0), scale="logit", level="patient", pooling="cohort", spread=HalfNormal(1.0)),
         Free("V", {"A": (50.0, 0.2), "*": (60.0, 0.2), "s/p1": (55.0, 0.0)}, level="patient"),
+        Free("phi", (0.5, 1.0), scale="logit", level="patient", pooling="cohort", spread=HalfNormal(1.0)),
         Free("k", (2.0, 0.5), level="patient", pooling="all", spread=0.3),
-        Free("t", (3.0, 1.5), scale="identity", level="patient", pooling="cohort", spread=0.4),
+        Free("shift", (3.0, 1.5), scale="identity", level="patient", pooling="cohort", spread=0.4),
         Free("w", (3.0, 0.7), scale="logit", bounds=(2.0, 6.0)),
     ]
-    return build_layout(free, {"CRP": ErrorScale(1.2, 0.4), "LDH": 1.5}, PATIENTS, COHORTS)
+    y = np.random.default_rng(seed).normal(1.0, 0.3, (len(PATIENTS), len(free)))
+    cohorts = {p.partition("/")[2]: c for p, c in zip(PATIENTS, COHORTS, strict=True)}
+    return measured_study(free, y, 0.2, cohorts, {"CRP": ErrorScale(1.2, 0.4), "LDH": 1.5})
 
 
 def drug_model(unit: str = "h") -> Model:

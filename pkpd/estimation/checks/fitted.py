@@ -10,7 +10,7 @@ import numpy as np
 
 from pkpd.engine.solve.block import Settings
 from pkpd.errors import DataError, nearest
-from pkpd.estimation.methods.objective import METHODS, factor_of
+from pkpd.estimation.methods.objective import METHODS
 from pkpd.model.residual import Event, ResidualError
 from pkpd.observation.data import FitData
 from pkpd.observation.predictor import Predictor
@@ -67,7 +67,7 @@ class Fitted:
         self.theta = np.asarray(fit.x[: fit.layout.q], np.float64)
         self.effects = np.asarray(fit.effects, np.float64)
         self.m, self.p, self.n = self.data.n_subjects, len(problem.links.effects), self.data.y.size
-        self.factor = factor_of(fit.natural, problem.links.occasions)
+        self.factor = fit.layout.effects_factor(fit.x, problem.links.occasions)
         if fit.method == "naive_pooled":  # residual errors hold the variability
             self.factor = np.zeros_like(self.factor)
         self.output = self.data.output

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from pkpd.estimation.study.problem import StudyProblem
     from pkpd.estimation.study.study import Study
-    from pkpd.estimation.study.vector import StudyVector
 
 __all__ = ["RankTest", "simulation_based_calibration"]
 
@@ -150,9 +149,9 @@ def simulation_based_calibration(
         for i in range(n):
             truth, anew, passed = _synthetic(problem, replicator, seed, i)
             unsolved += passed
-            posterior = StudyPosterior.of(anew)
+            posterior = StudyPosterior(anew)
             q = _fit(anew, posterior, method, chosen, seed + i, ranks, out, cores)
-            rows.append(_ranked(problem.layout, posterior, truth, q))
+            rows.append(_ranked(posterior, truth, q))
             bar.advance(1)
     return RankTest(pd.DataFrame(rows), ranks, unsolved)
 
@@ -161,8 +160,8 @@ def _synthetic(problem: StudyProblem, replicator: Replicator, seed: int, i: int)
     """Return a truth, a report drawn from it, and how many truths had to be passed over."""
     rng = np.random.default_rng([seed, 7, i])
     for attempt in range(200):
-        truth = problem.layout.draw(1, rng)[0]
-        values, errors = problem.layout.values(truth)
+        truth = problem.vector.draw(1, rng)[0]
+        values, errors = problem.vector.values(truth)
         anew = replicator.draw(values, errors, int(rng.integers(2**31)))
         if anew is not None:
             return truth, anew, attempt
@@ -177,9 +176,9 @@ def _fit(
     if method == "mode":
         q = laplace(posterior, find_mode(posterior, starts=2, seed=seed), draws=4 * ranks, seed=seed).draws
     else:
-        store = ChainStore(out, problem.study.name, problem.fingerprint, seed, settings)
+        store = ChainStore(out, problem.study.name, problem.mark, seed, settings)
         found = sample(
-            lambda: StudyPosterior.of(problem), settings=settings, seed=seed, store=store, cores=cores, progress=False
+            lambda: StudyPosterior(problem), settings=settings, seed=seed, store=store, cores=cores, progress=False
         )
         q = found.q.reshape(-1, found.q.shape[-1])
     if len(q) < ranks:
@@ -187,16 +186,17 @@ def _fit(
     return q[np.linspace(0, len(q) - 1, ranks).round().astype(int)]
 
 
-def _ranked(layout: StudyVector, posterior: StudyPosterior, truth: Floats, q: Floats) -> dict[str, int]:
+def _ranked(posterior: StudyPosterior, truth: Floats, q: Floats) -> dict[str, int]:
     """Return the rank of each true number among the draws."""
     out: dict[str, int] = {}
-    at, draws = layout.transform(truth), layout.transform(q)
-    for v in layout.variables:
+    vector = posterior.vector
+    at, draws = vector.transform(truth), vector.transform(q)
+    for v in vector.variables:
         true, drawn = np.atleast_1d(at[v.name]), draws[v.name].reshape(len(q), -1)
-        labels = getattr(layout, {"patient": "patients", "cohort": "groups"}[v.dims[0]]) if v.dims else ("",)
+        labels = getattr(vector, {"patient": "patients", "cohort": "groups"}[v.dims[0]]) if v.dims else ("",)
         for i, label in enumerate(labels):
             if np.ptp(drawn[:, i]) > 0:
                 out[f"{v.name}[{label}]" if label else v.name] = int((drawn[:, i] < true[i]).sum())
-    level = np.array([posterior.logp(x) - float(layout.log_prior(x)) for x in [truth, *q]])
+    level = np.array([posterior.logp(x) - vector.log_prior(x) for x in [truth, *q]])
     out["log_likelihood"] = int((level[1:] < level[0]).sum())
     return out

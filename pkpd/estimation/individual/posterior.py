@@ -12,7 +12,6 @@ import numpy as np
 from pkpd.estimation.individual.likelihood import RowsLikelihood, TermsLikelihood, Weighed
 from pkpd.estimation.methods.modes import PosteriorMode, climbed
 from pkpd.estimation.methods.normal_approximation import curvature_at, polished
-from pkpd.estimation.methods.objective import factor_of
 from pkpd.estimation.vector import PopulationVector
 from pkpd.estimation.weights import log_normal, log_t, standard_t
 
@@ -75,7 +74,7 @@ class EffectsPosterior:
             layouts = [problem.layout, *(PopulationVector(m, problem.data) for m in models[1:])]
             self._rows, self.occasions = RowsLikelihood(problem), problem.links.occasions
             self._x = [lay.start for lay in layouts]
-            self.factors = [factor_of(lay.natural(lay.start), self.occasions) for lay in layouts]
+            self.factors = [lay.effects_factor(lay.start, self.occasions) for lay in layouts]
             self.active = self._rows.active
             n = problem.data.y.size
             self.first = np.concatenate([np.arange(n), n + self.first])

@@ -1,4 +1,4 @@
-"""The No-U-Turn sampler of nutpie on a study's posterior, chain by chain."""
+"""The No-U-Turn sampler of nutpie, chain by chain."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.estimation.methods.chain_progress import ChainProgress
 from pkpd.estimation.methods.chain_store import ChainStore, Journal
-from pkpd.estimation.methods.modes import first_finite
-from pkpd.estimation.study.posterior import StudyPosterior
+from pkpd.estimation.methods.modes import Believed, LogDensity, first_finite
 
 __all__ = ["SampledChains", "sample"]
 
@@ -83,7 +82,7 @@ class _Chain:
 
 
 def sample(
-    make: Callable[[], StudyPosterior],
+    make: Callable[[], LogDensity],
     *,
     settings: Mapping[str, float],
     seed: int,
@@ -97,7 +96,8 @@ def sample(
     Parameters
     ----------
     make : callable
-        Returns a posterior; one is made for every chain, since chains run side by side in threads.
+        Returns a posterior; one is made for every chain, since chains run side by side in threads. Without starts it
+        is one that starts can be drawn from.
     settings : mapping
         chains, tune, draws, target_accept, maxdepth.
     seed : int
@@ -151,13 +151,15 @@ def sample(
 
 
 def _begin(
-    posterior: StudyPosterior, k: int, settings: Mapping[str, float], seed: int, store: ChainStore, start: Floats | None
+    posterior: LogDensity, k: int, settings: Mapping[str, float], seed: int, store: ChainStore, start: Floats | None
 ) -> _Chain:
     """Start a chain in the background."""
     nutpie, from_pyfunc = _nutpie()
     dim = posterior.dim
     own = int(np.random.SeedSequence([seed, k]).generate_state(1)[0])
-    begin = first_finite(posterior, np.random.default_rng([seed, 3, k])) if start is None else start
+    begin = start
+    if begin is None:
+        begin = first_finite(cast(Believed, posterior), np.random.default_rng([seed, 3, k]))
     posterior.logp_grad(begin)  # compiled here, not in two threads at once
     density: Any = posterior.logp_grad
     if store.folder is not None:

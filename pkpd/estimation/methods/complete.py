@@ -62,29 +62,32 @@ class Complete:
     """
 
     def __init__(self, problem: Problem, copies: int = 1) -> None:
-        from pkpd.engine.solve.block import Settings
-
-        s, lay = problem.settings, problem.layout
+        lay = problem.layout
         self.layout: PopulationVector = lay
         self.data = (
             problem.data
             if copies == 1
             else problem.data.of_subjects(np.tile(np.arange(problem.data.n_subjects), copies))
         )
-        solver = Settings(s["solver"], s["rtol"], s["atol"])
         # one of its own: a predictor writes into its arrays
-        self.predictor = Predictor(problem.links, self.data, problem.outputs, solver, s["threads"])
+        self.predictor = Predictor(
+            problem.links, self.data, problem.outputs, problem.solver, problem.settings["threads"]
+        )
         self.links = problem.links
         values = {(k.output, k.number): lay.sigma0[k.name] for k in lay.sigma_specs}
         self.density = Density(self.data, lay.sigmas, values, interaction=True, laplace=False)
         self.m, self.p, self.q, self.s = self.data.n_subjects, len(self.links.effects), lay.q, lay.s
         self.solutions = 0
+        self._observed = np.flatnonzero(np.diff(self.data.starts))
         typical = self.predictor.chain(lay.start[: lay.q], np.zeros((self.m, self.p))).phi
         self.predictor.scale(typical)
 
     def sum(self, rows: np.ndarray) -> np.ndarray:
-        """Return the sums over the data of each subject, (m,)."""
-        return np.bincount(self.data.subject, rows, minlength=self.m)
+        """Return the sums over the data of each subject, (..., m)."""
+        out = np.zeros((*rows.shape[:-1], self.m))
+        if self._observed.size:
+            out[..., self._observed] = np.add.reduceat(rows, self.data.starts[self._observed], axis=-1)
+        return out
 
     def predict(self, x: np.ndarray, eta: np.ndarray) -> np.ndarray:
         """Return the predictions, (N,), for thetas on their scale and random effects (m, p)."""
@@ -103,24 +106,26 @@ class Complete:
 
     def slopes(self, x: np.ndarray, eta: np.ndarray, z: np.ndarray, information: bool = True) -> Slopes:
         """Return log-likelihoods and derivatives by everything; without ``information`` the curvature is empty."""
-        chain = self.predictor.chain(x, eta)
+        chain = self.predictor.chain_of_typical(x, eta)
         F = self.predictor.solve(chain.phi, "first")
         self.solutions += 1
         with np.errstate(all="ignore"):
-            rows = self.density.second(F[0], F[0], z)
-        l = self.sum(rows.values[SECOND.index("l")])
-        d = F.shape[0] - 1
-        l_f = rows.values[SECOND.index("l_f")]
-        g = np.array([self.sum(l_f * F[1 + k]) for k in range(d)]).reshape(d, self.m)
-        by_z = np.array([self.sum(rows.sigma[0, k]) for k in range(self.s)]).reshape(self.s, self.m).T
-        lost = ~np.isfinite(l)
-        if lost.any():
-            l[lost] = -np.inf
+            if information:
+                rows = self.density.second(F[0], F[0], z)
+                each, l_f, by_sigma = rows.values[SECOND.index("l")], rows.values[SECOND.index("l_f")], rows.sigma[0]
+            else:
+                each, l_f, by_sigma = self.density.slopes(F[0], F[0], z)
+        l = self.sum(each)
+        g, by_z = self.sum(l_f * F[1:]), self.sum(by_sigma).T
+        l[~np.isfinite(l)] = -np.inf
+        by_x, levels = np.einsum("kqi,ki->qi", chain.x, g), self.data.levels
+        if levels is not None:
+            by_x = levels.expanded(by_x)
         curvature = np.empty((0, 0))
         if information:
-            curvature = self._curvature(F, chain.x, rows.values[SECOND.index("i")], rows.sigma[4])
-        by_eta, by_x = np.einsum("kpi,ki->ip", chain.e, g), np.einsum("kqi,ki->iq", chain.x, g)
-        return Slopes(F[0], l, by_eta, by_x, by_z, curvature)
+            moved = chain.x if levels is None else levels.expanded(chain.x)
+            curvature = self._curvature(F, moved, rows.values[SECOND.index("i")], rows.sigma[4])
+        return Slopes(F[0], l, np.einsum("kpi,ki->ip", chain.e, g), by_x.T, by_z, curvature)
 
     def residual_slopes(self, f: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return derivatives by (x, z) at predictions and their information, with zeros for x: nothing is solved."""

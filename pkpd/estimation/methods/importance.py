@@ -21,7 +21,6 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.complete import Complete
-from pkpd.estimation.methods.objective import factor_of
 from pkpd.estimation.methods.saem_chains import approximation, occasions_of
 from pkpd.estimation.result import Fit
 from pkpd.estimation.weights import effective, log_normal, log_t, normalised, standard_t
@@ -151,7 +150,7 @@ class Sampler:
         self.copies = 2 ** int(math.log2(copies))
         self.mode, self.root = approximation(problem.objective("focei"), x, eta)
         self.complete = Complete(problem, self.copies)
-        self.factor = factor_of(problem.layout.natural(x), problem.links.occasions)
+        self.factor = problem.layout.effects_factor(x, problem.links.occasions)
         self.active = occasions_of(self.complete)[: self.m]
         self._base = _sobol(self.p + 1, self.each)
         # of the proposals: t is scaled by the factor, restricted to the effects that a subject has

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError
-from pkpd.estimation.study.posterior import StudyPosterior
 
-__all__ = ["LogDensity", "PosteriorMode", "climbed", "find_mode", "first_finite"]
+__all__ = ["Believed", "LogDensity", "PosteriorMode", "climbed", "find_mode", "first_finite"]
 
 Floats = NDArray[np.float64]
 _WALL = 1e10  # what the optimiser sees in place of an infinite value
@@ -42,6 +41,18 @@ class LogDensity(Protocol):
         ...
 
 
+class Believed(LogDensity, Protocol):
+    """A log density with a prior that starts can be drawn from."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+        """Return draws of the vector from the prior, shape (n, dim)."""
+        ...
+
+    def impossible(self, q: Floats) -> list[str]:
+        """Return what has no density at q, where the equations can be solved."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class PosteriorMode:
     """A maximum of a log posterior on its unconstrained axis.
@@ -65,7 +76,7 @@ class PosteriorMode:
     calls: int
 
 
-def first_finite(posterior: StudyPosterior, rng: np.random.Generator, spread: float = 0.5, tries: int = 200) -> Floats:
+def first_finite(posterior: Believed, rng: np.random.Generator, spread: float = 0.5, tries: int = 200) -> Floats:
     """Return a draw from a narrowed prior at which the density can be had.
 
     Raises
@@ -76,13 +87,13 @@ def first_finite(posterior: StudyPosterior, rng: np.random.Generator, spread: fl
     q = np.zeros(posterior.dim)
     for attempt in range(tries):
         # closer to the centre of the prior the longer nothing is found
-        q = posterior.layout.draw(1, rng)[0] * spread * (1.0 - attempt / tries)
+        q = posterior.draw(1, rng)[0] * spread * (1.0 - attempt / tries)
         if np.isfinite(posterior.logp(q)):
             return q
     raise PkpdError(f"no starting point: the density is 0 at {tries} draws of the prior; {_why(posterior, q)}")
 
 
-def _why(posterior: StudyPosterior, q: Floats) -> str:
+def _why(posterior: Believed, q: Floats) -> str:
     """Return what makes the density 0 at a draw from near the centre of the prior."""
     off = posterior.impossible(q)
     if not off:
@@ -95,7 +106,7 @@ def _why(posterior: StudyPosterior, q: Floats) -> str:
 
 
 def find_mode(
-    posterior: StudyPosterior,
+    posterior: Believed,
     *,
     starts: int = 4,
     seed: int = 0,
@@ -107,7 +118,7 @@ def find_mode(
 
     Parameters
     ----------
-    posterior : StudyPosterior
+    posterior : Believed
     starts : int
         The centre of the prior (or ``first``), and draws of a narrowed prior.
     seed : int

@@ -19,11 +19,10 @@ from pkpd.estimation.identity import identity_of
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.chain_store import ChainStore
 from pkpd.estimation.methods.chains import sample
-from pkpd.estimation.methods.complete import Complete
-from pkpd.estimation.methods.objective import Objective, factor_of
+from pkpd.estimation.methods.objective import Objective
 from pkpd.estimation.methods.optimise import minimise
-from pkpd.estimation.methods.saem_chains import approximation, occasions_of
-from pkpd.estimation.methods.saem_mean import Means
+from pkpd.estimation.methods.posterior import Axes, PopulationPosterior
+from pkpd.estimation.methods.saem_chains import approximation
 from pkpd.estimation.population_draws import PopulationDraws, posterior_dataset
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.result import Fit
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from pkpd.estimation.problem import Problem
     from pkpd.estimation.vector import PopulationVector
 
-__all__ = ["Axes", "Nuts", "PopulationPosterior"]
+__all__ = ["Nuts"]
 
 #: share of the variance of eta that the data leave (mean over effects) from which on effects are sampled non-centred
 LOOSE = 0.3
@@ -47,143 +46,6 @@ LOOSE = 0.3
 DEFAULTS = {"chains": 4, "tune": 500, "draws": 1000, "target_accept": 0.8, "maxdepth": 10}
 #: R-hat and divergences from which on the chains are said not to have converged
 R_HAT, ESS = 1.01, 400
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Where the sampler's axes begin and how long they are, so that the posterior is nearly standard normal on them.
-
-    Attributes
-    ----------
-    x : float array, (n,)
-        Estimated vector.
-    x_root : float array, (n, n)
-        Factor of its covariance.
-    eta : float array, (m, p)
-    eta_root : float array, (m, p, p)
-        Of the random effects of each subject.
-    """
-
-    x: np.ndarray
-    x_root: np.ndarray
-    eta: np.ndarray
-    eta_root: np.ndarray
-
-
-class PopulationPosterior:
-    """Log-density of an unconstrained vector q: the estimated vector, then the random effects of each subject.
-
-    Parameters
-    ----------
-    problem : Problem
-    priors : Priors
-    centred : bool
-        Whether random effects are sampled as ``psi = C x + eta``, which suits rich data, or as standard normal u with
-        ``eta = L u``, which suits sparse ones. Effects of occasions are always standard normal.
-    frame : Axes
-
-    Attributes
-    ----------
-    dim : int
-    names : tuple of str
-    calls : int
-        Evaluations so far.
-    """
-
-    def __init__(self, problem: Problem, priors: Priors, centred: bool, frame: Axes) -> None:
-        self.problem, self.layout, self.priors, self.centred = problem, problem.layout, priors, centred
-        self.complete = Complete(problem)
-        self.means = Means(self.complete)
-        self.n, lay = len(self.layout.etas), self.layout
-        self.active = occasions_of(self.complete)
-        self.dim = lay.size + int(self.active.sum())
-        self.names = (*lay.labels, *(f"axis {k}" for k in range(self.dim - lay.size)))
-        self.calls = 0
-        self.x0, self.x_root = frame.x, frame.x_root
-        factor = factor_of(lay.natural(frame.x), problem.links.occasions)
-        turn, shift = np.linalg.inv(factor), np.zeros(frame.eta.shape)
-        if centred:
-            turn[: self.n, : self.n] = np.eye(self.n)
-            shift[:, : self.n] = self.means.mean(frame.x[: lay.q])
-        self.v0, self.v_root = frame.eta @ turn.T + shift, turn @ frame.eta_root
-
-    # -- between q and values
-
-    def split(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the estimated vector and the random effects as they are sampled, (m, p)."""
-        n, own = self.layout.size, np.zeros(self.active.shape)
-        own[self.active] = q[n:]
-        v = self.v0 + np.einsum("iab,ib->ia", self.v_root, own)
-        return self.x0 + self.x_root @ q[:n], np.where(self.active, v, 0.0)
-
-    def effects(self, x: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return random effects, standard ones, and their factor."""
-        factor = factor_of(self.layout.natural(x), self.problem.links.occasions)
-        if not self.centred:
-            return v @ factor.T, v, factor
-        n = self.n
-        eta = v.copy()
-        eta[:, :n] -= self.means.mean(x[: self.layout.q])
-        eta[:, n:] = v[:, n:] @ factor[n:, n:].T
-        u = v.copy()
-        u[:, :n] = np.linalg.solve(factor[:n, :n], eta[:, :n].T).T
-        return eta, u, factor
-
-    # -- density
-
-    def logp_grad(self, q: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the log-density at q and its gradient, (dim,); -inf and zeros where it cannot be had."""
-        self.calls += 1
-        lay, nowhere = self.layout, (-np.inf, np.zeros(self.dim))
-        x, v = self.split(q)
-        if not np.isfinite(q).all() or (x < lay.low).any() or (x > lay.high).any():
-            return nowhere
-        eta, u, factor = self.effects(x, v)
-        at = lay.q + lay.w
-        with np.errstate(all="ignore"):
-            found = self.complete.slopes(x[: lay.q], eta, x[at:], information=False)
-        if not (np.isfinite(found.l).all() and np.isfinite(found.eta).all() and np.isfinite(found.x).all()):
-            return nowhere
-        prior, g = self.priors(x)
-        total = float(found.l.sum()) + prior - 0.5 * float((u * u).sum())
-        g[: lay.q] += found.x.sum(axis=0)
-        g[at:] += found.z.sum(axis=0)
-        by_factor = found.eta.T @ u
-        if self.centred:
-            by_v, total = self._centred(found.eta, u, factor, by_factor, g, total)
-        else:
-            by_v = found.eta @ factor - u
-        for k in range(lay.w):
-            g[lay.q + k] += self._along(k, by_factor, factor)
-        own = np.einsum("iba,ib->ia", self.v_root, np.where(self.active, by_v, 0.0))
-        gradient = np.concatenate([self.x_root.T @ g, own[self.active]])
-        if not math.isfinite(total) or not np.isfinite(gradient).all():
-            return nowhere
-        return total, gradient
-
-    def _centred(
-        self, by_eta: np.ndarray, u: np.ndarray, factor: np.ndarray, by_factor: np.ndarray, g: np.ndarray, total: float
-    ) -> tuple[np.ndarray, float]:
-        """Return the gradient by what stands in q, and the density; what depends on the factor and x is added."""
-        n, m = self.n, len(u)
-        L = factor[:n, :n]
-        # Omega^-1 eta = L^-T u
-        pull = np.linalg.solve(L.T, u[:, :n].T).T
-        by_v = by_eta @ factor - u
-        by_v[:, :n] = by_eta[:, :n] - pull
-        g[self.means.thetas] -= np.einsum("ink,in->k", self.means.C, by_v[:, :n])
-        by_factor[:n, :n] = pull.T @ u[:, :n] - m * np.diag(1.0 / np.diag(L))
-        return by_v, total - m * float(np.log(np.diag(L)).sum())
-
-    def _along(self, k: int, by_factor: np.ndarray, factor: np.ndarray) -> float:
-        """Return the derivative by an entry of a factor, which effects of occasions share."""
-        lay, e = self.layout, self.layout.entries[self.layout.q + k]
-        i, j = e.at
-        places = [(i, j)]
-        if e.kind == "iov":
-            steps = range(self.problem.links.occasions)
-            places = [(self.n + o * len(lay.kappas) + i, self.n + o * len(lay.kappas) + j) for o in steps]
-        return sum(float(by_factor[p]) * (float(factor[p]) if e.scale == "log" else 1.0) for p in places)
 
 
 def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
@@ -302,8 +164,8 @@ class Nuts(Method):
         start = problem.layout.start.tolist()
         mark = f"{identity_of(problem)}|{start}|{believed.numbers}|{centred}|{solved}"
         found = sample(
-            lambda: PopulationPosterior(problem, believed, centred, frame),  # pyright: ignore[reportArgumentType]
-            settings=settings, seed=self.seed, store=ChainStore(self.out, "fit", mark, self.seed, settings),
+            lambda: PopulationPosterior(problem, believed, centred, frame), settings=settings, seed=self.seed,
+            store=ChainStore(self.out, "fit", mark, self.seed, settings),
             cores=self.cores, starts=starts, progress=progress,
         )  # fmt: skip
         return _fit(problem, self.name, first, found, believed, begun)

@@ -12,12 +12,12 @@ from pkpd.estimation.methods.inner import Evaluate, InnerState, Modes, better_mo
 from pkpd.estimation.methods.inner_terms import inner_terms
 from pkpd.estimation.methods.loop_arrays import DataRows, Directions, FactorMoves, InnerOut, InnerRows, OuterOut
 from pkpd.estimation.methods.outer_terms import outer_terms
-from pkpd.estimation.vector import Natural, PopulationVector
+from pkpd.estimation.vector import PopulationVector
 from pkpd.observation.data import FitData
 from pkpd.observation.density import Density
 from pkpd.observation.predictor import Predictor
 
-__all__ = ["METHODS", "Objective", "Outcome", "factor_of", "lost_effects"]
+__all__ = ["METHODS", "Objective", "Outcome", "lost_effects"]
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,6 @@ class Outcome:
     fisher: np.ndarray
     u: np.ndarray
     converged: np.ndarray
-
-
-def factor_of(natural: Natural, occasions: int) -> np.ndarray:
-    """Return the Cholesky factor of the covariance of all random effects: eta, then kappa of each occasion."""
-    parts = [natural.factor, *([natural.factor_iov] * occasions)]
-    size = sum(p.shape[0] for p in parts)
-    out, at = np.zeros((size, size)), 0
-    for p in parts:
-        out[at : at + p.shape[0], at : at + p.shape[0]] = p
-        at += p.shape[0]
-    return out
 
 
 def lost_effects(data: FitData, outcome: Outcome) -> list[str]:
@@ -138,7 +127,7 @@ class Objective:
         lay = self.layout
         omegas = lay.entries[lay.q : lay.q + lay.w]
         size = np.array([math.exp(v) if e.scale == "log" else 1.0 for v, e in zip(x[lay.q :], omegas, strict=False)])
-        factor = factor_of(lay.natural(x), self.links.occasions)
+        factor = lay.effects_factor(x, self.links.occasions)
         return x[: lay.q], factor, size, x[lay.q + lay.w :]
 
     # -- inner problem

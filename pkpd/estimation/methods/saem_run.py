@@ -24,7 +24,6 @@ import numpy as np
 
 from pkpd.errors import DataError
 from pkpd.estimation.methods.complete import Complete
-from pkpd.estimation.methods.objective import factor_of
 from pkpd.estimation.methods.saem_chains import ChainPoint, Chains, ConditionalNormal, approximation
 from pkpd.estimation.methods.saem_mean import Means
 from pkpd.estimation.methods.saem_settings import ENOUGH, SaemSettings
@@ -144,10 +143,10 @@ class SaemRun:
         return assemble(self.layout, self.x, self.omega, self.iov, self.z)
 
     def _point(self) -> ChainPoint:
-        natural = self.layout.natural(self.vector())
         mean = np.zeros((self.complete.m, self.complete.p))
         mean[:, : self.n] = self.means.mean(self.x)
-        return ChainPoint(self.x.copy(), factor_of(natural, self.problem.links.occasions), self.z.copy(), mean)
+        factor = self.layout.effects_factor(self.vector(), self.problem.links.occasions)
+        return ChainPoint(self.x.copy(), factor, self.z.copy(), mean)
 
     def _refresh(self) -> None:
         """Approximate the conditional distributions at the parameters as they are now."""

@@ -33,23 +33,23 @@ def arviz() -> Any:
     return az
 
 
-def variables_dataset(layout: StudyVector, q: Floats) -> xr.Dataset:
+def variables_dataset(vector: StudyVector, q: Floats) -> xr.Dataset:
     """Return the named variables of draws.
 
     Parameters
     ----------
-    layout : StudyVector
+    vector : StudyVector
     q : array, shape (chain, draw, dim)
     """
     import xarray as xr
 
-    found = layout.transform(q)
-    data = {v.name: (("chain", "draw", *v.dims), found[v.name]) for v in layout.variables}
-    return xr.Dataset(data, coords=_coords(layout, q.shape[0], q.shape[1]))
+    found = vector.transform(q)
+    data = {v.name: (("chain", "draw", *v.dims), found[v.name]) for v in vector.variables}
+    return xr.Dataset(data, coords=_coords(vector, q.shape[0], q.shape[1]))
 
 
-def _coords(layout: StudyVector, chains: int, draws: int) -> dict[str, Any]:
-    patients = {"patient": list(layout.patients), "cohort": list(layout.groups)}
+def _coords(vector: StudyVector, chains: int, draws: int) -> dict[str, Any]:
+    patients = {"patient": list(vector.patients), "cohort": list(vector.groups)}
     return {"chain": np.arange(chains), "draw": np.arange(draws), **patients}
 
 
@@ -81,13 +81,13 @@ def make_groups(
     """
     import xarray as xr
 
-    layout = problem.layout
+    vector = problem.vector
     chains, draws = q.shape[:2]
     place = {"chain": np.arange(chains), "draw": np.arange(draws)}
-    from_prior = layout.draw(prior, np.random.default_rng([seed, 4]))[None]
+    from_prior = vector.draw(prior, np.random.default_rng([seed, 4]))[None]
     groups = {
-        "posterior": variables_dataset(layout, q),
-        "prior": variables_dataset(layout, from_prior),
+        "posterior": variables_dataset(vector, q),
+        "prior": variables_dataset(vector, from_prior),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords=place),
         "constant_data": _constants(problem),
     }
@@ -102,7 +102,7 @@ def _predictions(problem: StudyProblem, like: Any, q: Floats, chosen: NDArray[An
     import xarray as xr
 
     shape, count = q.shape[:2], len(problem.reported)
-    values, errors = problem.layout.values(q.reshape(-1, q.shape[2]))
+    values, errors = problem.vector.values(q.reshape(-1, q.shape[2]))
     values = values[:, problem.rows]
     found = predicted_facts(like, values, errors, [[seed, 5, c, d] for c, d in np.ndindex(*shape)])
     replicate = found.replicate.reshape(*shape, count)
@@ -163,7 +163,7 @@ def attributes(problem: StudyProblem, method: str, seed: int, settings: Mapping[
         "every": problem.every,
         "tolerances": [study.rtol, study.atol],
     }
-    variables = [asdict(v) for v in problem.layout.variables]
+    variables = [asdict(v) for v in problem.vector.variables]
     return {
         "study": study.name,
         "method": method,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.estimation.facts import DRAWS, FactPredictions, predicted_facts
+from pkpd.estimation.spreads import ErrorScale
 
 if TYPE_CHECKING:
     from pkpd.estimation.study.record import StudyRecord
@@ -39,13 +40,12 @@ def predicted_checks(calibration: StudyRecord) -> FactPredictions | None:
 
 def _values(calibration: StudyRecord, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Return patients' parameters in draws, (draws, patient, free), and factors on residual errors, (draws, output)."""
-    layout = calibration.study.problem.layout
-    values = np.empty((rows.size, len(layout.patients), len(layout.free)))
-    for k, f in enumerate(layout.free):
+    study, patients = calibration.study, calibration.study.problem.patients
+    values = np.empty((rows.size, len(patients), len(study.free)))
+    for k, f in enumerate(study.free):
         drawn = calibration.draws(f.name)[rows]
         values[..., k] = drawn if drawn.ndim == 2 else drawn[:, None]
-    errors = np.tile(np.exp(layout.error_mean), (rows.size, 1))
-    for o, name in enumerate(layout.outputs):
-        if layout.error_index[o] >= 0:
-            errors[:, o] = calibration.draws(f"{name}_error")[rows]
+    errors = np.ones((rows.size, len(study.errors)))
+    for o, (name, error) in enumerate(study.errors.items()):
+        errors[:, o] = calibration.draws(f"{name}_error")[rows] if isinstance(error, ErrorScale) else error
     return values, errors

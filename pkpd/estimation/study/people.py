@@ -45,10 +45,10 @@ def draw_people(
         )
     if like is not None and cohort is None:
         raise PkpdError(f"{who}: like is for a new patient of a cohort, not for patient '{patient}'")
-    if cohort is not None and cohort not in problem.layout.groups:
+    if cohort is not None and cohort not in problem.groups:
         raise PkpdError(
-            f"{who}: there is no cohort '{cohort}'{nearest(cohort, problem.layout.groups)}; "
-            f"there are {', '.join(problem.layout.groups)}"
+            f"{who}: there is no cohort '{cohort}'{nearest(cohort, problem.groups)}; "
+            f"there are {', '.join(problem.groups)}"
         )
     n = count(who, "n", n, "people")
     rng = np.random.default_rng([check_seed(seed), 6])
@@ -74,7 +74,7 @@ def _effects(people: Population, problem: StudyProblem, values: Mapping[str, Flo
     """Return the random effects that are left beside what was drawn from the posterior."""
     etas = np.zeros(people.etas.shape)
     if variability:
-        by_patient = {f.name for f in problem.layout.free if f.level == "patient"}
+        by_patient = {f.name for f in problem.study.free if f.level == "patient"}
         keep = [k for k, name in enumerate(people.eta_names) if name not in by_patient]
         etas[:, keep] = people.etas[:, keep]
     return etas
@@ -90,7 +90,7 @@ def _values(
         start = problem.model.parameters[name].value
         by_patient = np.array([s.values.get(name, start) for s in problem.subjects])
         out[name] = by_patient[at]
-    for f in problem.layout.free:
+    for f in problem.study.free:
         draws = calibration.draws(f.name)
         if f.level == "shared":
             out[f.name] = draws[rows]
@@ -105,12 +105,14 @@ def _new(
     calibration: StudyRecord, problem: StudyProblem, f: Free, rows: NDArray[Any], cohort: str, rng: np.random.Generator
 ) -> Floats:
     """Return a pooled parameter of new patients: location plus spread on the scaled axis."""
-    g = problem.layout.groups.index(cohort) if f.pooling == "cohort" else 0
+    g = problem.groups.index(cohort) if f.pooling == "cohort" else 0
     if f"{f.name}_location" in calibration.posterior:
         location = calibration.draws(f"{f.name}_location")
         centre = to_scale(location[rows, g] if location.ndim > 1 else location[rows], f.scale, f.limits)
     else:
-        centre = np.full(len(rows), problem.layout.locations[f.name][0][g])
+        pair = f.location_of(cohort)
+        assert pair is not None  # checked when the study was put together
+        centre = np.full(len(rows), pair[0])
     if isinstance(f.spread, HalfNormal):
         spread: Any = calibration.draws(f"{f.name}_spread")[rows]
     else:

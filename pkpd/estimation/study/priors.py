@@ -133,16 +133,16 @@ class Free:
         """Bounds on the logit axis; (0, 1) where none are given."""
         return (0.0, 1.0) if self.bounds is None else (self.bounds[0], self.bounds[1])
 
+    def value_of(self, *keys: str) -> Pair | None:
+        """Return (location in the parameter's unit, sd on the scaled axis) under the first key with one, or None."""
+        if not isinstance(self.location, Mapping):
+            return self.location
+        return next((self.location[k] for k in (*keys, "*") if k in self.location), None)
+
     def location_of(self, *keys: str) -> Pair | None:
         """Return (location on the scaled axis, sd) under the first key that has one, or None."""
-        if not isinstance(self.location, Mapping):
-            pair = self.location
-        else:
-            found = [k for k in (*keys, "*") if k in self.location]
-            if not found:
-                return None
-            pair = self.location[found[0]]
-        return to_scale(pair[0], self.scale, self.limits), float(pair[1])
+        pair = self.value_of(*keys)
+        return None if pair is None else (to_scale(pair[0], self.scale, self.limits), float(pair[1]))
 
     def describe(self) -> dict[str, Any]:
         """Return the declaration as plain values, for fingerprints and tables."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,19 @@ import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import PkpdError, nearest
+from pkpd.estimation.priors import Priors
+from pkpd.estimation.problem import Problem
 from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.priors import Free
-from pkpd.estimation.study.vector import StudyVector, build_layout
+from pkpd.estimation.study.vector import StudyDesign, StudyVector, check_results, design_of
+from pkpd.estimation.vector import PopulationVector
 from pkpd.evidence.doses import is_of_one_drug
 from pkpd.library import load_model
+from pkpd.observation.data import bind
 from pkpd.observation.reported import Reported, check_terms, fact_terms, matches
+from pkpd.observation.reports import joined_subjects
 from pkpd.simulation.doses import span_on_clock
+from pkpd.transport import without_computed
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -47,7 +53,6 @@ class StudyProblem:
         One per patient, also those without facts.
     reported : tuple of Reported
         Facts in the order of the likelihood's terms.
-    layout : StudyVector
     """
 
     study: DeclaredStudy
@@ -57,7 +62,48 @@ class StudyProblem:
     cohorts: tuple[str, ...]
     subjects: tuple[Subject, ...]
     reported: tuple[Reported, ...]
-    layout: StudyVector
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_computed(self)
+
+    @cached_property
+    def design(self) -> StudyDesign:
+        """What the declarations mean for the estimated vector."""
+        return design_of(self.model, self.study.free, self.study.errors, self.patients, self.cohorts)
+
+    @cached_property
+    def posed(self) -> Problem:
+        """The same as a problem of estimation: patients as subjects of a data set, known by their facts.
+
+        Raises
+        ------
+        DataError
+            If patients and facts do not fit the model, with all that is wrong.
+        """
+        design, study = self.design, self.study
+        found = bind(design.model, joined_subjects(design.model, self.subjects, study.name, self.every))
+        layout = PopulationVector(design.model, found, design=design.vector)
+        names = dict.fromkeys(n for s in self.subjects for n in s.values)
+        own = {n: np.array([s.values.get(n, self.model.parameters[n].value) for s in self.subjects]) for n in names}
+        data = replace(found, levels=layout.levels, own={**own, **design.own})
+        settings = {"rtol": study.rtol, "atol": study.atol, "solver": "auto", "threads": 1}
+        posed = Problem(design.model, data, layout, settings)
+        if posed.links.is_chain:
+            # the fastest where it fits, and it hands what it cannot solve to the explicit method
+            settings["solver"] = "chain"
+        return posed
+
+    @cached_property
+    def vector(self) -> StudyVector:
+        """The estimated vector, its axes, and the names of what it means."""
+        layout = self.posed.layout
+        priors = Priors(layout, self.design.priors)
+        return StudyVector(layout, priors, self.design, tuple(self.study.free), self.patients, self.cohorts)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Cohorts, each once."""
+        return tuple(dict.fromkeys(self.cohorts))
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -86,8 +132,8 @@ class StudyProblem:
         return Likelihood(
             self.model,
             subjects,
-            [f.name for f in self.layout.free],
-            scaled=self.layout.outputs,
+            [f.name for f in self.study.free],
+            scaled=tuple(self.study.errors),
             rtol=self.study.rtol,
             atol=self.study.atol,
             every=self.every,
@@ -105,7 +151,7 @@ class StudyProblem:
         digest = hashlib.sha256()
         model = {n: p.value for n, p in self.model.parameters.items()}
         parts: list[Any] = [self.model.fingerprint, model, self._laws()]
-        parts += [{k: v for k, v in f.describe().items() if k not in ("source", "known")} for f in self.layout.free]
+        parts += [{k: v for k, v in f.describe().items() if k not in ("source", "known")} for f in self.study.free]
         parts += [{n: (e.value, e.sd) if isinstance(e, ErrorScale) else e for n, e in self.study.errors.items()}]
         parts += [convert_time(self.every, self.model.time_unit, "h"), self.study.rtol, self.study.atol]
         states = tuple(self.model.states)
@@ -116,6 +162,11 @@ class StudyProblem:
             digest.update(doses)
         digest.update(json.dumps(parts, sort_keys=True, default=repr).encode())
         return digest.hexdigest()
+
+    @property
+    def mark(self) -> str:
+        """What kept chains belong to: the posterior, and the order of the sampled vector."""
+        return f"{self.fingerprint}|{', '.join(self.vector.names)}"
 
     def _laws(self) -> list[Any]:
         """Return when facts are measured, which measurements their factors speak of, and by which law."""
@@ -199,14 +250,14 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
         faults += wrong
     if not reported and not faults:
         faults.append("no fact is left to fit")
+    faults += check_results(study.free, study.errors)
     if faults:
         many = f"{len(faults)} faults: " if len(faults) > 1 else ""
         raise PkpdError(f"study '{study.name}': {many}{'; '.join(faults)}")
     subjects = _subjects(study, model, evidence, patients, cohorts, reported)
     place = {p: i for i, p in enumerate(patients)}
     ordered = tuple(sorted(reported, key=lambda r: place[r.patient]))
-    layout = build_layout(study.free, study.errors, patients, cohorts)
-    return StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered, layout)
+    return StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered)
 
 
 def _check_names(study: DeclaredStudy, model: Model, evidence: Sequence[Any], patients: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.estimation.methods.chain_store import ChainStore
 from pkpd.estimation.methods.chains import sample
-from pkpd.estimation.methods.modes import find_mode
+from pkpd.estimation.methods.modes import Believed, find_mode
 from pkpd.estimation.methods.normal_approximation import laplace
 from pkpd.estimation.study.groups import arviz, attributes, make_groups
 from pkpd.estimation.study.posterior import StudyPosterior
@@ -30,13 +30,13 @@ def fit_mode(
     starts: int,
     predictive: int,
     *,
-    make: Callable[[], StudyPosterior] | None = None,
+    make: Callable[[], Believed] | None = None,
     likelihood: Any = None,
     out: str | os.PathLike[str] | None = None,
 ) -> StudyFit:
     """Return mode and Laplace approximation as a fit."""
-    posterior = make() if make is not None else StudyPosterior.of(problem)
-    store = ChainStore(out, problem.study.name, problem.fingerprint, seed, {"method": "mode", "starts": starts})
+    posterior = make() if make is not None else StudyPosterior(problem)
+    store = ChainStore(out, problem.study.name, problem.mark, seed, {"method": "mode", "starts": starts})
     begin = time.perf_counter()
     with store.journal(posterior, "search"):
         mode = find_mode(posterior, starts=starts, seed=seed)
@@ -57,7 +57,6 @@ def fit_mode(
     }
     stats = {"log_weight": found.log_weights[None], "diverging": np.zeros((1, len(found.draws)), bool)}
     settings = {"draws": draws, "starts": starts}
-    like = likelihood if likelihood is not None else posterior.likelihood
     return _assemble(
         problem,
         "mode",
@@ -67,7 +66,7 @@ def fit_mode(
         stats,
         extra,
         predictive=predictive,
-        likelihood=like,
+        likelihood=likelihood,
         seconds=seconds,
     )
 
@@ -81,13 +80,13 @@ def fit_nuts(
     cores: int | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
-    make: Callable[[], StudyPosterior] | None = None,
+    make: Callable[[], Believed] | None = None,
     likelihood: Any = None,
 ) -> StudyFit:
     """Return draws of the sampler as a fit."""
-    store = ChainStore(out, problem.study.name, problem.fingerprint, seed, settings)
+    store = ChainStore(out, problem.study.name, problem.mark, seed, settings)
     begin = time.perf_counter()
-    maker = make if make is not None else (lambda: StudyPosterior.of(problem))
+    maker = make if make is not None else (lambda: StudyPosterior(problem))
     found = sample(maker, settings=settings, seed=seed, store=store, cores=cores, progress=progress)
     seconds = time.perf_counter() - begin
     extra = {"chains_resumed": list(found.resumed), "evaluations_replayed": found.replayed}

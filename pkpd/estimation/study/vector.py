@@ -1,29 +1,35 @@
-"""The unconstrained vector of a study and what it means: patients' parameters and factors on the residual errors.
+"""What a study estimates, as typical values, random effects and residual factors; and its results by name.
 
-Every entry of the vector is standard normal under the prior, but the logarithm of a spread with a half-normal prior.
-On the scaled axis the value of free parameter k in patient i is ``mean + a q[ja] + b spread_k q[jb]`` (non-centred).
+The vector is that of every fit, `pkpd.estimation.vector.PopulationVector`, with typical values by patient or cohort. It
+is sampled on axes on which the prior of every entry is standard normal, but for logarithms of spreads, whose spread is
+half-normal: thetas and logarithms of factors are ``location + sd q``, random effects ``spread q`` (non-centred).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.errors import PkpdError
+from pkpd.estimation.levels import TypicalValues, VectorDesign
+from pkpd.estimation.methods.posterior import Axes
+from pkpd.estimation.priors import Priors
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.study.priors import Free
-from pkpd.model.scales import from_scale
+from pkpd.estimation.vector import PopulationVector
+from pkpd.model.model import Model
+from pkpd.model.scales import Pair, from_scale
+from pkpd.observation.levels import Levels
 
-__all__ = ["StudyVector", "Variable", "build_layout"]
+__all__ = ["StudyDesign", "StudyVector", "Variable", "check_results", "design_of"]
 
 Floats = NDArray[np.float64]
-_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-_LOG_HALF_NORMAL = 0.5 * math.log(2.0 / math.pi)
+_SCALE = {"identity": "additive"}
 
 
 @dataclass(frozen=True)
@@ -51,139 +57,215 @@ class Variable:
 
 
 @dataclass(frozen=True, eq=False)
-class StudyVector:
-    """Indices and constants that turn the unconstrained vector into values; made by :func:`build_layout`.
+class StudyDesign:
+    """What a study's declarations mean for the estimated vector.
 
     Attributes
     ----------
-    patients, cohorts : tuple of str
-        Patients, and the cohort of each.
-    groups : tuple of str
-        Cohorts, each once.
-    free : tuple of Free
-    names : tuple of str, length dim
-        What each entry of the vector is.
-    mean, a, b : array, shape (patient, free)
-    ja, jb : int array, shape (patient, free)
-    spread : array, shape (free,)
-        Known spread, or the scale of its prior.
-    ju : int array, shape (free,)
-        Entry that holds the log of the spread in units of that scale; -1 where known.
-    outputs : tuple of str
-        Outputs whose residual error has a factor.
-    error_mean, error_sd, error_index : array, shape (output,)
-    variables : tuple of Variable
+    model : Model
+        Whose only variability is that of pooled parameters.
+    vector : VectorDesign
+    own : mapping of parameter to float array, (m,)
+        Known values by patient, of parameters that are estimated in nobody.
+    priors : mapping
+        As for :class:`pkpd.estimation.priors.Priors`.
     """
 
+    model: Model
+    vector: VectorDesign
+    own: Mapping[str, Floats]
+    priors: Mapping[str, Any]
+
+
+def design_of(
+    model: Model, free: Sequence[Free], errors: Mapping[str, float | ErrorScale], patients: Sequence[str],
+    cohorts: Sequence[str],
+) -> StudyDesign:  # fmt: skip
+    """Return what declarations of a study mean; every patient, or its cohort, has a location of each parameter."""
+    typical: dict[str, TypicalValues] = {}
+    own: dict[str, Floats] = {}
+    priors: dict[str, Any] = {}
+    declared = {}
+    for f in free:
+        found, known = _typical(f, patients, cohorts)
+        if found.labels or f.pooling:
+            typical[f.name] = found
+            priors |= known
+        else:
+            own[f.name] = found.held
+        spread = f.spread.scale if isinstance(f.spread, HalfNormal) else f.spread
+        if isinstance(f.spread, HalfNormal):
+            priors[f"omega_{f.name}"] = f.spread
+        started = found.start[0] if found.labels else float(found.held[0])
+        limits = f.limits if f.scale == "logit" else model.parameters[f.name].bounds
+        declared[f.name] = replace(
+            model.parameters[f.name], value=started, bounds=limits, sd=spread, cv=None, iov_cv=None, iov_sd=None,
+            scale=_SCALE.get(f.scale, f.scale),
+        )  # fmt: skip
+    scales = {n: e for n, e in errors.items() if isinstance(e, ErrorScale)}
+    factors = {n: e.value if isinstance(e, ErrorScale) else float(e) for n, e in errors.items()}
+    priors |= {f"{n}_error": ErrorScale(1.0, e.sd) for n, e in scales.items()}
+    spreads = frozenset(f.name for f in free if isinstance(f.spread, HalfNormal))
+    vector = VectorDesign(typical, factors, frozenset(scales), spreads)
+    return StudyDesign(model.with_variability(declared), vector, own, priors)
+
+
+def _typical(
+    f: Free, patients: Sequence[str], cohorts: Sequence[str]
+) -> tuple[TypicalValues, dict[str, tuple[float, float]]]:
+    """Return typical values of a parameter in the patients, and the priors of those that are estimated."""
+    keys: list[tuple[str, tuple[str, ...]]]
+    if f.level == "shared":
+        keys = [(f.name, ())] * len(patients)
+    elif f.pooling == "all":
+        keys = [(f"{f.name}_location", ())] * len(patients)
+    elif f.pooling == "cohort":
+        keys = [(f"{f.name}_location[{c}]", (c,)) for c in cohorts]
+    else:
+        keys = [(f"{f.name}[{p}]", (p, c)) for p, c in zip(patients, cohorts, strict=True)]
+    pairs: list[Pair] = []
+    for _, key in keys:
+        pair = f.value_of(*key)
+        assert pair is not None  # checked when the study was put together
+        pairs.append(pair)
+    known = {label: pair for (label, _), pair in zip(keys, pairs, strict=True) if pair[1] > 0}
+    labels = tuple(known)
+    at = np.array([labels.index(label) if label in known else -1 for label, _ in keys], np.int64)
+    held = np.array([value for value, _ in pairs], np.float64)
+    scale = _SCALE.get(f.scale, f.scale)
+    return TypicalValues(scale, labels, tuple(value for value, _ in known.values()), at, held), known
+
+
+@dataclass(frozen=True, eq=False)
+class StudyVector:
+    """The estimated vector of a study with its axes and the names of its results.
+
+    Attributes
+    ----------
+    population : PopulationVector
+    priors : Priors
+    design : StudyDesign
+    free : tuple of Free
+    patients, cohorts : tuple of str
+        Patients, and the cohort of each.
+    """
+
+    population: PopulationVector
+    priors: Priors
+    design: StudyDesign
+    free: tuple[Free, ...]
     patients: tuple[str, ...]
     cohorts: tuple[str, ...]
-    groups: tuple[str, ...]
-    free: tuple[Free, ...]
-    names: tuple[str, ...]
-    mean: Floats
-    a: Floats
-    ja: NDArray[np.int64]
-    b: Floats
-    jb: NDArray[np.int64]
-    spread: Floats
-    ju: NDArray[np.int64]
-    outputs: tuple[str, ...]
-    error_mean: Floats
-    error_sd: Floats
-    error_index: NDArray[np.int64]
-    locations: Mapping[str, tuple[Floats, Floats, NDArray[np.int64]]]
-    variables: tuple[Variable, ...] = field(default=())
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Cohorts, each once."""
+        return tuple(dict.fromkeys(self.cohorts))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Outputs whose residual error has a factor."""
+        return tuple(self.design.vector.factors)
+
+    @cached_property
+    def levels(self) -> Levels:
+        """Where patients' typical values stand in the vector."""
+        found = self.population.levels
+        assert found is not None
+        return found
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each entry of the sampled vector is."""
+        lay = self.population
+        own = (f"{lay.etas[e.at[0]]}_spread" if e.kind == "omega" else e.name for e in lay.entries)
+        return (*own, *(f"{n}[{p}]" for p in self.patients for n in lay.etas))
 
     @property
     def dim(self) -> int:
-        """Length of the unconstrained vector."""
-        return len(self.names)
+        """Length of the sampled vector."""
+        return self.population.size + len(self.patients) * len(self.population.etas)
 
-    def _spreads(self, q: Floats) -> Floats:
-        u = np.where(self.ju < 0, 0.0, q[..., np.maximum(self.ju, 0)])
-        with np.errstate(over="ignore"):
-            return self.spread * np.exp(u)
-
-    def scaled(self, q: Floats) -> Floats:
-        """Return patients' parameters on their scaled axes, shape (..., patient, free)."""
-        x = self.mean + self.a * q[..., self.ja]
-        return x + (self.b * self._spreads(q)[..., None, :]) * q[..., self.jb]
+    # -- axes
 
     @cached_property
-    def _axes(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
-        """Columns on the log axis, on the logit axis, and the latter's lower bounds and widths."""
-        on = {s: np.array([k for k, f in enumerate(self.free) if f.scale == s], np.int64) for s in ("log", "logit")}
-        limits = np.array([self.free[k].limits for k in on["logit"]]).reshape(-1, 2)
-        return on["log"], on["logit"], limits[:, 0], limits[:, 1] - limits[:, 0]
+    def _axes(self) -> tuple[Floats, Floats]:
+        """Where the axes of the estimated vector begin, and their lengths."""
+        lay, prior = self.population, self.priors
+        centre, length = prior.location.copy(), np.where(np.isfinite(prior.sd), prior.sd, 1.0)
+        for row in prior.rows:
+            centre[row.places[-1]] = math.log(row.scale)
+        assert lay.size == centre.size
+        return centre, length
 
-    def natural(self, x: Floats) -> Floats:
-        """Return patients' parameters in their units from the scaled axes, shape (..., patient, free)."""
-        log, logit, low, width = self._axes
-        out = x.copy()
+    def frame(self) -> Axes:
+        """Return the axes of the sampler."""
+        centre, length = self._axes
+        m, p = len(self.patients), len(self.population.etas)
+        return Axes(centre, np.diag(length), np.zeros((m, p)), np.broadcast_to(np.eye(p), (m, p, p)))
+
+    def split(self, q: Floats) -> tuple[Floats, Floats]:
+        """Return the estimated vector (..., size) and the random effects (..., m, p)."""
+        centre, length = self._axes
+        n, etas = self.population.size, self.population.etas
+        x = centre + length * q[..., :n]
+        own = q[..., n:].reshape(*q.shape[:-1], len(self.patients), len(etas))
         with np.errstate(over="ignore"):
-            out[..., log] = np.exp(x[..., log])
-        out[..., logit] = low + width * (0.5 + 0.5 * np.tanh(0.5 * x[..., logit]))
+            return x, own * self._spreads(x)[..., None, :]
+
+    def _spreads(self, x: Floats) -> Floats:
+        """Return standard deviations of the random effects, (..., p)."""
+        lay = self.population
+        out = np.broadcast_to(np.diag(lay.factor0), (*x.shape[:-1], len(lay.etas))).copy()
+        for k, e in enumerate(lay.entries):
+            if e.kind == "omega":
+                with np.errstate(over="ignore"):
+                    out[..., e.at[0]] = np.exp(x[..., k])
         return out
 
-    def slope(self, values: Floats) -> Floats:
-        """Return the derivative of the natural by the scaled value, shape (patient, free)."""
-        log, logit, low, width = self._axes
-        out = np.ones(values.shape)
-        out[..., log] = values[..., log]
-        above = values[..., logit] - low
-        out[..., logit] = above * (width - above) / width
-        return out
-
-    def errors(self, q: Floats) -> Floats:
-        """Return the factors on the residual errors, shape (..., output)."""
-        at = np.maximum(self.error_index, 0)
-        with np.errstate(over="ignore"):
-            return np.exp(self.error_mean + self.error_sd * q[..., at]) if len(at) else np.ones((*q.shape[:-1], 0))
-
-    def values(self, q: Floats) -> tuple[Floats, Floats]:
-        """Return patients' parameters in their units, (..., patient, free), and the factors, (..., output)."""
-        return self.natural(self.scaled(q)), self.errors(q)
-
-    def pull_back(self, q: Floats, values: Floats, by_value: Floats, by_error: Floats) -> Floats:
-        """Return the gradient by q, shape (dim,), from those by the natural values and by the factors."""
-        dx = by_value * self.slope(values)
-        spreads = self._spreads(q)
-        effect = self.b * spreads * dx
-        out: Floats = np.bincount(self.ja.ravel(), (self.a * dx).ravel(), self.dim).astype(np.float64)
-        out += np.bincount(self.jb.ravel(), effect.ravel(), self.dim)
-        drawn = self.ju >= 0
-        if drawn.any():
-            out[self.ju[drawn]] += (effect * q[self.jb]).sum(axis=0)[drawn]
-        live = self.error_index >= 0
-        if live.any():
-            out[self.error_index[live]] += (by_error * self.errors(q) * self.error_sd)[live]
-        return out
-
-    def log_prior(self, q: Floats) -> Floats:
-        """Return the log density of the prior, shape (...,)."""
-        drawn = self.ju[self.ju >= 0]
-        out = -0.5 * (q * q).sum(axis=-1) - _HALF_LOG_2PI * (self.dim - len(drawn))
-        if len(drawn):
-            u = q[..., drawn]
-            with np.errstate(over="ignore"):
-                out = out + (0.5 * u * u + _LOG_HALF_NORMAL - 0.5 * np.exp(2.0 * u) + u).sum(axis=-1)
-        return out
-
-    def prior_gradient(self, q: Floats) -> Floats:
-        """Return the gradient of the log density of the prior, shape (dim,)."""
-        out = -q
-        drawn = self.ju[self.ju >= 0]
-        if len(drawn):
-            with np.errstate(over="ignore"):
-                out[drawn] = 1.0 - np.exp(2.0 * q[drawn])
-        return out
+    def log_prior(self, q: Floats) -> float:
+        """Return the log density of the prior at q, without constants."""
+        n = self.population.size
+        return self.priors(self.split(q)[0])[0] - 0.5 * float(q[n:] @ q[n:])
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """Return draws from the prior, shape (n, dim)."""
         q = rng.standard_normal((n, self.dim))
-        drawn = self.ju[self.ju >= 0]
+        drawn = [k for k, e in enumerate(self.population.entries) if e.kind == "omega"]
         q[:, drawn] = np.log(np.abs(q[:, drawn]))
         return q
+
+    # -- what the vector means
+
+    def values(self, q: Floats) -> tuple[Floats, Floats]:
+        """Return patients' parameters in their units, (..., patient, free), and the factors, (..., output)."""
+        x, eta = self.split(q)
+        lay, shape = self.population, q.shape[:-1]
+        typical = self.levels.values(x[..., : lay.q])
+        place, effect = {n: k for k, n in enumerate(lay.scales)}, {n: k for k, n in enumerate(lay.etas)}
+        out = np.empty((*shape, len(self.patients), len(self.free)))
+        for k, f in enumerate(self.free):
+            if f.name in self.design.own:
+                out[..., k] = self.design.own[f.name]
+                continue
+            on_axis = typical[..., place[f.name], :] + (eta[..., effect[f.name]] if f.name in effect else 0.0)
+            out[..., k] = from_scale(on_axis, f.scale, f.limits)
+        return out, self.errors(x)
+
+    def errors(self, x: Floats) -> Floats:
+        """Return the factors on residual errors, (..., output), of an estimated vector."""
+        entry = {e.name: k for k, e in enumerate(self.population.entries) if e.kind == "sigma"}
+        out = np.empty((*x.shape[:-1], len(self.outputs)))
+        for k, (name, value) in enumerate(self.design.vector.factors.items()):
+            with np.errstate(over="ignore"):
+                out[..., k] = np.exp(x[..., entry[f"{name}_error"]]) if f"{name}_error" in entry else value
+        return out
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """Results by name."""
+        factors = self.design.vector
+        return tuple(variables_of(self.free, [n for n in factors.factors if n in factors.estimated]))
 
     def transform(self, q: Floats) -> dict[str, Floats]:
         """Return every named variable in its natural unit.
@@ -198,130 +280,52 @@ class StudyVector:
             Shape (...,), (..., patient) or (..., cohort), see ``variables``.
         """
         values, errors = self.values(q)
-        spreads = self._spreads(q)
-        names = [f.name for f in self.free]
+        x = self.split(q)[0]
+        spreads, names = self._spreads(x), [f.name for f in self.free]
         out: dict[str, Floats] = {}
         for v in self.variables:
             if v.kind == "error":
                 out[v.name] = errors[..., self.outputs.index(v.free)]
-                continue
-            k = names.index(v.free)
-            if v.kind == "patient":
-                out[v.name] = values[..., k]
-            elif v.kind == "shared":
-                out[v.name] = values[..., 0, k]
             elif v.kind == "spread":
-                out[v.name] = spreads[..., k]
+                out[v.name] = spreads[..., self.population.etas.index(v.free)]
+            elif v.kind == "location":
+                out[v.name] = self._location(v, x)
             else:
-                mean, sd, index = self.locations[v.free]
-                x = mean + sd * q[..., index]
-                out[v.name] = from_scale(x if v.dims else x[..., 0], v.scale, v.limits)
+                own = values[..., names.index(v.free)]
+                out[v.name] = own if v.kind == "patient" else own[..., 0]
         return out
 
-
-@dataclass
-class _Draft:
-    """A layout that grows parameter by parameter."""
-
-    names: list[str] = field(default_factory=list)
-    variables: list[Variable] = field(default_factory=list)
-    locations: dict[str, tuple[Floats, Floats, NDArray[np.int64]]] = field(default_factory=dict)
-
-    def entry(self, name: str) -> int:
-        self.names.append(name)
-        return len(self.names) - 1
+    def _location(self, v: Variable, x: Floats) -> Floats:
+        """Return the location that patients, or those of each cohort, have in common."""
+        each = self.levels.values(x[..., : self.population.q])[..., list(self.population.scales).index(v.free), :]
+        first = [self.cohorts.index(g) for g in self.groups] if v.dims else 0
+        return from_scale(each[..., first], v.scale, v.limits)
 
 
-def build_layout(
-    free: Sequence[Free], errors: Mapping[str, float | ErrorScale], patients: Sequence[str], cohorts: Sequence[str]
-) -> StudyVector:
-    """Return the layout of a study's unconstrained vector.
-
-    Parameters
-    ----------
-    free : sequence of Free
-        Checked: every patient, or its cohort, has a location.
-    errors : mapping of output to factor or ErrorScale
-    patients, cohorts : sequence of str
-        Patients and the cohort of each.
-
-    Raises
-    ------
-    PkpdError
-        If two results have one name.
-    """
-    groups = tuple(dict.fromkeys(cohorts))
-    shape = (len(patients), len(free))
-    mean, a, b = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    ja, jb = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    spread, ju = np.zeros(len(free)), np.full(len(free), -1)
-    draft = _Draft()
-    for k, f in enumerate(free):
-        column = _column(draft, f, patients, cohorts, groups)
-        mean[:, k], a[:, k], ja[:, k], b[:, k], jb[:, k] = column
+def variables_of(free: Sequence[Free], factors: Iterable[str]) -> list[Variable]:
+    """Return the named results of a study, in the order of what is free and then of the factors."""
+    out = []
+    for f in free:
+        if f.level == "shared":
+            out.append(Variable(f.name, "shared", f.scale, f.limits, (), f.name))
+            continue
+        out.append(Variable(f.name, "patient", f.scale, f.limits, ("patient",), f.name))
+        if f.pooling is not None:
+            pairs = f.location.values() if isinstance(f.location, Mapping) else [f.location]
+            if any(sd > 0 for _, sd in pairs):
+                dims = ("cohort",) if f.pooling == "cohort" else ()
+                out.append(Variable(f"{f.name}_location", "location", f.scale, f.limits, dims, f.name))
         if isinstance(f.spread, HalfNormal):
-            spread[k], ju[k] = f.spread.scale, draft.entry(f"{f.name}_spread")
-            draft.variables.append(Variable(f"{f.name}_spread", "spread", "log", (0.0, 1.0), (), f.name))
-        elif f.spread is not None:
-            spread[k] = f.spread
-    error_mean, error_sd = np.zeros(len(errors)), np.zeros(len(errors))
-    error_index = np.full(len(errors), -1)
-    for o, (name, prior) in enumerate(errors.items()):
-        if isinstance(prior, ErrorScale):
-            error_mean[o], error_sd[o], error_index[o] = math.log(prior.value), prior.sd, draft.entry(f"{name}_error")
-            draft.variables.append(Variable(f"{name}_error", "error", "log", (0.0, 1.0), (), name))
-        else:
-            error_mean[o] = math.log(prior)
-    _check_results(draft.variables)
-    return StudyVector(
-        tuple(patients), tuple(cohorts), groups, tuple(free), tuple(draft.names), mean, a, ja, b, jb, spread, ju,
-        tuple(errors), error_mean, error_sd, error_index, draft.locations, tuple(draft.variables),
-    )  # fmt: skip
+            out.append(Variable(f"{f.name}_spread", "spread", "log", (0.0, 1.0), (), f.name))
+    return out + [Variable(f"{n}_error", "error", "log", (0.0, 1.0), (), n) for n in factors]
 
 
-def _check_results(variables: Sequence[Variable]) -> None:
-    """Raise PkpdError if two results of a calibration have one name, by which they are told apart."""
+def check_results(free: Sequence[Free], errors: Mapping[str, float | ErrorScale]) -> list[str]:
+    """Return what is wrong where two results of a study have one name, by which they are told apart."""
+    factors = [n for n, e in errors.items() if isinstance(e, ErrorScale)]
     owners: dict[str, list[str]] = {}
-    for v in variables:
+    for v in variables_of(free, factors):
         what = {"shared": "value", "patient": "value"}.get(v.kind, v.kind)
         owners.setdefault(v.name, []).append(f"the {what} of '{v.free}'")
-    if twice := [f"'{n}' is the name of {' and of '.join(own)}" for n, own in owners.items() if len(own) > 1]:
-        raise PkpdError(f"study: {'; '.join(twice)}; results are told apart by name: rename a parameter or an output")
-
-
-def _column(
-    draft: _Draft, f: Free, patients: Sequence[str], cohorts: Sequence[str], groups: Sequence[str]
-) -> tuple[Floats, Floats, NDArray[np.int64], Floats, NDArray[np.int64]]:
-    """Return mean, a, ja, b, jb of one free parameter."""
-    n = len(patients)
-    mean, a, b = np.zeros(n), np.zeros(n), np.zeros(n)
-    ja, jb = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    if f.level == "shared":
-        pair = f.location_of()
-        assert pair is not None
-        mean[:], a[:], ja[:] = pair[0], pair[1], draft.entry(f.name)
-        draft.variables.append(Variable(f.name, "shared", f.scale, f.limits, (), f.name))
-        return mean, a, ja, b, jb
-    draft.variables.append(Variable(f.name, "patient", f.scale, f.limits, ("patient",), f.name))
-    if f.pooling is None:
-        for i, (patient, cohort) in enumerate(zip(patients, cohorts, strict=True)):
-            pair = f.location_of(patient, cohort)
-            assert pair is not None
-            mean[i], a[i] = pair
-            ja[i] = draft.entry(f"{f.name}[{patient}]") if pair[1] > 0 else 0
-        return mean, a, ja, b, jb
-    by_cohort = f.pooling == "cohort"
-    keys = list(groups) if by_cohort else [""]
-    pairs = [f.location_of(key) for key in keys]
-    centre = np.array([p[0] for p in pairs if p is not None])
-    sd = np.array([p[1] for p in pairs if p is not None])
-    label = [f"{f.name}_location[{key}]" if by_cohort else f"{f.name}_location" for key in keys]
-    index = np.array([draft.entry(name) if s > 0 else 0 for name, s in zip(label, sd, strict=True)])
-    draft.locations[f.name] = (centre, sd, index)
-    if (sd > 0).any():
-        dims = ("cohort",) if by_cohort else ()
-        draft.variables.append(Variable(f"{f.name}_location", "location", f.scale, f.limits, dims, f.name))
-    for i, (patient, cohort) in enumerate(zip(patients, cohorts, strict=True)):
-        g = keys.index(cohort) if by_cohort else 0
-        mean[i], a[i], ja[i], b[i], jb[i] = centre[g], sd[g], index[g], 1.0, draft.entry(f"{f.name}[{patient}]")
-    return mean, a, ja, b, jb
+    twice = [f"'{n}' is the name of {' and of '.join(own)}" for n, own in owners.items() if len(own) > 1]
+    return [f"{each}; results are told apart by name: rename a parameter or an output" for each in twice]
