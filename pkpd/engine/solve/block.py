@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,8 @@ class Block:
         Times no further apart are one time.
     lag_rank, add_rank : float
         Place of lagged and of other additional doses among the records of their time.
+    made : dict
+        Events of the last solution, which are those of the next one where doses depend on the same numbers.
     """
 
     column: np.ndarray
@@ -100,6 +103,10 @@ class Block:
     near: float = 1e-9
     lag_rank: float = LAGGED_AFTER
     add_rank: float = ADDITIONAL
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "made": {}}
 
 
 @dataclass(frozen=True)

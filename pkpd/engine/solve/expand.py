@@ -350,6 +350,18 @@ def _made(kernel: Kernel, at: SubjectArrays) -> tuple[np.ndarray, Events, np.nda
         total, steady = int(ends[-1]), max(int(q), steady)
 
 
+def _made_once(kernel: Kernel, block: Block, at: SubjectArrays) -> tuple[np.ndarray, Events, np.ndarray]:
+    """Return what `_made` does, from the last solution of the block where doses depend on the same numbers."""
+    numbers = at.P[kernel.dose_rows]
+    held = block.made.get("events")
+    if held is not None and held[0] is kernel and np.array_equal(held[1], numbers):
+        return held[2]
+    found = _made(kernel, at)
+    if not found[2].size:  # steady states are written to by what follows
+        block.made["events"] = kernel, numbers, found
+    return found
+
+
 def _set_turns(kernel: Kernel, block: Block, P: np.ndarray, ends: np.ndarray, ev: Events, ss: np.ndarray) -> None:
     """Write to steady states after how many of their intervals the equations repeat, found for one subject of each."""
     known: dict[float, int] = {}
@@ -376,7 +388,7 @@ def timeline(
         time switches too often.
     """
     b, k, at = block, kernel, _arrays(kernel, block, P)
-    ends, ev, ss = _made(kernel, at)
+    ends, ev, ss = _made_once(kernel, block, at)
     if k.periods and ss.size:
         _set_turns(k, b, P, ends, ev, ss)
     cycle_stops = np.empty(0)

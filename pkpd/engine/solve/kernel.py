@@ -117,6 +117,8 @@ class Kernel:
         Places of F, tlag, rate and duration of each state, -1 where the model declares none.
     shadow_places : ShadowPlaces
         Places of what moves the shadow states.
+    dose_rows : int array
+        Places that the events of doses depend on.
     kinks : list of Kink
         Conditions on time alone; ``switches`` is what the solvers need to find when they switch, to stop there.
     accumulates : bool array, (n,)
@@ -164,6 +166,8 @@ class Kernel:
             for word, node in entries.items():
                 self.dosing_places[i, DOSING.index(word)] = slots.place(self._constant(node, f"a {word} of a dose"))
         self.shadow_places = place_shadows(equations.shadows, slots, DOSING, self.n)
+        at = np.unique([*self.dosing_places.flat, *self.shadow_places.partials.flat, *self.shadow_places.columns.flat])
+        self.dose_rows = at[at >= 0].astype(np.int64)
         slots.place_leaves(self.outputs)
         self.accumulates = np.array([all(row[j] is const(0) for row in self.jacobian) for j in range(self.n)])
         self.accumulates |= np.array([s.kind == "dose" for s in self.states], bool)

@@ -110,8 +110,8 @@ class Complete:
         F = self.predictor.solve(chain.phi, "first")
         self.solutions += 1
         with np.errstate(all="ignore"):
-            if information:
-                rows = self.density.second(F[0], F[0], z)
+            rows = self.density.second(F[0], F[0], z) if information else None
+            if rows is not None:
                 each, l_f, by_sigma = rows.values[SECOND.index("l")], rows.values[SECOND.index("l_f")], rows.sigma[0]
             else:
                 each, l_f, by_sigma = self.density.slopes(F[0], F[0], z)
@@ -122,7 +122,7 @@ class Complete:
         if levels is not None:
             by_x = levels.expanded(by_x)
         curvature = np.empty((0, 0))
-        if information:
+        if rows is not None:
             moved = chain.x if levels is None else levels.expanded(chain.x)
             curvature = self._curvature(F, moved, rows.values[SECOND.index("i")], rows.sigma[4])
         return Slopes(F[0], l, np.einsum("kpi,ki->ip", chain.e, g), by_x.T, by_z, curvature)
