@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from pkpd.dosing.given_rows import rows_from
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.method import Method, Progress
-from pkpd.estimation.methods.mode import Mode
-from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.methods.register import MethodName, method_of
 from pkpd.estimation.problem import pose, threads_for
 from pkpd.estimation.result import Fit
 from pkpd.estimation.search_progress import Line, watcher
+from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.study.study import Study
 from pkpd.options import checked
 from pkpd.simulation.arguments import Solver, settings_from
 from pkpd.simulation.source import model_from
 
 if TYPE_CHECKING:
-    from pkpd.estimation.study.result import StudyFit
     from pkpd.model.model import Model
     from pkpd.observation.data import FitData
     from pkpd.observation.reports import Data
@@ -196,6 +194,15 @@ def _fit_study(study: Study, given: list[str], method: Method | MethodName | Non
             "cannot be given beside it; change the study, study.with_(...)"
         )
     how = method_of("mode" if method is None else method)
-    if not isinstance(how, Mode | Nuts):
-        raise PkpdError(f"fit: a study is fitted by Mode() or Nuts(), got {type(how).__name__}()")
-    return how.run(study.problem, progress)
+    if not how.studies:
+        raise PkpdError(
+            f"fit: a study is fitted by Mode() or Nuts(), or by a method of your own with studies = True, got "
+            f"{type(how).__name__}()"
+        )
+    found = how.run(study.problem, progress)
+    if not isinstance(found, StudyFit):
+        raise PkpdError(
+            f"fit: {type(how).__name__}.run must return a StudyFit for a study, such as "
+            f"pkpd.results.StudyFit.of_draws(problem, q, self.name), got {type(found).__name__}"
+        )
+    return found

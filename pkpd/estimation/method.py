@@ -31,6 +31,9 @@ class Method(Options, ABC):
         Of the class: what fits and messages call it.
     shows_progress : bool
         Of the class: whether ``run`` shows how far it is by itself; else a line on the terminal does.
+    studies : bool
+        Of the class: whether ``run`` also takes the problem of a study, and returns a
+        :class:`~pkpd.estimation.study.result.StudyFit`.
     step : {"R", "S", "RS", "linearised"} or None
         Of the class: which covariance of the estimates is computed after ``run``, unless the method has a field
         ``covariance`` that says another than ``"auto"``; None where it has a covariance of its own, or none.
@@ -44,6 +47,7 @@ class Method(Options, ABC):
 
     name: ClassVar[str]
     shows_progress: ClassVar[bool] = False
+    studies: ClassVar[bool] = False
     step: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -83,7 +87,8 @@ class Method(Options, ABC):
         Returns
         -------
         Fit, or StudyFit for a study
-            Of an estimated vector, :meth:`pkpd.estimation.result.Fit.at`.
+            Of an estimated vector, :meth:`pkpd.estimation.result.Fit.at`; of a study, whose problem has a
+            ``posterior()``, :meth:`pkpd.estimation.study.result.StudyFit.of_draws`.
         """
 
     def believed(self, layout: PopulationVector) -> Priors | None:

@@ -18,10 +18,9 @@ from pkpd.estimation.methods.focei import Focei
 from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.methods.modes import find_mode, first_finite
 from pkpd.estimation.methods.normal_approximation import laplace, pareto_k
+from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.study.groups import arviz
-from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
-from pkpd.estimation.study.sampling import fit_nuts
 
 Y = np.array([[0.3, 2.5], [0.6, 2.2], [-0.2, 2.4]])
 SD = 0.25
@@ -31,7 +30,7 @@ SETTINGS = {"chains": 2, "tune": 200, "draws": 300, "target_accept": 0.85, "maxd
 def conjugate():
     """A shared and an unpooled parameter: the posterior on the scaled axis is normal and known."""
     free = [Free("k", (1.0, 0.5), level="patient"), Free("V", (10.0, 0.4))]
-    return StudyPosterior(measured_study(free, Y, SD, dict.fromkeys("abc", "A")).problem)
+    return measured_study(free, Y, SD, dict.fromkeys("abc", "A")).problem.posterior()
 
 
 def answer():
@@ -240,8 +239,8 @@ def test_progress_is_told_in_lines_without_a_terminal(capsys):
 @pytest.mark.slow
 def test_both_engines_agree_on_a_small_study():
     by_map = fit(small_study(), method=Mode(seed=1))
-    settings = {"chains": 2, "tune": 250, "draws": 300, "target_accept": 0.85, "maxdepth": 8}
-    by_nuts = fit_nuts(small_study().problem, 1, settings, predictive=50, progress=False)
+    how = Nuts(seed=1, predictive=50, chains=2, tune=250, draws=300, target_accept=0.85, maxdepth=8)
+    by_nuts = fit(small_study(), method=how, progress=False)
     for name in ("CL", "V"):
         a, b = (np.log(c.draws(name)).reshape(len(c.draws(name)), -1) for c in (by_map, by_nuts))
         np.testing.assert_allclose((a.mean(axis=0) - b.mean(axis=0)) / b.std(axis=0), 0.0, atol=0.6)
@@ -253,7 +252,7 @@ def test_both_engines_agree_on_a_small_study():
 def test_wrong_methods_and_seeds_are_refused():
     with pytest.raises(PkpdError, match=r"method must be .* got 'nut' \(did you mean 'nuts'\?\)"):
         fit(small_study(), method=cast(Any, "nut"))
-    with pytest.raises(PkpdError, match=r"a study is fitted by Mode\(\) or Nuts\(\), got Focei\(\)"):
+    with pytest.raises(PkpdError, match=r"a study is fitted by Mode\(\) or Nuts\(\), or by .*, got Focei\(\)"):
         fit(small_study(), method=Focei())
     with pytest.raises(PkpdError, match=r"study 'toy' brings its reports with it"):
         cast(Any, fit)(small_study(), "data.csv")

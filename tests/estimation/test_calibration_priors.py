@@ -9,7 +9,6 @@ from scipy import stats
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
-from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
 from pkpd.model.scales import from_scale, to_scale
 
@@ -63,7 +62,7 @@ def test_axes_are_inverse_to_each_other(scale, bounds):
 
 
 def toy_posterior():
-    return StudyPosterior(rich_study().problem)
+    return rich_study().problem.posterior()
 
 
 def test_gradient_is_that_of_the_density():

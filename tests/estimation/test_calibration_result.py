@@ -14,11 +14,11 @@ from scipy import stats
 from pkpd.errors import LibraryError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.methods.mode import Mode
+from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.spreads import HalfNormal
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.result import StudyFit
-from pkpd.estimation.study.sampling import fit_nuts
 from pkpd.model.residual import LogNormal
 from pkpd.simulation.api import simulate
 
@@ -37,8 +37,8 @@ def fitted() -> StudyFit:
 
 @pytest.fixture(scope="module")
 def sampled() -> StudyFit:
-    settings = {"chains": 2, "tune": 150, "draws": 100, "target_accept": 0.85, "maxdepth": 8}
-    return fit_nuts(small_study().problem, 0, settings, predictive=60, progress=False)
+    how = Nuts(seed=0, predictive=60, chains=2, tune=150, draws=100, target_accept=0.85, maxdepth=8)
+    return fit(small_study(), method=how, progress=False)
 
 
 def test_groups_have_the_dims_of_the_study(fitted):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from calibration_toy import measured_study
 from fit_data import bolus_model, simulated_table
 from scipy import optimize
 
@@ -16,8 +17,9 @@ import pkpd
 from pkpd.errors import PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.problem import pose
+from pkpd.estimation.study.priors import Free
 from pkpd.extend import Method
-from pkpd.results import Fit
+from pkpd.results import Fit, StudyFit
 
 FILE = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -69,6 +71,42 @@ def test_the_method_of_the_page_has_the_effects_of_its_own_estimates(checkout: P
     assert "iterations" not in str(found).splitlines()[0]
     with pytest.raises(PkpdError, match="share must be a number, got 'a'"):
         scope["Middle"](share="a")
+
+
+def test_the_method_of_the_page_for_studies_finds_a_posterior_known_on_paper(checkout: Path) -> None:
+    files = dict(FILE.findall((checkout / "docs" / "estimation.md").read_text(encoding="utf-8")))
+    scope: dict[str, Any] = {"__name__": "walk"}
+    exec(compile(files["walk.py"], "walk.py", "exec", dont_inherit=True), scope)
+    study = measured_study([Free("V", (10.0, 0.4))], np.array([[2.5], [2.2], [2.4]]), 0.25, dict.fromkeys("abc", "A"))
+    found = fit(study, method=scope["Walk"](steps=6000, size=1.0, seed=1))
+    precision = 1 / 0.4**2 + 3 / 0.25**2
+    mean = (np.log(10.0) / 0.4**2 + (2.5 + 2.2 + 2.4) / 0.25**2) / precision
+    log_v = np.log(found.draws("V"))
+    assert log_v.mean() == pytest.approx(mean, abs=0.25 * precision**-0.5)
+    assert log_v.std() == pytest.approx(precision**-0.5, rel=0.2)
+    assert found.method == "walk"
+    assert found.facts()["fact"].tolist() == ["s/a_0", "s/b_0", "s/c_0"]
+    assert found.summary().loc["V", "50%"] == pytest.approx(np.exp(mean), rel=0.05)
+    with pytest.raises(
+        PkpdError, match=r"q must be of shape \(chains, draws, 1\), draws of problem"
+    ):
+        StudyFit.of_draws(study.problem, np.zeros((10, 1)), "own")
+
+
+def test_a_study_is_not_fitted_by_a_method_that_knows_no_studies() -> None:
+    study = measured_study([Free("V", (10.0, 0.4))], np.array([[2.5]]), 0.25, {"a": "A"})
+    with pytest.raises(PkpdError, match=r"a study is fitted by Mode\(\) or Nuts\(\), or by a method of your own with"):
+        fit(study, method=Start())
+
+    class Five(Start):
+        name: ClassVar[str] = "five"
+        studies: ClassVar[bool] = True
+
+        def run(self, problem: Any, progress: Any = None) -> Any:
+            return 5
+
+    with pytest.raises(PkpdError, match=r"Five.run must return a StudyFit for a study, such as .*of_draws.*, got int"):
+        fit(study, method=Five())
 
 
 @pytest.mark.parametrize("objective", ["focei", "laplace", "foce"])

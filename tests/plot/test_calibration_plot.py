@@ -13,7 +13,7 @@ from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.checks.sbc import RankTest
 from pkpd.estimation.methods.mode import Mode
-from pkpd.estimation.study.sampling import fit_nuts
+from pkpd.estimation.methods.nuts import Nuts
 from pkpd.plot.calibration import densities, forest
 from pkpd.plot.courses import course
 from pkpd.plot.diagnosis import predicted, ranks, traces
@@ -27,8 +27,8 @@ def fitted():
 
 @pytest.fixture(scope="module")
 def sampled():
-    settings = {"chains": 2, "tune": 100, "draws": 80, "target_accept": 0.85, "maxdepth": 7}
-    return fit_nuts(small_study().problem, 0, settings, predictive=20, progress=False)
+    how = Nuts(seed=0, predictive=20, chains=2, tune=100, draws=80, target_accept=0.85, maxdepth=7)
+    return fit(small_study(), method=how, progress=False)
 
 
 def lines(ax, label):

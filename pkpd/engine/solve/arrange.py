@@ -6,9 +6,17 @@ import numpy as np
 
 from pkpd.engine.machine.jit import compiled, entry, leaf
 
-__all__ = ["arrange", "moved_onto", "observation_order"]
+__all__ = ["arrange", "moved_onto", "one_time", "order_observations"]
 
+ROUNDING = 4e-15  # of sums of times, relative to the largest
 FEW = 64  # events up to which they are sorted by insertion
+
+
+@leaf
+def one_time(near, rec, first, last, horizon):
+    """Return the distance of times that are one, no less than what sums of such times round by."""
+    span = abs(horizon) if last == first else max(abs(horizon), abs(rec.time[first]))
+    return max(near, ROUNDING * span) if np.isfinite(span) else near
 
 
 @compiled
@@ -136,7 +144,7 @@ def _merged(ev, first, last):
 
 
 @leaf
-def observation_order(ev_time, ev_rank, obs_time, obs_rank, order):
+def _observation_order(ev_time, ev_rank, obs_time, obs_rank, order):
     """Write for each observation of a subject how many of its events come before it."""
     e = 0
     for i in range(obs_time.size):
@@ -144,3 +152,11 @@ def observation_order(ev_time, ev_rank, obs_time, obs_rank, order):
         while e < ev_time.size and (ev_time[e] < time or (ev_time[e] == time and ev_rank[e] < rank)):
             e += 1
         order[i] = e
+
+
+@entry
+def order_observations(ev_time, ev_rank, ends, obs_time, obs_rank, obs_first, obs_last, order):
+    """Do as :func:`_observation_order` for each subject in turn."""
+    for i in range(ends.size - 1):
+        e, o = slice(ends[i], ends[i + 1]), slice(obs_first[i], obs_last[i])
+        _observation_order(ev_time[e], ev_rank[e], obs_time[o], obs_rank[o], order[o])

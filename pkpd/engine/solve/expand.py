@@ -8,7 +8,7 @@ import numpy as np
 
 from pkpd.engine.graph.functions import NEVER
 from pkpd.engine.machine.jit import compiled, entry, leaf
-from pkpd.engine.solve.arrange import arrange, observation_order
+from pkpd.engine.solve.arrange import arrange, one_time, order_observations
 from pkpd.engine.solve.arrays import Events, Held, SubjectArrays, Who
 from pkpd.engine.solve.block import Block, DoseFault
 from pkpd.engine.solve.event_codes import (
@@ -34,20 +34,12 @@ __all__ = ["timeline"]
 
 #: switch times that all subjects share, and from when to when all of them are known
 SharedTimes = namedtuple("SharedTimes", "times start end")
-ROUNDING = 4e-15  # of sums of times, relative to the largest
 
 
 @leaf
 def _horizon(i, at):
     """Return the last time of interest of a subject: that of its last observation."""
     return at.obs_time[at.obs_last[i] - 1] if at.obs_last[i] > at.obs_first[i] else -np.inf
-
-
-@leaf
-def _close(near, rec, first, last, horizon):
-    """Return the distance of times that are one, no less than what sums of such times round by."""
-    span = abs(horizon) if last == first else max(abs(horizon), abs(rec.time[first]))
-    return max(near, ROUNDING * span) if np.isfinite(span) else near
 
 
 @compiled
@@ -60,7 +52,7 @@ def _person(i, at):
         ends |= rec.evid[k] >= 3 or rec.ss[k] == 1
     return Who(
         rec, first, last, at.rec_column, at.column[i], at.seg_first[i], at.seg_first[i + 1], at.seg_time, at.seg_rank,
-        at.seg_column, at.P, at.places, at.shadows, horizon, _close(at.near, rec, first, last, horizon), at.lag_rank,
+        at.seg_column, at.P, at.places, at.shadows, horizon, one_time(at.near, rec, first, last, horizon), at.lag_rank,
         at.add_rank, ends, at.anew,
     )  # fmt: skip
 
@@ -88,7 +80,7 @@ def _expand(ev, ss, at, ends):
             return q, fault, i, k
         ends[i + 1] = end
         if end <= ev.time.size:
-            close = _close(at.near, at.rec, at.rec_first[i], at.rec_last[i], _horizon(i, at))
+            close = one_time(at.near, at.rec, at.rec_first[i], at.rec_last[i], _horizon(i, at))
             arrange(ev, ends[i], end, obs_time, obs_first[i], obs_last[i], close)
     return q, 0, -1, -1
 
@@ -108,7 +100,7 @@ def _expand_plain(ev, at, ends):
             ends[i + 1] = _copy_all(ev, ends[i - 1], ends[i])
             continue
         horizon = _horizon(i, at)
-        close = _close(at.near, at.rec, at.rec_first[i], at.rec_last[i], horizon)
+        close = one_time(at.near, at.rec, at.rec_first[i], at.rec_last[i], horizon)
         ends[i + 1] = expand_boluses(ev, ends[i], at, i, horizon, close)
         if ends[i + 1] < 0:
             return False
@@ -136,13 +128,6 @@ def _copy_all(ev, first, end):
         for e in range(first, end):
             _copy(ev, e, ev, end + e - first)
     return 2 * end - first
-
-
-@entry
-def _order(ev_time, ev_rank, ends, obs_time, obs_rank, obs_first, obs_last, order):
-    for i in range(ends.size - 1):
-        e, o = slice(ends[i], ends[i + 1]), slice(obs_first[i], obs_last[i])
-        observation_order(ev_time[e], ev_rank[e], obs_time[o], obs_rank[o], order[o])
 
 
 @compiled
@@ -405,5 +390,5 @@ def timeline(
         ev, ends = merged, _merge(ev, ends, stops, stop_ends, merged)
     order = np.zeros(b.obs_time.size if b.obs_rank.size else 0, np.int64)
     if order.size:
-        _order(ev.time, ev.rank, ends, b.obs_time, b.obs_rank, b.obs_first, b.obs_last, order)
+        order_observations(ev.time, ev.rank, ends, b.obs_time, b.obs_rank, b.obs_first, b.obs_last, order)
     return ends, ev, ss, cycle_stops, order

@@ -25,7 +25,7 @@ from pkpd.engine.solve.linear_sets import LinearPattern, linear_pattern
 from pkpd.engine.solve.panel import emit_panel, lay_out
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
-from pkpd.engine.solve.shadows import Shadows, place_shadows
+from pkpd.engine.solve.shadows import Shadows, place_shadows, rows_of_doses
 from pkpd.engine.solve.structure import Structure, analyse, analyse_chain
 from pkpd.engine.solve.switches import place_switches
 from pkpd.engine.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
@@ -115,10 +115,8 @@ class Kernel:
     initial_places : int array, (n,)
     dosing_places : int array, (n, 4)
         Places of F, tlag, rate and duration of each state, -1 where the model declares none.
-    shadow_places : ShadowPlaces
-        Places of what moves the shadow states.
-    dose_rows : int array
-        Places that the events of doses depend on.
+    shadow_places, dose_rows : ShadowPlaces, int array
+        Places of what moves the shadow states; of all that events of doses depend on.
     kinks : list of Kink
         Conditions on time alone; ``switches`` is what the solvers need to find when they switch, to stop there.
     accumulates : bool array, (n,)
@@ -166,8 +164,7 @@ class Kernel:
             for word, node in entries.items():
                 self.dosing_places[i, DOSING.index(word)] = slots.place(self._constant(node, f"a {word} of a dose"))
         self.shadow_places = place_shadows(equations.shadows, slots, DOSING, self.n)
-        at = np.unique([*self.dosing_places.flat, *self.shadow_places.partials.flat, *self.shadow_places.columns.flat])
-        self.dose_rows = at[at >= 0].astype(np.int64)
+        self.dose_rows = rows_of_doses(self.dosing_places, self.shadow_places)
         slots.place_leaves(self.outputs)
         self.accumulates = np.array([all(row[j] is const(0) for row in self.jacobian) for j in range(self.n)])
         self.accumulates |= np.array([s.kind == "dose" for s in self.states], bool)

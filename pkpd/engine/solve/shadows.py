@@ -23,7 +23,7 @@ from pkpd.engine.machine.jit import compiled, leaf
 __all__ = [
     "AT_END", "AT_START", "DURING", "NOT_CONSTANT", "SS_AMOUNT", "SS_COLUMNS", "SS_FIRST_STOP", "SS_LAST_STOP",
     "SS_OFF", "SS_ON", "SS_ONGOING", "SS_PERIOD", "SS_TURNS", "ShadowPlaces", "Shadows", "add_shadows",
-    "place_shadows", "shadow_effects",
+    "place_shadows", "rows_of_doses", "shadow_effects",
 ]  # fmt: skip
 
 #: places in P: of the derivatives of F, lag, rate and duration, (inputs, n, 4), and of A, (n, n), -1 where zero;
@@ -79,6 +79,12 @@ def place_shadows(shadows: Shadows, slots: Any, words: tuple[str, ...], n: int) 
     for _, c, _ in shadows.partials:
         dosed[c] = True
     return ShadowPlaces(partials, columns, numbers, dosed)
+
+
+def rows_of_doses(dosing: np.ndarray, shadows: ShadowPlaces) -> np.ndarray:
+    """Return the places that events of doses depend on."""
+    found = np.unique(np.concatenate([dosing.ravel(), shadows.partials.ravel(), shadows.columns.ravel()]))
+    return found[found >= 0]
 
 
 @leaf

@@ -149,7 +149,7 @@ def simulation_based_calibration(
         for i in range(n):
             truth, anew, passed = _synthetic(problem, replicator, seed, i)
             unsolved += passed
-            posterior = StudyPosterior(anew)
+            posterior = anew.posterior()
             q = _fit(anew, posterior, method, chosen, seed + i, ranks, out, cores)
             rows.append(_ranked(posterior, truth, q))
             bar.advance(1)
@@ -177,9 +177,7 @@ def _fit(
         q = laplace(posterior, find_mode(posterior, starts=2, seed=seed), draws=4 * ranks, seed=seed).draws
     else:
         store = ChainStore(out, problem.study.name, problem.mark, seed, settings)
-        found = sample(
-            lambda: StudyPosterior(problem), settings=settings, seed=seed, store=store, cores=cores, progress=False
-        )
+        found = sample(problem.posterior, settings=settings, seed=seed, store=store, cores=cores, progress=False)
         q = found.q.reshape(-1, found.q.shape[-1])
     if len(q) < ranks:
         raise PkpdError(f"simulation_based_calibration: {len(q)} draws for {ranks} ranks; draw more or rank fewer")

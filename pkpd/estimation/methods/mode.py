@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from pkpd.errors import PkpdError
 from pkpd.estimation.method import Method
+from pkpd.estimation.methods.chain_store import ChainStore
+from pkpd.estimation.methods.modes import find_mode
+from pkpd.estimation.methods.normal_approximation import laplace
 from pkpd.estimation.study.problem import StudyProblem
 from pkpd.estimation.study.result import StudyFit
-from pkpd.estimation.study.sampling import fit_mode
 from pkpd.options import whole_number
 from pkpd.randomness import check_seed
 
@@ -37,6 +42,7 @@ class Mode(Method):
     """
 
     name: ClassVar[str] = "mode"
+    studies: ClassVar[bool] = True
 
     draws: int = 1000
     starts: int = 4
@@ -60,4 +66,24 @@ class Mode(Method):
         """
         if not isinstance(problem, StudyProblem):
             raise PkpdError("Mode is for studies; of a data set Map() is the mode with priors")
-        return fit_mode(problem, self.seed, self.draws, self.starts, self.predictive, out=self.out)
+        posterior, begun = problem.posterior(), time.perf_counter()
+        how = {"method": self.name, "starts": self.starts}
+        store = ChainStore(self.out, problem.study.name, problem.mark, self.seed, how)
+        with store.journal(posterior, "search"):
+            mode = find_mode(posterior, starts=self.starts, seed=self.seed)
+            found = laplace(posterior, mode, draws=self.draws, seed=self.seed)
+        if not len(found.draws):
+            raise PkpdError(
+                f"study '{problem.study.name}': the normal approximation has no draw with a density; use Nuts()"
+            )
+        about = {
+            "mode_logp": found.mode.logp, "gradient_norm": found.mode.gradient_norm,
+            "modes_reached": found.mode.reached.tolist(), "curvatures_repaired": ", ".join(found.repaired),
+            "draws_lost": found.lost, "pareto_k": found.pareto_k, "importance_ess": found.ess,
+            "seconds": time.perf_counter() - begun,
+        }  # fmt: skip
+        stats = {"log_weight": found.log_weights[None], "diverging": np.zeros((1, len(found.draws)), bool)}
+        return StudyFit.of_draws(
+            problem, found.draws[None], self.name, seed=self.seed, stats=stats, about=about,
+            settings={"draws": self.draws, "starts": self.starts}, predictive=self.predictive,
+        )  # fmt: skip

@@ -27,7 +27,7 @@ from pkpd.estimation.population_draws import PopulationDraws, posterior_dataset
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.result import Fit
 from pkpd.estimation.study.problem import StudyProblem
-from pkpd.estimation.study.sampling import fit_nuts
+from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.uncertainty.covariance import Covariance
 from pkpd.randomness import check_seed
 
@@ -103,6 +103,7 @@ class Nuts(Method):
     """
 
     name: ClassVar[str] = "nuts"
+    studies: ClassVar[bool] = True
     shows_progress: ClassVar[bool] = True
 
     priors: Given | None = None
@@ -147,10 +148,22 @@ class Nuts(Method):
         own = [n for n in ("priors", "centred") if getattr(self, n) is not None]
         if own:
             raise PkpdError(f"Nuts: {' and '.join(own)} are for data sets; a study declares its own priors")
-        settings = problem.study.sampler(**self.given)
-        return fit_nuts(
-            problem, self.seed, settings, predictive=self.predictive, cores=self.cores, out=self.out, progress=progress
+        return self._of_study(problem, progress)
+
+    def _of_study(self, problem: StudyProblem, progress: bool | None) -> StudyFit:
+        begun, settings = time.perf_counter(), problem.study.sampler(**self.given)
+        store = ChainStore(self.out, problem.study.name, problem.mark, self.seed, settings)
+        found = sample(
+            problem.posterior, settings=settings, seed=self.seed, store=store, cores=self.cores, progress=progress
         )
+        about = {
+            "chains_resumed": list(found.resumed), "evaluations_replayed": found.replayed,
+            "seconds": time.perf_counter() - begun,
+        }  # fmt: skip
+        return StudyFit.of_draws(
+            problem, found.q, self.name, seed=self.seed, settings=settings, stats=found.stats, about=about,
+            predictive=self.predictive,
+        )  # fmt: skip
 
     def _of_population(self, problem: Problem, progress: bool | None) -> Fit:
         begun = time.perf_counter()

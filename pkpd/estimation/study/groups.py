@@ -61,7 +61,6 @@ def make_groups(
     seed: int,
     predictive: int = 400,
     prior: int = 1000,
-    likelihood: Any = None,
 ) -> dict[str, xr.Dataset]:
     """Return the groups of an InferenceData.
 
@@ -76,8 +75,6 @@ def make_groups(
         Draws, evenly taken from all chains, for which replicates and the probability of each fact are computed.
     prior : int
         Draws of the prior.
-    likelihood : Likelihood, optional
-        One made for the problem; a new one by default.
     """
     import xarray as xr
 
@@ -91,10 +88,9 @@ def make_groups(
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords=place),
         "constant_data": _constants(problem),
     }
-    like = likelihood if likelihood is not None else problem.likelihood()
     each = min(max(predictive // chains, 1), draws)
     chosen = np.unique(np.linspace(0, draws - 1, each).round().astype(int))
-    return groups | _predictions(problem, like, q[:, chosen], chosen, seed)
+    return groups | _predictions(problem, problem.likelihood(), q[:, chosen], chosen, seed)
 
 
 def _predictions(problem: StudyProblem, like: Any, q: Floats, chosen: NDArray[Any], seed: int) -> dict[str, xr.Dataset]:

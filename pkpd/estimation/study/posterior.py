@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pkpd.estimation.methods.posterior import PopulationPosterior
 
 if TYPE_CHECKING:
-    from pkpd.estimation.study.problem import StudyProblem
+    from pkpd.estimation.problem import Problem
     from pkpd.estimation.study.vector import StudyVector
 
 __all__ = ["StudyPosterior"]
@@ -23,19 +23,20 @@ class StudyPosterior(PopulationPosterior):
 
     Parameters
     ----------
-    problem : StudyProblem
+    problem : Problem
+        The study as a problem of estimation.
+    vector : StudyVector
 
     Attributes
     ----------
-    vector : StudyVector
     names : tuple of str
         What each entry of q is.
     """
 
-    def __init__(self, problem: StudyProblem) -> None:
-        self.vector: StudyVector = problem.vector
-        super().__init__(problem.posed, self.vector.priors, False, self.vector.frame())
-        self.names = self.vector.names
+    def __init__(self, problem: Problem, vector: StudyVector) -> None:
+        self.vector = vector
+        super().__init__(problem, vector.priors, False, vector.frame())
+        self.names = vector.names
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """Return draws of q from the prior, shape (n, dim)."""

@@ -18,6 +18,7 @@ from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.spreads import ErrorScale
+from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.vector import StudyDesign, StudyVector, check_results, design_of
 from pkpd.estimation.vector import PopulationVector
@@ -99,6 +100,10 @@ class StudyProblem:
         layout = self.posed.layout
         priors = Priors(layout, self.design.priors)
         return StudyVector(layout, priors, self.design, tuple(self.study.free), self.patients, self.cohorts)
+
+    def posterior(self) -> StudyPosterior:
+        """Return the posterior on unconstrained axes, with its gradient; one for each thread."""
+        return StudyPosterior(self.posed, self.vector)
 
     @property
     def groups(self) -> tuple[str, ...]:

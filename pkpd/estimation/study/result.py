@@ -8,13 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.study.groups import arviz, attributes, make_groups
 from pkpd.estimation.study.held_back import predicted_checks
 from pkpd.estimation.study.people import draw_people
+from pkpd.estimation.study.problem import StudyProblem
 from pkpd.estimation.study.record import StudyRecord
 from pkpd.estimation.study.saved import save_study_fit
+from pkpd.estimation.study.study import Study
 from pkpd.estimation.study.tables import contraction, facts, summary, trouble
 from pkpd.simulation.source import Subjects
 
@@ -58,6 +63,47 @@ class StudyFit(StudyRecord):
         people = self.population(n, cohort=cohort, seed=seed)
         about = f"{n} new patients of cohort {cohort} ({name}): differences between patients and what is not known"
         return Subjects(self.model, people, about, history)
+
+    @classmethod
+    def of_draws(
+        cls, problem: StudyProblem, q: np.ndarray, method: str, *, seed: int = 0,
+        settings: Mapping[str, Any] | None = None, stats: Mapping[str, np.ndarray] | None = None,
+        about: Mapping[str, Any] | None = None, predictive: int = 400,
+    ) -> Self:  # fmt: skip
+        """Return the fit that draws of the posterior are, whatever method drew them.
+
+        Parameters
+        ----------
+        problem : StudyProblem
+        q : float array, (chains, draws, dim)
+            Draws of the vector of ``problem.posterior()``.
+        method : str
+            What the fit is called after.
+        seed : int
+            Of replicates of the facts and of the prior, and of the draws where the method had one.
+        settings : mapping, optional
+            Of the method.
+        stats : mapping of name to array (chains, draws), optional
+            What is to be kept of each draw, under ArviZ's names.
+        about : mapping, optional
+            Further attributes.
+        predictive : int
+            Draws for which every fact is predicted.
+
+        Raises
+        ------
+        PkpdError
+            If the draws are of another shape.
+        """
+        q = np.asarray(q, np.float64)
+        if q.ndim != 3 or q.shape[2] != problem.vector.dim or not q.size:
+            wants = f"(chains, draws, {problem.vector.dim}), draws of problem.posterior()"
+            raise PkpdError(f"StudyFit.of_draws: q must be of shape {wants}, got {q.shape}")
+        found = make_groups(problem, q, stats or {}, seed=seed, predictive=predictive)
+        attrs = {**attributes(problem, method, seed, settings or {}), **(about or {})}
+        # an empty list cannot be written to a file
+        found["posterior"].attrs.update({k: "" if isinstance(v, list) and not v else v for k, v in attrs.items()})
+        return cls(cast(Study, problem.study), arviz().InferenceData(**found))
 
     def summary(self) -> pd.DataFrame:
         """Return mean, sd, quantiles, R-hat and effective sizes of every number that was estimated.
