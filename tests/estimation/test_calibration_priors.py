@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from calibration_toy import measured_study, rich_study
+from calibration_toy import measured_study, rich_study, small_study
 from scipy import stats
 
 from pkpd.errors import PkpdError
@@ -73,6 +73,16 @@ def test_gradient_is_that_of_the_density():
         found = [(posterior.logp(q + h) - posterior.logp(q - h)) / 2e-6 for h in steps]
         assert logp == pytest.approx(posterior.logp(q), rel=1e-12)
         np.testing.assert_allclose(gradient, found, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("study", [rich_study, small_study])
+def test_the_posterior_is_prior_times_likelihood_of_the_values_that_it_stands_for(study):
+    problem = study().problem
+    posterior, vector, like = problem.posterior(), problem.vector, problem.likelihood()
+    for q in posterior.draw(5, np.random.default_rng(8)):
+        values, factors = vector.values(q)
+        theirs = like.evaluate(values[problem.rows], factors).loglik.sum()
+        assert posterior.logp(q) - vector.log_prior(q) == pytest.approx(theirs, rel=1e-7, abs=1e-7)
 
 
 def test_a_point_without_a_density_is_minus_infinity():

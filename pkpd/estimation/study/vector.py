@@ -202,7 +202,8 @@ class StudyVector:
         """Return the axes of the sampler."""
         centre, length = self._axes
         m, p = len(self.patients), len(self.population.etas)
-        return Axes(centre, np.diag(length), np.zeros((m, p)), np.broadcast_to(np.eye(p), (m, p, p)))
+        root = np.broadcast_to(np.diag(self._spreads(centre)), (m, p, p))
+        return Axes(centre, np.diag(length), np.zeros((m, p)), root)
 
     def split(self, q: Floats) -> tuple[Floats, Floats]:
         """Return the estimated vector (..., size) and the random effects (..., m, p)."""
