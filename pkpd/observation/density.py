@@ -125,8 +125,13 @@ class Density:
     def _inputs(self, channel: Channel, f: np.ndarray, g: np.ndarray, z: np.ndarray, own: list[int]) -> np.ndarray:
         rows, reported = channel.rows, channel.reported
         if reported is not None:
-            stated = [reported.value, reported.value_to, reported.reading]
-            return np.array([*f[reported.rows], *stated, *(np.full(rows.size, z[k]) for k in own)])
+            k = len(reported.rows)
+            columns = np.empty((k + 3 + len(own), rows.size))
+            columns[:k] = f[reported.rows]
+            columns[k], columns[k + 1], columns[k + 2] = reported.value, reported.value_to, reported.reading
+            if own:
+                columns[k + 3 :] = z[own, None]
+            return columns
         columns = np.empty((3 + len(own), rows.size))
         if self._single:
             columns[0], columns[1], columns[2] = f, g, self.data.y
@@ -165,7 +170,8 @@ class Density:
             l[every[0]] = found[0]
             for k, rows in enumerate(every):
                 by_f[rows] = found[1 + k]
-            by_z[own, every[0][:, None]] = found[1 + len(every) :].T
+            for k, moved in zip(own, found[1 + len(every) :], strict=True):
+                by_z[k, every[0]] = moved
         return l, by_f, by_z
 
     def second(self, f: np.ndarray, g: np.ndarray, z: np.ndarray) -> Rows:

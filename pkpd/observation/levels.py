@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,6 +41,12 @@ class Levels:
         if not by.shape[-2]:
             return by
         out = np.zeros((*by.shape[:-2], self.size, by.shape[-1]))
-        theta, subject = np.nonzero(self.place >= 0)
-        out[..., self.place[theta, subject], subject] = by[..., theta, subject]
+        theta, subject, entry = self._known
+        out[..., entry, subject] = by[..., theta, subject]
         return out
+
+    @cached_property
+    def _known(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Thetas and subjects whose typical value is estimated, and its number."""
+        theta, subject = np.nonzero(self.place >= 0)
+        return theta, subject, self.place[theta, subject]

@@ -87,9 +87,7 @@ def test_the_method_of_the_page_for_studies_finds_a_posterior_known_on_paper(che
     assert found.method == "walk"
     assert found.facts()["fact"].tolist() == ["s/a_0", "s/b_0", "s/c_0"]
     assert found.summary().loc["V", "50%"] == pytest.approx(np.exp(mean), rel=0.05)
-    with pytest.raises(
-        PkpdError, match=r"q must be of shape \(chains, draws, 1\), draws of problem"
-    ):
+    with pytest.raises(PkpdError, match=r"q must be of shape \(chains, draws, 1\), draws of problem"):
         StudyFit.of_draws(study.problem, np.zeros((10, 1)), "own")
 
 
