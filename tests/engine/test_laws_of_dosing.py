@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -284,11 +285,9 @@ def rows_of(kernel: Kernel, inputs: np.ndarray, rows: list[dict[str, float]], me
     block = grid(1, [0.0])
     time = np.array([r["time"] for r in rows])
     n = np.array([len(rows)])
-    block = type(block)(
-        **vars(block) | {
-            "origin": time[:1], "records": columns(*rows), "rec_last": n, "obs_time": time, "obs_last": n,
-            "obs_rank": np.arange(len(rows)) + 0.4, "shared": False,
-        }
+    block = replace(
+        block, origin=time[:1], records=columns(*rows), rec_last=n, obs_time=time, obs_last=n,
+        obs_rank=np.arange(len(rows)) + 0.4, shared=False,
     )  # fmt: skip
     result = solve_block(kernel, block, inputs[:, None], Settings(method, 1e-10, 1e-12))
     assert result.status.tolist() == [0]

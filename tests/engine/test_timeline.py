@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def block_of(
             "obs_rank": np.arange(when.size) + 0.4,
             "shared": False,
         }
-    return Block(**vars(base) | more)
+    return replace(base, **more)
 
 
 def events(
