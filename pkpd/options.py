@@ -17,7 +17,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 
-__all__ = ["Options", "as_whole", "check_choice", "check_known", "checked", "is_number", "whole_number"]
+__all__ = ["Options", "as_whole", "check_choice", "check_known", "check_level", "checked", "is_number", "whole_number"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +48,19 @@ def is_number(value: object) -> TypeGuard[float]:
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         return False
     return math.isfinite(value)
+
+
+def check_level(who: str, level: float) -> float:
+    """Return the level of intervals.
+
+    Raises
+    ------
+    PkpdError
+        Unless it lies between 0 and 1.
+    """
+    if not (is_number(level) and 0 < level < 1):
+        raise PkpdError(f"{who}: level must lie between 0 and 1, got {level!r} (0.95 is 95%)")
+    return float(level)
 
 
 def whole_number(what: str, value: Any, least: int) -> int:

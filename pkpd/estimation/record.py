@@ -14,9 +14,10 @@ from pkpd.estimation.methods.objective import METHODS, Objective, lost_effects
 from pkpd.estimation.methods.penalised import Penalised
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.uncertainty.covariance import Covariance, covariance_of
-from pkpd.estimation.uncertainty.intervals import between_quantiles, check_level
+from pkpd.estimation.uncertainty.intervals import between_quantiles
 from pkpd.estimation.vector import Natural
 from pkpd.model.scales import from_scale
+from pkpd.options import check_level
 from pkpd.simulation.source import History, Source
 from pkpd.transport import without_computed
 

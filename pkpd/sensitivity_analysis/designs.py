@@ -9,24 +9,11 @@ from typing import Any
 import numpy as np
 
 from pkpd.errors import PkpdError
-from pkpd.options import whole_number
+from pkpd.options import check_level, whole_number
 
-__all__ = ["MorrisDesign", "SobolDesign", "check_level", "check_paths", "check_power", "half_width"]
+__all__ = ["MorrisDesign", "SobolDesign", "check_paths", "check_power", "half_width"]
 
 Floats = np.ndarray
-
-
-def check_level(level: float) -> float:
-    """Return a confidence level.
-
-    Raises
-    ------
-    PkpdError
-        Unless it lies between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise PkpdError(f"sensitivity: level must be between 0 and 1 (0.95 for 95%), got {level!r}")
-    return float(level)
 
 
 def check_power(n: Any) -> int:
@@ -90,7 +77,7 @@ class SobolDesign:
 
     def __post_init__(self) -> None:
         check_power(self.n)
-        check_level(self.level)
+        check_level("sensitivity", self.level)
 
     @property
     def blocks(self) -> int:
@@ -215,7 +202,7 @@ class MorrisDesign:
     resamples: int = 1000
 
     def __post_init__(self) -> None:
-        check_level(self.level)
+        check_level("sensitivity", self.level)
         check_paths(self.n, self.levels)
 
     @property

@@ -12,10 +12,9 @@ import numpy as np
 from pkpd.errors import PkpdError
 from pkpd.metrics.quantities import Quantity, quantities_from
 from pkpd.model.model import Model
-from pkpd.options import Options
+from pkpd.options import Options, check_level
 from pkpd.people.population import Population
 from pkpd.randomness import check_seed
-from pkpd.sensitivity_analysis.designs import check_level
 from pkpd.sensitivity_analysis.factors import Ranges
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.arguments import OnFailure, Regimens
@@ -120,6 +119,6 @@ class SampledAnalysis(Analysis):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_seed(self.seed)
-        check_level(self.level)
+        check_level("sensitivity", self.level)
         if not 0 < self.spread < 1:
             raise PkpdError(f"sensitivity: spread is a fraction of each value, between 0 and 1, got {self.spread!r}")

@@ -12,7 +12,7 @@ from pkpd.errors import DataError, PkpdError, nearest
 from pkpd.estimation.checks.binning import bin_edges, bins_of, column_of, percentiles, strata_of
 from pkpd.estimation.checks.fitted import Fitted, row_limits
 from pkpd.kinds import needs
-from pkpd.options import checked, whole_number
+from pkpd.options import check_level, checked, whole_number
 from pkpd.randomness import check_seed
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ def vpc(
 def _check(n: int, bloq: str, percentile: Sequence[float], level: float) -> int:
     if bloq not in BLOQ:
         raise PkpdError(f"vpc: bloq must be {' or '.join(BLOQ)}, got {bloq!r}{nearest(str(bloq), BLOQ)}")
-    if not 0 < level < 1:
-        raise PkpdError(f"vpc: level must lie between 0 and 1, got {level}")
+    check_level("vpc", level)
     if not len(percentile) or not all(0 < p < 1 for p in percentile):
         raise PkpdError(
             f"vpc: percentile must be numbers between 0 and 1, such as (0.05, 0.5, 0.95), got {percentile!r}"

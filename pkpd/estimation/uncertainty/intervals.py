@@ -1,4 +1,4 @@
-"""Intervals of samples, and the level that all intervals have."""
+"""Intervals of samples."""
 
 from __future__ import annotations
 
@@ -6,22 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pkpd.errors import PkpdError
-
-__all__ = ["between_quantiles", "check_level"]
-
-
-def check_level(who: str, level: float) -> float:
-    """Return the level of intervals.
-
-    Raises
-    ------
-    PkpdError
-        Unless it lies between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise PkpdError(f"{who}: level must lie between 0 and 1, got {level}")
-    return float(level)
+__all__ = ["between_quantiles"]
 
 
 def between_quantiles(labels: Sequence[str], values: np.ndarray, level: float) -> dict[str, tuple[float, float]]:

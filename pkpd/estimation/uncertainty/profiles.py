@@ -9,14 +9,13 @@ import numpy as np
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.result import Fit
-from pkpd.estimation.uncertainty.intervals import check_level
 from pkpd.estimation.uncertainty.model_objective import ModelObjective
 from pkpd.estimation.uncertainty.profile_of_fit import FitProfiles
 from pkpd.estimation.uncertainty.profile_of_function import FunctionProfiles
 from pkpd.estimation.uncertainty.walk import Better, ProfileLine, Side
 from pkpd.kinds import Kind, needs
 from pkpd.model.model import Model
-from pkpd.options import checked
+from pkpd.options import check_level, checked
 from pkpd.progress import Progress
 from pkpd.sensitivity_analysis.result import SensitivityResult
 from pkpd.simulation.arguments import Regimens, Times

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.estimation.uncertainty.intervals import between_quantiles, check_level
+from pkpd.estimation.uncertainty.intervals import between_quantiles
+from pkpd.options import check_level
 
 if TYPE_CHECKING:
     import pandas as pd
