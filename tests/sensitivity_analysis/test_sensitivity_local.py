@@ -171,7 +171,7 @@ def test_texts(given, text):
     [
         (Sobol, {"n": 1000}, "n must be a power of two.*got 1000, try 1024"),
         (Sobol, {"n": 2.5}, "Sobol: n must be a whole number >= 0, got 2.5"),
-        (Sobol, {"level": 95}, "level must be between 0 and 1"),
+        (Sobol, {"level": 95}, "level must lie between 0 and 1"),
         (Variance, {"spread": 20}, "spread is a fraction"),
         (Sobol, {"levels": 4}, r"Sobol has no option 'levels' \(did you mean 'level'\?\); it has n, spread"),
         (Sobol, {"second_order": "yes"}, "second_order must be True or False"),
