@@ -121,7 +121,7 @@ class Links:
     pairs : list of (int, int)
         Pairs of directions that second derivatives are needed of.
     kernels : dict
-        Machine code of the equations, kept by those who compile it.
+        Machine code of the equations with derivatives, kept by those who compile it.
     """
 
     def __init__(
@@ -233,7 +233,12 @@ class Links:
     @cached_property
     def is_chain(self) -> bool:
         """Whether the equations can be solved as a chain, see `pkpd.engine.solve.chain`."""
-        return Kernel(self.equations).chain is not None
+        return self.plain.chain is not None
+
+    @cached_property
+    def plain(self) -> Kernel:
+        """Machine code of the equations themselves."""
+        return Kernel(self.equations)
 
     # -- the chain rule
 

@@ -144,14 +144,14 @@ class Predictor:
             sizes = tuple(float(s) for s in self._sizes)
             r = links.n_random
             make = {
-                "plain": lambda: links.equations,
-                "random": lambda: jet(links.equations, wrt[:r], sizes[:r], ()) if r else links.equations,
+                "random": lambda: jet(links.equations, wrt[:r], sizes[:r], ()),
                 "first": lambda: jet(links.equations, wrt, sizes, ()),
                 "second": lambda: jet(links.equations, wrt, sizes, links.pairs),
-            }[kind]
-            if (kind, sizes) not in links.kernels:
-                links.kernels[kind, sizes] = Kernel(make())
-            kernel = links.kernels[kind, sizes]
+            }
+            is_plain = kind == "plain" or (kind == "random" and not r)
+            if not is_plain and (kind, sizes) not in links.kernels:
+                links.kernels[kind, sizes] = Kernel(make[kind]())
+            kernel = links.plain if is_plain else links.kernels[kind, sizes]
             parts = len(kernel.outputs) // self._k
             pick = None
             if self._k > 1 or self._seen.size < self.n:
@@ -166,11 +166,8 @@ class Predictor:
         course = course_values(self.model, self._courses, self._columns) if self._courses is not None else {}
         for r, node in enumerate(nodes):
             if node.kind == "theta":
-                out[r] = (
-                    self.data.own[node.name][self._owner]
-                    if node.name in self.data.own
-                    else (self.model.parameters[node.name].value)
-                )
+                own = self.data.own.get(node.name)
+                out[r] = self.model.parameters[node.name].value if own is None else own[self._owner]
             elif node.name in course:
                 out[r] = course[node.name]
             elif node.name.startswith("occasion|") and self._courses is not None:

@@ -226,12 +226,13 @@ class _Reports:
         undosed = [n for n in terms if not any(row.patient == n.partition("/")[2] for row in evidence.doses)]
         if undosed and len(undosed) < len(terms):
             self.messages.append(f"no dose is reported of {', '.join(undosed)}")
+        day = convert_time(1.0, "d", self.model.time_unit)
         for at, patient in enumerate(evidence.patients):
             name = f"{evidence.name}/{patient}"
             if name in terms:
                 regimen = evidence.regimen(patient, drugs, prefix=prefix)
                 own = {c: float(people.covariates[c][at]) for c in self.model.covariates}
-                self.patient(Subject(name, regimen, own, tuple(each.term for each in terms[name])), self._day)
+                self.patient(Subject(name, regimen, own, tuple(each.term for each in terms[name])), day)
                 self.facts += terms[name]
 
     def _note_references(self, evidence: Evidence, patients: Sequence[str]) -> None:
@@ -244,10 +245,6 @@ class _Reports:
                 self.messages.append(
                     f"covariate {name} is not reported of {who}: its reference {covariate.reference:g}"
                 )
-
-    @property
-    def _day(self) -> float:
-        return convert_time(1.0, "d", self.model.time_unit)
 
     def patient(self, subject: Subject, every: float) -> None:
         """Add the rows of one patient, of whom windows are measured so far apart."""

@@ -69,7 +69,6 @@ class Valley:
 
     def __init__(self, posterior):
         self.inner, self.own = posterior.complete, [posterior.names.index(f"k[s/{p}]") for p in "abc"]
-        self.data, self.means = self.inner.data, posterior.means
 
     def slopes(self, x, eta, z, information=True):
         found = self.inner.slopes(x, eta, z, information)

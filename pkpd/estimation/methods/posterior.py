@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +64,6 @@ class PopulationPosterior:
     def __init__(self, problem: Problem, priors: Priors, centred: bool, frame: Axes) -> None:
         self.problem, self.layout, self.priors, self.centred = problem, problem.layout, priors, centred
         self.complete = Complete(problem)
-        self.means = Means(self.complete)
         self.n, lay = len(self.layout.etas), self.layout
         self.active = occasions_of(self.complete)
         self.dim = lay.size + int(self.active.sum())
@@ -76,6 +76,11 @@ class PopulationPosterior:
             turn[: self.n, : self.n] = np.eye(self.n)
             shift[:, : self.n] = self.means.mean(frame.x[: lay.q])
         self.v0, self.v_root = frame.eta @ turn.T + shift, turn @ frame.eta_root
+
+    @cached_property
+    def means(self) -> Means:
+        """Which thetas are means of random effects; centred effects alone ask for it."""
+        return Means(self.complete)
 
     # -- between q and values
 
@@ -106,7 +111,7 @@ class PopulationPosterior:
         self.calls += 1
         lay, nowhere = self.layout, (-np.inf, np.zeros(self.dim))
         x, v = self.split(q)
-        if not np.isfinite(q).all() or (x < lay.low).any() or (x > lay.high).any():
+        if self._is_outside(q, x):
             return nowhere
         eta, u, factor = self.effects(x, v)
         at = lay.q + lay.w
@@ -119,10 +124,10 @@ class PopulationPosterior:
         g[: lay.q] += found.x.sum(axis=0)
         g[at:] += found.z.sum(axis=0)
         by_factor = found.eta.T @ u
+        by_v = found.eta @ factor - u
         if self.centred:
-            by_v, total = self._centred(found.eta, u, factor, by_factor, g, total)
-        else:
-            by_v = found.eta @ factor - u
+            self._centre(by_v, found.eta, u, factor, by_factor, g)
+            total -= self._log_volume(factor)
         for k in range(lay.w):
             g[lay.q + k] += self._along(k, by_factor, factor)
         own = np.einsum("iba,ib->ia", self.v_root, np.where(self.active, by_v, 0.0))
@@ -136,7 +141,7 @@ class PopulationPosterior:
         self.calls += 1
         lay = self.layout
         x, v = self.split(q)
-        if not np.isfinite(q).all() or (x < lay.low).any() or (x > lay.high).any():
+        if self._is_outside(q, x):
             return -np.inf
         eta, u, factor = self.effects(x, v)
         complete = self.complete
@@ -144,22 +149,29 @@ class PopulationPosterior:
             found = complete.loglik(complete.predict(x[: lay.q], eta), x[lay.q + lay.w :])
         total = float(found.sum()) + self.priors(x)[0] - 0.5 * float((u * u).sum())
         if self.centred:
-            total -= len(u) * float(np.log(np.diag(factor[: self.n, : self.n])).sum())
+            total -= self._log_volume(factor)
         return float(total) if math.isfinite(total) else -np.inf
 
-    def _centred(
-        self, by_eta: np.ndarray, u: np.ndarray, factor: np.ndarray, by_factor: np.ndarray, g: np.ndarray, total: float
-    ) -> tuple[np.ndarray, float]:
-        """Return the gradient by what stands in q, and the density; what depends on the factor and x is added."""
+    def _is_outside(self, q: np.ndarray, x: np.ndarray) -> bool:
+        """Tell whether there is no density at q, whose estimated vector is x, before anything is solved."""
+        return not np.isfinite(q).all() or bool((x < self.layout.low).any() or (x > self.layout.high).any())
+
+    def _log_volume(self, factor: np.ndarray) -> float:
+        """Return what the density of centred effects lacks of that of standard ones, of all subjects."""
+        return len(self.active) * float(np.log(np.diag(factor[: self.n, : self.n])).sum())
+
+    def _centre(
+        self, by_v: np.ndarray, by_eta: np.ndarray, u: np.ndarray, factor: np.ndarray, by_factor: np.ndarray,
+        g: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Write the gradient by centred effects to ``by_v``, and add what depends on the factor and x."""
         n, m = self.n, len(u)
         L = factor[:n, :n]
         # Omega^-1 eta = L^-T u
         pull = np.linalg.solve(L.T, u[:, :n].T).T
-        by_v = by_eta @ factor - u
         by_v[:, :n] = by_eta[:, :n] - pull
         g[self.means.thetas] -= np.einsum("ink,in->k", self.means.C, by_v[:, :n])
         by_factor[:n, :n] = pull.T @ u[:, :n] - m * np.diag(1.0 / np.diag(L))
-        return by_v, total - m * float(np.log(np.diag(L)).sum())
 
     def _along(self, k: int, by_factor: np.ndarray, factor: np.ndarray) -> float:
         """Return the derivative by an entry of a factor, which effects of occasions share."""

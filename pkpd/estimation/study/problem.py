@@ -97,9 +97,10 @@ class StudyProblem:
     @cached_property
     def vector(self) -> StudyVector:
         """The estimated vector, its axes, and the names of what it means."""
-        layout = self.posed.layout
-        priors = Priors(layout, self.design.priors)
-        return StudyVector(layout, priors, self.design, tuple(self.study.free), self.patients, self.cohorts)
+        layout, levels = self.posed.layout, self.posed.data.levels
+        assert levels is not None  # a study's problem has them
+        priors, people = Priors(layout, self.design.priors), (self.patients, self.cohorts, self.groups)
+        return StudyVector(layout, priors, self.design, tuple(self.study.free), levels, *people)
 
     def posterior(self) -> StudyPosterior:
         """Return the posterior on unconstrained axes, with its gradient; one for each thread."""

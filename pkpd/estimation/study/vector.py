@@ -29,7 +29,6 @@ from pkpd.observation.levels import Levels
 __all__ = ["StudyDesign", "StudyVector", "Variable", "check_results", "design_of"]
 
 Floats = NDArray[np.float64]
-_SCALE = {"identity": "additive"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def design_of(
         limits = f.limits if f.scale == "logit" else model.parameters[f.name].bounds
         declared[f.name] = replace(
             model.parameters[f.name], value=started, bounds=limits, sd=spread, cv=None, iov_cv=None, iov_sd=None,
-            scale=_SCALE.get(f.scale, f.scale),
+            scale=found.scale,
         )  # fmt: skip
     scales = {n: e for n, e in errors.items() if isinstance(e, ErrorScale)}
     factors = {n: e.value if isinstance(e, ErrorScale) else float(e) for n, e in errors.items()}
@@ -132,7 +131,7 @@ def _typical(
     labels = tuple(known)
     at = np.array([labels.index(label) if label in known else -1 for label, _ in keys], np.int64)
     held = np.array([value for value, _ in pairs], np.float64)
-    scale = _SCALE.get(f.scale, f.scale)
+    scale = "additive" if f.scale == "identity" else f.scale
     return TypicalValues(scale, labels, tuple(value for value, _ in known.values()), at, held), known
 
 
@@ -146,33 +145,25 @@ class StudyVector:
     priors : Priors
     design : StudyDesign
     free : tuple of Free
-    patients, cohorts : tuple of str
-        Patients, and the cohort of each.
+    levels : Levels
+        Where patients' typical values stand in the vector.
+    patients, cohorts, groups : tuple of str
+        Patients, the cohort of each, and the cohorts, each once.
     """
 
     population: PopulationVector
     priors: Priors
     design: StudyDesign
     free: tuple[Free, ...]
+    levels: Levels
     patients: tuple[str, ...]
     cohorts: tuple[str, ...]
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Cohorts, each once."""
-        return tuple(dict.fromkeys(self.cohorts))
+    groups: tuple[str, ...]
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Outputs whose residual error has a factor."""
         return tuple(self.design.vector.factors)
-
-    @cached_property
-    def levels(self) -> Levels:
-        """Where patients' typical values stand in the vector."""
-        found = self.population.levels
-        assert found is not None
-        return found
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -241,7 +232,11 @@ class StudyVector:
     def values(self, q: Floats) -> tuple[Floats, Floats]:
         """Return patients' parameters in their units, (..., patient, free), and the factors, (..., output)."""
         x, eta = self.split(q)
-        lay, shape = self.population, q.shape[:-1]
+        return self._natural(x, eta), self.errors(x)
+
+    def _natural(self, x: Floats, eta: Floats) -> Floats:
+        """Return patients' parameters in their units, (..., patient, free)."""
+        lay, shape = self.population, x.shape[:-1]
         typical = self.levels.values(x[..., : lay.q])
         place, effect = {n: k for k, n in enumerate(lay.scales)}, {n: k for k, n in enumerate(lay.etas)}
         out = np.empty((*shape, len(self.patients), len(self.free)))
@@ -251,7 +246,7 @@ class StudyVector:
                 continue
             on_axis = typical[..., place[f.name], :] + (eta[..., effect[f.name]] if f.name in effect else 0.0)
             out[..., k] = from_scale(on_axis, f.scale, f.limits)
-        return out, self.errors(x)
+        return out
 
     def errors(self, x: Floats) -> Floats:
         """Return the factors on residual errors, (..., output), of an estimated vector."""
@@ -280,8 +275,8 @@ class StudyVector:
         dict of name to array
             Shape (...,), (..., patient) or (..., cohort), see ``variables``.
         """
-        values, errors = self.values(q)
-        x = self.split(q)[0]
+        x, eta = self.split(q)
+        values, errors = self._natural(x, eta), self.errors(x)
         spreads, names = self._spreads(x), [f.name for f in self.free]
         out: dict[str, Floats] = {}
         for v in self.variables:
