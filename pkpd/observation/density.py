@@ -273,7 +273,7 @@ class _ReportedChannel:
         if len(self.f) > MOST_CELLS:
             raise DataError(
                 f"fit: a fact about output '{self.output}' speaks of {len(self.f)} measurements together, and a method "
-                f"that asks for its curvature takes {MOST_CELLS}; give its kind factors (rules), or take Nuts()"
+                f"that asks for its curvature takes {MOST_CELLS}; give its kind factors (rules), or fit a study"
             )
         zero = const(0)
         second: list[Node] = []
