@@ -59,6 +59,12 @@ def test_mode_and_laplace_are_the_conjugate_answer():
     assert (found.repaired, found.lost) == ((), 0.0)
 
 
+def test_no_seed_finds_a_tail_in_the_weights_of_a_normal_posterior():
+    posterior = conjugate()
+    mode = find_mode(posterior, starts=1, seed=1)
+    assert [laplace(posterior, mode, draws=200, seed=seed).pareto_k for seed in range(40)] == [0.0] * 40
+
+
 def test_mode_is_the_same_for_the_same_seed():
     first, second = (find_mode(conjugate(), starts=3, seed=4) for _ in range(2))
     np.testing.assert_array_equal(first.q, second.q)
@@ -98,6 +104,16 @@ def test_pareto_k_is_that_of_arviz():
         assert pareto_k(weights) == pytest.approx(float(arviz().psislw(weights)[1]), abs=1e-6)
     assert np.isnan(pareto_k(np.zeros(10)))
     assert pareto_k(np.zeros(100)) == 0.0
+
+
+@pytest.mark.parametrize("noise", [1e-16, 1e-12, 1e-7])
+def test_noise_of_weights_that_are_equal_is_no_tail(noise):
+    rng = np.random.default_rng(1)
+    for shape in (0.1, 5.0):
+        tail = stats.genpareto(shape).rvs(1000, random_state=rng)
+        assert pareto_k(-7.0 + noise * tail / tail.max()) == 0.0
+    # among weights that are equal, one that is not is a tail
+    assert pareto_k(np.append(np.zeros(999), 3.0)) > 0.7
 
 
 def test_a_density_of_zero_everywhere_is_said(monkeypatch):
