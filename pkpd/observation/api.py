@@ -92,7 +92,7 @@ class Likelihood:
         Bounds of the error per step of each state and sensitivity.
     every : float, optional
         A window is taken as measured at its ends and this far apart, from its beginning on; a day by default, as all
-        times in the model's time unit.
+        times in the model's time unit. A window may be 10,000 measurements at most.
     method : str
         As for :func:`pkpd.simulate`; ``auto`` prefers chains, see ``pkpd.engine.solve.chain``.
 

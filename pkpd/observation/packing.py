@@ -76,7 +76,7 @@ class CellLayout:
 
 
 def checked_records(
-    model: Model, subjects: Sequence[Subject], verb: str = "likelihood"
+    model: Model, subjects: Sequence[Subject], every: float, verb: str = "likelihood"
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the records of each subject's doses, and when each begins.
 
@@ -84,6 +84,8 @@ def checked_records(
     ----------
     model : Model
     subjects : sequence of Subject
+    every : float
+        Time between the measurements of a window.
     verb : str
         Who asks, for messages.
 
@@ -94,7 +96,7 @@ def checked_records(
     """
     records = [_records(model, s) for s in subjects]
     origin = np.array([min(0.0, float(r["time"][0])) if r.size else 0.0 for r in records])
-    message = check([*_faults(model, subjects, origin)], verb)
+    message = check([*_faults(model, subjects, origin, every)], verb)
     if message:
         raise DataError(message)
     return records, origin
@@ -108,7 +110,7 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> CellLayo
     DataError
         With all that is wrong with subjects and terms.
     """
-    records, origin = checked_records(model, subjects)
+    records, origin = checked_records(model, subjects, every)
     terms = [t for s in subjects for t in s.terms]
     subject = np.repeat(np.arange(len(subjects)), [len(s.terms) for s in subjects])
     times = [kind_named(t.kind).times(t, every) for t in terms]
@@ -150,7 +152,7 @@ def _block(
     )  # fmt: skip
 
 
-def _faults(model: Model, subjects: Sequence[Subject], origin: np.ndarray) -> Iterator[tuple[str, str]]:
+def _faults(model: Model, subjects: Sequence[Subject], origin: np.ndarray, every: float) -> Iterator[tuple[str, str]]:
     """Yield all that is wrong with subjects: (who, what)."""
     errors = {n: o.error for n, o in model.outputs.items()}
     names = [s.name for s in subjects]
@@ -169,7 +171,7 @@ def _faults(model: Model, subjects: Sequence[Subject], origin: np.ndarray) -> It
                 elif what == "covariate" and model.covariates[name].forbidden(np.array([value], np.float64)).any():
                     yield who, f"covariate {name} must be {model.covariates[name].allowed}, got {value:g}"
         for term in subject.terms:
-            for fault in faults_of(term, errors, float(start)):
+            for fault in faults_of(term, errors, float(start), every):
                 yield f"{who}, term '{term.name}'", fault
 
 

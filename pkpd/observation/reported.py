@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -110,7 +111,7 @@ def check_terms(
         if kind is None or any(getattr(fact, column) in (None, "") for column in kind.needs):
             continue
         found = _understood(evidence, model, fact, reinterpret)
-        if isinstance(found, Reported) and not any(faults_of(found.term, errors, 0.0)):
+        if isinstance(found, Reported) and not any(faults_of(found.term, errors, 0.0, math.inf)):
             out.append(found)
     return out
 

@@ -253,7 +253,8 @@ class _Reports:
         regimen = regimen_from(model, regimen, f"patient '{name}': regimen", subject.covariates)
         records = records_of(model, regimen)
         start = min(0.0, float(records["time"].min())) if records.size else 0.0
-        wrong = [(f"patient '{name}', fact '{t.name}'", f) for t in terms for f in faults_of(t, self.errors, start)]
+        found = ((t, fault) for t in terms for fault in faults_of(t, self.errors, start, every))
+        wrong = [(f"patient '{name}', fact '{term.name}'", fault) for term, fault in found]
         self.faults += wrong
         if wrong:
             return

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
     from pkpd.model.residual import ResidualError
 
-__all__ = ["Subject", "check", "faults_of"]
+__all__ = ["MOST", "Subject", "check", "faults_of", "window_faults"]
+
+#: measurements that one fact about a window may be taken as
+MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Subject:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
-def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: float) -> Iterator[str]:
+def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: float, every: float) -> Iterator[str]:
     """Yield what is wrong with a term.
 
     Parameters
@@ -49,6 +52,8 @@ def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: flo
     errors : mapping of output to its residual error, None where it declares none
     start : float
         Time from which the subject is simulated.
+    every : float
+        Time between the measurements of a window.
     """
     try:
         kind = kind_named(term.kind)
@@ -72,6 +77,19 @@ def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: flo
         if x is not None and not math.isfinite(x):
             yield f"{name} must be finite or left out, got {x}"
     yield from kind.faults(term, error, start)
+    yield from window_faults(term, every)
+
+
+def window_faults(term: Term, every: float) -> Iterator[str]:
+    """Yield whether the window of a term is more measurements than one term may be."""
+    if term.time_to is None or kind_named(term.kind).shape not in ("window", "extreme"):
+        return
+    length = term.time_to - term.time
+    if length / every > MOST:
+        yield (
+            f"its window, {term.time:g} to {term.time_to:g}, is {length / every:.3g} measurements, one each {every:g}; "
+            f"at most {MOST:,} are taken: give every={1.1 * length / MOST:.2g} or more, or a shorter window"
+        )
 
 
 def check(faults: Sequence[tuple[str, str]], verb: str = "likelihood", limit: int = 20) -> str:

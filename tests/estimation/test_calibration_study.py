@@ -98,6 +98,19 @@ def test_all_faults_are_named_at_once():
     assert "fact 'toy/kind' of kind 'order' has no likelihood" in text
 
 
+def test_a_window_of_more_measurements_than_are_taken_is_refused():
+    with pytest.raises(PkpdError) as error:
+        _ = small_study(every=1e-5).problem
+    assert str(error.value) == (
+        "study 'toy': fact 'toy/p1_below': its window, 24 to 48, is 2.4e+06 measurements, one each 1e-05; at most "
+        "10,000 are taken: give every=0.0026 or more, or a shorter window (as of 5 more facts)"
+    )
+    assert len(small_study(every=0.0026).problem.reported) == 18
+    held = other_facts(evidence(), fact("held", "p1", "below", 0.0, 4.0, time_to=1e6, use="check", reason="long"))
+    with pytest.raises(PkpdError, match=r"fact 'toy/held': its window, 0 to 2.4e\+07, is 4e\+06 measurements"):
+        _ = small_study(evidence=[held]).problem
+
+
 def test_facts_become_terms_in_hours_and_in_the_models_unit():
     terms = {t.name: t for t in small_study().problem.subjects[0].terms}
     value, peak, below, above, change, grade = terms.values()

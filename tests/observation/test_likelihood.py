@@ -18,12 +18,14 @@ from pkpd.engine.graph.functions import sqrt
 from pkpd.engine.graph.nodes import as_node, symbol
 from pkpd.engine.solve.status import Status
 from pkpd.errors import DataError
+from pkpd.estimation.individual.api import individual
 from pkpd.evidence.term import Term
 from pkpd.model.declare import Output
 from pkpd.model.residual import Additive, Combined, LogNormal, Ordinal, ResidualError, log_phi
 from pkpd.observation import kernel
 from pkpd.observation.api import Likelihood
 from pkpd.observation.packing import pack_batches
+from pkpd.observation.reports import joined_subjects
 from pkpd.observation.rules import grouped, said_of
 from pkpd.observation.subject import Subject
 from pkpd.observation.tape import tape
@@ -403,6 +405,17 @@ def test_faults_of_names():
         assert text in str(caught.value)
     with pytest.raises(DataError, match="every must be a time > 0, got 0"):
         Likelihood(MODEL, SUBJECTS[:1], every=0.0)
+
+
+def test_a_window_of_more_measurements_than_are_taken_is_refused():
+    low = Term("low", "below", "marker", 0.0, 5.0, time_to=20.0)
+    text = r"subject 'Ann', term 'low': its window, 0 to 20, is 2e\+10 measurements, one each 1e-09; at most 10,000"
+    with pytest.raises(DataError, match=text):
+        Likelihood(MODEL, [Subject("Ann", terms=(low,))], every=1e-9)
+    with pytest.raises(DataError, match=text.replace("Ann", "patient")):
+        individual(MODEL, [low], every=1e-9)
+    with pytest.raises(DataError, match=text.replace("subject", "patient").replace("term", "fact")):
+        joined_subjects(MODEL, [Subject("Ann", terms=(low,))], "reports", 1e-9)
 
 
 def test_an_error_without_what_reports_need_is_refused():

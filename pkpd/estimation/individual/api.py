@@ -89,7 +89,7 @@ def individual(
         Effective draws that are enough.
     every : float, optional
         Spacing of the measurements that a `Term` about a window stands for, in the model's time unit (a time with a
-        unit is converted); a day by default.
+        unit is converted); a day by default. A window may be 10,000 measurements at most.
     name : str, optional
         The ID of a table, or ``"new patient"``, by default.
     seed : int

@@ -111,7 +111,7 @@ class TermsLikelihood:
     def __init__(self, model: Model, patient: Subject, free: Sequence[str], every: float) -> None:
         self.model, self.patient, self.free, self.every = model, patient, tuple(free), every
         # What is wrong with the patient is wrong with every draw; it is said once.
-        checked_records(model, [patient], "individual")
+        checked_records(model, [patient], every, "individual")
         self._likelihood: dict[int, Likelihood] = {}
 
     def _copies(self, n: int) -> Likelihood:

@@ -61,7 +61,7 @@ class DeclaredStudy(Source):
         default all doses of the reports; those of one drug go into a model of that drug alone.
     every : float, optional
         Time between the measurements that a statement on a window is about, in the model's time unit (a time with a
-        unit is converted); a day by default.
+        unit is converted); a day by default. A window may be 10,000 measurements at most.
     rtol, atol : float
         Tolerances of the solver.
     settings : mapping

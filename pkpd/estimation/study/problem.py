@@ -27,6 +27,7 @@ from pkpd.library import load_model
 from pkpd.observation.data import bind
 from pkpd.observation.reported import Reported, check_terms, fact_terms, matches
 from pkpd.observation.reports import joined_subjects
+from pkpd.observation.subject import window_faults
 from pkpd.simulation.doses import span_on_clock
 from pkpd.transport import without_computed
 from pkpd.units.time import convert_time
@@ -257,13 +258,22 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
     if not reported and not faults:
         faults.append("no fact is left to fit")
     faults += check_results(study.free, study.errors)
-    if faults:
-        many = f"{len(faults)} faults: " if len(faults) > 1 else ""
-        raise PkpdError(f"study '{study.name}': {many}{'; '.join(faults)}")
+    _refuse(study, faults)
     subjects = _subjects(study, model, evidence, patients, cohorts, reported)
     place = {p: i for i, p in enumerate(patients)}
     ordered = tuple(sorted(reported, key=lambda r: place[r.patient]))
-    return StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered)
+    problem = StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered)
+    longest = sorted((*ordered, *problem.checks), key=lambda r: r.term.time - (r.term.time_to or r.term.time))
+    said = [f"fact '{r.term.name}': {fault}" for r in longest for fault in window_faults(r.term, problem.every)]
+    more = f" (as of {len(said) - 1} more facts)" if len(said) > 1 else ""
+    _refuse(study, [each + more for each in said[:1]])
+    return problem
+
+
+def _refuse(study: DeclaredStudy, faults: Sequence[str]) -> None:
+    if faults:
+        many = f"{len(faults)} faults: " if len(faults) > 1 else ""
+        raise PkpdError(f"study '{study.name}': {many}{'; '.join(faults)}")
 
 
 def _check_names(study: DeclaredStudy, model: Model, evidence: Sequence[Any], patients: Sequence[str]) -> list[str]:
