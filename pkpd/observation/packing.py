@@ -11,14 +11,13 @@ import numpy as np
 from pkpd.dosing.record import NEAR, RECORD
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.solve.block import Block
-from pkpd.errors import DataError, nearest
+from pkpd.errors import DataError, RegimenError, nearest
 from pkpd.evidence.kinds import kind_named
 from pkpd.observation.kernel import Batches, PackedTerms
 from pkpd.observation.rules import RuleGroup, Said, compiled_rule
-from pkpd.observation.subject import Subject, check, faults_of
+from pkpd.observation.subject import Subject, check, doses_of, faults_of
 from pkpd.observation.tape import Tape
 from pkpd.simulation.columns import constant_columns
-from pkpd.simulation.doses import records_of, regimen_from
 from pkpd.simulation.grid import pack_records
 from pkpd.units.time import convert_time
 
@@ -94,10 +93,16 @@ def checked_records(
     DataError
         With all that is wrong with subjects and terms.
     """
-    records = [_records(model, s) for s in subjects]
+    records, faults = [], []
+    for subject in subjects:
+        try:
+            records.append(doses_of(model, subject)[1])
+        except RegimenError as error:
+            records.append(np.empty(0, RECORD))
+            faults.append((f"subject '{subject.name}'", str(error)))
     origin = np.array([min(0.0, float(r["time"][0])) if r.size else 0.0 for r in records])
-    message = check([*_faults(model, subjects, origin, every)], verb)
-    if message:
+    faults += _faults(model, subjects, origin, every)
+    if message := check(faults, verb):
         raise DataError(message)
     return records, origin
 
@@ -129,13 +134,6 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> CellLayo
     cells = Cells(term, owner, tuple(terms[k].output for k in term), flat)
     block = _block(records, origin, np.concatenate(grid), np.array(ends), convert_time(NEAR, "h", model.time_unit))
     return CellLayout(terms, subject, first, row, outputs, cells, block)
-
-
-def _records(model: Model, subject: Subject) -> np.ndarray:
-    if subject.regimen is None:
-        return np.empty(0, RECORD)
-    who = f"subject '{subject.name}': regimen"
-    return records_of(model, regimen_from(model, subject.regimen, who, subject.covariates))
 
 
 def _block(

@@ -15,15 +15,14 @@ import numpy as np
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.given_rows import rows_from
 from pkpd.dosing.regimen import Regimen
-from pkpd.errors import DataError
+from pkpd.errors import DataError, RegimenError
 from pkpd.evidence.doses import is_of_one_drug
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.kinds import kind_named
 from pkpd.observation.reported import Reported, fact_terms
 from pkpd.observation.rules import Log
-from pkpd.observation.subject import Subject, check, faults_of
+from pkpd.observation.subject import Subject, check, doses_of, faults_of
 from pkpd.simulation.covariates import match_covariates, problems_of
-from pkpd.simulation.doses import records_of, regimen_from
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -249,9 +248,11 @@ class _Reports:
     def patient(self, subject: Subject, every: float) -> None:
         """Add the rows of one patient, of whom windows are measured so far apart."""
         model, terms, name = self.model, subject.terms, subject.name
-        regimen = Regimen() if subject.regimen is None else subject.regimen
-        regimen = regimen_from(model, regimen, f"patient '{name}': regimen", subject.covariates)
-        records = records_of(model, regimen)
+        try:
+            regimen, records = doses_of(model, subject)
+        except RegimenError as error:
+            self.faults.append((f"patient '{name}'", str(error)))
+            return
         start = min(0.0, float(records["time"].min())) if records.size else 0.0
         found = ((t, fault) for t in terms for fault in faults_of(t, self.errors, start, every))
         wrong = [(f"patient '{name}', fact '{term.name}'", fault) for term, fault in found]

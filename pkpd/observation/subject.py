@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 from pkpd.errors import DataError, nearest
 from pkpd.evidence.kinds import kind_named
 from pkpd.evidence.term import Term
+from pkpd.simulation.doses import records_of, regimen_from
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pkpd.dosing.regimen import Regimen
+    from pkpd.model.model import Model
     from pkpd.model.residual import ResidualError
 
-__all__ = ["MOST", "Subject", "check", "faults_of", "window_faults"]
+__all__ = ["MOST", "Subject", "check", "doses_of", "faults_of", "window_faults"]
 
 #: measurements that one fact about a window may be taken as
 MOST = 10_000
@@ -42,6 +46,18 @@ class Subject:
     covariates: Mapping[str, float] = field(default_factory=dict)
     terms: tuple[Term, ...] = ()
     values: Mapping[str, float] = field(default_factory=dict)
+
+
+def doses_of(model: Model, subject: Subject) -> tuple[Regimen, np.ndarray]:
+    """Return a subject's doses bound to a model, and as the engine reads them.
+
+    Raises
+    ------
+    RegimenError
+        If they do not go into the model; it does not say whose they are.
+    """
+    regimen = regimen_from(model, subject.regimen, "regimen", subject.covariates)
+    return regimen, records_of(model, regimen)
 
 
 def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: float, every: float) -> Iterator[str]:

@@ -98,6 +98,19 @@ def test_all_faults_are_named_at_once():
     assert "fact 'toy/kind' of kind 'order' has no likelihood" in text
 
 
+def test_doses_that_do_not_go_into_the_model_are_named_when_the_study_is_put_together():
+    report = evidence()
+    under_the_skin = [replace(d, route="SC", start=float(d.patient != "p1"), number=1) for d in report.doses]
+    report = replace(report, doses=(*report.doses[:1], *under_the_skin))
+    with pytest.raises(PkpdError) as error:
+        _ = small_study(evidence=[report]).problem
+    text = str(error.value)
+    assert text.startswith("study 'toy': 3 faults: patient 'toy/p1': regimen 'p1', dose ")
+    assert "patient 'toy/p3': regimen 'p3', dose 1: the model has no compartment 'depot'; it has central. Give" in text
+    assert "drugs=[...], [] for none" in text
+    assert not small_study(evidence=[report], drugs=[]).problem.subjects[0].regimen.doses
+
+
 def test_a_window_of_more_measurements_than_are_taken_is_refused():
     with pytest.raises(PkpdError) as error:
         _ = small_study(every=1e-5).problem

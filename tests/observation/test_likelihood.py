@@ -407,6 +407,16 @@ def test_faults_of_names():
         Likelihood(MODEL, SUBJECTS[:1], every=0.0)
 
 
+def test_doses_that_do_not_go_into_the_model_are_named_by_subject():
+    ann, bob = (Subject(n, Regimen.parse("1 mg into nowhere", name="q"), terms=TERMS[:1]) for n in ("Ann", "Bob"))
+    with pytest.raises(DataError) as caught:
+        Likelihood(MODEL, [ann, bob])
+    assert str(caught.value).startswith("likelihood: 2 faults\n  subject 'Ann': regimen 'q', dose 1: the model has no ")
+    assert "subject 'Bob': regimen 'q', dose 1: the model has no compartment 'nowhere'" in str(caught.value)
+    with pytest.raises(DataError, match="patient 'Ann': regimen 'q', dose 1: the model has no compartment 'nowhere'"):
+        joined_subjects(MODEL, [ann], "reports", 1.0)
+
+
 def test_a_window_of_more_measurements_than_are_taken_is_refused():
     low = Term("low", "below", "marker", 0.0, 5.0, time_to=20.0)
     text = r"subject 'Ann', term 'low': its window, 0 to 20, is 2e\+10 measurements, one each 1e-09; at most 10,000"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.regimen import Regimen
-from pkpd.errors import PkpdError, nearest
+from pkpd.errors import PkpdError, RegimenError, nearest
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.spreads import ErrorScale
@@ -27,7 +27,7 @@ from pkpd.library import load_model
 from pkpd.observation.data import bind
 from pkpd.observation.reported import Reported, check_terms, fact_terms, matches
 from pkpd.observation.reports import joined_subjects
-from pkpd.observation.subject import window_faults
+from pkpd.observation.subject import doses_of, window_faults
 from pkpd.simulation.doses import span_on_clock
 from pkpd.transport import without_computed
 from pkpd.units.time import convert_time
@@ -260,6 +260,7 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
     faults += check_results(study.free, study.errors)
     _refuse(study, faults)
     subjects = _subjects(study, model, evidence, patients, cohorts, reported)
+    _refuse(study, [*_lost_doses(model, subjects)])
     place = {p: i for i, p in enumerate(patients)}
     ordered = tuple(sorted(reported, key=lambda r: place[r.patient]))
     problem = StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered)
@@ -374,6 +375,18 @@ def _subjects(
             values = _fixed_values(study.fixed, name, cohort_of[name])
             out.append(Subject(name, regimen, covariates, tuple(terms[name]), values))
     return tuple(out)
+
+
+def _lost_doses(model: Model, subjects: Sequence[Subject]) -> Iterator[str]:
+    """Yield whose doses do not go into the model."""
+    for subject in subjects:
+        try:
+            doses_of(model, subject)
+        except RegimenError as error:
+            yield (
+                f"patient '{subject.name}': {error}. Give a model of this route, or name the drugs whose doses count: "
+                "drugs=[...], [] for none"
+            )
 
 
 def _drugs_given(study: DeclaredStudy, model: Model, evidence: Any) -> tuple[tuple[str, ...], bool]:
