@@ -173,7 +173,7 @@ def test_wrong_numbers_of_reports_and_ranks_are_refused():
 
 
 QUICK = Mode(starts=1, draws=100, predictive=1, seed=1)
-WHAT = Response(days=(0.5, 1.0))
+WHAT = Response("activity", days=(0.5, 1.0))
 
 
 def test_patients_are_predicted_from_the_others():
@@ -218,8 +218,8 @@ def test_a_left_out_patient_does_not_inform_its_own_prediction(monkeypatch):
 
 def test_probability_of_a_response_follows_the_output():
     fitted = fit(small_study(), method=Mode(draws=100))
-    sure = response_probability(fitted, "p1", Response(days=(0.02, 0.1)), draws=50)
-    never = response_probability(fitted, "p1", Response(days=(4.0, 5.0)), draws=50)
+    sure = response_probability(fitted, "p1", Response("activity", days=(0.02, 0.1)), draws=50)
+    never = response_probability(fitted, "p1", Response("activity", days=(4.0, 5.0)), draws=50)
     assert (sure, never) == (1.0, 0.0)
 
 
@@ -227,9 +227,45 @@ def test_predictions_that_cannot_be_are_refused():
     with pytest.raises(PkpdError, match="keep must be 'before' or 'nothing', got 'all'"):
         leave_one_patient_out(small_study(), keep="all")
     with pytest.raises(PkpdError, match="no event 'remission' tells who responded; give outcomes"):
-        leave_one_patient_out(small_study(), response=Response(marker="remission"))
+        leave_one_patient_out(small_study(), response=replace(WHAT, marker="remission"))
     with pytest.raises(PkpdError, match="'toy/p1' got no aspirin, so there is no response to it"):
-        leave_one_patient_out(small_study(), response=Response(drug="aspirin"))
+        leave_one_patient_out(small_study(), response=replace(WHAT, drug="aspirin"))
+
+
+def test_what_a_response_is_must_be_said():
+    with pytest.raises(PkpdError) as error:
+        leave_one_patient_out(small_study(), method=QUICK)
+    assert str(error.value) == (
+        "study 'toy': nothing says what a response is; give response=pkpd.checks.Response('Cc', days=(5, 7)), which is "
+        "met if the mean Cc of days 5 to 7 after the first dose is below half of that before; outputs are Cc, tox, "
+        "activity"
+    )
+    with pytest.raises(PkpdError, match="response must be a Response, got 'Cc'; give response="):
+        leave_one_patient_out(small_study(), response=cast(Any, "Cc"), method=QUICK)
+    with pytest.raises(PkpdError, match=r"no output 'activty' that response= names \(did you mean 'activity'\?\)"):
+        leave_one_patient_out(small_study(), response=replace(WHAT, output="activty"), method=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"days": (3, 1)}, "Response: days must be from 0 on and the earlier first, got (3, 1)"),
+        ({"days": (-1, 1)}, "Response: days must be from 0 on and the earlier first, got (-1, 1)"),
+        ({"days": 3.0}, "Response: days must be two days after the first dose, such as (5, 7), got 3.0"),
+        ({"days": (1.0, float("nan"))}, "Response: days must be"),
+        ({"factor": 0.0}, "Response: factor must be a number > 0, got 0.0"),
+        ({"output": 3}, "Response: output must be a text, got 3"),
+    ],
+)
+def test_a_response_that_cannot_be_is_refused(changes, text):
+    with pytest.raises(PkpdError) as error:
+        replace(WHAT, **changes)
+    assert str(error.value).startswith(text)
+
+
+def test_a_response_may_be_averaged_from_the_first_dose_on():
+    fitted = fit(small_study(), method=Mode(draws=100))
+    assert response_probability(fitted, "p1", Response("Cc", days=(0, 1)), draws=50) == 0.0
 
 
 def test_other_assumptions_are_compared_patient_by_patient():

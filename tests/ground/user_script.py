@@ -102,7 +102,7 @@ mine = pkpd.Study(
     errors={"Cc": pkpd.distributions.ErrorScale(1.0)},
 )  # fmt: skip
 refits = pkpd.checks.assumptions(study, {"short": {"exclude": ["p1"]}}, "phi")
-left_out = pkpd.checks.leave_one_patient_out(study, response=pkpd.checks.Response("strati", "CRP", (0.0, 5.0)))
+left_out = pkpd.checks.leave_one_patient_out(study, response=pkpd.checks.Response("CRP", days=(0.0, 5.0)))
 ranks = pkpd.checks.simulation_based_calibration(study, 10)
 beside: pkpd.results.ValidationReport = pkpd.checks.validate_model("anakinra", n=100)
 page: str = pkpd.report.document(model, format="markdown")

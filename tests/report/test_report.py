@@ -13,7 +13,7 @@ from pkpd.errors import PkpdError
 from pkpd.report.blocks import Formulas, Items, Note, Page, Picture, Section, Table, Text
 from pkpd.report.diagram import diagram
 from pkpd.report.model_document import equation_groups
-from pkpd.report.stages.assumptions import read_variant
+from pkpd.report.stages.assumptions import read_response, read_variant
 from pkpd.report.words import chance, learned, listing, number, percent
 from pkpd.report.writing import cell, mathml, to_html
 
@@ -109,8 +109,15 @@ def test_words_of_the_library_fit_its_studies():
         assert words["focus"] in {f.name for f in study.free}
         assert set(words["cohorts"]) == set(study.problem.cohorts)
         assert words["drivers_patient"] in study.problem.patients
+        assert "response" not in words or read_response(words["response"]).output in study.problem.model.outputs
         prints = {read_variant(study, k, v).problem.fingerprint for k, v in words["variants"].items()}
         assert len(prints | {study.problem.fingerprint}) == len(words["variants"]) + 1
+
+
+def test_response_with_an_unknown_word_is_refused():
+    with pytest.raises(PkpdError, match=r"there is no 'outputs' .*; output is missing; it may"):
+        read_response({"outputs": "Cc", "days": [5, 7]})
+    assert read_response({"output": "Cc", "days": [5, 7]}).days == (5, 7)
 
 
 def test_variant_with_an_unknown_word_is_refused(tmp_path: Path):

@@ -222,7 +222,7 @@ def test_checks_that_take_refits(tmp_path: Path):
     facts = tmp_path / "s" / "report" / "facts.csv"
     events = "".join(f"{p}_r,{p},response,event,2,,,,{v},,{v},,,,no,read,text,said\n" for p, v in (("a", 1), ("b", 0)))
     facts.write_text(facts.read_text(encoding="utf-8") + events, encoding="utf-8")
-    words = '[variants."V half as large"]\nfixed = { V = 25.0 }\n'
+    words = 'response = { output = "activity", days = [5, 7] }\n[variants."V half as large"]\nfixed = { V = 25.0 }\n'
     (tmp_path / "s" / "report.toml").write_text(words, encoding="utf-8")
     own = tmp_path / "s" / "own.py"
     text = own.read_text(encoding="utf-8").replace('"Cc": C,', '"activity": p.IC50 / (p.IC50 + C), "Cc": C,')

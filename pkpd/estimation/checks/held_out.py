@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pkpd.errors import PkpdError
+from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.api import fit
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.loading import as_study
+from pkpd.options import is_number
 from pkpd.simulation.api import simulate
 from pkpd.units.time import convert_time
 
@@ -36,8 +37,6 @@ class Response:
 
     Parameters
     ----------
-    drug : str
-        Drug whose first dose begins the course; the one that the patient's report is about by default.
     output : str
         Output that falls in a response.
     days : (float, float)
@@ -46,13 +45,42 @@ class Response:
         It must fall below this part of what it was before the first dose.
     marker : str
         Marker of the event, whose value is 1 for a response and 0 for none.
+    drug : str
+        Drug whose first dose begins the course; the one that the patient's report is about by default.
+
+    Raises
+    ------
+    PkpdError
+        Unless the days are two times from 0 on, the earlier first, and the factor is above 0.
+
+    Examples
+    --------
+    >>> Response("CRP", days=(5, 7)).factor
+    0.5
     """
 
-    drug: str = ""
-    output: str = "activity"
-    days: tuple[float, float] = (5.0, 7.0)
+    output: str
+    days: tuple[float, float]
     factor: float = 0.5
     marker: str = "response"
+    drug: str = ""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} must be a text, got {value!r}"
+            for name, value in (("output", self.output), ("marker", self.marker), ("drug", self.drug))
+            if not isinstance(value, str)
+        ]
+        days: Any = self.days
+        if not (isinstance(days, Sequence) and len(days) == 2 and all(is_number(d) for d in days)):
+            faults.append(f"days must be two days after the first dose, such as (5, 7), got {days!r}")
+        elif not 0 <= days[0] < days[1]:
+            faults.append(f"days must be from 0 on and the earlier first, got {days!r}")
+        if not (is_number(self.factor) and self.factor > 0):
+            faults.append(f"factor must be a number > 0, got {self.factor!r}")
+        if faults:
+            raise PkpdError(f"Response: {'; '.join(faults)}")
+        object.__setattr__(self, "days", tuple(days))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +124,9 @@ def leave_one_patient_out(
     study : Study, str or path
     keep : {"before", "nothing"}
         Whether facts up to the first dose of the drug are kept, which tell of the course of the disease by then.
-    response : Response, optional
-        What counts as a response.
+    response : Response
+        What counts as a response: ``Response("CRP", days=(5, 7))`` if the mean CRP of days 5 to 7 is below half of what
+        it was. It must be given; only a study knows what a response is.
     outcomes : mapping of patient to bool, optional
         Who responded; from the events of the evidence by default.
     patients : sequence of str, optional
@@ -112,15 +141,17 @@ def leave_one_patient_out(
     Raises
     ------
     PkpdError
-        If nobody has an outcome, or a patient with one got no dose of the drug.
+        If it is not said what a response is, the model lacks its output, nobody has an outcome, or a patient with one
+        got no dose of the drug.
     """
     import pandas as pd
 
     if keep not in ("before", "nothing"):
         raise PkpdError(f"leave_one_patient_out: keep must be 'before' or 'nothing', got {keep!r}")
-    whole, what = as_study(study), response or Response()
+    whole = as_study(study)
     how = Mode(seed=seed, predictive=1) if method is None else method
     problem = whole.problem
+    what = _checked(problem, response)
     known = dict(outcomes) if outcomes is not None else _outcomes(problem, what.marker)
     if not known:
         raise PkpdError(f"study '{whole.name}': no event '{what.marker}' tells who responded; give outcomes")
@@ -147,11 +178,11 @@ def leave_one_patient_out(
 
 
 def response_probability(
-    calibration: StudyFit, patient: str, response: Response | None = None, *, draws: int = 400, seed: int = 0
+    calibration: StudyFit, patient: str, response: Response, *, draws: int = 400, seed: int = 0
 ) -> float:
     """Return the probability that a patient responds, by simulating what is known of this one."""
-    what = response or Response()
     problem = calibration.study.problem
+    what = _checked(problem, response)
     start = _start(problem, patient, what.drug)
     people = calibration.population(draws, patient=patient, seed=seed)
     low, high = what.days
@@ -162,6 +193,25 @@ def response_probability(
     course = sims[what.output].values.reshape(draws, times.size)
     course = course[np.isfinite(course).all(axis=1)]
     return float((course[:, 1:].mean(axis=1) < what.factor * course[:, 0]).mean())
+
+
+def _checked(problem: StudyProblem, response: Any) -> Response:
+    """Return what counts as a response, which the model must be able to say."""
+    outputs = problem.model.outputs
+    if not isinstance(response, Response):
+        shown = next((n for n, o in outputs.items() if o.error is not None), next(iter(outputs)))
+        got = f"response must be a Response, got {response!r}" if response else "nothing says what a response is"
+        raise PkpdError(
+            f"study '{problem.study.name}': {got}; give response=pkpd.checks.Response('{shown}', days=(5, 7)), which "
+            f"is met if the mean {shown} of days 5 to 7 after the first dose is below half of that before; outputs are "
+            f"{', '.join(outputs)}"
+        )
+    if response.output not in outputs:
+        raise PkpdError(
+            f"study '{problem.study.name}': model '{problem.model.name}' has no output '{response.output}' that "
+            f"response= names{nearest(response.output, outputs)}; it has {', '.join(outputs)}"
+        )
+    return response
 
 
 def _outcomes(problem: StudyProblem, marker: str) -> dict[str, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
@@ -11,11 +11,12 @@ from pkpd.report.blocks import Table, Text
 from pkpd.report.words import number, percent, plural, records
 
 if TYPE_CHECKING:
+    from pkpd.estimation.checks.held_out import Response
     from pkpd.estimation.method import Method
     from pkpd.estimation.study.study import Study
     from pkpd.report.job import ReportJob
 
-__all__ = ["held_out", "other_assumptions", "read_variant"]
+__all__ = ["held_out", "other_assumptions", "read_response", "read_variant"]
 
 _KEYS = ("fixed", "reinterpret", "exclude", "free")
 
@@ -29,11 +30,14 @@ def _refits(job: ReportJob) -> Method:
 
 
 def held_out(job: ReportJob) -> None:
-    """Predict who responded from the other patients alone, and compare with how often anybody responds."""
+    """Predict who responded from the other patients alone, where the study says what a response is."""
     from pkpd.estimation.checks.held_out import leave_one_patient_out
 
+    given = job.words.get("response")
+    if given is None:
+        return
     try:
-        found = leave_one_patient_out(job.study, seed=job.seed, method=_refits(job))
+        found = leave_one_patient_out(job.study, response=read_response(given), seed=job.seed, method=_refits(job))
     except PkpdError as error:
         if "no event" in str(error):  # the evidence names no responders
             return
@@ -96,6 +100,23 @@ def other_assumptions(job: ReportJob) -> None:
     )
 
 
+def read_response(given: Mapping[str, Any]) -> Response:
+    """Return what counts as a response, from the table ``response`` of ``report.toml``.
+
+    Raises
+    ------
+    PkpdError
+        If it lacks output or days, or a key is unknown.
+    """
+    from pkpd.estimation.checks.held_out import Response
+
+    known = [each.name for each in fields(Response)]
+    strange = [f"there is no '{key}'{nearest(key, known)}" for key in given if key not in known]
+    if faults := strange + [f"{key} is missing" for key in ("output", "days") if key not in given]:
+        raise PkpdError(f"response of report.toml: {'; '.join(faults)}; it may have {', '.join(known)}")
+    return Response(**given)
+
+
 def read_variant(study: Study, label: str, changes: Mapping[str, Any]) -> Study:
     """Return the study with the changes that ``report.toml`` writes down.
 
@@ -124,7 +145,7 @@ def read_variant(study: Study, label: str, changes: Mapping[str, Any]) -> Study:
             hints = ", ".join(f"'{name}'{nearest(name, known)}" for name in strange)
             raise PkpdError(f"variant '{label}': {hints} is not free in the study")
         given["free"] = {
-            name: replace(known[name], **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
-            for name, fields in changes["free"].items()
+            name: replace(known[name], **{k: tuple(v) if isinstance(v, list) else v for k, v in own.items()})
+            for name, own in changes["free"].items()
         }
     return study.with_(**given)
