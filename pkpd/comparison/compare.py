@@ -187,7 +187,12 @@ def compare(
             solved[a, rows] = fine
     _check_solved(solved, plans, who)
     ended = [f"'{p.name}': {t}" for p in plans if (t := ended_within(p.regimens[0].doses, p.regimens[0].time_unit))]
-    notes = (*place.notes, *unasked, *ended, *check_ill(still, who, place, span, task.markers & set(outputs)))
+    options = [name for name, value in (("window", window), ("start", start)) if value is not None]
+    shown = main_of(who.model, _known(who.model, concentration, level is not None))
+    of_drug = [m.name for m in shown if not task.markers.intersection(m.outputs)]
+    moved = task.markers & set(outputs)
+    ill = check_ill(still, who, place, span, moved, given=options, exposure=of_drug)
+    notes = (*place.notes, *unasked, *ended, *ill)
     return Comparison.of(who, place, wanted, values, span, notes)
 
 
@@ -201,11 +206,7 @@ def _measures(
             f"compare: model '{model.name}' has no output '{concentration}'{nearest(concentration, model.outputs)}; "
             f"it has {', '.join(model.outputs)}"
         )
-    known = {
-        name: m
-        for name, m in built_in(model, concentration or "Cc").items()
-        if all(_base(model, output, has_ic50) for output in m.outputs)
-    }
+    known = _known(model, concentration, has_ic50)
     if given is None:
         return asked_of(who, main_of(model, known), markers_of(model, concentration))
     if isinstance(given, str):
@@ -221,6 +222,12 @@ def _measures(
         text = ", ".join(f"'{output}' for measure '{name}'" for output, name in absent.items())
         raise PkpdError(f"compare: model '{model.name}' has no output {text}; it has {', '.join(model.outputs)}")
     return chosen, ()
+
+
+def _known(model: Model, concentration: str | None, has_ic50: bool) -> dict[str, Measure]:
+    """Return the measures by name that can be had of a model."""
+    found = built_in(model, concentration or "Cc")
+    return {name: m for name, m in found.items() if all(_base(model, output, has_ic50) for output in m.outputs)}
 
 
 def _no_measure(model: Model, names: Sequence[Any], known: Mapping[str, Measure], has_ic50: bool) -> str:

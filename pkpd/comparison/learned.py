@@ -62,7 +62,14 @@ def asked_of(
 
 
 def check_ill(
-    still: np.ndarray, who: Subjects, place: Place, window: tuple[float, float], markers: Iterable[str]
+    still: np.ndarray,
+    who: Subjects,
+    place: Place,
+    window: tuple[float, float],
+    markers: Iterable[str],
+    *,
+    given: Sequence[str],
+    exposure: Sequence[str],
 ) -> tuple[str, ...]:
     """Return a note if some of the patients are not ill in the window.
 
@@ -70,6 +77,10 @@ def check_ill(
     ----------
     still : array of bool, shape (subject,)
         For whom no marker moves in the window under any regimen.
+    given : sequence of str
+        Options among window and start that the caller gave.
+    exposure : sequence of str
+        Measures that are of no marker.
 
     Raises
     ------
@@ -83,8 +94,14 @@ def check_ill(
         return (f"{share(part)} of them are not ill in the window: {names} does not move",)
     seen = who.history.seen
     observed = "" if seen is None else f", and observations are of {place.dated(*seen)}"
+    if "window" in given:
+        remedy = f"leave out {' and '.join(f'{name}=...' for name in given)}"
+    else:
+        remedy = "give window=(start, end) of days on which it does"
+    if exposure:
+        remedy += f", or ask for measures of exposure alone: measures=[{', '.join(map(repr, exposure))}]"
     raise PkpdError(
         f"compare: there is no disease in the window, {place.dated(*window)}: "
         f"{names} does not move in {who.about}; schedules begin on {place.dated(place.start)}{observed}; "
-        "leave out window=... and start=..., or ask for measures of exposure alone"
+        f"{remedy}"
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from calibration_toy import evidence
 
 import pkpd
 from pkpd import Regimen
@@ -122,8 +125,41 @@ def test_healthy_days_are_not_compared(record):
     with pytest.raises(PkpdError, match=r"no disease in the window, days -6 to -1 of strati2020: CRP does not move "
                        r".*schedules begin on day 31 of strati2020, and observations are of"):  # fmt: skip
         pkpd.compare(record, ARMS, patient="strati2020/p3", n=20, window=(0, 120), measures=CRP)
+    asked = {"patient": "strati2020/p3", "n": 20, "measures": CRP}
+    for given, advice in (
+        (
+            {"window": (0, 120)},
+            r"; leave out window=\.\.\., or ask for measures of exposure alone: measures=\['AUC24', ",
+        ),
+        ({"window": (0, 120), "start": 0}, r"; leave out window=\.\.\. and start=\.\.\., or ask"),
+    ):
+        with pytest.raises(PkpdError, match=advice):
+            pkpd.compare(record, ARMS, **given, **asked)
     exposure = pkpd.compare(record, ARMS, patient="strati2020/p3", n=20, window=(0, 120), start=0, measures=["AUC24"])
     assert np.isfinite(values(exposure, "AUC24", "daily")).all()
+
+
+def test_what_was_not_given_is_not_to_be_left_out():
+    """A marker that nothing moves: no window was given, so that none can be left out."""
+    model = pkpd.Model(
+        "m", states=[pkpd.State("central", "mg")], dynamics=lambda t, x, p: {"central": -0.1 * x.central},
+        parameters=[pkpd.Parameter("W", 10.0, "mg/L")], check_units=False,
+        outputs=[pkpd.Output("Cc", "mg/L"), pkpd.Output("SW", "mg/L", error=pkpd.LogNormal(0.2))],
+        calculate=lambda t, x, p: {"Cc": x.central / 10.0, "SW": p.W},
+    )  # fmt: skip
+    report = evidence()
+    facts = tuple(replace(f, marker="SW") for f in report.facts if f.kind == "value")
+    study = pkpd.Study("s", model, [replace(report, facts=facts)], [pkpd.Free("W", (10.0, 0.3))])
+    fitted = pkpd.fit(study, method=pkpd.Mode(starts=1, draws=50, predictive=5))
+    with pytest.raises(PkpdError) as error:
+        pkpd.compare(fitted, {"a": "10 mg IV"}, patient="p1", n=20, measures="all")
+    text = str(error.value)
+    assert "SW does not move" in text
+    assert "leave out" not in text
+    advice = (
+        "; give window=(start, end) of days on which it does, or ask for measures of exposure alone: measures=['AUC24'"
+    )
+    assert advice in text
 
 
 def test_markers_without_a_fact_are_not_shown_unasked(record):
