@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from pkpd.engine.graph.functions import exp, log, sqrt, where
+from pkpd.engine.graph.functions import log1mexp, sqrt, where
 from pkpd.engine.graph.nodes import const
 from pkpd.model.residual import NormalError, ResidualError, log_phi
 
@@ -75,4 +75,4 @@ def _log_within(error: ResidualError, f: Any, y: Any, at: Any) -> Any:
         flip = negative > positive
         high = where(flip, positive, error.log_cdf(f, y))
         low = where(flip, error.log_cdf(f, y, True), negative)
-    return high + log(1 - exp(low - high))
+    return high + log1mexp(low - high)

@@ -11,6 +11,7 @@ import pytest
 from graph_value import value
 
 from pkpd.engine.graph import functions as f
+from pkpd.engine.graph.derivative import derivative
 from pkpd.engine.graph.nodes import symbol
 from pkpd.engine.graph.numpycalls import OFFERED
 from pkpd.errors import ModelError
@@ -35,6 +36,15 @@ def test_one_function_for_symbols_numbers_and_arrays(function: Callable[[Any], A
 def test_logit_is_the_inverse_of_expit():
     assert value(f.logit(f.expit(x)), {"x": 0.8}) == pytest.approx(0.8, rel=1e-14)
     assert f.logit(0.25) == pytest.approx(math.log(1 / 3))
+
+
+@pytest.mark.parametrize("at", [-1e-300, -1e-20, -1e-9, -1e-3, -0.5, -0.999999, -1.0, -1.3, -5.0, -40.0, -800.0])
+def test_log1mexp_keeps_its_digits(at: float):
+    expected = math.log(-math.expm1(at)) if at > -0.7 else math.log1p(-math.exp(at))
+    for found in (float(f.log1mexp(at)), f.log1mexp(np.array([at, -1.0]))[0], value(f.log1mexp(x), {"x": at})):
+        assert found == pytest.approx(expected, rel=1e-14, abs=1e-16)
+    slope = value(derivative([f.log1mexp(x)], x)[0], {"x": at})
+    assert slope == pytest.approx(math.exp(at) / math.expm1(at), rel=1e-14)
 
 
 @pytest.mark.parametrize(("function", "expected"), [(f.minimum, 2.0), (f.maximum, 3.0), (f.power, 8.0)])

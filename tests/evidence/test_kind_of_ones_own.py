@@ -157,6 +157,18 @@ def test_regions_have_the_probability_of_independent_measurements(folder: Path):
         assert [t.kind for t in of.redrawn(terms[0], drawn_y)] == [kind_then]
 
 
+def test_a_region_that_is_hardly_met_keeps_its_digits(folder: Path):
+    problem = load_study(folder / "study.py").problem
+    term = next(r.term for r in problem.checks if r.term.kind == "once_above")
+    m = problem.likelihood_of([replace(problem.subjects[1], terms=(term,))])
+    f = m.predict(m.start).values
+    for bound in (2e2, 4e2, 8e2):
+        above = stats.norm.sf((np.log(bound) - np.log(f)) / 0.2)
+        wanted = np.log(-np.expm1(np.log1p(-above).sum()))
+        of = problem.likelihood_of([replace(problem.subjects[1], terms=(replace(term, value=bound),))])
+        assert of.evaluate(of.start).terms[0] == pytest.approx(wanted, rel=1e-8)
+
+
 def test_a_report_is_validated_with_the_kinds_of_the_study_whatever_the_order(folder: Path):
     asked = "['pkpd', 'validate', './report', 'own.py', 'study.py']"
     program = f"import sys; from pkpd.cli.app import app; sys.argv = {asked}; app()"

@@ -21,6 +21,7 @@ def individual(p: Any, cov: Any) -> Mapping[str, Any]:
     m = pkpd.math
     some = m.absolute(p.ka) + m.cos(p.ka) + m.erf(p.ka) + m.expit(p.ka) + m.floor(p.ka) + m.lgamma(p.ka) + m.log10(p.ka)
     more = m.logit(p.F) + m.maximum(p.ka, 1) + m.minimum(p.ka, 1) + m.sin(p.ka) + m.sqrt(p.ka) + m.tanh(p.ka)
+    more += m.log1mexp(-p.F)
     return {"CL": p.CL * m.exp(0.75 * m.log(cov.WT / 70)), "V": m.power(p.V, 1), "x": some + more}
 
 

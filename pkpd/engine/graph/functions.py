@@ -14,8 +14,8 @@ from pkpd.engine.graph.running import clock
 from pkpd.errors import ModelError
 
 __all__ = [
-    "absolute", "cos", "during", "erf", "exp", "expit", "floor", "interpolate", "last_dose", "lgamma", "log", "log10",
-    "logit", "maximum", "minimum", "mod", "power", "sin", "sqrt", "tad", "tanh", "where",
+    "absolute", "cos", "during", "erf", "exp", "expit", "floor", "interpolate", "last_dose", "lgamma", "log",
+    "log1mexp", "log10", "logit", "maximum", "minimum", "mod", "power", "sin", "sqrt", "tad", "tanh", "where",
 ]  # fmt: skip
 
 
@@ -261,6 +261,20 @@ def logit(x: Any) -> Any:
 def expit(x: Any) -> Any:
     """Return ``1 / (1 + exp(-x))``, the inverse of :func:`logit`."""
     return 1 / (1 + exp(-x))
+
+
+def log1mexp(x: Any) -> Any:
+    """Return ``log(1 - exp(x))`` for x <= 0: the logarithm of a probability from that of its complement.
+
+    Near 0, where ``1 - exp(x)`` would lose its digits, by ``1 - exp(-2 u) = 2 tanh(u) / (1 + tanh(u))``.
+
+    Examples
+    --------
+    >>> round(float(log1mexp(-1e-20)), 6), round(float(log1mexp(-2.0)), 6)
+    (-46.051702, -0.145413)
+    """
+    near = tanh(-0.5 * maximum(x, -1))
+    return where(x > -1, log(2 * near / (1 + near)), log(1 - exp(minimum(x, -1))))
 
 
 def interpolate(t: Any, times: Sequence[float] | np.ndarray, values: Sequence[Any], kind: str = "linear") -> Any:

@@ -16,8 +16,8 @@ __all__ = ["OFFERED", "function", "ufunc"]
 
 #: the functions that equations may be made of, `pkpd.engine.graph.functions.__all__`
 OFFERED = (
-    "absolute", "cos", "during", "erf", "exp", "expit", "floor", "interpolate", "last_dose", "lgamma", "log", "log10",
-    "logit", "maximum", "minimum", "mod", "power", "sin", "sqrt", "tad", "tanh", "where",
+    "absolute", "cos", "during", "erf", "exp", "expit", "floor", "interpolate", "last_dose", "lgamma", "log",
+    "log1mexp", "log10", "logit", "maximum", "minimum", "mod", "power", "sin", "sqrt", "tad", "tanh", "where",
 )  # fmt: skip
 
 #: function (op, *args) that returns the equation of one operation on equations and numbers

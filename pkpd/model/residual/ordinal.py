@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.engine.graph.functions import exp, log, maximum, where
+from pkpd.engine.graph.functions import exp, log1mexp, maximum, where
 from pkpd.errors import ModelError
 from pkpd.model.residual.error import ErrorParameter, ResidualError
 from pkpd.model.residual.tails import softplus
@@ -89,7 +89,7 @@ class Ordinal(ResidualError):
         bounded, limited = low > 0.5, high < n - 0.5
         gap = where(bounded & limited, below - above, -1.0)
         return (
-            where(bounded & limited, log(1 - exp(gap / width)), 0.0)
+            where(bounded & limited, log1mexp(gap / width), 0.0)
             - where(bounded, softplus((below - f) / width), 0.0)
             - where(limited, softplus((f - above) / width), 0.0)
         )
