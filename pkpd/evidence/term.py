@@ -29,7 +29,8 @@ class Term:
     value, value_to : float
         In the output's unit; NaN of a kind that states no number.
     reading_sd : float
-        Relative standard deviation of reading and rounding, added in quadrature to the residual error.
+        Relative standard deviation of reading and rounding, added in quadrature to the residual error: of each
+        measurement, or once of a ratio.
 
     Examples
     --------

@@ -154,7 +154,7 @@ class Fact:
         The value of an event, an order or a text where it is no number.
     unit : str
     reading_sd : float
-        Relative standard deviation of reading and rounding, added to the residual error.
+        Relative standard deviation of reading and rounding, added to the residual error; of a ratio that of the ratio.
     use : {'fit', 'check', 'no'}
     known, where, reason : str
         As in `PatientFact`.
