@@ -329,6 +329,37 @@ def test_focei_of_a_linear_model_is_the_normal_likelihood() -> None:
         assert found.converged.all()
 
 
+def log_linear() -> tuple[Model, pd.DataFrame, np.ndarray]:
+    """A log-normal level that never changes, log y = log A + eta + error, data of 12 subjects, and their logarithms."""
+    model = Model(
+        "level", states=[State("nothing", "")], parameters=[Parameter("A", 100.0, "mg/L", sd=0.3)],
+        outputs=[Output("Y", "mg/L", error=LogNormal(0.2))], dynamics=lambda t, x, p: {"nothing": 0.0 * x.nothing},
+        calculate=lambda t, x, p: {"Y": p.A * (1 + x.nothing)}, check_units=False,
+    )  # fmt: skip
+    rng = np.random.default_rng(5)
+    logs = np.log(90.0) + 0.35 * rng.standard_normal((12, 1)) + 0.2 * rng.standard_normal((12, 3))
+    at = {"ID": np.repeat(np.arange(12), 3), "TIME": np.tile(np.arange(3.0), 12), "DV": np.exp(logs).ravel()}
+    return model, pd.DataFrame({**at, "EVID": 0}), logs
+
+
+@pytest.mark.parametrize("method", ["fo", "foce", "focei", "laplace", "nlme"])
+def test_log_normal_data_that_are_linear_on_the_logarithm_have_the_exact_maximum(method: str) -> None:
+    """Balanced one-way variance components: the estimates are ratios of sums of squares (Searle 1971, chapter 11)."""
+    model, frame, logs = log_linear()
+    m, n = logs.shape
+    within = np.sum((logs - logs.mean(axis=1, keepdims=True)) ** 2) / (m * (n - 1))
+    between = (n * np.sum((logs.mean(axis=1) - logs.mean()) ** 2) / m - within) / n
+    V = between * np.ones((n, n)) + within * np.eye(n)
+    r = logs - logs.mean()
+    exact = m * np.linalg.slogdet(V)[1] + np.einsum("ia,ab,ib->", r, np.linalg.inv(V), r) + 2.0 * logs.sum()
+    found = pkpd.fit(model, frame, method)
+    assert found.converged
+    assert found.ofv == pytest.approx(exact, abs=1e-5)
+    assert found.estimates["A"] == pytest.approx(np.exp(logs.mean()), rel=1e-4)
+    assert found.estimates["omega_A"] == pytest.approx(between, rel=2e-3)
+    assert found.estimates["sigma"] == pytest.approx(np.sqrt(within), rel=1e-3)
+
+
 def test_expected_information_is_that_of_the_normal_distribution() -> None:
     """Of data linear in thetas and random effects: 2 Z'V^-1 Z of the mean, and of all that moves V,
     tr(V^-1 V_a V^-1 V_b); residuals have sd a and b f.

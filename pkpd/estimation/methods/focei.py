@@ -151,6 +151,9 @@ class Laplace(Focei):
 class Nlme(Focei):
     """The algorithm of Lindstrom and Bates, as R's nlme has it, to compare with its fits.
 
+    Held linear is the prediction, or its logarithm where the error is log-normal: of data that are linear there with
+    constant variances it is the maximum likelihood.
+
     Source: Lindstrom MJ, Bates DM. Biometrics 1990;46:673-687.
     """
 

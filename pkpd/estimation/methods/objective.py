@@ -192,6 +192,17 @@ class Objective:
         chain = self.predictor.chain(theta, np.zeros((self.m, self.p)))
         return self.predictor.solve(chain.phi, "plain")[0]
 
+    def _held_slopes(self, F: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Return second derivatives of predictions that are linear on the scale on which data are normal."""
+        S = np.zeros(shape)
+        for channel in self.data.channels:
+            if channel.error.data == "log":  # log f is linear: f_ab = f_a f_b / f
+                rows = channel.rows
+                f = np.where(F[0, rows] > 0, F[0, rows], 1.0)  # others are impossible anyway
+                for p, (a, b) in enumerate(self.links.pairs):
+                    S[p, rows] = F[1 + a, rows] * F[1 + b, rows] / f
+        return S
+
     def _begin(self, x: np.ndarray) -> np.ndarray:
         """Return random effects to begin with: the last ones, moved along as the vector moves."""
         if self._last is None:
@@ -225,7 +236,7 @@ class Objective:
             G0, g0x = F[1:], chain.x
         elif self.method.frozen:
             # Lindstrom and Bates: what was linearised, and where variances are taken, is held while the rest moves
-            S, self._fitted = np.zeros_like(S), F[0].copy()
+            S, self._fitted = self._held_slopes(F, S.shape), F[0].copy()
             chain = replace(chain, ee=np.zeros_like(chain.ee), ex=np.zeros_like(chain.ex))
         elif not self.method.interaction:
             at0 = self.predictor.chain(theta, np.zeros((self.m, self.p)))
