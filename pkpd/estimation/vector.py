@@ -115,7 +115,7 @@ class PopulationVector:
         self, model: Model, data: FitData, fixed: Collection[str] = (), start: Mapping[str, float] | None = None,
         declared: Mapping[str, float] | None = None, design: VectorDesign | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.design = model, design
+        self.model, self.design, self._people = model, design, data.n_subjects
         self.sigma_specs = residual_specs(data, model)
         if design is not None:
             self.sigma_specs = [replace(s, fixed=True) for s in self.sigma_specs]
@@ -177,11 +177,10 @@ class PopulationVector:
             return None
         first = {e.parameter: k for k, e in reversed(list(enumerate(self.entries[: self.q])))}
         every = [(n, self.design.typical[n]) for n in self.scales]
-        place = np.array([np.where(t.at < 0, -1, first[n] + t.at) for n, t in every], np.int64)
-        held = np.array([
-            np.where(t.at < 0, to_scale(t.held, t.scale, self.model.parameters[n].bounds), 0.0) for n, t in every
-        ])  # fmt: skip
-        return Levels(place, held, self.q)
+        place = [np.where(t.at < 0, -1, first.get(n, 0) + t.at) for n, t in every]
+        held = [np.where(t.at < 0, to_scale(t.held, t.scale, self.model.parameters[n].bounds), 0.0) for n, t in every]
+        shape = (len(every), self._people)
+        return Levels(np.reshape(place, shape).astype(np.int64), np.reshape(held, shape).astype(float), self.q)
 
     def _check_names(self) -> None:
         """Raise DataError if two quantities have one name, by which estimates and start values are told apart."""
@@ -254,7 +253,9 @@ class PopulationVector:
 
     @property
     def scales(self) -> dict[str, str]:
-        """Scale of each parameter whose typical value is estimated."""
+        """Scale of each parameter whose typical value is estimated, or declared by a study."""
+        if self.design is not None:
+            return {n: self.design.typical[n].scale for n in self.model.parameters if n in self.design.typical}
         return {e.parameter: e.scale for e in self.entries[: self.q]}
 
     @property

@@ -34,6 +34,8 @@ class Levels:
 
     def values(self, x: np.ndarray) -> np.ndarray:
         """Return subjects' typical values on their scale, (..., thetas, m), from estimated thetas (..., size)."""
+        if not self.size:
+            return np.broadcast_to(self.held, (*x.shape[:-1], *self.held.shape))
         return np.where(self.place < 0, self.held, x[..., np.maximum(self.place, 0)])
 
     def expanded(self, by: np.ndarray) -> np.ndarray:
@@ -41,12 +43,12 @@ class Levels:
         if not by.shape[-2]:
             return by
         out = np.zeros((*by.shape[:-2], self.size, by.shape[-1]))
-        theta, subject, entry = self._known
+        theta, subject, entry = self._estimated
         out[..., entry, subject] = by[..., theta, subject]
         return out
 
     @cached_property
-    def _known(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _estimated(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Thetas and subjects whose typical value is estimated, and its number."""
         theta, subject = np.nonzero(self.place >= 0)
         return theta, subject, self.place[theta, subject]

@@ -93,6 +93,25 @@ def fact_terms(
     return out, faults
 
 
+def idle_factors(evidence: Any, reinterpret: Mapping[tuple[str, str], float]) -> list[str]:
+    """Return which factors on the values of a seed's markers change nothing, and why."""
+    out: list[str] = []
+    for seed, marker in reinterpret:
+        if seed != evidence.name:
+            continue
+        kinds = {f.kind: kind_of_fact(f.kind, f.op) for f in evidence.facts if f.marker == marker}
+        if not kinds:
+            known = dict.fromkeys(f.marker for f in evidence.facts)
+            near = f"{nearest(marker, known)}; there are {', '.join(known)}"
+            out.append(f"reinterpret {(seed, marker)}: the seed has no fact about '{marker}'{near}")
+        elif not any(kind is not None and kind.has_unit for kind in kinds.values()):
+            out.append(
+                f"reinterpret {(seed, marker)}: facts of kind {', '.join(kinds)} have no unit, so that a factor changes "
+                "nothing; leave it out"
+            )
+    return out
+
+
 def check_terms(
     evidence: Any,
     model: Model,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ColumnSource",
     "Correlations",
+    "allowed_range",
     "check_covariate",
     "check_finite",
     "check_labels",
@@ -253,19 +254,23 @@ def check_people(who: str, model: Any, people: Any) -> None:
             check_range(who, model, name, values, people.labels)
 
 
-def check_range(who: str, model: Any, name: str, values: Floats, labels: Sequence[Any] | NDArray[Any]) -> None:
-    """Raise PopulationError if a typical value lies where the model does not allow it.
+def allowed_range(model: Any, name: str) -> tuple[float, float, bool]:
+    """Return between which values a typical value may lie, and whether it may be one of these.
 
-    That is outside its bounds (beyond rounding); for a parameter that varies also at 0 on the log scale, and at the
-    limits of the logit scale.
+    They are its bounds; of a parameter that varies also 0 on the log scale, and the limits of the logit scale are out.
     """
     parameter = model.parameters[name]
     low, high = parameter.bounds or (-np.inf, np.inf)
     varies = name in model.etas or name in model.iov_etas
     if varies and parameter.scale == "log":
         low = max(low, 0.0)
-    closed = not varies or parameter.scale == "additive"
-    if varies and parameter.scale == "logit":
+    return low, high, not varies or parameter.scale == "additive"
+
+
+def check_range(who: str, model: Any, name: str, values: Floats, labels: Sequence[Any] | NDArray[Any]) -> None:
+    """Raise PopulationError if a typical value lies where the model does not allow it, beyond rounding."""
+    low, high, closed = allowed_range(model, name)
+    if not closed and model.parameters[name].scale == "logit":
         good = (values > low) & (values < high)
     else:
         good = (values >= low - 1e-12 * abs(low)) & (values <= high + 1e-12 * abs(high))

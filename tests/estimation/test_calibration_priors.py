@@ -7,6 +7,7 @@ import pytest
 from calibration_toy import measured_study, rich_study, small_study
 from scipy import stats
 
+import pkpd
 from pkpd.errors import PkpdError
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
 from pkpd.estimation.study.priors import Free
@@ -153,3 +154,53 @@ def test_one_name_for_two_results_is_refused():
     free, errors = [Free("Cc_error", (1.0, 0.3))], {"Cc": ErrorScale(1.0, 0.3)}
     with pytest.raises(PkpdError, match="'Cc_error' is the name of the value of 'Cc_error' and of the error of 'Cc'"):
         _ = measured_study(free, np.ones((1, 1)), 0.2, {"a": "A"}, errors).problem
+
+
+@pytest.mark.parametrize("spread", [0.3, HalfNormal(0.5)])
+@pytest.mark.parametrize("pooling", ["all", "cohort"])
+def test_a_known_location_is_that_of_no_theta(pooling, spread):
+    """Nothing but differences between patients is estimated: a normal of known mean, in closed form."""
+    y = np.log([4.0, 2.5, 3.5, 2.0])[:, None]
+    cohorts = {"p0": "A", "p1": "A", "p2": "B", "p3": "B"}
+    free = [Free("k", (3.0, 0.0), level="patient", pooling=pooling, spread=spread)]
+    study = measured_study(free, y, 0.2, cohorts)
+    posterior = study.problem.posterior()
+    n = posterior.dim - 4
+    q = np.random.default_rng(2).normal(0.0, 0.7, (3, posterior.dim))
+    sd = spread.scale * np.exp(q[:, 0]) if n else np.full(3, spread)  # ln of the spread in units of the prior's scale
+    log_k = np.log(3.0) + sd[:, None] * q[:, n:]
+    loglik = stats.norm.logpdf(y[:, 0], log_k, 0.2).sum(axis=1)
+    prior = stats.norm.logpdf(q[:, n:]).sum(axis=1)
+    if n:
+        prior = prior + stats.halfnorm.logpdf(sd, 0, spread.scale) + np.log(sd)
+    difference = [posterior.logp(each) for each in q] - (loglik + prior)
+    np.testing.assert_allclose(difference, difference[0], rtol=0, atol=1e-9)
+    gradient = posterior.logp_grad(q[0])[1]
+    step = 1e-6 * np.eye(posterior.dim)
+    numeric = [(posterior.logp(q[0] + h) - posterior.logp(q[0] - h)) / 2e-6 for h in step]
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-6)
+
+
+def test_patients_about_a_known_location_have_the_posterior_of_a_closed_form():
+    y, prior_sd, sd = np.log([4.0, 2.5])[:, None], 0.3, 0.2
+    free = [Free("k", (3.0, 0.0), level="patient", pooling="all", spread=prior_sd)]
+    fit = pkpd.fit(measured_study(free, y, sd, {"p0": "A", "p1": "A"}), method=pkpd.Mode(draws=4000))
+    weight = prior_sd**2 / (prior_sd**2 + sd**2)
+    exact_sd = np.sqrt(weight) * sd
+    found = np.log(fit.draws("k"))
+    np.testing.assert_allclose(
+        found.mean(axis=0), np.log(3.0) + weight * (y[:, 0] - np.log(3.0)), atol=4 * exact_sd / 60
+    )
+    np.testing.assert_allclose(found.std(axis=0), exact_sd, rtol=0.05)
+    assert "k_location" not in fit.posterior
+
+
+def test_a_factor_alone_is_estimated_where_every_value_is_known():
+    free = [Free("k", (3.0, 0.0), level="patient")]
+    study = measured_study(free, np.log([[4.0], [2.5]]), 0.2, {"p0": "A", "p1": "A"}, {"CRP": ErrorScale(1.0, 0.5)})
+    posterior = study.problem.posterior()
+    q = np.linspace(-1.0, 1.0, 5)[:, None]
+    sd = 0.2 * np.exp(0.5 * q[:, 0])
+    exact = stats.norm.logpdf(q[:, 0]) + sum(stats.norm.logpdf(np.log(v / 3.0), 0, sd) for v in (4.0, 2.5))
+    difference = [posterior.logp(each) for each in q] - exact
+    np.testing.assert_allclose(difference, difference[0], rtol=0, atol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +73,14 @@ def test_a_bad_name_is_refused():
             {"free": [Free("CL", {"C": (1.0, 0.1), "*": (1.0, 0.1)}, level="patient")]},
             "free 'CL': 'C' is neither a patient nor a cohort",
         ),
+        (
+            {"free": [Free("CL", {"toy/p1": (9.0, 0.1), "*": (1.0, 0.1)}, level="patient", pooling="cohort", spread=1.0)]},
+            "free 'CL': 'toy/p1' is a patient, and with pooling='cohort' locations are of cohorts (A, B)",
+        ),
+        ({"reinterpret": {("toy", "tox"): 2.0}}, "facts of kind grade have no unit, so that a factor changes nothing"),
+        ({"reinterpret": {("toy", "cc"): 2.0}}, "the seed has no fact about 'cc' (did you mean 'Cc'?)"),
+        ({"free": [Free("V", (9.0, 0.0), level="patient")], "errors": {}}, "nothing is estimated: every sd of V is 0"),
+        ({"fixed": {"CL": -1.0}, "free": [Free("V", (9.0, 0.1))]}, "fixed 'CL': -1 lies outside the model's bounds"),
     ],
 )  # fmt: skip
 def test_a_study_that_does_not_fit_model_and_evidence_is_refused(changes, text):
@@ -273,3 +282,24 @@ def test_every_study_of_the_library_fits_its_model_and_evidence():
         assert entry.title
         assert all(f.source for f in study.free)
         assert study.problem.vector.dim > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"free": {"Vv": None}}, "free has no 'Vv' to remove"),
+        ({"fixed": {"Vv": None}}, "fixed has no 'Vv' to remove"),
+        ({"errors": {"CC": None}}, "errors has no 'CC' to remove (did you mean 'Cc'?)"),
+        ({"reinterpret": {("toy", "CC"): None}}, "reinterpret has no ('toy', 'CC') to remove"),
+        ({"cohorts": {"toy/p9": None}}, "cohorts has no 'toy/p9' to remove"),
+        ({"fixed": 3.0}, "fixed must be a mapping, got 3.0"),
+    ],
+)
+def test_what_a_study_has_not_cannot_be_taken_from_it(changes, text):
+    with pytest.raises(PkpdError, match=re.escape(text)):
+        small_study().with_(**changes)
+
+
+def test_one_free_parameter_without_a_list_is_refused():
+    with pytest.raises(PkpdError, match=r"free must be a sequence, got one Free; write free=\[\.\.\.\]"):
+        Study("x", drug_model(), [evidence()], CL)

@@ -108,8 +108,13 @@ class DeclaredStudy(Source):
             given = getattr(self, name)
             if isinstance(given, str):
                 raise PkpdError(f"study '{self.name}': {name} must be a sequence, got the text {given!r}")
-            if given is not None:
+            if given is None:
+                continue
+            try:
                 object.__setattr__(self, name, tuple(given))
+            except TypeError:
+                what = f"one {type(given).__name__}; write {name}=[...]"
+                raise PkpdError(f"study '{self.name}': {name} must be a sequence, got {what}") from None
         given = {n: getattr(self, n) for n in ("fixed", "errors", "cohorts", "covariates", "reinterpret", "settings")}
         if loose := [f"{n} must be a mapping, got {v!r}" for n, v in given.items() if not isinstance(v, Mapping)]:
             raise PkpdError(f"study '{self.name}': {'; '.join(loose)}")

@@ -104,7 +104,7 @@ def _values(
 def _new(
     calibration: StudyRecord, problem: StudyProblem, f: Free, rows: NDArray[Any], cohort: str, rng: np.random.Generator
 ) -> Floats:
-    """Return a pooled parameter of new patients: location plus spread on the scaled axis."""
+    """Return a pooled parameter of new patients: location plus spread on the scaled axis, where the model allows it."""
     g = problem.groups.index(cohort) if f.pooling == "cohort" else 0
     if f"{f.name}_location" in calibration.posterior:
         location = calibration.draws(f"{f.name}_location")
@@ -117,4 +117,9 @@ def _new(
         spread: Any = calibration.draws(f"{f.name}_spread")[rows]
     else:
         spread = f.spread
-    return from_scale(centre + spread * rng.standard_normal(len(rows)), f.scale, f.limits)
+    low, high = problem.design.limits.get(f.name, (-np.inf, np.inf))
+    spread = np.broadcast_to(spread, centre.shape)
+    out = from_scale(centre + spread * rng.standard_normal(len(rows)), f.scale, f.limits)
+    while (bad := np.flatnonzero((out < low) | (out > high))).size:
+        out[bad] = from_scale(centre[bad] + spread[bad] * rng.standard_normal(bad.size), f.scale, f.limits)
+    return out

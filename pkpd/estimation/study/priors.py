@@ -33,8 +33,8 @@ class Free:
         Parameter of the model.
     location : (value, sd) or mapping of (value, sd)
         Median in the parameter's unit, and standard deviation **on the scaled axis**. A mapping gives one by cohort or,
-        without pooling, by patient (``"seed/patient"``); ``"*"`` holds for those not named. Without pooling an ``sd``
-        of 0 keeps a patient's value.
+        without pooling, by patient (``"seed/patient"``); ``"*"`` holds for those not named. At level ``patient`` an
+        ``sd`` of 0 means that the number is known: a patient's value or, with pooling, the location.
     scale : {"log", "logit", "identity"}
         Axis of the prior.
     bounds : (float, float), optional
@@ -132,6 +132,12 @@ class Free:
     def limits(self) -> Pair:
         """Bounds on the logit axis; (0, 1) where none are given."""
         return (0.0, 1.0) if self.bounds is None else (self.bounds[0], self.bounds[1])
+
+    @property
+    def is_known(self) -> bool:
+        """Whether no prior leaves anything to learn: every sd is 0, and nobody differs from a location."""
+        pairs = self.location.values() if isinstance(self.location, Mapping) else [self.location]
+        return self.spread is None and all(sd == 0 for _, sd in pairs)
 
     def value_of(self, *keys: str) -> Pair | None:
         """Return (location in the parameter's unit, sd on the scaled axis) under the first key with one, or None."""

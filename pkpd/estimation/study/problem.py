@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from pkpd.errors import PkpdError, RegimenError, nearest
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.problem import Problem
 from pkpd.estimation.spreads import ErrorScale
+from pkpd.estimation.study.bounds import check_fixed, check_free
 from pkpd.estimation.study.posterior import StudyPosterior
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.vector import StudyDesign, StudyVector, check_results, design_of
@@ -25,7 +26,7 @@ from pkpd.estimation.vector import PopulationVector
 from pkpd.evidence.doses import is_of_one_drug
 from pkpd.library import load_model
 from pkpd.observation.data import bind
-from pkpd.observation.reported import Reported, check_terms, fact_terms, matches
+from pkpd.observation.reported import Reported, check_terms, fact_terms, idle_factors, matches
 from pkpd.observation.reports import joined_subjects
 from pkpd.observation.subject import doses_of, window_faults
 from pkpd.simulation.doses import span_on_clock
@@ -254,10 +255,12 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
             )
         found, wrong = fact_terms(e, model, study.exclude, study.reinterpret, patients)
         reported += found
-        faults += wrong
+        faults += [*wrong, *idle_factors(e, study.reinterpret)]
     if not reported and not faults:
         faults.append("no fact is left to fit")
     faults += check_results(study.free, study.errors)
+    if not any(isinstance(e, ErrorScale) for e in study.errors.values()) and all(f.is_known for f in study.free):
+        faults.append(f"nothing is estimated: every sd of {', '.join(f.name for f in study.free)} is 0; give an sd > 0")
     _refuse(study, faults)
     subjects = _subjects(study, model, evidence, patients, cohorts, reported)
     _refuse(study, [*_lost_doses(model, subjects)])
@@ -305,45 +308,37 @@ def _check_names(study: DeclaredStudy, model: Model, evidence: Sequence[Any], pa
 
 
 def _check_free(study: DeclaredStudy, model: Model, everyone: Mapping[str, str], patients: Sequence[str]) -> list[str]:
-    """Return patients and cohorts without a location or value, and locations outside the model's bounds."""
+    """Return patients and cohorts without a location or value, and numbers outside the model's bounds."""
     out: list[str] = []
     known = {*everyone, *everyone.values(), "*"}
     for f in study.free:
         if isinstance(f.location, Mapping):
-            out += [
-                f"free '{f.name}': '{k}' is neither a patient nor a cohort{nearest(k, known)}"
-                for k in f.location
-                if k not in known
-            ]
+            keys = {*everyone.values(), "*"} if f.pooling == "cohort" else known
+            out += [f"free '{f.name}': {_no_key(k, everyone, keys)}" for k in f.location if k not in keys]
         lacking = [p for p in patients if f.location_of(*_keys(f, p, everyone[p])) is None]
         if lacking:
             out.append(f"free '{f.name}' has no location for {len(lacking)} patients (first: {lacking[0]}); add '*'")
-        out += _check_bounds(f, model)
+        out += check_free(f, model)
     for name, value in study.fixed.items():
+        out += check_fixed(name, value, model)
         if not isinstance(value, Mapping):
             continue
-        out += [
-            f"fixed '{name}': '{k}' is neither a patient nor a cohort{nearest(k, known)}"
-            for k in value
-            if k not in known
-        ]
+        out += [f"fixed '{name}': {_no_key(k, everyone, known)}" for k in value if k not in known]
     return out
+
+
+def _no_key(key: str, everyone: Mapping[str, str], keys: Collection[str]) -> str:
+    """Return why a key of a mapping names nobody whom it could be about."""
+    if key in everyone:
+        return (
+            f"'{key}' is a patient, and with pooling='cohort' locations are of cohorts ({', '.join(keys - {'*'})}); "
+            "put the patient into a cohort of its own (cohorts=), or leave out pooling"
+        )
+    return f"'{key}' is neither a patient nor a cohort{nearest(key, keys)}"
 
 
 def _keys(f: Free, patient: str, cohort: str) -> tuple[str, ...]:
     return (cohort,) if f.pooling == "cohort" else (patient, cohort)
-
-
-def _check_bounds(f: Free, model: Model) -> list[str]:
-    parameter = model.parameters.get(f.name)
-    if parameter is None or parameter.bounds is None:
-        return []
-    low, high = parameter.bounds
-    if f.scale == "logit" and (f.limits[0] < low or f.limits[1] > high):
-        return [f"free '{f.name}': bounds {f.limits} reach beyond the model's ({low:g}, {high:g})"]
-    pairs = f.location.values() if isinstance(f.location, Mapping) else [f.location]
-    outside = [v for v, _ in pairs if not low <= v <= high]
-    return [f"free '{f.name}': location {v:g} lies outside the model's bounds ({low:g}, {high:g})" for v in outside]
 
 
 def _subjects(

@@ -50,6 +50,7 @@ class Study(DeclaredStudy):
         if strange := [n for n in changes if n not in known]:
             hints = ", ".join(f"'{n}'{nearest(n, known)}" for n in strange)
             raise PkpdError(f"study '{self.name}' has no field {hints}; it has {', '.join(known)}")
+        self._check_removed(free, changes)
         for name in _MERGED:
             if name in changes:
                 merged = {**getattr(self, name), **changes[name]}
@@ -72,6 +73,25 @@ class Study(DeclaredStudy):
         if "evidence" not in changes:
             return made
         return without_gone(self, made)
+
+    def _check_removed(self, free: Any, changes: Mapping[str, Any]) -> None:
+        """Raise PkpdError if a value of None is to remove what the study has not."""
+        if loose := [
+            f"{n} must be a mapping, got {v!r}"
+            for n, v in changes.items()
+            if n in _MERGED and not isinstance(v, Mapping)
+        ]:
+            raise PkpdError(f"study '{self.name}': {'; '.join(loose)}")
+        has = {name: getattr(self, name) for name in _MERGED} | {"free": [f.name for f in self.free]}
+        wrong = [
+            f"{name} has no {key!r} to remove{nearest(str(key), [str(k) for k in has[name]])}"
+            for name, given in {"free": free, **changes}.items()
+            if name in has and isinstance(given, Mapping)
+            for key, value in given.items()
+            if value is None and key not in has[name]
+        ]
+        if wrong:
+            raise PkpdError(f"study '{self.name}': {'; '.join(wrong)}")
 
     @cached_property
     def problem(self) -> StudyProblem:

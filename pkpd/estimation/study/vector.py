@@ -20,6 +20,7 @@ from pkpd.estimation.levels import TypicalValues, VectorDesign
 from pkpd.estimation.methods.posterior import Axes
 from pkpd.estimation.priors import Priors
 from pkpd.estimation.spreads import ErrorScale, HalfNormal
+from pkpd.estimation.study.bounds import reaches
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.vector import PopulationVector
 from pkpd.model.model import Model
@@ -29,6 +30,9 @@ from pkpd.observation.levels import Levels
 __all__ = ["StudyDesign", "StudyVector", "Variable", "check_results", "design_of"]
 
 Floats = NDArray[np.float64]
+
+#: kinds of results that are values of a parameter
+_PLACES = ("shared", "patient", "location")
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,15 @@ class StudyDesign:
         Known values by patient, of parameters that are estimated in nobody.
     priors : mapping
         As for :class:`pkpd.estimation.priors.Priors`.
+    limits : mapping of parameter to (float, float)
+        Values that the model allows, of parameters whose prior could leave them.
     """
 
     model: Model
     vector: VectorDesign
     own: Mapping[str, Floats]
     priors: Mapping[str, Any]
+    limits: Mapping[str, Pair]
 
 
 def design_of(
@@ -106,7 +113,8 @@ def design_of(
     priors |= {f"{n}_error": ErrorScale(1.0, e.sd) for n, e in scales.items()}
     spreads = frozenset(f.name for f in free if isinstance(f.spread, HalfNormal))
     vector = VectorDesign(typical, factors, frozenset(scales), spreads)
-    return StudyDesign(model.with_variability(declared), vector, own, priors)
+    limits = {f.name: found for f in free if (found := reaches(f, model)) is not None}
+    return StudyDesign(model.with_variability(declared), vector, own, priors, limits)
 
 
 def _typical(
@@ -220,8 +228,29 @@ class StudyVector:
         n = self.population.size
         return self.priors(self.split(q)[0])[0] - 0.5 * float(q[n:] @ q[n:])
 
+    def is_outside(self, q: Floats) -> NDArray[np.bool_]:
+        """Tell of vectors (..., dim) whether a value of them, typical or a patient's, is one that the model forbids."""
+        out = np.zeros(q.shape[:-1], bool)
+        if not (limits := self.design.limits):
+            return out
+        x, eta = self.split(q)
+        found = {v.name: v.free for v in self.variables if v.free in limits and v.kind in _PLACES}
+        values = self._values_of([v for v in self.variables if v.name in found], x, eta)
+        for name, parameter in found.items():
+            low, high = limits[parameter]
+            value = np.asarray(values[name]).reshape(*out.shape, -1)
+            out |= ((value < low) | (value > high)).any(axis=-1)
+        return out
+
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
-        """Return draws from the prior, shape (n, dim)."""
+        """Return draws from the prior, shape (n, dim); those that the model forbids are drawn again."""
+        out = self._drawn(n, rng)
+        while (bad := np.flatnonzero(self.is_outside(out))).size:
+            out[bad] = self._drawn(bad.size, rng)
+        return out
+
+    def _drawn(self, n: int, rng: np.random.Generator) -> Floats:
+        """Return draws from the prior without the model's bounds, shape (n, dim)."""
         q = rng.standard_normal((n, self.dim))
         drawn = [k for k, e in enumerate(self.population.entries) if e.kind == "omega"]
         q[:, drawn] = np.log(np.abs(q[:, drawn]))
@@ -275,11 +304,14 @@ class StudyVector:
         dict of name to array
             Shape (...,), (..., patient) or (..., cohort), see ``variables``.
         """
-        x, eta = self.split(q)
+        return self._values_of(self.variables, *self.split(q))
+
+    def _values_of(self, variables: Iterable[Variable], x: Floats, eta: Floats) -> dict[str, Floats]:
+        """Return some named variables in their natural unit."""
         values, errors = self._natural(x, eta), self.errors(x)
         spreads, names = self._spreads(x), [f.name for f in self.free]
         out: dict[str, Floats] = {}
-        for v in self.variables:
+        for v in variables:
             if v.kind == "error":
                 out[v.name] = errors[..., self.outputs.index(v.free)]
             elif v.kind == "spread":
