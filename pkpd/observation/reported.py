@@ -106,7 +106,7 @@ def idle_factors(evidence: Any, reinterpret: Mapping[tuple[str, str], float]) ->
             out.append(f"reinterpret {(seed, marker)}: the seed has no fact about '{marker}'{near}")
         elif not any(kind is not None and kind.has_unit for kind in kinds.values()):
             out.append(
-                f"reinterpret {(seed, marker)}: facts of kind {', '.join(kinds)} have no unit, so that a factor changes "
+                f"reinterpret {(seed, marker)}: facts of kind {', '.join(kinds)} have no unit, and a factor changes "
                 "nothing; leave it out"
             )
     return out

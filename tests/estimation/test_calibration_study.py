@@ -74,10 +74,10 @@ def test_a_bad_name_is_refused():
             "free 'CL': 'C' is neither a patient nor a cohort",
         ),
         (
-            {"free": [Free("CL", {"toy/p1": (9.0, 0.1), "*": (1.0, 0.1)}, level="patient", pooling="cohort", spread=1.0)]},
+            {"free": [Free("CL", {"toy/p1": (9.0, 1), "*": (1.0, 1)}, level="patient", pooling="cohort", spread=1.0)]},
             "free 'CL': 'toy/p1' is a patient, and with pooling='cohort' locations are of cohorts (A, B)",
         ),
-        ({"reinterpret": {("toy", "tox"): 2.0}}, "facts of kind grade have no unit, so that a factor changes nothing"),
+        ({"reinterpret": {("toy", "tox"): 2.0}}, "facts of kind grade have no unit, and a factor changes nothing"),
         ({"reinterpret": {("toy", "cc"): 2.0}}, "the seed has no fact about 'cc' (did you mean 'Cc'?)"),
         ({"free": [Free("V", (9.0, 0.0), level="patient")], "errors": {}}, "nothing is estimated: every sd of V is 0"),
         ({"fixed": {"CL": -1.0}, "free": [Free("V", (9.0, 0.1))]}, "fixed 'CL': -1 lies outside the model's bounds"),

@@ -175,3 +175,73 @@ def test_a_method_that_returns_no_fit_is_refused() -> None:
 
     with pytest.raises(PkpdError, match=r"fit: Five.run must return a Fit, such as pkpd.results.Fit.at\(.*, got int"):
         fit(bolus_model(), simulated_table(8), Five())
+
+
+def two_numbers() -> Any:
+    """A problem of two independent numbers, whose posterior is its prior but for one measurement of each."""
+    free = [Free("V", (10.0, 0.4)), Free("k", (2.0, 0.4))]
+    return measured_study(free, np.array([[2.5, 0.7]]), 0.25, {"a": "A"}).problem
+
+
+def walked(n: int, keep: float) -> np.ndarray:
+    """Two chains of a normal random walk whose neighbours are so correlated: n (1 - keep) / (1 + keep) in effect."""
+    rng, q = np.random.default_rng(8), np.zeros((2, n, 2))
+    q[:, 0] = rng.standard_normal((2, 2))
+    for k in range(1, n):
+        q[:, k] = keep * q[:, k - 1] + np.sqrt(1 - keep**2) * rng.standard_normal((2, 2))
+    return q
+
+
+def test_effective_sizes_of_ones_own_draws_are_those_of_their_chains() -> None:
+    problem, q = two_numbers(), walked(3000, 0.9)
+    found = StudyFit.of_draws(problem, q, "own")
+    exact = 6000 * 0.1 / 1.9
+    assert found.summary()["ess_bulk"].to_numpy() == pytest.approx(exact, rel=0.35)
+    assert any("effective sizes are below 400" in each for each in found.trouble())
+    assert StudyFit.of_draws(problem, q, "own", about={"independent": 1}).summary()["ess_bulk"].tolist() == [6000, 6000]
+
+
+@pytest.mark.parametrize(
+    ("q", "text"),
+    [
+        (np.full((1, 5, 2), np.nan), r"5 of 5 draws, .*, are not finite \(first: draw 0 of chain 0\)"),
+        (
+            np.where(np.arange(10).reshape(1, 5, 2) == 7, np.inf, 0.1),
+            r"1 of 5 draws, .*, are not finite \(first: draw 3 of",
+        ),
+        (np.full((1, 5, 2), 2000.0), r"5 of 5 draws, or the values that they stand for, are not finite"),
+    ],
+)
+def test_what_no_posterior_can_have_drawn_is_refused(q: np.ndarray, text: str) -> None:
+    with pytest.raises(PkpdError, match=text):
+        StudyFit.of_draws(two_numbers(), q, "own")
+
+
+@pytest.mark.parametrize(
+    ("q", "text"),
+    [
+        (np.zeros((2, 500, 2)), r"2 numbers have one value in all draws \(first: V\)"),
+        (walked(3, 0.0), "R-hat is not known, or above 1.01, for 2 of 2"),
+        (walked(3, 0.0)[:1], "effective sizes are below 400 for 2 of 2"),
+    ],
+)
+def test_what_speaks_against_ones_own_draws_is_said(q: np.ndarray, text: str) -> None:
+    found = StudyFit.of_draws(two_numbers(), q, "own")
+    assert any(re.search(text, each) for each in found.trouble())
+    assert found.summary().index.tolist() == ["V", "k"]
+    assert len(found.contraction()) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"predictive": 0}, "predictive must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
+        ({"stats": {"lp": np.zeros(3)}}, r"stats 'lp' must be of shape \(2, 50\), got \(3,\)"),
+        ({"about": {"method": "other"}}, "about must not hold method, which the fit itself says"),
+        ({"about": {"cute": object()}}, "about 'cute' must be text, a number or numbers"),
+    ],
+)
+def test_what_is_kept_beside_the_draws_is_checked(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(PkpdError, match=text):
+        StudyFit.of_draws(two_numbers(), walked(50, 0.0), "own", **given)

@@ -17,6 +17,7 @@ from pkpd.errors import PkpdError
 from pkpd.estimation.spreads import HalfNormal
 from pkpd.estimation.study.study import Study
 from pkpd.model.residual import LogNormal
+from pkpd.results import StudyFit
 
 
 def study(free, bounds=(50.0, 150.0), y=120.0, error=0.2, fixed=None, **more):
@@ -46,7 +47,9 @@ POOLED = {"level": "patient", "pooling": "all"}
         (
             POOLED | {"spread": HalfNormal(0.3), "location": (100.0, 0.0)},
             quad(
-                lambda s: (stats.norm.cdf(np.log(0.5) / s) + stats.norm.sf(np.log(1.5) / s)) * stats.halfnorm.pdf(s, 0, 0.3),
+                lambda s: (
+                    (stats.norm.cdf(np.log(0.5) / s) + stats.norm.sf(np.log(1.5) / s)) * stats.halfnorm.pdf(s, 0, 0.3)
+                ),
                 0, 4,
             )[0],
         ),
@@ -104,3 +107,12 @@ def test_beyond_the_bounds_there_is_no_density_and_nobody_lives(prior):
     for who in ({"patient": "toy/p3"}, {"cohort": "A"}):
         assert fit.population(300, seed=3, **who).parameters["A"].max() <= 150
     assert any("have no density" in each for each in fit.trouble())
+
+
+def test_draws_beyond_the_bounds_are_no_draws_of_the_posterior():
+    problem = study([Free("A", (100.0, 0.1))]).problem
+    q = np.random.default_rng(4).normal(0.0, 0.5, (1, 1000, 1))
+    q[0, ::10] = 5.0  # exp(0.5) * 100 = 165
+    assert StudyFit.of_draws(problem, q, "own").trouble()[-1].startswith("10% of the draws have no density")
+    with pytest.raises(PkpdError, match="no draw has a density"):
+        StudyFit.of_draws(problem, np.full((1, 9, 1), 5.0), "own")

@@ -80,7 +80,7 @@ class Mode(Method):
             "mode_logp": found.mode.logp, "gradient_norm": found.mode.gradient_norm,
             "modes_reached": found.mode.reached.tolist(), "curvatures_repaired": ", ".join(found.repaired),
             "draws_lost": found.lost, "pareto_k": found.pareto_k, "importance_ess": found.ess,
-            "seconds": time.perf_counter() - begun,
+            "seconds": time.perf_counter() - begun, "independent": 1,
         }  # fmt: skip
         stats = {"log_weight": found.log_weights[None], "diverging": np.zeros((1, len(found.draws)), bool)}
         return StudyFit.of_draws(

@@ -38,7 +38,8 @@ def check_free(f: Free, model: Model) -> list[str]:
             out.append(f"{who}: location{where} {value:g} lies outside the model's bounds {span}")
         elif (share := _share_outside(f, value, sd, (low, high))) > BEYOND:
             out.append(
-                f"{who}: {share:.2g} of the prior{where} lies outside the model's bounds {span}; {_remedy(f, low, high)}"
+                f"{who}: {share:.2g} of the prior{where} lies outside the model's bounds {span}; "
+                f"{_remedy(f, low, high)}"
             )
     return out
 

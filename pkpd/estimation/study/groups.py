@@ -115,6 +115,11 @@ def _predictions(problem: StudyProblem, like: Any, q: Floats, chosen: NDArray[An
     }
 
 
+def _plain(value: Any) -> Any:
+    """Return a setting as JSON can hold it."""
+    return value.item() if isinstance(value, np.generic) else repr(value)
+
+
 def _constants(problem: StudyProblem) -> xr.Dataset:
     import xarray as xr
 
@@ -165,7 +170,7 @@ def attributes(problem: StudyProblem, method: str, seed: int, settings: Mapping[
         "method": method,
         "seed": seed,
         "fingerprint": problem.fingerprint,
-        "settings": json.dumps(dict(settings), sort_keys=True, default=float),
+        "settings": json.dumps(dict(settings), sort_keys=True, default=_plain),
         "versions": json.dumps(versions, sort_keys=True),
         "study_text": json.dumps(text, sort_keys=True, default=float),
         "variables": json.dumps(variables),

@@ -313,7 +313,7 @@ def _check_free(study: DeclaredStudy, model: Model, everyone: Mapping[str, str],
     known = {*everyone, *everyone.values(), "*"}
     for f in study.free:
         if isinstance(f.location, Mapping):
-            keys = {*everyone.values(), "*"} if f.pooling == "cohort" else known
+            keys = dict.fromkeys([*everyone.values(), "*"]) if f.pooling == "cohort" else known
             out += [f"free '{f.name}': {_no_key(k, everyone, keys)}" for k in f.location if k not in keys]
         lacking = [p for p in patients if f.location_of(*_keys(f, p, everyone[p])) is None]
         if lacking:
@@ -330,8 +330,9 @@ def _check_free(study: DeclaredStudy, model: Model, everyone: Mapping[str, str],
 def _no_key(key: str, everyone: Mapping[str, str], keys: Collection[str]) -> str:
     """Return why a key of a mapping names nobody whom it could be about."""
     if key in everyone:
+        cohorts = ", ".join(k for k in keys if k != "*")
         return (
-            f"'{key}' is a patient, and with pooling='cohort' locations are of cohorts ({', '.join(keys - {'*'})}); "
+            f"'{key}' is a patient, and with pooling='cohort' locations are of cohorts ({cohorts}); "
             "put the patient into a cohort of its own (cohorts=), or leave out pooling"
         )
     return f"'{key}' is neither a patient nor a cohort{nearest(key, keys)}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.study.draws import check_about, check_draws, share_without_density
 from pkpd.estimation.study.groups import arviz, attributes, make_groups
 from pkpd.estimation.study.held_back import predicted_checks
 from pkpd.estimation.study.people import draw_people
@@ -86,21 +87,22 @@ class StudyFit(StudyRecord):
         stats : mapping of name to array (chains, draws), optional
             What is to be kept of each draw, under ArviZ's names.
         about : mapping, optional
-            Further attributes.
+            Further attributes: text and numbers. ``independent=1`` says that draws are independent of each other;
+            R-hat and effective sizes are computed otherwise.
         predictive : int
             Draws for which every fact is predicted.
 
         Raises
         ------
         PkpdError
-            If the draws are of another shape.
+            If the draws are of another shape, not finite, or all without a density.
         """
-        q = np.asarray(q, np.float64)
-        if q.ndim != 3 or q.shape[2] != problem.vector.dim or not q.size:
-            wants = f"(chains, draws, {problem.vector.dim}), draws of problem.posterior()"
-            raise PkpdError(f"StudyFit.of_draws: q must be of shape {wants}, got {q.shape}")
+        q = check_draws(q, problem.vector, stats or {}, predictive, seed)
+        attrs = attributes(problem, method, seed, settings or {})
+        check_about(about or {}, attrs)
         found = make_groups(problem, q, stats or {}, seed=seed, predictive=predictive)
-        attrs = {**attributes(problem, method, seed, settings or {}), **(about or {})}
+        dead = share_without_density(found["log_likelihood"]["facts"].values, problem.vector.is_outside(q))
+        attrs |= {"independent": 0, "without_density": dead, **(about or {})}
         # an empty list cannot be written to a file
         found["posterior"].attrs.update({k: "" if isinstance(v, list) and not v else v for k, v in attrs.items()})
         return cls(cast(Study, problem.study), arviz().InferenceData(**found))
@@ -150,8 +152,9 @@ class StudyFit(StudyRecord):
     def trouble(self) -> tuple[str, ...]:
         """Return what speaks against trusting the draws, in sentences; empty if nothing does.
 
-        For the sampler: divergences, R-hat above 1.01, effective sizes below 400. For the normal approximation:
-        curvatures that had to be repaired, draws without a density, a Pareto k above 0.7.
+        For a sampler: numbers that never moved, divergences, R-hat above 1.01, effective sizes below 400. For the
+        normal approximation: curvatures that had to be repaired, draws that were lost, a Pareto k above 0.7. For all:
+        draws without a density.
         """
         return trouble(self)
 

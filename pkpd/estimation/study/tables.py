@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -23,20 +24,30 @@ __all__ = ["contraction", "diagnostics", "divergences", "facts", "scalars", "sum
 Floats = NDArray[np.float64]
 _MUCH, _SOME = 0.5, 0.1
 _PARETO, _RHAT, _ESS = 0.7, 1.01, 400
+#: draws of a chain below which it says nothing of its effective size
+_FEWEST = 4
 
 
 def scalars(calibration: StudyRecord, group: str = "posterior") -> dict[str, Floats]:
     """Return every estimated number on its scaled axis, shape (chain, draw); those that cannot vary are left out."""
+    scale = {v.name: (v.scale, v.limits) for v in calibration.variables}
+    found = _natural(calibration, group)
+    return {n: to_scale(x, *scale[n.partition("[")[0]]) for n, x in found.items()}
+
+
+def _natural(calibration: StudyRecord, group: str = "posterior") -> dict[str, Floats]:
+    """Return every number that is not known before the data, in its unit, shape (chain, draw)."""
     out: dict[str, Floats] = {}
-    data = getattr(calibration.idata, group)
+    data, prior = getattr(calibration.idata, group), calibration.idata.prior
     for v in calibration.variables:
-        x = to_scale(data[v.name].values.astype(np.float64), v.scale, v.limits)
+        x, before = (each[v.name].values.astype(np.float64) for each in (data, prior))
         if not v.dims:
             out[v.name] = x
             continue
         for i, label in enumerate(data[v.dims[0]].values):
-            out[f"{v.name}[{label}]"] = x[..., i]
-    return {n: x for n, x in out.items() if np.ptp(x) > 0}
+            if np.ptp(before[..., i]) > 0:
+                out[f"{v.name}[{label}]"] = x[..., i]
+    return out
 
 
 def diagnostics(calibration: StudyRecord) -> dict[str, dict[str, float]]:
@@ -45,7 +56,7 @@ def diagnostics(calibration: StudyRecord) -> dict[str, dict[str, float]]:
     if kept is not None:
         return json.loads(kept)
     found = scalars(calibration)
-    if calibration.method != "nuts":
+    if calibration.attrs.get("independent"):
         n = next(iter(found.values())).size if found else 0
         return {name: {"rhat": float("nan"), "ess_bulk": float(n), "ess_tail": float(n)} for name in found}
     az = arviz()
@@ -53,6 +64,9 @@ def diagnostics(calibration: StudyRecord) -> dict[str, dict[str, float]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, x in found.items():
+            if x.shape[1] < _FEWEST:
+                out[name] = dict.fromkeys(("rhat", "ess_bulk", "ess_tail"), float("nan"))
+                continue
             several = x.shape[0] > 1
             out[name] = {
                 "rhat": float(az.rhat(x)) if several else float("nan"),
@@ -68,14 +82,10 @@ def summary(calibration: StudyRecord) -> pd.DataFrame:
 
     how = diagnostics(calibration)
     rows = {}
-    for v in calibration.variables:
-        x = calibration.draws(v.name)
-        columns = {v.name: x} if not v.dims else _columns(calibration, v.name, v.dims[0], x)
-        for name, values in columns.items():
-            if np.ptp(values) > 0:
-                low, middle, high = np.quantile(values, [0.025, 0.5, 0.975])
-                moments = {"mean": values.mean(), "sd": values.std(ddof=1)}
-                rows[name] = {**moments, "2.5%": low, "50%": middle, "97.5%": high, **how.get(name, {})}
+    for name, values in _natural(calibration).items():
+        low, middle, high = np.quantile(values, [0.025, 0.5, 0.975])
+        moments = {"mean": values.mean(), "sd": values.std(ddof=1) if values.size > 1 else float("nan")}
+        rows[name] = {**moments, "2.5%": low, "50%": middle, "97.5%": high, **how.get(name, {})}
     out = pd.DataFrame.from_dict(rows, orient="index")
     out.attrs["divergences"] = divergences(calibration)
     return out
@@ -92,7 +102,17 @@ def divergences(calibration: StudyRecord) -> int:
 
 def trouble(calibration: StudyRecord) -> tuple[str, ...]:
     """Return what speaks against trusting the draws, see ``StudyFit.trouble``."""
-    return _approximation(calibration.attrs) if calibration.method == "mode" else _sampler(calibration)
+    attrs = calibration.attrs
+    own = (
+        _approximation(attrs)
+        if calibration.method == "mode"
+        else ()
+        if attrs.get("independent")
+        else _sampler(calibration)
+    )
+    if (dead := float(attrs.get("without_density", 0.0))) > 0:
+        own = (*own, f"{100 * dead:.3g}% of the draws have no density: these are no draws of the posterior")
+    return own
 
 
 def _approximation(attrs: dict[str, Any]) -> tuple[str, ...]:
@@ -110,24 +130,24 @@ def _sampler(calibration: StudyRecord) -> tuple[str, ...]:
     out = []
     if count := divergences(calibration):
         out.append(f"{count} divergent transitions: raise target_accept")
-    found = diagnostics(calibration)
-    high = {n: d["rhat"] for n, d in found.items() if d["rhat"] > _RHAT}
+    still = [n for n, x in _natural(calibration).items() if np.ptp(x) == 0]
+    if still:
+        out.append(f"{len(still)} numbers have one value in all draws (first: {still[0]}): nothing was drawn")
+    found = {n: d for n, d in diagnostics(calibration).items() if n not in still}
+    chains = calibration.posterior.sizes["chain"]
+    high = {n: d["rhat"] for n, d in found.items() if not d["rhat"] <= _RHAT and chains > 1}
     if high:
-        worst = max(high, key=lambda n: high[n])
-        out.append(f"R-hat is above {_RHAT} for {len(high)} of {len(found)} (highest: {worst}, {high[worst]:.3f})")
+        worst = max(high, key=lambda n: (math.isnan(high[n]), high[n]))
+        above = f"above {_RHAT}" if not math.isnan(high[worst]) else f"not known, or above {_RHAT},"
+        out.append(f"R-hat is {above} for {len(high)} of {len(found)} (highest: {worst}, {high[worst]:.3f})")
     low = {n: min(d["ess_bulk"], d["ess_tail"]) for n, d in found.items()}
-    few = [n for n in low if low[n] < _ESS]
+    few = [n for n in low if not low[n] >= _ESS]
     if few:
-        worst = min(few, key=lambda n: low[n])
+        worst = min(few, key=lambda n: (not math.isnan(low[n]), low[n]))
         out.append(
             f"effective sizes are below {_ESS} for {len(few)} of {len(found)} (lowest: {worst}, {low[worst]:.0f})"
         )
     return tuple(out)
-
-
-def _columns(calibration: StudyRecord, name: str, dim: str, x: Floats) -> dict[str, Floats]:
-    labels = calibration.posterior[dim].values
-    return {f"{name}[{label}]": x[:, i] for i, label in enumerate(labels)}
 
 
 def facts(calibration: StudyRecord, held: FactPredictions | None) -> pd.DataFrame:
@@ -186,6 +206,8 @@ def _overlap(prior: Floats, posterior: Floats) -> float:
     """Return the area below both densities, from 0 (apart) to 1 (the same)."""
     from scipy.stats import gaussian_kde
 
+    if np.ptp(posterior) == 0:
+        return 0.0
     both = np.concatenate([prior, posterior])
     grid = np.linspace(both.min(), both.max(), 256)
     least = np.minimum(gaussian_kde(prior)(grid), gaussian_kde(posterior)(grid))
