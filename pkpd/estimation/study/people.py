@@ -61,30 +61,42 @@ def draw_people(
     else:
         members = [i for i, c in enumerate(problem.cohorts) if c == cohort]
         at = rng.choice(members, n)
-    values = _values(calibration, problem, rows, at, cohort, rng)
+    values, deviations = _values(calibration, problem, rows, at, cohort, rng)
     given = dict(covariates)
     if patient is not None:
         own = problem.subjects[int(at[0])].covariates
         given = {**{k: v for k, v in own.items() if k in problem.model.covariates}, **given}
     people = Population.draw(problem.model, n, covariates=given, parameters=values, seed=seed)
-    return replace(people, etas=_effects(people, problem, values, variability and patient is None))
+    return replace(people, etas=_effects(people, problem, deviations, variability and patient is None))
 
 
-def _effects(people: Population, problem: StudyProblem, values: Mapping[str, Floats], variability: bool) -> Floats:
-    """Return the random effects that are left beside what was drawn from the posterior."""
+def _effects(people: Population, problem: StudyProblem, deviations: Mapping[str, Floats], variability: bool) -> Floats:
+    """Return the random effects that are left beside what was drawn from the posterior.
+
+    They were drawn together with those that the deviations z of pooled parameters take the place of, and are given
+    these: ``eta + Omega_kp Omega_pp^-1 (sd_p z_p - eta_p)`` has the conditional distribution.
+    """
     etas = np.zeros(people.etas.shape)
-    if variability:
-        by_patient = {f.name for f in problem.study.free if f.level == "patient"}
-        keep = [k for k, name in enumerate(people.eta_names) if name not in by_patient]
-        etas[:, keep] = people.etas[:, keep]
+    if not variability:
+        return etas
+    by_patient = {f.name for f in problem.study.free if f.level == "patient"}
+    keep = [k for k, name in enumerate(people.eta_names) if name not in by_patient]
+    pooled = [k for k, name in enumerate(people.eta_names) if name in deviations]
+    etas[:, keep] = people.etas[:, keep]
+    if keep and pooled:
+        omega = problem.model.omega
+        z = np.column_stack([deviations[people.eta_names[k]] for k in pooled])
+        lacking = z * np.sqrt(np.diag(omega)[pooled]) - people.etas[:, pooled]
+        etas[:, keep] += np.linalg.solve(omega[np.ix_(pooled, pooled)], lacking.T).T @ omega[np.ix_(pooled, keep)]
     return etas
 
 
 def _values(
     calibration: StudyRecord, problem: StudyProblem, rows: NDArray[Any], at: NDArray[Any], cohort: str | None, rng: Any
-) -> dict[str, Floats]:
-    """Return parameters of each subject: estimated ones, and those that the study fixed."""
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return parameters of each subject, and how far pooled ones of new patients are from the location, in spreads."""
     out: dict[str, Floats] = {}
+    deviations: dict[str, Floats] = {}
     fixed = {name for s in problem.subjects for name in s.values}
     for name in sorted(fixed):
         start = problem.model.parameters[name].value
@@ -97,14 +109,14 @@ def _values(
         elif f.pooling is None or cohort is None:
             out[f.name] = draws[rows, at]
         else:
-            out[f.name] = _new(calibration, problem, f, rows, cohort, rng)
-    return out
+            out[f.name], deviations[f.name] = _new(calibration, problem, f, rows, cohort, rng)
+    return out, deviations
 
 
 def _new(
     calibration: StudyRecord, problem: StudyProblem, f: Free, rows: NDArray[Any], cohort: str, rng: np.random.Generator
-) -> Floats:
-    """Return a pooled parameter of new patients: location plus spread on the scaled axis, where the model allows it."""
+) -> tuple[Floats, Floats]:
+    """Return a pooled parameter of new patients, location + spread z on its axis where the model allows it, and z."""
     g = problem.groups.index(cohort) if f.pooling == "cohort" else 0
     if f"{f.name}_location" in calibration.posterior:
         location = calibration.draws(f"{f.name}_location")
@@ -118,8 +130,9 @@ def _new(
     else:
         spread = f.spread
     low, high = problem.design.limits.get(f.name, (-np.inf, np.inf))
-    spread = np.broadcast_to(spread, centre.shape)
-    out = from_scale(centre + spread * rng.standard_normal(len(rows)), f.scale, f.limits)
+    z = rng.standard_normal(len(rows))
+    out = from_scale(centre + spread * z, f.scale, f.limits)
     while (bad := np.flatnonzero((out < low) | (out > high))).size:
-        out[bad] = from_scale(centre[bad] + spread[bad] * rng.standard_normal(bad.size), f.scale, f.limits)
-    return out
+        z[bad] = rng.standard_normal(bad.size)
+        out = from_scale(centre + spread * z, f.scale, f.limits)
+    return out, z

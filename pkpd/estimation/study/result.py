@@ -186,7 +186,9 @@ class StudyFit(StudyRecord):
             As for ``Population.draw``.
         variability : bool
             For a new patient, draw also the model's own random effects on parameters that the study does not estimate
-            by patient, as every verb with ``cohort=`` does; without, they are 0, as in the fit.
+            by patient, as every verb with ``cohort=`` does; without, they are 0, as in the fit. They keep the model's
+            correlations with pooled parameters; with those that have a prior of their own in every patient the study
+            knows none.
         seed : int
 
         Raises
