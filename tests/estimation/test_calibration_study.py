@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -117,7 +117,8 @@ def test_doses_that_do_not_go_into_the_model_are_named_when_the_study_is_put_tog
     assert text.startswith("study 'toy': 3 faults: patient 'toy/p1': regimen 'p1', dose ")
     assert "patient 'toy/p3': regimen 'p3', dose 1: the model has no compartment 'depot'; it has central. Give" in text
     assert "drugs=[...], [] for none" in text
-    assert not small_study(evidence=[report], drugs=[]).problem.subjects[0].regimen.doses
+    regimen: Any = small_study(evidence=[report], drugs=[]).problem.subjects[0].regimen
+    assert not regimen.doses
 
 
 def test_a_window_of_more_measurements_than_are_taken_is_refused():
@@ -302,4 +303,4 @@ def test_what_a_study_has_not_cannot_be_taken_from_it(changes, text):
 
 def test_one_free_parameter_without_a_list_is_refused():
     with pytest.raises(PkpdError, match=r"free must be a sequence, got one Free; write free=\[\.\.\.\]"):
-        Study("x", drug_model(), [evidence()], CL)
+        Study("x", drug_model(), [evidence()], cast(Any, CL))

@@ -343,7 +343,7 @@ def log_linear() -> tuple[Model, pd.DataFrame, np.ndarray]:
 
 
 @pytest.mark.parametrize("method", ["fo", "foce", "focei", "laplace", "nlme"])
-def test_log_normal_data_that_are_linear_on_the_logarithm_have_the_exact_maximum(method: str) -> None:
+def test_log_normal_data_that_are_linear_on_the_logarithm_have_the_exact_maximum(method: Any) -> None:
     """Balanced one-way variance components: the estimates are ratios of sums of squares (Searle 1971, chapter 11)."""
     model, frame, logs = log_linear()
     m, n = logs.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def study(*free: Free) -> Study:
     return Study("correlated", model, [replace(evidence(), facts=facts, doses=())], free)
 
 
-POOLED = {"level": "patient", "pooling": "all"}
+POOLED: Any = {"level": "patient", "pooling": "all"}
 
 
 @pytest.mark.parametrize("spread", [0.5, HalfNormal(0.5)])
