@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from pkpd.errors import DataError, RegimenError, UnitError
 from pkpd.units.time import canonical_time, convert_time
 
-__all__ = ["TimeGrid", "days", "hours", "one_time", "times_in"]
+__all__ = ["Span", "TimeGrid", "days", "hours", "one_time", "read_span", "times_in"]
 
 _KEEPING = (np.add, np.subtract, np.maximum, np.minimum, np.negative, np.positive, np.absolute, np.floor, np.ceil)
 """Functions of times whose values are times in the same unit."""
 
 _JOINING = (np.concatenate, np.append, np.hstack, np.union1d, np.unique, np.insert, np.delete, np.intersect1d)
 """Functions that put times together, whose values are times as well."""
+
+
+_SPAN = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([A-Za-z]+)\s*")
 
 
 class TimeGrid(np.ndarray):
@@ -84,6 +89,10 @@ class TimeGrid(np.ndarray):
         [0.0, 1.0, 2.0]
         """
         return TimeGrid(convert_time(np.asarray(self), self.unit, unit), canonical_time(unit))
+
+
+Span = float | str | timedelta | np.ndarray
+"""A length of time: a number in the model's unit, text such as ``"12 h"``, a time difference, or a grid of one time."""
 
 
 def hours(start: float, stop: float, step: float = 1.0) -> TimeGrid:
@@ -177,6 +186,24 @@ def one_time(given: Any, unit: str, who: str, *, positive: bool = False) -> floa
         limit = "> 0 " if positive else "one time in "
         raise RegimenError(f"{who} must be {limit}{unit}, got {given!r}")
     return float(found.item())
+
+
+def read_span(given: Any) -> Any:
+    """Return a length of time that was given as text or as a time difference as a grid of one; anything else as it is.
+
+    Examples
+    --------
+    >>> read_span("12 h").in_time("d").tolist(), read_span(6.0)
+    ([0.5], 6.0)
+    """
+    if isinstance(given, timedelta):
+        return TimeGrid([given.total_seconds()], "s")
+    if not isinstance(given, str) or not (found := _SPAN.fullmatch(given)):
+        return given
+    try:
+        return TimeGrid([float(found[1])], canonical_time(found[2]))
+    except UnitError:
+        return given
 
 
 def _bare(value: Any) -> Any:

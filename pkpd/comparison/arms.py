@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from pkpd.comparison.known_schedules import KnownSchedule, named_schedules
+from pkpd.comparison.known_schedules import KnownSchedule, named_schedules, schedules
 from pkpd.dosing.amounts import factor
 from pkpd.dosing.interval import dosing_cycle
 from pkpd.dosing.regimen import Regimen
@@ -153,8 +153,16 @@ def _named(regimens: Compared, model: Model) -> dict[str, Any]:
     if isinstance(regimens, Mapping):
         if not regimens:
             raise RegimenError("compare: there is nothing to compare; give a mapping of name to regimen")
-        return {str(name): given for name, given in regimens.items()}
+        known = schedules(model)
+        return {str(name): _of_model(given, known) for name, given in regimens.items()}
     return named_schedules(model, [regimens] if isinstance(regimens, (str, Regimen)) else regimens)
+
+
+def _of_model(given: Any, known: Mapping[str, KnownSchedule]) -> Any:
+    """Return the schedule of the model that a text is the name of; anything else as it is."""
+    if isinstance(given, Arm):
+        return replace(given, regimen=_of_model(given.regimen, known))
+    return known.get(given, given) if isinstance(given, str) else given
 
 
 def _plan(name: str, arm: Arm, model: Model, people: Population) -> Plan:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pkpd.errors import DataError, nearest
 from pkpd.evidence.kinds import kind_named
 from pkpd.evidence.term import Term
 from pkpd.simulation.doses import records_of, regimen_from
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from pkpd.dosing.regimen import Regimen
     from pkpd.model.model import Model
     from pkpd.model.residual import ResidualError
@@ -92,6 +92,8 @@ def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: flo
         x = getattr(term, name)
         if x is not None and not math.isfinite(x):
             yield f"{name} must be finite or left out, got {x}"
+    if stated and kind.has_unit and not term.reading_sd and (why := error.no_spread(np.array([term.value], float))):
+        yield f"residual error of output '{term.output}': {why}"
     yield from kind.faults(term, error, start)
     yield from window_faults(term, every)
 

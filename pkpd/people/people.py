@@ -128,8 +128,8 @@ class People:
             low, middle, high = float(v.min()), float(np.median(v)), float(v.max())
             text = f"{middle:.4g}" if low == high else f"{middle:.4g} [{low:.4g}, {high:.4g}]"
             lines.append(f"  {name:<{width}}  {text}{', varies in time' if name in self.varying else ''}")
-        if self.eta_names:
-            lines.append(f"  vary between subjects: {', '.join(self.eta_names)}")
+        if differing := [n for n, each in zip(self.eta_names, self.etas.T, strict=True) if each.any()]:
+            lines.append(f"  vary between subjects: {', '.join(differing)}")
         if self.iov_names:
             lines.append(f"  vary between {self.n_occasions} occasions: {', '.join(self.iov_names)}")
         return "\n".join(lines)

@@ -122,8 +122,7 @@ def _declared(calibration: StudyFit, variable: Any, j: int) -> Any:
     free = next(f for f in problem.study.free if f.name == variable.free)
     if variable.dims == ("cohort",):
         return free.location_of(problem.groups[j])
-    keys = (problem.cohorts[j],) if free.pooling else (problem.patients[j], problem.cohorts[j])
-    return free.location_of(*keys)
+    return free.location_of(*free.keys_of(problem.patients[j], problem.cohorts[j]))
 
 
 def _log_axis(ax: Axes) -> None:

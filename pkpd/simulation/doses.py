@@ -13,7 +13,7 @@ from pkpd.dosing.amounts import factor
 from pkpd.dosing.regimen import Regimen
 from pkpd.dosing.routes import routes_of_states
 from pkpd.errors import PkpdError, RegimenError, UnitError
-from pkpd.timegrid import TimeGrid
+from pkpd.timegrid import TimeGrid, read_span
 from pkpd.units import conversion
 from pkpd.units.time import canonical_time, convert_time
 
@@ -67,7 +67,7 @@ def span_on_clock(model: Model, span: Any, who: str) -> float:
     ----------
     model : Model
     span : float, time with a unit, or None
-        As for `on_clock`.
+        As for `on_clock`; also text such as ``"12 h"``, or one time difference.
     who : str
         The verb and its argument, for errors.
 
@@ -81,14 +81,20 @@ def span_on_clock(model: Model, span: Any, who: str) -> float:
     >>> from pkpd.library import load_model
     >>> from pkpd.timegrid import TimeGrid
     >>> model = load_model("pk1_iv")
-    >>> [span_on_clock(model, each, "fit: every") for each in (6, None, TimeGrid([2.0], "d"))]
-    [6.0, 24.0, 48.0]
+    >>> [span_on_clock(model, each, "fit: every") for each in (6, None, TimeGrid([2.0], "d"), "12 h")]
+    [6.0, 24.0, 48.0, 12.0]
     """
     if span is None:
         return convert_time(1.0, "d", model.time_unit)
-    found = on_clock(model, span, who)
+    given = read_span(span)
+    try:
+        found = on_clock(model, given, who) if not isinstance(given, str) else np.empty(0)
+    except PkpdError:
+        found = np.empty(0)
     if found.size != 1 or not (np.isfinite(found).all() and found.item() > 0):
-        raise PkpdError(f"{who} must be one time > 0, in {model.time_unit}, got {span!r}")
+        raise PkpdError(
+            f"{who} must be one time > 0, in {model.time_unit} or with its unit (such as '12 h'), got {span!r}"
+        )
     return float(found.item())
 
 

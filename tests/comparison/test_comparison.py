@@ -320,3 +320,12 @@ def test_a_list_names_schedules_shorthand_and_regimens():
     np.testing.assert_allclose(area[2], area[1], rtol=1e-12)
     alone = compare(model, "100 mg q24h x7", n=3)
     np.testing.assert_array_equal(alone.dataset["AUC24"].values[0], area[0])
+
+
+def test_the_name_of_a_schedule_is_one_wherever_a_regimen_may_stand():
+    anakinra = load_model("anakinra")
+    by_list = compare(anakinra, ["100 mg every other day"], n=3)
+    for given in ("100 mg every other day", Arm("100 mg every other day")):
+        by_name = compare(anakinra, {"mine": given}, n=3)
+        assert by_name.dataset["regimen"].values.tolist() == ["mine"]
+        np.testing.assert_array_equal(by_name.dataset["AUC24"].values, by_list.dataset["AUC24"].values)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from calibration_toy import evidence, fact, other_facts, small_study
+from calibration_toy import evidence, fact, other_facts, rich_study, small_study
 from scipy import stats
 
 from pkpd.errors import LibraryError, PkpdError
@@ -310,3 +310,37 @@ def test_a_missing_or_foreign_file_is_said(tmp_path):
     xr.Dataset({"a": 1}).to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
     with pytest.raises(LibraryError, match="holds no posterior: it is no fit of reports"):
         load_study_fit(tmp_path)
+
+
+def test_the_prior_of_contraction_is_the_declared_one():
+    """Variances add: sd^2 + spread^2, with E[spread^2] = scale^2; ln |z| has the standard deviation pi / sqrt(8)."""
+    study = rich_study()
+    posterior = study.problem.posterior()
+    q = posterior.draw(20_000, np.random.default_rng(3))[None]
+    table = StudyFit.of_draws(study.problem, q, "prior", predictive=4).contraction()
+    exact = {
+        "CL": 0.3, "V[s/p0]": 0.2, "phi_location[A]": 1.0, "phi[s/p4]": np.hypot(1.0, 1.0), "w": 0.7,
+        "phi_spread": np.pi / 8**0.5, "k[s/p2]": np.hypot(0.5, 0.3), "k_location": 0.5,
+        "shift[s/p5]": np.hypot(1.5, 0.4), "CRP_error": 0.4,
+    }  # fmt: skip
+    assert table.loc[list(exact), "prior_sd"].tolist() == pytest.approx(list(exact.values()), rel=1e-12)
+    assert table["posterior_sd"].to_numpy() == pytest.approx(table["prior_sd"].to_numpy(), rel=0.05)
+    assert float(np.abs(table["shift"].to_numpy()).max()) < 0.04
+
+
+def test_known_values_of_new_patients_are_those_of_their_cohort():
+    fixed = {"shift": {"toy/p1": 5.0, "A": 8.0, "*": 12.0}}
+    found = fit(small_study(fixed=fixed))
+    assert set(found.population(50, cohort="A").parameters["shift"]) == {8.0}
+    assert set(found.population(50, cohort="B").parameters["shift"]) == {12.0}
+    assert set(found.population(50, cohort="A", like="toy/p1").parameters["shift"]) == {5.0}
+    assert set(found.population(50, patient="toy/p1").parameters["shift"]) == {5.0}
+    alone = fit(small_study(fixed={"shift": {"toy/p1": 5.0, "toy/p2": 6.0}}))
+    assert set(alone.population(50, cohort="A").parameters["shift"]) == {5.0, 6.0}
+
+
+def test_a_population_says_only_who_varies():
+    found = fit(small_study(free=[Free("V", (10.0, 0.2))]))
+    assert "vary between subjects: CL" in str(found.population(20, cohort="A"))
+    assert "vary between" not in str(found.population(20, patient="toy/p1"))
+    assert "vary between" not in str(found.population(20, cohort="A", variability=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import numpy as np
@@ -33,8 +34,6 @@ CL = Free("CL", (1.0, 0.3))
         ({"free": [CL, CL]}, "'CL' is free twice"),
         ({"fixed": {"CL": 2.0}}, "'CL' is both free and fixed; drop one"),
         ({"fixed": {"V": "10"}}, "fixed 'V' must be a number or numbers by patient or cohort, got '10'"),
-        ({"every": 0.0}, "every must be > 0, got 0.0"),
-        ({"every": "12 h"}, "every must be > 0, got '12 h'"),
         ({"errors": [("Cc", 2.0)]}, "errors must be a mapping, got [('Cc', 2.0)]"),
         ({"errors": {"Cc": -1.0}}, "errors of 'Cc': must be a factor > 0 or ErrorScale(value, sd), got -1.0"),
         ({"reinterpret": {"Cc": 2.0}}, "a key of reinterpret is (seed, marker), got 'Cc'"),
@@ -77,6 +76,9 @@ def test_a_bad_name_is_refused():
             {"free": [Free("CL", {"toy/p1": (9.0, 1), "*": (1.0, 1)}, level="patient", pooling="cohort", spread=1.0)]},
             "free 'CL': 'toy/p1' is a patient, and with pooling='cohort' locations are of cohorts (A, B)",
         ),
+        ({"every": 0.0}, "every must be one time > 0, in h or with its unit (such as '12 h'), got 0.0"),
+        ({"every": "12"}, "every must be one time > 0, in h or with its unit (such as '12 h'), got '12'"),
+        ({"every": "12 bananas"}, "every must be one time > 0, in h or with its unit (such as '12 h'), got '12 ba"),
         ({"reinterpret": {("toy", "tox"): 2.0}}, "facts of kind grade have no unit, and a factor changes nothing"),
         ({"reinterpret": {("toy", "cc"): 2.0}}, "the seed has no fact about 'cc' (did you mean 'Cc'?)"),
         ({"free": [Free("V", (9.0, 0.0), level="patient")], "errors": {}}, "nothing is estimated: every sd of V is 0"),
@@ -209,11 +211,12 @@ def test_times_between_measurements_are_on_the_clock_of_the_model():
     assert small_study(every=None).problem.every == 24.0
     assert small_study(every=pkpd.days(0.25, 0.25)).fingerprint == in_hours.fingerprint
     assert small_study(every=np.timedelta64(6, "h")).fingerprint == in_hours.fingerprint
-    daily = [small_study(model=drug_model("d"), every=each) for each in (0.25, pkpd.hours(6, 6))]
-    assert [s.problem.every for s in daily] == [0.25, 0.25]
+    quarter: tuple[Any, ...] = (0.25, pkpd.hours(6, 6), "6 h", "0.25 days", timedelta(hours=6))
+    daily = [small_study(model=drug_model("d"), every=each) for each in quarter]
+    assert [s.problem.every for s in daily] == [0.25] * 5
     ours, theirs = (s.problem.likelihood().cells.time for s in (in_hours, daily[0]))
     np.testing.assert_allclose(ours, 24.0 * theirs)
-    with pytest.raises(PkpdError, match=r"study 'toy': every must be one time > 0, in h, got"):
+    with pytest.raises(PkpdError, match=r"study 'toy': every must be one time > 0, in h or with"):
         _ = small_study(every=pkpd.hours(6, 12, 6)).fingerprint
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import pkpd
 from pkpd.comparison.compare import compare
@@ -15,9 +16,10 @@ from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.individual.api import individual
 from pkpd.evidence.term import Term
+from pkpd.library import load_model
 from pkpd.model.declare import Covariate, Output, Parameter, State
 from pkpd.model.model import Model
-from pkpd.model.residual import LogNormal
+from pkpd.model.residual import Additive, LogNormal
 from pkpd.people.distributions import lognormal
 from pkpd.people.population import Population
 from pkpd.simulation.source import History, Source, Subjects
@@ -250,9 +252,12 @@ def test_errors_of_individual_and_recommend(model):
     [
         ({"covariates": {"CRCL": "70 mL/min"}}, r"covariates of one patient are finite numbers.*CRCL is '70 mL/min'"),
         ({"covariates": {"CRCL": [70.0, 80.0]}}, r"finite numbers in the model's units; CRCL is \[70.0, 80.0\]"),
-        ({"every": "12 h"}, "individual: every must be numbers, in h, got '12 h'"),
+        (
+            {"every": "noon"},
+            "individual: every must be one time > 0, in h or with its unit .such as '12 h'., got 'noon'",
+        ),
         ({"every": pkpd.hours(6, 12, 6)}, "individual: every must be one time > 0, in h"),
-        ({"every": 0.0}, "individual: every must be one time > 0, in h, got 0.0"),
+        ({"every": 0.0}, "individual: every must be one time > 0, in h or with its unit .such as '12 h'., got 0.0"),
     ],
 )
 def test_what_is_no_number_is_refused_in_words(options, text):
@@ -273,3 +278,39 @@ def test_a_spacing_of_measurements_carries_its_unit():
         for each in (6.0, pkpd.days(0.25, 0.25))
     ]
     assert found[0].ebe == found[1].ebe
+
+
+def test_the_table_of_parameters_is_of_all_draws():
+    """A median and central 90 % by quadrature; the error of a thousand draws alone would be six times the tolerance."""
+    model = Model(
+        "one",
+        states=[State("central", "mg")],
+        parameters=[Parameter("A", 100.0, "mg/L", sd=0.3)],
+        outputs=[Output("Cc", "mg/L", error=Additive(15.0))],
+        dynamics=lambda t, x, p: {"central": -x.central},
+        calculate=lambda t, x, p: {"Cc": p.A},
+        check_units=False,
+    )
+    eta = np.linspace(-2.0, 2.0, 40_001)
+    logp = stats.norm.logpdf(eta, 0.0, 0.3) + 2 * stats.norm.logpdf(150.0, 100 * np.exp(eta), 15.0)
+    mass = np.cumsum(np.exp(logp - logp.max()))
+    exact = [100 * np.exp(eta[np.searchsorted(mass / mass[-1], q)]) for q in (0.5, 0.05, 0.95)]
+    for seed in range(3):
+        found = individual(model, [("Cc", t, 150.0) for t in (1.0, 2.0)], regimen="1 mg IV", draws=20_000, seed=seed)
+        assert found.parameters.loc["A", ["median", "low", "high"]].tolist() == pytest.approx(exact, abs=0.5)
+
+
+def test_parameters_of_draws_are_those_of_the_model_at_the_last_covariates():
+    found = individual(load_model("anakinra"), [("Cc", 5.0, 0.8)], regimen="100 mg q24h x2", covariates={"CRCL": 40.0})
+    draws, etas = found.draws, found.model.etas
+    values = np.array([
+        found.model.evaluate(
+            {n: float(v[k]) for n, v in draws.parameters.items()}, dict(zip(etas, draws.etas[k].tolist(), strict=True)),
+            {"WT": 70.0, "CRCL": 40.0},
+        )["CL"]
+        for k in range(draws.n)
+    ])  # fmt: skip
+    order = np.argsort(values)
+    mass = np.cumsum(found.weights[order])
+    exact = [values[order][np.searchsorted(mass, q)] for q in (0.5, 0.05, 0.95)]
+    assert found.parameters.loc["CL", ["median", "low", "high"]].tolist() == pytest.approx(exact, rel=2e-3)

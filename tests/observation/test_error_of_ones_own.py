@@ -204,6 +204,9 @@ def test_numbers_that_make_no_error_are_refused(model: Model):
         text = rf"output 'student': Student4\(scale={scale}\) has a standard deviation of {sd} at 9.5, which must"
         with pytest.raises(DataError, match=text):
             pkpd.fit(with_error(model, student(scale)), events, pkpd.methods.NaivePooled(max_iterations=0))
+        for term in (Term("a", "density", "student", 1.0, 9.5), Term("a", "above", "student", 1.0, 9.5)):
+            with pytest.raises(DataError, match=rf"standard deviation of {sd} at 9.5, which must be > 0"):
+                Likelihood(with_error(model, student(scale)), [Subject("p", None, terms=(term,))])
 
 
 def test_what_an_error_knows_of_itself_may_be_a_plain_number(model: Model):

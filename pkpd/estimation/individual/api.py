@@ -27,6 +27,7 @@ from pkpd.options import checked, whole_number
 from pkpd.randomness import check_seed
 from pkpd.simulation.doses import span_on_clock
 from pkpd.simulation.source import History, Source, model_from
+from pkpd.timegrid import Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def individual(
     draws: int = 2000,
     most: int = 100_000,
     minimum_ess: float = 200.0,
-    every: float | np.ndarray | None = None,
+    every: Span | None = None,
     name: str | None = None,
     seed: int = 0,
 ) -> Individual:
@@ -87,9 +88,10 @@ def individual(
         Draws to begin with, and at most.
     minimum_ess : float
         Effective draws that are enough.
-    every : float, optional
-        Spacing of the measurements that a `Term` about a window stands for, in the model's time unit (a time with a
-        unit is converted); a day by default. A window may be 10,000 measurements at most.
+    every : float, or text such as "12 h", optional
+        Spacing of the measurements that a `Term` about a window stands for, from its beginning on, in the model's time
+        unit where it has none of its own; a day by default. The end of the window is a measurement too. A
+        window may be 10,000 measurements at most.
     name : str, optional
         The ID of a table, or ``"new patient"``, by default.
     seed : int

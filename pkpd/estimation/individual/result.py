@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pkpd.engine.graph.tree import symbols_of
 from pkpd.estimation.individual.draws import varying
 from pkpd.estimation.methods.chain_history import seen_of
 from pkpd.estimation.weights import effective, weighted_quantiles, weighted_variance
+from pkpd.observation.tape import tape
 from pkpd.people.columns import count
 from pkpd.simulation.source import History, Source, Subjects
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from pkpd.people.population import Population
 
 __all__ = ["Individual"]
-
-#: draws by which the distribution of individual parameters is told
-_PEOPLE = 1000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -206,16 +205,16 @@ class Individual(Source):
         """
         import pandas as pd
 
-        many, now = self.population(min(self.draws.n, _PEOPLE)), self.covariates
-        values = _parameters(self.model, many, now)
+        now = self.covariates
+        values = _parameters(self.model, self.draws, now)
         if self.points is None:
-            earlier = _parameters(self.model, self.population(many.n, observed=False), now)
-            typical = {n: float(np.median(v)) for n, v in earlier.items()}
+            typical = {n: weighted_quantiles(v, self.before)[0] for n, v in values.items()}
             mode = dict.fromkeys(typical, np.nan)
         else:
             typical, mode = self.model.evaluate({}, {}, now), self.model.evaluate({}, self.ebe, now)
-        even = np.full(many.n, 1.0 / many.n)
-        rows = {n: [typical[n], mode[n], *weighted_quantiles(v, even)] for n, v in values.items() if np.ptp(v) > 0}
+        rows = {
+            n: [typical[n], mode[n], *weighted_quantiles(v, self.weights)] for n, v in values.items() if np.ptp(v) > 0
+        }
         return pd.DataFrame.from_dict(rows, orient="index", columns=["typical", "mode", "median", "low", "high"])
 
     @cached_property
@@ -255,9 +254,15 @@ class Individual(Source):
 
 
 def _parameters(model: Model, people: Population, covariates: dict[str, float]) -> dict[str, np.ndarray]:
-    """Return the individual parameters of people under some covariates."""
-    found = []
-    for i in range(people.n):
-        own = {n: float(v[i]) for n, v in people.parameters.items()}
-        found.append(model.evaluate(own, dict(zip(model.etas, people.etas[i].tolist(), strict=True)), covariates))
-    return {n: np.array([f[n] for f in found]) for n in found[0]}
+    """Return the individual parameters of people under some covariates, without effects of occasions."""
+    nodes = model.trace.individual
+    known: dict[tuple[str, str], Any] = {("theta", n): q.value for n, q in model.parameters.items()}
+    known |= {("theta", n): v for n, v in people.parameters.items()}
+    known |= {("eta", n): people.etas[:, k] for k, n in enumerate(people.eta_names)}
+    known |= {("covariate", n): c.reference for n, c in model.covariates.items()}
+    known |= {("covariate", n): v for n, v in covariates.items()}
+    seen = tuple(symbols_of(nodes.values()))
+    inputs = np.zeros((len(seen), people.n))
+    for row, node in zip(inputs, seen, strict=True):
+        row[:] = known.get((node.kind, node.name), 0.0)
+    return dict(zip(nodes, tape(seen, tuple(nodes.values()))(inputs), strict=True))

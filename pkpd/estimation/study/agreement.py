@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import nearest
 from pkpd.estimation.study.bounds import check_fixed, check_free
-from pkpd.estimation.study.priors import Free
 from pkpd.observation.reported import matches
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def check_values(study: DeclaredStudy, model: Model, everyone: Mapping[str, str]
         if isinstance(f.location, Mapping):
             keys = dict.fromkeys([*everyone.values(), "*"]) if f.pooling == "cohort" else known
             out += [f"free '{f.name}': {_no_key(k, everyone, keys)}" for k in f.location if k not in keys]
-        lacking = [p for p in patients if f.location_of(*_keys(f, p, everyone[p])) is None]
+        lacking = [p for p in patients if f.value_of(*f.keys_of(p, everyone[p])) is None]
         if lacking:
             out.append(f"free '{f.name}' has no location for {len(lacking)} patients (first: {lacking[0]}); add '*'")
         out += check_free(f, model)
@@ -73,7 +72,3 @@ def _no_key(key: str, everyone: Mapping[str, str], keys: Collection[str]) -> str
             "put the patient into a cohort of its own (cohorts=), or leave out pooling"
         )
     return f"'{key}' is neither a patient nor a cohort{nearest(key, keys)}"
-
-
-def _keys(f: Free, patient: str, cohort: str) -> tuple[str, ...]:
-    return (cohort,) if f.pooling == "cohort" else (patient, cohort)

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.priors import Free
 from pkpd.options import is_number
 from pkpd.simulation.source import Source
+from pkpd.timegrid import Span
 from pkpd.transport import without_computed
 
 if TYPE_CHECKING:
@@ -59,9 +58,10 @@ class DeclaredStudy(Source):
     drugs : sequence of str, optional
         Only the doses of these; a single one is given to a model of that drug alone, with compartments as its own. By
         default all doses of the reports; those of one drug go into a model of that drug alone.
-    every : float, optional
-        Time between the measurements that a statement on a window is about, in the model's time unit (a time with a
-        unit is converted); a day by default. A window may be 10,000 measurements at most.
+    every : float, or text such as "12 h", optional
+        Time between the measurements that a statement on a window is about, from its beginning on, in the model's time
+        unit where it has none of its own; a day by default. The end of the window is a measurement too. A window may be
+        10,000 measurements at most.
     rtol, atol : float
         Tolerances of the solver.
     settings : mapping
@@ -94,7 +94,7 @@ class DeclaredStudy(Source):
     exclude: Sequence[str] = ()
     patients: Sequence[str] | None = None
     drugs: Sequence[str] | None = None
-    every: float | np.ndarray | None = None
+    every: Span | None = None
     rtol: float = 1e-6
     atol: float = 1e-9
     settings: Mapping[str, float] = field(default_factory=dict)
@@ -149,8 +149,6 @@ class DeclaredStudy(Source):
 
     def _values(self) -> list[str]:
         out = [f"{n} must be > 0, got {v!r}" for n, v in (("rtol", self.rtol), ("atol", self.atol)) if not _positive(v)]
-        if self.every is not None and not _times_above_zero(self.every):
-            out.append(f"every must be > 0, got {self.every!r}")
         for key, factor in self.reinterpret.items():
             if not (isinstance(key, tuple) and len(key) == 2):
                 out.append(f"a key of reinterpret is (seed, marker), got {key!r}")
@@ -175,13 +173,6 @@ class DeclaredStudy(Source):
 
     def __repr__(self) -> str:
         return f"Study('{self.name}', {len(self.evidence)} sources of evidence, {len(self.free)} free parameters)"
-
-
-def _times_above_zero(value: Any) -> bool:
-    try:
-        return bool(np.all(np.asarray(value, float) > 0))
-    except (TypeError, ValueError):
-        return False
 
 
 def _positive(value: Any) -> bool:

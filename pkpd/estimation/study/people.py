@@ -62,6 +62,8 @@ def draw_people(
         members = [i for i, c in enumerate(problem.cohorts) if c == cohort]
         at = rng.choice(members, n)
     values, deviations = _values(calibration, problem, rows, at, cohort, rng)
+    if cohort is not None and like is None:
+        values |= _declared(problem.study.fixed, cohort, n)
     given = dict(covariates)
     if patient is not None:
         own = problem.subjects[int(at[0])].covariates
@@ -113,6 +115,15 @@ def _values(
     return out, deviations
 
 
+def _declared(fixed: Mapping[str, float | Mapping[str, float]], cohort: str, n: int) -> dict[str, Floats]:
+    """Return the known values of n new patients: those declared for their cohort, or else for all others."""
+    out = {}
+    for name, value in fixed.items():
+        if isinstance(value, Mapping) and (found := [value[k] for k in (cohort, "*") if k in value]):
+            out[name] = np.full(n, float(found[0]))
+    return out
+
+
 def _new(
     calibration: StudyRecord, problem: StudyProblem, f: Free, rows: NDArray[Any], cohort: str, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
@@ -122,9 +133,7 @@ def _new(
         location = calibration.draws(f"{f.name}_location")
         centre = to_scale(location[rows, g] if location.ndim > 1 else location[rows], f.scale, f.limits)
     else:
-        pair = f.location_of(cohort)
-        assert pair is not None  # checked when the study was put together
-        centre = np.full(len(rows), pair[0])
+        centre = np.full(len(rows), f.location_of(cohort)[0])
     if isinstance(f.spread, HalfNormal):
         spread: Any = calibration.draws(f"{f.name}_spread")[rows]
     else:

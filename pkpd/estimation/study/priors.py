@@ -139,16 +139,24 @@ class Free:
         pairs = self.location.values() if isinstance(self.location, Mapping) else [self.location]
         return self.spread is None and all(sd == 0 for _, sd in pairs)
 
+    def keys_of(self, patient: str, cohort: str) -> tuple[str, ...]:
+        """Return under which keys the location of a patient is looked up, but for ``"*"``."""
+        return (cohort,) if self.pooling == "cohort" else (patient, cohort)
+
     def value_of(self, *keys: str) -> Pair | None:
         """Return (location in the parameter's unit, sd on the scaled axis) under the first key with one, or None."""
         if not isinstance(self.location, Mapping):
             return self.location
         return next((self.location[k] for k in (*keys, "*") if k in self.location), None)
 
-    def location_of(self, *keys: str) -> Pair | None:
-        """Return (location on the scaled axis, sd) under the first key that has one, or None."""
+    def location_of(self, *keys: str) -> Pair:
+        """Return (location on the scaled axis, sd) under the first key that has one.
+
+        A study that was put together has one for each of its patients and cohorts.
+        """
         pair = self.value_of(*keys)
-        return None if pair is None else (to_scale(pair[0], self.scale, self.limits), float(pair[1]))
+        assert pair is not None
+        return to_scale(pair[0], self.scale, self.limits), float(pair[1])
 
     def describe(self) -> dict[str, Any]:
         """Return the declaration as plain values, for fingerprints and tables."""

@@ -242,6 +242,7 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
     evidence = read_evidence(study.evidence, study.folder)
     own = {f"{e.name}/{p}": e.cohorts[p] for e in evidence for p in e.patients}
     everyone = {p: study.cohorts.get(p, cohort) for p, cohort in own.items()}
+    span_on_clock(model, study.every, f"study '{study.name}': every")
     patients = tuple(p for p in everyone if study.patients is None or matches(p, study.patients))
     cohorts = tuple(everyone[p] for p in patients)
     faults = [*check_names(study, model, evidence, tuple(everyone)), *check_values(study, model, everyone, patients)]

@@ -179,7 +179,8 @@ class StudyFit(StudyRecord):
             A patient of the evidence: the subjects are what is known of this one, with the covariates of the report.
         cohort : str, optional
             A new patient of this cohort: pooled parameters are drawn from location and spread. Parameters without
-            pooling are those of one of its patients, another in every subject.
+            pooling are those of one of its patients, another in every subject; so are known values (``fixed``) that the
+            study declares neither for the cohort nor for ``"*"``.
         like : str, optional
             The patient whose parameters without pooling a new patient has.
         covariates : mapping, optional

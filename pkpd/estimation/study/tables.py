@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pkpd.estimation.facts import FactPredictions, fact_table
 from pkpd.estimation.study.groups import arviz
+from pkpd.estimation.study.moments import moments
 from pkpd.model.scales import to_scale
 
 if TYPE_CHECKING:
@@ -177,12 +178,13 @@ def contraction(calibration: StudyRecord) -> pd.DataFrame:
     import pandas as pd
 
     after, before = scalars(calibration), scalars(calibration, "prior")
+    believed = moments(calibration.study.problem)
     rows = {}
     for name, x in after.items():
         prior, posterior = before[name].ravel(), x.ravel()
-        sd, sd_after = prior.std(ddof=1), posterior.std(ddof=1)
+        (mean, sd), sd_after = believed[name], posterior.std(ddof=1)
         gained = 1.0 - (sd_after / sd) ** 2
-        shift = (posterior.mean() - prior.mean()) / sd
+        shift = (posterior.mean() - mean) / sd
         rows[name] = {
             "prior_sd": sd,
             "posterior_sd": sd_after,
