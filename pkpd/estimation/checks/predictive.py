@@ -27,7 +27,7 @@ def with_predictions(fit: FitRecord) -> Any:
     """
     import xarray as xr
 
-    from pkpd.estimation.study.groups import arviz
+    from pkpd.estimation.convergence import arviz
 
     chains, data = fit.chains, fit.data
     if chains is None:

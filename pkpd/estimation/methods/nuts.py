@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pkpd.errors import DataError, PkpdError
+from pkpd.estimation.convergence import complaints, diagnose
 from pkpd.estimation.identity import identity_of
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.chain_store import ChainStore
@@ -44,8 +45,6 @@ __all__ = ["Nuts"]
 LOOSE = 0.3
 #: settings of the sampler for data sets
 DEFAULTS = {"chains": 4, "tune": 500, "draws": 1000, "target_accept": 0.8, "maxdepth": 10}
-#: R-hat and divergences from which on the chains are said not to have converged
-R_HAT, ESS = 1.01, 400
 
 
 def _begin(problem: Problem, priors: Priors) -> tuple[Axes, float]:
@@ -204,14 +203,11 @@ def _fit(
     shape = found.q.shape[:2]
     drawn = PopulationDraws(vectors.reshape(*shape, -1), eta.reshape(*shape, *eta.shape[1:]), dict(found.stats))
     x = vectors.mean(axis=0)
-    worst, least = _diagnose(posterior_dataset(problem, drawn, {}))
+    how = diagnose(_numbers(posterior_dataset(problem, drawn, {})))
     diverged = int(found.stats["diverging"].sum())
-    good = worst <= R_HAT and least >= ESS and not diverged
-    if not good:
-        messages.append(
-            f"chains: largest R-hat {worst:.3f} (wanted <= {R_HAT:g}), least effective sample size {least:.0f} (wanted "
-            f">= {ESS:d}), {diverged} divergences; raise draws or tune, target_accept against divergences"
-        )
+    against = complaints(how, diverged)
+    if against:
+        messages += [*(f"chains: {each}" for each in against), "chains: raise draws or tune"]
     messages.append("estimates are posterior means on the scale of estimation; the OFV is that of FOCEI there")
     matrix, scaled = np.atleast_2d(np.cov(values.T)), np.atleast_2d(np.cov(vectors.T))
     spread = np.sqrt(np.diag(scaled))
@@ -220,24 +216,19 @@ def _fit(
     condition = float(eigen[-1] / eigen[0]) if eigen[0] > 0 else math.inf
     known = Covariance("posterior", lay.labels, matrix, scaled, none, none, condition, ())
     extra = {
-        "r_hat": worst, "ess": least, "divergences": diverged,
+        "r_hat": float(np.max([d["rhat"] for d in how.values()])), "ess": min(d["ess_bulk"] for d in how.values()),
+        "divergences": diverged,
         "centred": posterior.centred,
         "priors": priors.describe(), "resumed": list(found.resumed),
     }  # fmt: skip
     ofv = float(problem.objective("focei")(x).ofv)
     return Fit(
-        problem, x, eta.mean(axis=0), ofv, method, good, messages, [], time.perf_counter() - begun, known,
+        problem, x, eta.mean(axis=0), ofv, method, not against, messages, [], time.perf_counter() - begun, known,
         "standard errors are standard deviations of the posterior, intervals lie between quantiles of its draws", extra,
         priors=priors, chains=drawn,
     )  # fmt: skip
 
 
-def _diagnose(posterior: xr.Dataset) -> tuple[float, float]:
-    """Return the largest R-hat and the least effective sample size of the population's parameters."""
-    from pkpd.estimation.study.groups import arviz
-
-    az, of = arviz(), posterior.drop_vars("eta")
-    if of.sizes["chain"] < 2 or of.sizes["draw"] < 4:
-        return math.inf, 0.0
-    r_hat, ess = az.rhat(of), az.ess(of)
-    return max(float(v) for v in r_hat.data_vars.values()), min(float(v) for v in ess.data_vars.values())
+def _numbers(posterior: xr.Dataset) -> dict[str, np.ndarray]:
+    """Return draws of the population's numbers, (chain, draw) each."""
+    return {str(n): np.asarray(v, np.float64) for n, v in posterior.drop_vars("eta").data_vars.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkpd.catalogue import Entry, content_names, find_content, path_of
 from pkpd.errors import LibraryError, PkpdError, shortened
-from pkpd.estimation.study.groups import arviz
+from pkpd.estimation.convergence import arviz
 from pkpd.estimation.study.loading import as_study, study_folder
 from pkpd.estimation.study.result import StudyFit
 from pkpd.estimation.study.study import Study

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -20,17 +19,9 @@ if TYPE_CHECKING:
     from pkpd.estimation.study.problem import StudyProblem
     from pkpd.estimation.study.vector import StudyVector
 
-__all__ = ["arviz", "attributes", "make_groups", "variables_dataset"]
+__all__ = ["attributes", "make_groups", "variables_dataset"]
 
 Floats = NDArray[np.float64]
-
-
-def arviz() -> Any:
-    """Return ArviZ, whose import announces its next version by a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import arviz as az
-    return az
 
 
 def variables_dataset(vector: StudyVector, q: Floats) -> xr.Dataset:
@@ -145,7 +136,7 @@ def attributes(problem: StudyProblem, method: str, seed: int, settings: Mapping[
 
     study = problem.study
     versions = {}
-    for package in ("pkpd", "nutpie", "arviz", "numpy", "scipy", "numba"):
+    for package in ("pkpd", "nutpie", "numpy", "scipy", "numba"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:  # running from a folder that is not installed

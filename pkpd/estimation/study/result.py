@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from pkpd.errors import PkpdError
+from pkpd.estimation.convergence import arviz
 from pkpd.estimation.study.draws import check_about, check_draws, share_without_density
-from pkpd.estimation.study.groups import arviz, attributes, make_groups
+from pkpd.estimation.study.groups import attributes, make_groups
 from pkpd.estimation.study.held_back import predicted_checks
 from pkpd.estimation.study.people import draw_people
 from pkpd.estimation.study.problem import StudyProblem

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pkpd.estimation.convergence import PARETO, complaints, diagnose
 from pkpd.estimation.facts import FactPredictions, fact_table
-from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.moments import moments
 from pkpd.model.scales import to_scale
 
@@ -24,9 +22,6 @@ __all__ = ["contraction", "diagnostics", "divergences", "facts", "scalars", "sum
 
 Floats = NDArray[np.float64]
 _MUCH, _SOME = 0.5, 0.1
-_PARETO, _RHAT, _ESS = 0.7, 1.01, 400
-#: draws of a chain below which it says nothing of its effective size
-_FEWEST = 4
 
 
 def scalars(calibration: StudyRecord, group: str = "posterior") -> dict[str, Floats]:
@@ -60,21 +55,7 @@ def diagnostics(calibration: StudyRecord) -> dict[str, dict[str, float]]:
     if calibration.attrs.get("independent"):
         n = next(iter(found.values())).size if found else 0
         return {name: {"rhat": float("nan"), "ess_bulk": float(n), "ess_tail": float(n)} for name in found}
-    az = arviz()
-    out = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, x in found.items():
-            if x.shape[1] < _FEWEST:
-                out[name] = dict.fromkeys(("rhat", "ess_bulk", "ess_tail"), float("nan"))
-                continue
-            several = x.shape[0] > 1
-            out[name] = {
-                "rhat": float(az.rhat(x)) if several else float("nan"),
-                "ess_bulk": float(az.ess(x, method="bulk")),
-                "ess_tail": float(az.ess(x, method="tail")),
-            }
-    return out
+    return diagnose(found)
 
 
 def summary(calibration: StudyRecord) -> pd.DataFrame:
@@ -109,7 +90,7 @@ def trouble(calibration: StudyRecord) -> tuple[str, ...]:
         if calibration.method == "mode"
         else ()
         if attrs.get("independent")
-        else _sampler(calibration)
+        else complaints(diagnostics(calibration), divergences(calibration))
     )
     if (dead := float(attrs.get("without_density", 0.0))) > 0:
         own = (*own, f"{100 * dead:.3g}% of the draws have no density: these are no draws of the posterior")
@@ -122,32 +103,8 @@ def _approximation(attrs: dict[str, Any]) -> tuple[str, ...]:
         out.append(f"the mode is flat along {repaired}: its curvature there was raised")
     if (lost := float(attrs.get("draws_lost", 0.0))) > 0:
         out.append(f"{100 * lost:.0f}% of the draws of the normal approximation have no density and were left out")
-    if not (k := float(attrs.get("pareto_k", 0.0))) <= _PARETO:
-        out.append(f"Pareto k is {k:.2f}, above {_PARETO}: the posterior is not normal; Nuts() is the record")
-    return tuple(out)
-
-
-def _sampler(calibration: StudyRecord) -> tuple[str, ...]:
-    out = []
-    if count := divergences(calibration):
-        out.append(f"{count} divergent transitions: raise target_accept")
-    still = [n for n, x in _natural(calibration).items() if np.ptp(x) == 0]
-    if still:
-        out.append(f"{len(still)} numbers have one value in all draws (first: {still[0]}): nothing was drawn")
-    found = {n: d for n, d in diagnostics(calibration).items() if n not in still}
-    chains = calibration.posterior.sizes["chain"]
-    high = {n: d["rhat"] for n, d in found.items() if not d["rhat"] <= _RHAT and chains > 1}
-    if high:
-        worst = max(high, key=lambda n: (math.isnan(high[n]), high[n]))
-        above = f"above {_RHAT}" if not math.isnan(high[worst]) else f"not known, or above {_RHAT},"
-        out.append(f"R-hat is {above} for {len(high)} of {len(found)} (highest: {worst}, {high[worst]:.3f})")
-    low = {n: min(d["ess_bulk"], d["ess_tail"]) for n, d in found.items()}
-    few = [n for n in low if not low[n] >= _ESS]
-    if few:
-        worst = min(few, key=lambda n: (not math.isnan(low[n]), low[n]))
-        out.append(
-            f"effective sizes are below {_ESS} for {len(few)} of {len(found)} (lowest: {worst}, {low[worst]:.0f})"
-        )
+    if not (k := float(attrs.get("pareto_k", 0.0))) <= PARETO:
+        out.append(f"Pareto k is {k:.2f}, above {PARETO}: the posterior is not normal; Nuts() is the record")
     return tuple(out)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pkpd.estimation.convergence import ESS, PARETO, R_HAT
 from pkpd.evidence.kinds import kind_named
 from pkpd.report.blocks import Items, Note, Table, Text
 from pkpd.report.words import learned, number, percent, plural, records
@@ -41,18 +42,17 @@ def calibrate(job: ReportJob) -> None:
 def _quality(job: ReportJob, summary: pd.DataFrame) -> None:
     """Say whether the computation itself can be relied upon."""
     section = job.section("checks")
-    if job.fit.method == "nuts":
+    if job.fit.method != "mode":
         table = records(summary)
         worst = max(row["rhat"] for row in table)
         least = min(min(row["ess_bulk"], row["ess_tail"]) for row in table)
-        diverged = int(summary.attrs["divergences"])
-        good = worst < 1.01 and least > 400 and diverged == 0
+        diverged, good = int(summary.attrs["divergences"]), not job.fit.trouble()
         sizes = job.fit.posterior.sizes
         section.add(
             Text(
                 f"**The computation.** The posterior was sampled with {plural(sizes['chain'], 'chain')} of "
-                f"{sizes['draw']} draws (NUTS). The largest R-hat is {worst:.3f} (below 1.01 is required), the "
-                f"smallest effective sample size {least:.0f} (above 400), and there were "
+                f"{sizes['draw']} draws ({job.fit.method.upper()}). The largest R-hat is {worst:.3f} (up to {R_HAT} is "
+                f"required), the smallest effective sample size {least:.0f} ({ESS} or more), and there were "
                 f"{plural(diverged, 'divergence')} (none)."
             )
         )
@@ -70,11 +70,11 @@ def _quality(job: ReportJob, summary: pd.DataFrame) -> None:
     section.add(
         Text(
             "**The computation.** For speed the posterior was approximated by a normal distribution around its highest "
-            f"point (MAP and Laplace). How well that fits is measured by Pareto's k: {k:.2f} here, where below 0.7 "
-            "is good."
+            f"point (MAP and Laplace). How well that fits is measured by Pareto's k: {k:.2f} here, where up to "
+            f"{PARETO} is good."
         )
     )
-    if not k < 0.7:
+    if not k <= PARETO:
         section.add(
             Note(
                 "The approximation is rough in the tails: read the intervals of this report as a first look. "
