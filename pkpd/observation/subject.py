@@ -86,14 +86,14 @@ def faults_of(term: Term, errors: Mapping[str, ResidualError | None], start: flo
     stated = "value" in kind.needs or (term.value is not None and not math.isnan(term.value))
     if term.value is None or (stated and not math.isfinite(term.value)):
         yield f"value must be a finite number, got {term.value}"
+    elif stated and kind.has_unit and not term.reading_sd and (why := error.no_spread(np.array([term.value], float))):
+        yield f"residual error of output '{term.output}': {why}"
     if term.reading_sd is None or not math.isfinite(term.reading_sd) or term.reading_sd < 0:
         yield f"reading_sd must be finite and >= 0, got {term.reading_sd}"
     for name in ("value_to", "time_to", "at"):
         x = getattr(term, name)
         if x is not None and not math.isfinite(x):
             yield f"{name} must be finite or left out, got {x}"
-    if stated and kind.has_unit and not term.reading_sd and (why := error.no_spread(np.array([term.value], float))):
-        yield f"residual error of output '{term.output}': {why}"
     yield from kind.faults(term, error, start)
     yield from window_faults(term, every)
 

@@ -12,6 +12,7 @@ from scipy import stats
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.api import fit
+from pkpd.estimation.convergence import arviz
 from pkpd.estimation.methods.chain_store import ChainStore, Journal
 from pkpd.estimation.methods.chains import sample
 from pkpd.estimation.methods.focei import Focei
@@ -19,7 +20,6 @@ from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.methods.modes import find_mode, first_finite
 from pkpd.estimation.methods.normal_approximation import laplace, pareto_k
 from pkpd.estimation.methods.nuts import Nuts
-from pkpd.estimation.study.groups import arviz
 from pkpd.estimation.study.priors import Free
 
 Y = np.array([[0.3, 2.5], [0.6, 2.2], [-0.2, 2.4]])

@@ -47,7 +47,7 @@ def test_a_table_of_subjects_has_their_parameters(found: Fit) -> None:
 
 
 def test_draws_say_how_probable_each_datum_is_and_what_could_have_been_seen() -> None:
-    from pkpd.estimation.study.groups import arviz
+    from pkpd.estimation.convergence import arviz
 
     table = simulated_table(8)
     options: dict[str, Any] = {"chains": 2, "tune": 60, "draws": 60, "seed": 1}
