@@ -344,3 +344,8 @@ def test_a_population_says_only_who_varies():
     assert "vary between subjects: CL" in str(found.population(20, cohort="A"))
     assert "vary between" not in str(found.population(20, patient="toy/p1"))
     assert "vary between" not in str(found.population(20, cohort="A", variability=False))
+
+
+def test_a_fit_says_by_which_versions_it_was_made():
+    made = json.loads(fit(small_study()).attrs["versions"])
+    assert sorted(made) == ["arviz", "numba", "numpy", "nutpie", "pkpd", "scipy"]

@@ -136,7 +136,7 @@ def attributes(problem: StudyProblem, method: str, seed: int, settings: Mapping[
 
     study = problem.study
     versions = {}
-    for package in ("pkpd", "nutpie", "numpy", "scipy", "numba"):
+    for package in ("pkpd", "nutpie", "arviz", "numpy", "scipy", "numba"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:  # running from a folder that is not installed
