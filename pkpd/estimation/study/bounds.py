@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,9 +32,9 @@ def check_free(f: Free, model: Model) -> list[str]:
     if f.scale == "logit" and (f.limits[0] < low or f.limits[1] > high):
         return [f"{who}: bounds {f.limits} reach beyond the model's {span}"]
     out = []
-    for key, (value, sd) in _pairs(f):
+    for key, (value, sd) in f.pairs.items():
         where = f" of '{key}'" if key else ""
-        if not (low <= value <= high) or (not closed and value in (low, high)):
+        if not _is_inside(value, low, high, closed):
             out.append(f"{who}: location{where} {value:g} lies outside the model's bounds {span}")
         elif (share := _share_outside(f, value, sd, (low, high))) > BEYOND:
             out.append(
@@ -62,7 +62,7 @@ def check_fixed(name: str, given: float | Mapping[str, float], model: Model) -> 
     return [
         f"fixed '{name}'{f' of {key}' if key else ''}: {v:g} lies outside the model's bounds ({low:g}, {high:g})"
         for key, v in values
-        if not low <= v <= high or (not closed and v in (low, high))
+        if not _is_inside(v, low, high, closed)
     ]
 
 
@@ -73,8 +73,8 @@ def reaches(f: Free, model: Model) -> Pair | None:
     return None if inside else (low, high)
 
 
-def _pairs(f: Free) -> Iterator[tuple[str, Pair]]:
-    yield from f.location.items() if isinstance(f.location, Mapping) else [("", f.location)]
+def _is_inside(value: float, low: float, high: float, closed: bool) -> bool:
+    return low <= value <= high if closed else low < value < high
 
 
 def _share_outside(f: Free, value: float, sd: float, bounds: Pair) -> float:

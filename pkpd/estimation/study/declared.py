@@ -118,7 +118,10 @@ class DeclaredStudy(Source):
         given = {n: getattr(self, n) for n in ("fixed", "errors", "cohorts", "covariates", "reinterpret", "settings")}
         if loose := [f"{n} must be a mapping, got {v!r}" for n, v in given.items() if not isinstance(v, Mapping)]:
             raise PkpdError(f"study '{self.name}': {'; '.join(loose)}")
-        faults = [*self._identity(), *self._names(), *self._values()]
+        self.fail_for([*self._identity(), *self._names(), *self._values()])
+
+    def fail_for(self, faults: Sequence[str]) -> None:
+        """Raise PkpdError with all that is wrong with the study, if anything is."""
         if faults:
             many = f"{len(faults)} faults: " if len(faults) > 1 else ""
             raise PkpdError(f"study '{self.name}': {many}{'; '.join(faults)}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.spreads import HalfNormal
-from pkpd.estimation.study.priors import Free
+from pkpd.estimation.study.priors import Free, declared_for
 from pkpd.estimation.study.problem import StudyProblem
 from pkpd.model.scales import from_scale, to_scale
 from pkpd.people.columns import count
@@ -119,8 +119,8 @@ def _declared(fixed: Mapping[str, float | Mapping[str, float]], cohort: str, n: 
     """Return the known values of n new patients: those declared for their cohort, or else for all others."""
     out = {}
     for name, value in fixed.items():
-        if isinstance(value, Mapping) and (found := [value[k] for k in (cohort, "*") if k in value]):
-            out[name] = np.full(n, float(found[0]))
+        if isinstance(value, Mapping) and (found := declared_for(value, cohort)) is not None:
+            out[name] = np.full(n, float(found))
     return out
 
 

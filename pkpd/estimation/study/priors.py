@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pkpd.errors import PkpdError, nearest
 from pkpd.estimation.spreads import HalfNormal
 from pkpd.model.scales import Pair, to_scale
 from pkpd.options import is_number
 
-__all__ = ["Free"]
+__all__ = ["Free", "declared_for"]
+
+T = TypeVar("T")
 
 _SCALES = ("log", "logit", "identity")
 _LEVELS = ("shared", "patient")
 _POOLS = ("all", "cohort", None)
 _KNOWN = ("read", "derived", "assumed")
+
+
+def declared_for(values: Mapping[str, T], *keys: str) -> T | None:
+    """Return what a mapping declares under the first key that it has, or for all others (``"*"``); None for nothing."""
+    return next((values[k] for k in (*keys, "*") if k in values), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +117,7 @@ class Free:
         low, high = self.limits
         if not (is_number(low) and is_number(high) and low < high):
             return [f"bounds must be finite and rise, got ({low!r}, {high!r})"]
-        pairs = self.location.items() if isinstance(self.location, Mapping) else [("", self.location)]
-        return [fault for key, pair in pairs if (fault := self._pair(key, pair))]
+        return [fault for key, pair in self.pairs.items() if (fault := self._pair(key, pair))]
 
     def _pair(self, key: str, pair: object) -> str:
         where = f"location of '{key}'" if key else "location"
@@ -129,6 +135,11 @@ class Free:
         return ""
 
     @property
+    def pairs(self) -> Mapping[str, Pair]:
+        """Locations by key; a single one has the key ``""``."""
+        return self.location if isinstance(self.location, Mapping) else {"": self.location}
+
+    @property
     def limits(self) -> Pair:
         """Bounds on the logit axis; (0, 1) where none are given."""
         return (0.0, 1.0) if self.bounds is None else (self.bounds[0], self.bounds[1])
@@ -136,8 +147,7 @@ class Free:
     @property
     def is_known(self) -> bool:
         """Whether no prior leaves anything to learn: every sd is 0, and nobody differs from a location."""
-        pairs = self.location.values() if isinstance(self.location, Mapping) else [self.location]
-        return self.spread is None and all(sd == 0 for _, sd in pairs)
+        return self.spread is None and all(sd == 0 for _, sd in self.pairs.values())
 
     def keys_of(self, patient: str, cohort: str) -> tuple[str, ...]:
         """Return under which keys the location of a patient is looked up, but for ``"*"``."""
@@ -147,7 +157,7 @@ class Free:
         """Return (location in the parameter's unit, sd on the scaled axis) under the first key with one, or None."""
         if not isinstance(self.location, Mapping):
             return self.location
-        return next((self.location[k] for k in (*keys, "*") if k in self.location), None)
+        return declared_for(self.location, *keys)
 
     def location_of(self, *keys: str) -> Pair:
         """Return (location on the scaled axis, sd) under the first key that has one.

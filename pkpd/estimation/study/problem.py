@@ -20,6 +20,7 @@ from pkpd.estimation.problem import Problem
 from pkpd.estimation.spreads import ErrorScale
 from pkpd.estimation.study.agreement import check_names, check_values
 from pkpd.estimation.study.posterior import StudyPosterior
+from pkpd.estimation.study.priors import declared_for
 from pkpd.estimation.study.vector import StudyDesign, StudyVector, check_results, design_of
 from pkpd.estimation.vector import PopulationVector
 from pkpd.evidence.doses import is_of_one_drug
@@ -261,23 +262,17 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
     faults += check_results(study.free, study.errors)
     if not any(isinstance(e, ErrorScale) for e in study.errors.values()) and all(f.is_known for f in study.free):
         faults.append(f"nothing is estimated: every sd of {', '.join(f.name for f in study.free)} is 0; give an sd > 0")
-    _refuse(study, faults)
+    study.fail_for(faults)
     subjects = _subjects(study, model, evidence, patients, cohorts, reported)
-    _refuse(study, [*_lost_doses(model, subjects)])
+    study.fail_for([*_lost_doses(model, subjects)])
     place = {p: i for i, p in enumerate(patients)}
     ordered = tuple(sorted(reported, key=lambda r: place[r.patient]))
     problem = StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered)
     longest = sorted((*ordered, *problem.checks), key=lambda r: r.term.time - (r.term.time_to or r.term.time))
     said = [f"fact '{r.term.name}': {fault}" for r in longest for fault in window_faults(r.term, problem.every)]
     more = f" (as of {len(said) - 1} more facts)" if len(said) > 1 else ""
-    _refuse(study, [each + more for each in said[:1]])
+    study.fail_for([each + more for each in said[:1]])
     return problem
-
-
-def _refuse(study: DeclaredStudy, faults: Sequence[str]) -> None:
-    if faults:
-        many = f"{len(faults)} faults: " if len(faults) > 1 else ""
-        raise PkpdError(f"study '{study.name}': {many}{'; '.join(faults)}")
 
 
 def _subjects(
@@ -333,10 +328,7 @@ def _drugs_given(study: DeclaredStudy, model: Model, evidence: Any) -> tuple[tup
 def _fixed_values(fixed: Mapping[str, float | Mapping[str, float]], patient: str, cohort: str) -> dict[str, float]:
     out = {}
     for name, value in fixed.items():
-        if isinstance(value, Mapping):
-            found = [value[k] for k in (patient, cohort, "*") if k in value]
-            if found:
-                out[name] = float(found[0])
-        else:
-            out[name] = float(value)
+        found = declared_for(value, patient, cohort) if isinstance(value, Mapping) else value
+        if found is not None:
+            out[name] = float(found)
     return out

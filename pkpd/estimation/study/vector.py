@@ -338,11 +338,9 @@ def variables_of(free: Sequence[Free], factors: Iterable[str]) -> list[Variable]
             out.append(Variable(f.name, "shared", f.scale, f.limits, (), f.name))
             continue
         out.append(Variable(f.name, "patient", f.scale, f.limits, ("patient",), f.name))
-        if f.pooling is not None:
-            pairs = f.location.values() if isinstance(f.location, Mapping) else [f.location]
-            if any(sd > 0 for _, sd in pairs):
-                dims = ("cohort",) if f.pooling == "cohort" else ()
-                out.append(Variable(f"{f.name}_location", "location", f.scale, f.limits, dims, f.name))
+        if f.pooling is not None and any(sd > 0 for _, sd in f.pairs.values()):
+            dims = ("cohort",) if f.pooling == "cohort" else ()
+            out.append(Variable(f"{f.name}_location", "location", f.scale, f.limits, dims, f.name))
         if isinstance(f.spread, HalfNormal):
             out.append(Variable(f"{f.name}_spread", "spread", "log", (0.0, 1.0), (), f.name))
     return out + [Variable(f"{n}_error", "error", "log", (0.0, 1.0), (), n) for n in factors]
