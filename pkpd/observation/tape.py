@@ -49,7 +49,7 @@ class Tape:
     @property
     def address(self) -> int:
         """Address of the machine code, for :func:`pkpd.engine.solve.call.call_code`; the tape must be kept."""
-        return self._kernel.base["prepare"]
+        return self._kernel.prepare["prepare"]
 
     @property
     def rows(self) -> int:

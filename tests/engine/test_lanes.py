@@ -272,8 +272,8 @@ def test_a_model_is_compiled_once_and_then_read_from_disk(monkeypatch, tmp_path)
     expected = None
     for cached in (False, True):
         kernel = Kernel(_equations())
-        codes = [kernel.base, *(kernel.method(m).code for m in METHODS)]
-        assert [code.cached for code in codes] == [cached] * 4
+        codes = [kernel.prepare, kernel.observe, *(kernel.method(m).code for m in METHODS)]
+        assert [code.cached for code in codes] == [cached] * 5
         outputs = solve(kernel, TIMES, _inputs(), *DOSES, method="dop853").outputs
         expected = outputs if expected is None else expected
         np.testing.assert_array_equal(outputs, expected)
@@ -283,7 +283,7 @@ def test_other_equations_and_other_widths_are_not_taken_for_the_same(monkeypatch
     monkeypatch.setenv("PKPD_CACHE_DIR", str(tmp_path))
     for factor, width in ((1.0, 2), (1.0, 4), (2.0, 4)):
         kernel = Kernel(equations(lambda t, y, f=factor: [-f * y[0]], [1.0]), width)
-        assert not kernel.base.cached
+        assert not kernel.prepare.cached
         assert not kernel.method("tsit5").code.cached
         found = solve(kernel, [0.0, 1.0], method="tsit5").outputs[0, 0, 1]
         assert found == pytest.approx(np.exp(-factor), rel=1e-7)
@@ -305,14 +305,14 @@ def test_a_damaged_file_is_compiled_anew(monkeypatch, tmp_path, damage):
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if damage is None else damage)
     kernel = Kernel(_equations())
-    assert not kernel.base.cached
+    assert not kernel.prepare.cached
     np.testing.assert_array_equal(solve(kernel, TIMES, _inputs(), method="tsit5").outputs, expected)
 
 
 def test_a_second_process_reads_what_the_first_one_compiled(tmp_path):
     code = (
         "from test_lanes import _equations\nfrom pkpd.engine.solve.kernel import Kernel\n"
-        "k = Kernel(_equations())\nprint(k.base.cached, k.method('dop853').code.cached)"
+        "k = Kernel(_equations())\nprint(k.prepare.cached, k.method('dop853').code.cached)"
     )
     tests = Path(__file__).parents[1]
     places = [tests / "engine", tests / "helpers", tests.parent]

@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 from pkpd import cache
 from pkpd.engine.machine.sources import digest
 
-__all__ = ["compiled", "entry", "inlined", "leaf", "spliced", "watchers"]
+__all__ = ["compiled", "entry", "inlined", "joined", "leaf", "spliced", "watchers"]
 
 #: called with a loop's name when its compilation begins, as opposed to being read from disk, and when it ends
 watchers: list[tuple[Callable[[str], None], Callable[[str], None]]] = []
@@ -85,9 +85,11 @@ def entry(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
-def compiled(function: Callable[..., Any], inline: Any = "never", counted: bool = True) -> Any:
+def compiled(
+    function: Callable[..., Any], inline: Any = "never", counted: bool = True, forceinline: bool = False
+) -> Any:
     """Decorate a part of loops, which Python cannot call; it is kept with the loops that use it."""
-    wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": forceinline}
     if not counted:
         wrappers["_nrt"] = False
     dispatcher: Any = njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
@@ -110,7 +112,12 @@ def leaf(function: Callable[..., Any]) -> Any:
     return compiled(function, counted=False)
 
 
-#: the same for small functions that are to be written into their callers
+#: a leaf that LLVM writes into its callers: the fields of the arrays of a tuple, which are handed over one by one, cost
+#: more than the work of a function with few steps
+joined = functools.partial(compiled, counted=False, forceinline=True)
+
+
+#: parts that numba writes into their callers, before it looks at types
 inlined = functools.partial(compiled, inline="always")
 
 

@@ -120,12 +120,15 @@ class Result:
     when : float array, (m,)
         Time reached.
     steps : int array, (m,)
+    finite : bool
+        Whether all outputs are known to be finite.
     """
 
     outputs: np.ndarray
     status: np.ndarray
     when: np.ndarray
     steps: np.ndarray
+    finite: bool
 
 
 #: flat array, position of the first number, distance between outputs

@@ -15,13 +15,15 @@ from pkpd.engine.graph.derivative import depends_on, derivative, substitute
 from pkpd.engine.graph.fingerprint import fingerprint
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.graph.tree import walk
-from pkpd.engine.machine.emitter import F64, Emitter, Frame
+from pkpd.engine.machine.emitter import Emitter, Frame
 from pkpd.engine.machine.sources import digest
 from pkpd.engine.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
 from pkpd.engine.machine.target import MachineCode, compile_ir, lanes
 from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
+from pkpd.engine.solve.linear_code import LinearCode, emit_march, emit_project
 from pkpd.engine.solve.linear_sets import LinearPattern, linear_pattern
+from pkpd.engine.solve.observe_code import emit_observe, emit_prepare
 from pkpd.engine.solve.panel import emit_panel, lay_out
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
@@ -225,29 +227,33 @@ class Kernel:
         return leaders
 
     @functools.cached_property
-    def base(self) -> MachineCode:
-        """Code of ``prepare(count, stride, inputs, P)`` and of ``observe``.
+    def prepare(self) -> MachineCode:
+        """Code of ``prepare``, see `pkpd.engine.solve.observe_code`."""
 
-        ``observe(count, t, y, ystride, p, pstride, out, ostride)`` turns states into outputs.
-        """
-        return self._code("base", self._base_source, ["prepare", "observe"])
+        def source() -> str:
+            module = ir.Module(name="prepare")
+            emit_prepare(module, self.inputs, self.slots.nodes, self.lanes)
+            return str(module)
 
-    def _base_source(self) -> str:
-        module = ir.Module(name="base")
-        self._emit_prepare(module)
-        self._emit_observe(module, self.outputs)
-        return str(module)
+        return self._code("prepare", source, ["prepare"])
+
+    @functools.cached_property
+    def observe(self) -> MachineCode:
+        """Code of ``observe`` that turns states into outputs."""
+        return self._observing("observe", self.outputs)
 
     @functools.cached_property
     def rates(self) -> MachineCode:
         """Code of ``observe`` that turns states into their rates of change, doses apart."""
+        return self._observing("rates", self.derivatives)
 
+    def _observing(self, label: str, roots: Sequence[Node]) -> MachineCode:
         def source() -> str:
-            module = ir.Module(name="rates")
-            self._emit_observe(module, self.derivatives)
+            module = ir.Module(name=label)
+            emit_observe(module, roots, self.states, self.slots.nodes, self.lanes)
             return str(module)
 
-        return self._code("rates", source, ["observe"])
+        return self._code(label, source, ["observe"])
 
     @functools.cached_property
     def _key(self) -> str:
@@ -260,11 +266,23 @@ class Kernel:
         return compile_ir(f"{self._key}|{label}", source, names, unroll=self.n <= SHORT)
 
     @functools.cached_property
-    def linear_pattern(self) -> LinearPattern:
-        """What the exact solver needs to know of linear equations."""
+    def exact(self) -> tuple[MachineCode, LinearCode, LinearPattern]:
+        """Code of ``march`` and ``project`` of linear equations, and what else the exact solver must know of them."""
         if self.structure is None or self.structure.forcing:
             raise ModelError("method 'linear' needs linear equations; use method='auto'")
-        return linear_pattern(lay_out(self.structure, self.states), self.matrix_places)
+        layout, used = lay_out(self.structure, self.states), set(walk(self.outputs))
+        read = [k for k, node in enumerate(self.slots.nodes) if node in used]
+
+        def source() -> str:
+            module = ir.Module(name="linear")
+            emit_march(module, layout.entries, self.n)
+            emit_project(module, self.outputs, self.states, [self.slots.nodes[k] for k in read])
+            return str(module)
+
+        code = self._code("linear", source, ["march", "project"])
+        timed, places = TIME in used, np.array(read, np.int64)
+        addresses = LinearCode(code["march"], code["project"], self.n, len(self.outputs), timed, places)
+        return code, addresses, linear_pattern(layout, self.matrix_places)
 
     @functools.cached_property
     def panel(self) -> tuple[MachineCode, Pattern]:
@@ -337,55 +355,6 @@ class Kernel:
         function = f.done()
         function.attributes.add("noinline")
         return function
-
-    def _emit_prepare(self, module: ir.Module) -> None:
-        f = Frame(module, "prepare", ("count", "stride", "inputs", "out"), self.lanes, numbers=("count", "stride"))
-
-        def at(base: str, row: int, column: Value) -> Value:
-            b = f.builder
-            offset = b.add(b.mul(f.arg["stride"], ir.Constant(column.type, row)), column)
-            return b.gep(f.arg[base], [offset], source_etype=F64)
-
-        def body(column: Value) -> None:
-            known = {
-                s: f.builder.load(at("inputs", k, column), align=8, typ=f.vector) for k, s in enumerate(self.inputs)
-            }
-            for k, value in enumerate(Emitter(f, known)(self.slots.nodes)):
-                f.builder.store(value, at("out", k, column), align=8)
-
-        f.loop(f.arg["count"], body, step=self.lanes)
-        f.done()
-
-    def _emit_observe(self, module: ir.Module, roots: Sequence[Node]) -> None:
-        names = ("count", "t", "y", "ystride", "p", "pstride", "out", "ostride")
-        f = Frame(module, "observe", names, self.lanes, numbers=("count", "ystride", "pstride", "ostride"))
-        b, used = f.builder, set(walk(roots))
-
-        def offset(stride: str, row: int, column: Value | None = None) -> Value:
-            start = b.mul(f.arg[stride], ir.Constant(f.arg[stride].type, row))
-            return start if column is None else b.add(start, column)
-
-        fixed = {}
-        for k, node in enumerate(self.slots.nodes):
-            if node in used:
-                place = b.gep(f.arg["p"], [offset("pstride", k)], source_etype=F64)
-                fixed[node] = f.splat(b.load(place, align=8, typ=F64))
-
-        def body(start: Value) -> None:
-            last = b.sub(f.arg["count"], ir.Constant(start.type, self.lanes))
-            row = b.select(b.icmp_signed("<", start, last), start, last)
-            known = dict(fixed)
-            known[TIME] = b.load(b.gep(f.arg["t"], [row], source_etype=F64), align=8, typ=f.vector)
-            known[PIECE] = known[TIME]
-            for i, s in enumerate(self.states):
-                known[s] = b.load(
-                    b.gep(f.arg["y"], [offset("ystride", i, row)], source_etype=F64), align=8, typ=f.vector
-                )
-            for k, value in enumerate(Emitter(f, known)(roots)):
-                b.store(value, b.gep(f.arg["out"], [offset("ostride", k, row)], source_etype=F64), align=8)
-
-        f.loop(f.arg["count"], body, step=self.lanes)
-        f.done()
 
 
 def _periods(roots: Sequence[Node]) -> tuple[float, ...]:

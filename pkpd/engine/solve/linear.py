@@ -1,7 +1,8 @@
 """Exact solution of models that are linear with constant coefficients between events, eight subjects side by side.
 
 Subjects who meet observations and events in one order are taken together, each on its own clock. What becomes of one
-does not depend on the others: each has its own entry in every row of eight numbers.
+does not depend on the others: each has its own entry in every row of eight numbers. Outputs are computed where the
+states of the eight have just been written, so that states go nowhere else.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, entry, leaf
+from pkpd.engine.machine.jit import compiled, entry, joined, leaf
 from pkpd.engine.solve.arrays import SteadyDose
+from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.event_codes import SS_ADD, SS_FIRST
 from pkpd.engine.solve.linear_group import (
     ADDED,
@@ -33,6 +35,7 @@ from pkpd.engine.solve.linear_group import (
     Stops,
     apply,
     begin,
+    changes_column,
     evenly,
     fail,
     gather,
@@ -43,12 +46,19 @@ from pkpd.engine.solve.linear_group import (
 from pkpd.engine.solve.linear_sets import drive, find_sets, make_sets, move
 from pkpd.engine.solve.one_subject import leave_cycle
 from pkpd.engine.solve.periodic import make_steady_room, steady
-from pkpd.engine.solve.rows import ROW, copy_row, multiply_add, put_row, turn_rows
+from pkpd.engine.solve.rows import ROW, copy_row
 from pkpd.engine.solve.status import Status
 
-__all__ = ["make_single", "solve_linear"]
+__all__ = ["LinearResults", "make_single", "solve_linear"]
 
 NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
+#: output o of a subject's j-th observation goes to ``out[first[i] + o * stride + j]``; the column of P of each row of
+#: observations, or empty: the one in force; status code, time reached and steps taken of each subject; of how many
+#: subjects some output is not finite, (1,)
+LinearResults = namedtuple("LinearResults", "out first stride columns status when steps bad")
+#: room of a group for its outputs: their times in rows of eight, rows of what they read of P, where each subject's
+#: stand, sums that are zero where all is finite, and a few outputs
+Seen = namedtuple("Seen", "T p where sums few")
 #: one subject: matrix, vectors, and what a steady state needs
 Single = namedtuple("Single", "A b x r base none kept kept_r room")
 
@@ -108,7 +118,7 @@ def _apply_steady(e, used, at, constants, timeline, o, group, one):
 # -- from stop to stop
 
 
-@leaf
+@joined
 def _aim(ids, clock, times, starts, k):
     """Set each subject's step to its k-th stop; return whether some have to move at all."""
     moves = False
@@ -120,7 +130,7 @@ def _aim(ids, clock, times, starts, k):
     return moves
 
 
-@leaf
+@joined
 def _step(at, group, sets, S, row):
     """Write the states after a step to rows of S; return where the sets of that step begin."""
     n = at.constants.size
@@ -130,19 +140,8 @@ def _step(at, group, sets, S, row):
     return first
 
 
-@leaf
-def _march(entries, E, first, vectors, S, n, o, end):
-    """Write the states at observations o to end - 1 to their rows of S, from those at the one before."""
-    added = ADDED * n
-    for k in range(o * n, end * n, n):
-        for i in range(n):
-            copy_row(S, k + i, vectors, added + i)
-        for e in range(entries.shape[0]):
-            multiply_add(S, k + entries[e, 0], E, first + e, S, k - n + entries[e, 1])
-
-
-@leaf
-def _observe(at, o, end, width, stops, group, sets, S):
+@joined
+def _observe(code, at, o, end, width, stops, group, sets, S):
     """Go on to the o-th observation and to those before ``end`` while steps are as long; return how many are reached.
 
     The states at the o-th observation go to rows ``o n`` and following of S. ``width`` is 1 where all subjects have the
@@ -157,7 +156,7 @@ def _observe(at, o, end, width, stops, group, sets, S):
     first = _step(at, group, sets, S, o * n)
     for w in range(width):
         end = evenly(o, end, first_obs[ids[WHO, w]], obs_time, clock[STEP, w])
-    _march(at.entries, sets.E, first, vectors, S, n, o + 1, end)
+    call_code(code.march, (end - o - 1, first, sets.E, vectors, ADDED * n, S, (o + 1) * n))
     for w in range(ROW):
         clock[NOW, w] = max(clock[NOW, w], obs_time[first_obs[ids[WHO, w]] + end - 1])
     for i in range(n):
@@ -165,16 +164,58 @@ def _observe(at, o, end, width, stops, group, sets, S):
     return end
 
 
-# -- end
+# -- outputs
+
+
+@compiled
+def _make_seen(code, most):
+    return Seen(
+        np.zeros((most if code.timed else 1, ROW)), np.zeros((code.places.size, ROW)), np.zeros(ROW, np.int64),
+        np.zeros((2, ROW)), np.zeros(code.outputs * ROW * ROW),
+    )  # fmt: skip
+
+
+@joined
+def _look(code, P, ids, a, b, columns, first, time, seen):
+    """Gather what the outputs of the observations from a on read; return up to which one, at most b, it holds."""
+    end = b
+    for w in range(ROW):
+        start = first[ids[WHO, w]]
+        column = columns[start + a] if columns.size else ids[COLUMN, w]
+        for k in range(code.places.size):
+            seen.p[k, w] = P[code.places[k], column]
+        if code.timed:
+            for o in range(a, b):
+                seen.T[o - a, w] = time[start + o]
+        if columns.size:
+            o = a + 1
+            while o < end and columns[start + o] == column:
+                o += 1
+            end = o
+    return end
 
 
 @leaf
-def _note_columns(ids, used, before, o, place_of, place_first):
-    """Write the column of P in force at the observations from ``before`` to o."""
-    for w in range(used):
-        place = place_first[ids[WHO, w]]
-        for k in range(before, o):
-            place_of[place + k] = ids[COLUMN, w]
+def _project(code, P, ids, a, b, observed, columns, S, seen, results):
+    """Write the outputs of a group's observations a to b - 1."""
+    out, first, stride, where = results.out, results.first, results.stride, seen.where
+    while a < b:
+        end = _look(code, P, ids, a, b, columns, observed.first, observed.time, seen)
+        count = end - a
+        if count >= ROW:
+            for w in range(ROW):
+                where[w] = first[ids[WHO, w]] + a
+            call_code(code.project, (count, seen.T, S, a * code.states, seen.p, out, stride, where, seen.sums))
+        else:
+            for w in range(ROW):
+                where[w] = w * ROW
+            few = (count, seen.T, S, a * code.states, seen.p, seen.few, ROW * ROW, where, seen.sums)
+            call_code(code.project, few)
+            for w in range(ROW - 1, -1, -1):
+                for q in range(code.outputs):
+                    for k in range(count):
+                        out[first[ids[WHO, w]] + a + q * stride + k] = seen.few[(q * ROW + w) * ROW + k]
+        a = end
 
 
 @leaf
@@ -187,85 +228,56 @@ def _last_finite(S, n, count, w):
 
 
 @leaf
-def _are_finite(S, rows, zero, sums):
-    """Tell whether all rows of S are finite."""
-    for k in range(4):
-        copy_row(sums, k, zero, 0)
-    for row in range(rows):
-        multiply_add(sums, row & 3, S, row, zero, 0)  # infinity times zero is no number
-    finite = True
-    for k in range(4):
-        for w in range(ROW):
-            finite &= sums[k, w] == 0.0
-    return finite
-
-
-@leaf
-def _write(S, n, count, used, ids, turned, results):
-    """Write the states of a group to where each subject's go."""
-    out, first, stride = results.out, results.first, results.stride
-    for i in range(n):
-        o = 0
-        while o < count:
-            begin = min(o, max(count - ROW, 0))
-            if begin + ROW <= count:
-                turn_rows(turned, S, begin * n + i, n)
-                for w in range(used):
-                    put_row(out, first[ids[WHO, w]] + i * stride + begin, turned, w)
-            else:  # fewer than eight at all
-                for w in range(used):
-                    place = first[ids[WHO, w]] + i * stride
-                    for k in range(count):
-                        out[place + k] = S[k * n + i, w]
-            o += ROW
-
-
-@leaf
-def _judge(S, n, count, finite, used, group, observed, results):
+def _judge(code, S, count, used, group, observed, sums, results):
     """Note how far each subject of a group came; what was not reached is not a number."""
-    ids, clock = group.ids, group.clock
+    ids, clock, n = group.ids, group.clock, code.states
     for w in range(used):
-        who, code, reached, when = ids[WHO, w], ids[CODE, w], ids[REACHED, w], clock[WHEN, w]
-        good = count if finite else _last_finite(S, n, count, w)
-        if good < (reached if code else count):
-            code, reached, when = NOT_FINITE, good, observed.time[observed.first[who] + good]
-        if not code:
+        who, code_of, reached, when = ids[WHO, w], ids[CODE, w], ids[REACHED, w], clock[WHEN, w]
+        good = count if sums[0, w] == 0.0 else _last_finite(S, n, count, w)
+        if good < (reached if code_of else count):
+            code_of, reached, when = NOT_FINITE, good, observed.time[observed.first[who] + good]
+        if not code_of:
             reached, when = count, clock[NOW, w]
-        results.status[who], results.when[who] = code, when
-        for i in range(n):
+        results.status[who], results.when[who] = code_of, when
+        if code_of or sums[1, w] != 0.0:
+            results.bad[0] += 1
+        for q in range(code.outputs):
             for k in range(reached, count):
-                results.out[results.first[who] + i * results.stride + k] = np.nan
+                results.out[results.first[who] + q * results.stride + k] = np.nan
 
 
 @entry
-def solve_linear(at, one, constants, subjects, timeline, observed, results):
-    """Solve subjects exactly; arguments as for :func:`pkpd.engine.solve.loop.solve_lanes`.
+def solve_linear(code, at, one, constants, subjects, timeline, observed, results):
+    """Solve subjects exactly; constants, timeline and observed as for :func:`pkpd.engine.solve.loop.solve_lanes`.
 
+    code : LinearCode
     at : LinearPattern
     one : Single or None
         Room for steady states; None where there are none, which compiles in a third of the time.
+    subjects : int array
+    results : LinearResults
     """
     n, most = constants.initial.size, 1
     first, last, obs_time, order = observed
     stops = Stops(timeline.ends, timeline.time, first, last, obs_time, order)
     for who in subjects:
         most = max(most, last[who] - first[who])
-    sets, group = make_sets(at), make_group(n, at.entries.shape[0])
-    S, turned = np.zeros((most * n, ROW)), np.zeros((ROW, ROW))
+    sets, group, seen = make_sets(at), make_group(n, at.entries.shape[0]), _make_seen(code, most)
+    S, P, columns = np.zeros((most * n, ROW)), constants.P, results.columns
     place, ids = 0, group.ids
     while place < subjects.size:
         used, uniform = gather(subjects, place, timeline.origin, stops)
         begin(at, constants, timeline, subjects, place, used, group)
         place += used
         sets.used[0] = 0
-        o, e, steps, width, who = 0, 0, 0, 1 if uniform else ROW, ids[WHO, 0]
+        for w in range(ROW):
+            seen.sums[0, w] = seen.sums[1, w] = 0.0
+        o, e, steps, shown, width, who = 0, 0, 0, 0, 1 if uniform else ROW, ids[WHO, 0]
         count = last[who] - first[who]
         while o < count:
             if observes(o, e, stops, who):
                 before, end = o, until(o, e, count, stops, who)
-                o = _observe(at, o, end, width, stops, group, sets, S)
-                if results.place_of.size:
-                    _note_columns(ids, used, before, o, results.place_of, results.place_first)
+                o = _observe(code, at, o, end, width, stops, group, sets, S)
                 steps += o - before
                 continue
             if _aim(ids, group.clock, timeline.time, timeline.ends, e):
@@ -273,12 +285,14 @@ def solve_linear(at, one, constants, subjects, timeline, observed, results):
                 for i in range(n):
                     copy_row(group.vectors, i, group.vectors, NEXT * n + i)
                 steps += 1
+            if not columns.size and changes_column(e, used, timeline, ids):
+                _project(code, P, ids, shown, o, observed, columns, S, seen, results)
+                shown = o
             if apply(e, used, at, constants, timeline, o, group, sets.used) and one is not None:
                 _apply_steady(e, used, at, constants, timeline, o, group, one)
                 sets.used[0] = 0
             e += 1
         for w in range(used):
             results.steps[ids[WHO, w]] += steps
-        _write(S, n, count, used, ids, turned, results)
-        finite = _are_finite(S, count * n, sets.zero, turned)
-        _judge(S, n, count, finite, used, group, observed, results)
+        _project(code, P, ids, shown, count, observed, columns, S, seen, results)
+        _judge(code, S, count, used, group, observed, seen.sums, results)

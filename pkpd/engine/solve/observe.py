@@ -11,7 +11,7 @@ from pkpd.engine.solve.block import Block, Target
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.kernel import Kernel
 
-__all__ = ["FlatTable", "finite_rates", "outputs_of", "rates_at"]
+__all__ = ["FlatTable", "finite_rates", "observe", "rates_at", "room_for_outputs"]
 
 #: row s of a subject's j-th observation stands at ``flat[first[i] + s * stride + j]``
 FlatTable = namedtuple("FlatTable", "flat first stride")
@@ -54,33 +54,39 @@ def _observe(code, t, flat, width, states, outputs, rows):
             a = b
 
 
-def outputs_of(
-    kernel: Kernel, b: Block, P: np.ndarray, states: FlatTable, columns: np.ndarray, target: Target | None
-) -> np.ndarray:
-    """Return the outputs, (outputs, subjects, times) on a common grid, else (outputs, rows).
+def room_for_outputs(count: int, b: Block, target: Target | None) -> tuple[np.ndarray, FlatTable]:
+    """Return room for outputs, (outputs, subjects, times) on a common grid, else (outputs, rows), and its table.
 
     Parameters
     ----------
-    states : FlatTable
-    columns : int array
-        Column of P of each observation; empty: the subject's own.
     target
-        Where to write on a common grid, see ``pkpd.engine.solve.block.Target``.
+        Where it is to be on a common grid, see ``pkpd.engine.solve.block.Target``.
     """
-    n_out, times, m = len(kernel.outputs), b.obs_time.size, b.column.size
-    shape = (n_out, m, times) if b.shared else (n_out, times)
+    times, m = b.obs_time.size, b.column.size
+    shape = (count, m, times) if b.shared else (count, times)
     if target is None or not b.shared:
         out = np.empty(shape)
-        flat, start, out_stride = out.reshape(-1), 0, out[0].size
+        flat, start, stride = out.reshape(-1), 0, out[0].size
     else:
-        flat, start, out_stride = target
-        out = np.lib.stride_tricks.as_strided(flat[start:], shape, (8 * out_stride, 8 * times, 8))
-    out_first = start + (np.arange(m) * times if b.shared else b.obs_first)
+        flat, start, stride = target
+        out = np.lib.stride_tricks.as_strided(flat[start:], shape, (8 * stride, 8 * times, 8))
+    return out, FlatTable(flat, start + (np.arange(m) * times if b.shared else b.obs_first), stride)
+
+
+def observe(
+    kernel: Kernel, b: Block, P: np.ndarray, states: FlatTable, columns: np.ndarray, outputs: FlatTable
+) -> None:
+    """Write the outputs of all subjects.
+
+    Parameters
+    ----------
+    columns : int array
+        Column of P of each observation; empty: the subject's own.
+    """
     single = not columns.size
-    code = ObserveCode(kernel.base["observe"], kernel.lanes, kernel.n, n_out)
+    code = ObserveCode(kernel.observe["observe"], kernel.lanes, kernel.n, len(kernel.outputs))
     rows = ObservedRows(b.obs_first, b.obs_last, b.column if single else columns, single)
-    _observe(code, b.obs_time, P.reshape(-1), P.shape[1], states, FlatTable(flat, out_first, out_stride), rows)
-    return out
+    _observe(code, b.obs_time, P.reshape(-1), P.shape[1], states, outputs, rows)
 
 
 def finite_rates(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarray) -> np.ndarray:

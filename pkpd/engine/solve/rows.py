@@ -11,8 +11,8 @@ from numba.np.arrayobj import make_array
 from pkpd.engine.machine.jit import spliced
 
 __all__ = [
-    "ROW", "choose_row", "copy_row", "multiply_add", "multiply_row", "polynomial", "put_row", "row_series", "scale_row",
-    "turn_rows",
+    "ROW", "choose_row", "copy_row", "multiply_add", "multiply_row", "polynomial", "row_series", "scale_row",
+    "transposed",
 ]  # fmt: skip
 
 ROW = 8
@@ -112,45 +112,19 @@ def choose_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, mask: Any, im: 
     return types.void(c, ic, a, ia, mask, im), generate
 
 
-@spliced
-def put_row(typingctx: Any, out: Any, place: Any, a: Any, ia: Any) -> Any:
-    """Write row ia of a to eight numbers of a flat array from ``place`` on."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature.args, args)
-        target = builder.bitcast(builder.gep(rows.values[0], [rows.values[1]]), _VECTOR.as_pointer())
-        builder.store(rows.load(2, 3), target, align=8)
-        return context.get_dummy_value()
-
-    return types.void(out, place, a, ia), generate
-
-
-@spliced
-def turn_rows(typingctx: Any, c: Any, a: Any, first: Any, step: Any) -> Any:
-    """Write the transpose of rows first, first + step, ... (eight of them) of a to the eight rows of c."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature.args, args)
-        (_, _, number, stride), values = rows.values, []
+def transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Return the transpose of eight vectors of eight doubles."""
+    values, half = list(rows), ROW // 2
+    while half:  # swap the halves of blocks of 2 half rows, then of ever smaller ones
+        low = [k + (ROW if k & half else 0) - (half if k & half else 0) for k in range(ROW)]
+        high = [k + half if not k & half else k + ROW for k in range(ROW)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), ROW), m) for m in (low, high)]
         for k in range(ROW):
-            rows.values.append(builder.add(number, builder.mul(stride, ir.Constant(_I64, k))))
-            values.append(rows.load(1, len(rows.values) - 1))
-        half = ROW // 2
-        while half:  # swap the halves of blocks of 2 half rows, then of ever smaller ones
-            low = [k + (ROW if k & half else 0) - (half if k & half else 0) for k in range(ROW)]
-            high = [k + half if not k & half else k + ROW for k in range(ROW)]
-            masks = [ir.Constant(ir.VectorType(ir.IntType(32), ROW), m) for m in (low, high)]
-            for k in range(ROW):
-                if not k & half:
-                    pair = values[k], values[k + half]
-                    values[k], values[k + half] = (builder.shuffle_vector(*pair, m) for m in masks)
-            half //= 2
-        for k, value in enumerate(values):
-            rows.values.append(ir.Constant(_I64, k))
-            builder.store(value, rows.address(0, len(rows.values) - 1), align=8)
-        return context.get_dummy_value()
-
-    return types.void(c, a, first, step), generate
+            if not k & half:
+                pair = values[k], values[k + half]
+                values[k], values[k + half] = (builder.shuffle_vector(*pair, m) for m in masks)
+        half //= 2
+    return values
 
 
 @spliced

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import threading
+from collections import namedtuple
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +19,17 @@ from pkpd.engine.solve.cascade import PanelCode, solve_cascade
 from pkpd.engine.solve.cascade_steady import make_room
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.linear import make_single, solve_linear
+from pkpd.engine.solve.linear import LinearResults, make_single, solve_linear
 from pkpd.engine.solve.loop import StepCode, solve_lanes
-from pkpd.engine.solve.observe import FlatTable, finite_rates, outputs_of
+from pkpd.engine.solve.observe import FlatTable, finite_rates, observe, room_for_outputs
 from pkpd.engine.solve.panel_sets import Pattern
 from pkpd.engine.solve.status import Status
 from pkpd.errors import RegimenError
 
 __all__ = ["passing_target", "prepare", "solve_block"]
 
+#: status code, time reached and steps taken of each subject
+Fates = namedtuple("Fates", "status when steps")
 LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``CompiledMethod.tolerance_power``
 
 
@@ -41,7 +46,7 @@ def prepare(kernel: Kernel, inputs: np.ndarray) -> np.ndarray:
     padded[:, :columns] = inputs
     padded[:, columns:] = inputs[:, -1:]
     out = np.empty((kernel.n_places, width))
-    _prepare(kernel.base["prepare"], width, width, padded, out)
+    _prepare(kernel.prepare["prepare"], width, width, padded, out)
     return out
 
 
@@ -82,17 +87,8 @@ def solve_block(
         For SS=2 in equations that are not linear.
     """
     P = prepare(kernel, inputs)
-    ends, ev, ss, cycle_stops, order = timeline(kernel, block, P)
-    m, n, b = block.column.size, kernel.n, block
-    times = b.obs_time.size
-    if b.shared:
-        states, first, stride = _scratch(m * n * times), np.arange(m) * (n * times), times
-    else:
-        states, first, stride = _scratch(n * times), b.obs_first, times
-    tracked = b.seg_time.size > 0 and not b.obs_column.size
-    place_of = np.zeros((m if b.shared else 1) * times if tracked else 0, np.int64)
-    place_first = np.arange(m) * times if b.shared else b.obs_first
-    status, when, steps = np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64)
+    b, m = block, block.column.size
+    ends, ev, ss, cycle_stops, order = timeline(kernel, b, P)
     _refuse_addition(kernel, b.records)
     run = _Run(
         kernel,
@@ -100,15 +96,35 @@ def solve_block(
         Timeline(b.column, b.origin, ends, ev.time, ev.kind, ev.state, ev.value, ev.row, ss, cycle_stops, kernel.marks),
         Observed(b.obs_first, b.obs_last, b.obs_time, order),
         settings,
-        _budget(settings, np.diff(ends)),
-        Results(states, first, stride, place_of, place_first, status, when, steps),
+        Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64)),
     )
-    _solve(run, np.diff(ends), ss.shape[0] > 0, bool(np.any(b.records.ss == 2)))
+    outputs, table = room_for_outputs(len(kernel.outputs), b, target)
+    added = kernel.linear and bool(np.any(b.records.ss == 2))  # only the exact method adds steady states
+    if settings.method == "linear" or added or (settings.method == "auto" and kernel.linear):
+        finite = run.exact(b.obs_column, table)
+        _judge_unmoved(run, b)
+    else:
+        _step(run, b, outputs, table)
+        with np.errstate(all="ignore"):
+            finite = math.isfinite(float(np.sum(outputs)))
+    return Result(outputs, *run.fates, finite)
+
+
+def _step(run: _Run, b: Block, outputs: np.ndarray, table: FlatTable) -> None:
+    """Solve all subjects by steps or panels, then turn their states into outputs."""
+    m, n, times, status = b.column.size, run.kernel.n, b.obs_time.size, run.fates.status
+    if b.shared:
+        states, first = _scratch(m * n * times), np.arange(m) * (n * times)
+    else:
+        states, first = _scratch(n * times), b.obs_first
+    tracked = b.seg_time.size > 0 and not b.obs_column.size
+    place_of = np.zeros((m if b.shared else 1) * times if tracked else 0, np.int64)
+    place_first = np.arange(m) * times if b.shared else b.obs_first
+    _solve(run, Results(states, first, times, place_of, place_first, *run.fates))
     _judge_unmoved(run, b)
     columns = place_of if tracked else b.obs_column
-    outputs = outputs_of(kernel, b, P, FlatTable(states, first, stride), columns, target)
+    observe(run.kernel, b, run.constants.P, FlatTable(states, first, times), columns, table)
     _blank(outputs, b, states, first, status)
-    return Result(outputs, status, when, steps)
 
 
 def _blank(outputs: np.ndarray, b: Block, states: np.ndarray, first: np.ndarray, status: np.ndarray) -> None:
@@ -124,46 +140,49 @@ def _blank(outputs: np.ndarray, b: Block, states: np.ndarray, first: np.ndarray,
 
 @dataclass(frozen=True)
 class _Run:
-    """What all loops take: machine code, places, events and observations, settings, most steps, room for results."""
+    """What all loops take: machine code, places, events and observations, settings, room for what becomes of whom."""
 
     kernel: Kernel
     constants: Constants
     timeline: Timeline
     observed: Observed
     settings: Settings
-    budget: np.ndarray
-    results: Results
+    fates: Fates
+
+    @functools.cached_property
+    def events(self) -> np.ndarray:
+        """How many events each subject has."""
+        return np.diff(self.timeline.ends)
 
     def _control(self, rtol: float, free: bool) -> Control:
         s, proper = self.settings, self.kernel.shadows.states or self.kernel.n
-        return Control(rtol, s.atol, self.budget, s.h_max, free, proper)
+        if s.max_steps is None:
+            budget = MAX_STEPS + STEPS_PER_EVENT * self.events
+        else:
+            budget = np.full(self.events.size, s.max_steps)
+        return Control(rtol, s.atol, budget, s.h_max, free, proper)
 
-    def linear(self, subjects: np.ndarray) -> None:
-        one = make_single(self.kernel.n) if self.timeline.ss.shape[0] else None
-        solve_linear(
-            self.kernel.linear_pattern, one, self.constants, subjects, self.timeline, self.observed, self.results
-        )
+    def exact(self, columns: np.ndarray, outputs: FlatTable) -> bool:
+        """Solve all subjects exactly and write their outputs; return whether all of these are finite."""
+        _, code, pattern = self.kernel.exact
+        one, bad = make_single(self.kernel.n) if self.timeline.ss.shape[0] else None, np.zeros(1, np.int64)
+        work = np.arange(self.timeline.column.size), self.timeline, self.observed
+        solve_linear(code, pattern, one, self.constants, *work, LinearResults(*outputs, columns, *self.fates, bad))
+        return not bad[0]
 
-    def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool) -> None:
+    def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool, results: Results) -> None:
         control = self._control(self.settings.rtol, free)
         room = make_room(self.kernel.n) if self.timeline.ss.shape[0] else None
-        work = self.timeline, self.observed, control, self.results
+        work = self.timeline, self.observed, control, results
         solve_cascade(PanelCode(code["panel"], pattern), room, self.constants, subjects, *work)
 
-    def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray) -> None:
+    def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray, results: Results) -> None:
         k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name)
         control = self._control(min(rtol**method.tolerance_power, LOOSEST * rtol), leave_stiff)
         code = StepCode(method.addresses, method.stage_rows, method.degree, method.stiffness_bound, k.n_hot, k.lanes)
         steady = 1 if self.timeline.ss.shape[0] else None
-        work = self.timeline, self.observed, control, self.results
+        work = self.timeline, self.observed, control, results
         solve_lanes(code, steady, self.constants, subjects, *work)
-
-
-def _budget(settings: Settings, events: np.ndarray) -> np.ndarray:
-    """Return the most steps of each subject."""
-    if settings.max_steps is None:
-        return MAX_STEPS + STEPS_PER_EVENT * events
-    return np.full(events.size, settings.max_steps)
 
 
 def _refuse_addition(kernel: Kernel, records: Records) -> None:
@@ -180,43 +199,38 @@ def _refuse_addition(kernel: Kernel, records: Records) -> None:
         )
 
 
-def _solve(run: _Run, events: np.ndarray, steady: bool, added: bool) -> None:
+def _solve(run: _Run, results: Results) -> None:
     """Solve all subjects, each by the method that the settings ask for or that suits it."""
-    kernel, method, status = run.kernel, run.settings.method, run.results.status
+    kernel, method, status = run.kernel, run.settings.method, results.status
     subjects = np.arange(status.size)
     free = method in ("auto", "chain")  # to hand over subjects that one method cannot solve
     observed = run.observed.last - run.observed.first
     tried = np.empty(0, np.int64)
-    if kernel.linear and (method == "auto" or added):  # only the exact method adds steady states
-        method = "linear"
-    elif method == "chain":
-        method, tried = run.settings.explicit, subjects[: 0 if steady else None]
+    if method == "chain":
+        method, tried = run.settings.explicit, subjects[: 0 if run.timeline.ss.shape[0] else None]
         if tried.size:
-            run.panels(*kernel.chain_panel, tried, True)
+            run.panels(*kernel.chain_panel, tried, True, results)
     elif method == "auto":
         method = run.settings.explicit
         if kernel.cascade:
-            tried = subjects[observed <= CASCADE_ROWS * (1 + events)]
-            run.panels(*kernel.panel, tried, True)
-    if method == "linear":
-        run.linear(subjects)
-        return
+            tried = subjects[observed <= CASCADE_ROWS * (1 + run.events)]
+            run.panels(*kernel.panel, tried, True, results)
     if method == "cascade":
-        run.panels(*kernel.panel, subjects, False)
+        run.panels(*kernel.panel, subjects, False, results)
         return
     stiff = tried[status[tried] == Status.STIFF]
     rest = np.setdiff1d(subjects, tried[(status[tried] == Status.OK) | (status[tried] == Status.STIFF)])
     if rest.size:
-        run.lanes(method, free, rest)
+        run.lanes(method, free, rest, results)
     if free:
         stiff = np.union1d(stiff, rest[status[rest] == Status.STIFF])
     if stiff.size:
-        run.lanes("rodas5p", False, stiff)
+        run.lanes("rodas5p", False, stiff, results)
 
 
 def _judge_unmoved(run: _Run, b: Block) -> None:
     """Fail subjects that took no step, but could not have taken one: their rates of change are not finite."""
-    (status, when, steps), P = run.results[-3:], run.constants.P
+    (status, when, steps), P = run.fates, run.constants.P
     hot = P[: run.kernel.n_hot]
     if np.isfinite(hot).all():
         return
