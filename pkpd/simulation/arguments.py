@@ -91,17 +91,16 @@ def times_from(model: Model, times: Any) -> np.ndarray:
     grid_times = on_clock(model, times, "simulate: times")
     if grid_times.ndim != 1 or grid_times.size == 0:
         raise PkpdError(f"simulate: times must be a list of numbers, got shape {grid_times.shape}")
+    if np.isfinite(grid_times).all() and (grid_times[1:] >= grid_times[:-1]).all():
+        return grid_times
     bad = np.flatnonzero(~np.isfinite(grid_times))
     if bad.size:
         raise PkpdError(f"simulate: times must be finite, got {grid_times[bad[0]]} at position {bad[0]}")
-    falls = np.flatnonzero(np.diff(grid_times) < 0)
-    if falls.size:
-        i = falls[0]
-        raise PkpdError(
-            f"simulate: times must not decrease, but {grid_times[i]:g} is followed by {grid_times[i + 1]:g} "
-            f"(position {i + 1}); sort them"
-        )
-    return grid_times
+    i = int(np.flatnonzero(np.diff(grid_times) < 0)[0])
+    raise PkpdError(
+        f"simulate: times must not decrease, but {grid_times[i]:g} is followed by {grid_times[i + 1]:g} "
+        f"(position {i + 1}); sort them"
+    )
 
 
 def occasions_from(model: Model, occasions: Any) -> np.ndarray | None:

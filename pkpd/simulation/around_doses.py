@@ -135,8 +135,14 @@ class Corners:
         self.parts: dict[int, dict[int, tuple[np.ndarray, ...]]] = {}
         self.lock = threading.Lock()
 
+    def fresh(self) -> Corners:
+        """Return a place of the same kind with nothing gathered."""
+        return Corners(self.direct, self.kept, self.names, self.regimens, tuple(self.aside))
+
     def extended(self, kernel: Kernel, block: Block, inputs: np.ndarray) -> tuple[Block, CornerLayout | None]:
         """Return the block with observations at its corners, and where they are; None where it has none."""
+        if not self.kept.size:
+            return block, None
         each = _times_of(kernel, block, inputs, set().union(*self.direct))
         width = max((len(t) for t in each), default=0)
         if not width:

@@ -10,14 +10,11 @@ import numpy as np
 from pkpd.dosing.record import NEAR
 from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.block import Block
-from pkpd.engine.solve.kernel import Kernel
-from pkpd.simulation.columns import GRID_OBSERVATION, constant_columns
-from pkpd.simulation.people import Courses, fill_inputs
+from pkpd.simulation.columns import GRID_OBSERVATION, Columns
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
-    from pkpd.people.population import Population
 
 __all__ = ["block_size", "grid_block", "pack_records"]
 
@@ -39,28 +36,21 @@ def pack_records(regimens: Sequence[np.ndarray]) -> tuple[Records, np.ndarray]:
 
 
 def grid_block(
-    model: Model, kernel: Kernel, people: Population, courses: Courses | None, subjects: slice,
-    records: Records, offsets: np.ndarray, times: np.ndarray,
-) -> tuple[Block, np.ndarray]:  # fmt: skip
-    """Return the block and inputs of some subjects.
+    model: Model, every: np.ndarray, columns: Columns, records: Records, offsets: np.ndarray, times: np.ndarray
+) -> Block:
+    """Return the block of some subjects.
 
     Parameters
     ----------
-    courses : Courses or None
-        Covariates of the whole population that change in time.
+    every : int array, shape (m,)
+        Their numbers in the population.
+    columns : Columns
+        Of their inputs.
     records, offsets
         Of one regimen for all (two offsets) or of one per subject of the population.
+    times : array, shape (times,)
     """
-    m = subjects.stop - subjects.start
-    every = np.arange(subjects.start, subjects.stop)
-    if courses is None:
-        part, columns = None, constant_columns(m)
-    else:
-        starts = np.searchsorted(courses.subject, np.arange(subjects.start, subjects.stop + 1))
-        part = courses.part(slice(starts[0], starts[-1]))
-        columns = part.columns(model, starts - starts[0], grid=True)
-    own = every if part is None else part.subject[columns.source]
-    inputs = fill_inputs(kernel.inputs, model, people, own, part, columns)
+    m, changing = every.size, columns.seg_time.size > 0 or columns.source.size > every.size
     shared = offsets.size == 2
     first = np.zeros(m, np.int64) if shared else offsets[every]
     last = np.full(m, offsets[1]) if shared else offsets[every + 1]
@@ -73,20 +63,19 @@ def grid_block(
             if last[i] > first[i]:
                 origin[i] = min(earliest, float(records.time[first[i]]))
     zeros, none = np.zeros(m, np.int64), np.empty(0, np.int64)
-    rank = np.full(times.size, GRID_OBSERVATION) if part is not None else np.empty(0)
+    rank = np.full(times.size, GRID_OBSERVATION) if changing else np.empty(0)
     obs_time, obs_first, obs_last = times, zeros, zeros + times.size
-    if part is not None:  # the order among events differs between subjects
+    if changing:  # the order among events differs between subjects
         obs_time, rank = np.tile(times, m), np.tile(rank, m)
         obs_first = np.arange(m) * times.size
         obs_last = obs_first + times.size
-    block = Block(
+    return Block(
         column=columns.first, origin=origin, records=records, rec_first=first, rec_last=last, rec_column=none,
         seg_first=columns.seg_first, seg_time=columns.seg_time, seg_rank=columns.seg_rank,
         seg_column=columns.seg_column,
-        obs_time=obs_time, obs_first=obs_first, obs_last=obs_last, obs_rank=rank, obs_column=none, shared=part is None,
+        obs_time=obs_time, obs_first=obs_first, obs_last=obs_last, obs_rank=rank, obs_column=none, shared=not changing,
         near=convert_time(NEAR, "h", model.time_unit),
     )  # fmt: skip
-    return block, inputs
 
 
 def slices(subjects: int, size: int) -> Iterator[slice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,14 @@ from pkpd.people.suited import check_suited
 from pkpd.progress import Progress
 from pkpd.simulation import compiling as compiling  # says so when solvers are compiled
 from pkpd.simulation import dataset, grid, rows
-from pkpd.simulation.arguments import Regimens, named_from, occasions_from, times_from
+from pkpd.simulation.arguments import Regimens, occasions_from, times_from
 from pkpd.simulation.around_doses import corners_from
 from pkpd.simulation.covariates import in_order, occasions_of, problems_of, table_notes
-from pkpd.simulation.doses import records_of, table_records
+from pkpd.simulation.doses import table_records
 from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
 from pkpd.simulation.kernels import OutputQuantity, kernel_for
 from pkpd.simulation.people import population_courses
+from pkpd.simulation.plan import plan_of
 from pkpd.simulation.residual_errors import add_residuals
 
 if TYPE_CHECKING:
@@ -65,6 +67,11 @@ def run_job(
         return _simulate_grid(job, regimen, population, when, starts, bar)
 
 
+@functools.lru_cache(maxsize=32)
+def _typical(model: Model) -> Population:
+    return Population.typical(model)
+
+
 def _simulate_grid(
     job: Job, regimen: Regimens, population: Population | None, times: np.ndarray, occasions: np.ndarray | None,
     bar: Progress,
@@ -72,21 +79,18 @@ def _simulate_grid(
     model, kernel = job.model, job.kernel
     if population is not None:
         check_suited("simulate", model, population)
-    named, has_names = named_from(model, regimen, population)
-    people = Population.typical(model) if population is None else population
-    given = [[records_of(model, r) for r in each] for each in named.values()]
-    packed = [grid.pack_records(each) for each in given]
+    plan = plan_of(model, job.chosen, kernel, regimen, population, times, job.around_doses)
+    people = _typical(model) if population is None else population
     if occasions is not None and people.n_occasions < occasions.size + 1:
         people = people.with_occasions(occasions.size + 1)
     courses = population_courses(model, people, occasions)
     labels = None if population is None else people.labels
-    coords = dataset.coordinates(times, model.time_unit, list(named) if has_names else None, labels)
-    doses = dataset.doses_text(model, dict(zip(named, given, strict=True)), labels)
-    corners = corners_from(model, job.chosen, [r for each in given for r in each], list(named), job.around_doses)
-    sink = _sink(job, len(packed), people.n, times, coords, doses)
+    coords = dataset.coordinates(times, model.time_unit, plan.names if plan.named else None, labels)
+    corners = None if plan.corners is None else plan.corners.fresh()
+    sink = _sink(job, len(plan.names), people.n, times, coords, plan.doses_text(model, labels))
     size = grid.block_size(people.n, kernel.n, times.size, job.threads)
-    tasks = [(g, s) for g in range(len(packed)) for s in grid.slices(people.n, size)]
-    names, n = list(named), people.n
+    tasks = [(g, s) for g in range(len(plan.names)) for s in grid.slices(people.n, size)]
+    names, n = plan.names, people.n
     failures = Failures(model, kernel)
 
     def who(i: int) -> str:
@@ -96,8 +100,7 @@ def _simulate_grid(
 
     def work(task: tuple[int, slice]) -> None:
         g, subjects = task
-        block, inputs = grid.grid_block(model, kernel, people, courses, subjects, *packed[g], times)
-        block, layout = (block, None) if corners is None else corners.extended(kernel, block, inputs)
+        block, layout, inputs = plan.task(model, kernel, people, courses, g, subjects)
         if layout is None:
             target = sink.target(g, subjects)
         else:
@@ -120,8 +123,7 @@ def _simulate_grid(
         _run(work, tasks, job.threads)
         sink.finish()
         failures.report(sink.status.ravel(), who, job.on_failure)
-        told = dataset.notes_on_regimens(named)
-        return sink.dataset(_notes(job) | told, {} if corners is None else corners.texts(labels))
+        return sink.dataset(_notes(job) | plan.notes, {} if corners is None else corners.texts(labels))
     except BaseException as error:
         sink.abandon(error)
         raise

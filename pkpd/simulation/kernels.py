@@ -44,31 +44,41 @@ def quantities(model: Model, names: Sequence[str] | None) -> list[OutputQuantity
         names = list(trace.outputs)
     if isinstance(names, str):
         names = [names]
-    known = {n: OutputQuantity(n, node, "", "individual parameter") for n, node in trace.individual.items()}
-    known |= {n: OutputQuantity(n, known[n].node, q.unit, q.meaning) for n, q in model.parameters.items() if n in known}
-    several = len(set(names)) > 1
-    for n, q in model.states.items():
-        known[n] = OutputQuantity(n, symbol(n, "state"), q.unit, q.meaning, several and "/" not in q.unit)
-    for n, node in trace.outputs.items():
-        own = model.outputs[n]
-        amount = node.op == "symbol" and node.kind == "state" and "/" not in own.unit
-        known[n] = OutputQuantity(n, node, own.unit, own.meaning, several and amount)
-    missing = [n for n in names if n not in known]
+    missing = [n for n in names if not (n in trace.outputs or n in model.states or n in trace.individual)]
     if missing:
+        known = [*trace.individual, *model.states, *trace.outputs]
         raise ModelError(
             f"model '{model.name}' has no output '{missing[0]}'; it has outputs {', '.join(trace.outputs) or '(none)'}"
             f" and states {', '.join(trace.states)}{nearest(missing[0], known)}"
         )
     if not names:
+        any_one = list(trace.outputs or model.states)[:1]
         raise ModelError(
-            f"model '{model.name}': no output is asked for; name outputs or states, e.g. outputs={list(known)[:1]}"
+            f"model '{model.name}': no output is asked for; name outputs or states, e.g. outputs={any_one}"
         )
     if taken := [n for n in names if n in TAKEN]:
         raise ModelError(
             f"model '{model.name}': individual parameter '{taken[0]}' has a name that results need themselves; "
             "rename it"
         )
-    return [known[n] for n in dict.fromkeys(names)]
+    different = dict.fromkeys(names)
+    return [_quantity(model, n, len(different) > 1) for n in different]
+
+
+def _quantity(model: Model, name: str, several: bool) -> OutputQuantity:
+    """Return an output, else a state, else an individual parameter, of that name; alone or one of several."""
+    trace = model.trace
+    if name in trace.outputs:
+        own, node = model.outputs[name], trace.outputs[name]
+        amount = node.op == "symbol" and node.kind == "state" and "/" not in own.unit
+        return OutputQuantity(name, node, own.unit, own.meaning, several and amount)
+    if name in model.states:
+        state = model.states[name]
+        return OutputQuantity(name, symbol(name, "state"), state.unit, state.meaning, several and "/" not in state.unit)
+    if name in model.parameters:
+        parameter = model.parameters[name]
+        return OutputQuantity(name, trace.individual[name], parameter.unit, parameter.meaning)
+    return OutputQuantity(name, trace.individual[name], "", "individual parameter")
 
 
 def switch_of(state: str) -> Node:

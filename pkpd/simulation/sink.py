@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class MemorySink:
     def __init__(
         self, model: Model, chosen: Sequence[OutputQuantity], shape: Shape, coords: dict[str, Any], doses: str
     ) -> None:
-        need = 8 * len(chosen) * int(np.prod(shape))
+        need = 8 * len(chosen) * math.prod(shape)
         free = _available_bytes() if need > SMALL else None
         if free is not None and need > 0.8 * free:
             raise PkpdError(
@@ -61,7 +62,7 @@ class MemorySink:
     def target(self, regimen: int, subjects: slice) -> Target | None:
         """Return where the solver may write the outputs of some subjects straight away."""
         _, n, times = self.shape
-        return self.block.reshape(-1), (regimen * n + subjects.start) * times, int(np.prod(self.shape))
+        return self.block.reshape(-1), (regimen * n + subjects.start) * times, math.prod(self.shape)
 
     def room(self, regimen: int, subjects: slice) -> np.ndarray | None:
         """Return where the outputs of some subjects are to stand, (outputs, subjects, times)."""

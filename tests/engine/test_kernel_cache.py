@@ -41,7 +41,7 @@ def test_other_outputs_and_other_inputs_have_their_own():
 
 
 def test_only_those_used_last_are_kept(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kernel_cache, "KEPT", 2)
+    monkeypatch.setattr(kernel_cache._kernels, "most", 2)
     model = decay()
     first, second = kernel(model), kernel(model, ["A"])
     assert kernel(model) is first

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from threading import Lock
 
 from pkpd.engine.solve.kernel import Equations, Kernel
+from pkpd.kept import Kept
 
 __all__ = ["kernel_of"]
 
-KEPT = 128  # those used last; a model of twenty states takes about a megabyte
-
-_kernels: OrderedDict[tuple[Hashable, ...], Kernel] = OrderedDict()
-_lock = Lock()
+_kernels = Kept[Kernel](128)  # a model of twenty states takes about a megabyte
 
 
 def kernel_of(key: tuple[Hashable, ...], equations: Callable[[], Equations]) -> Kernel:
@@ -26,13 +22,4 @@ def kernel_of(key: tuple[Hashable, ...], equations: Callable[[], Equations]) -> 
     equations : function without arguments
         Returns the equations.
     """
-    with _lock:
-        if key in _kernels:
-            _kernels.move_to_end(key)
-            return _kernels[key]
-    made = Kernel(equations())
-    with _lock:
-        kernel = _kernels.setdefault(key, made)
-        while len(_kernels) > KEPT:
-            _kernels.popitem(last=False)
-    return kernel
+    return _kernels(key, lambda: Kernel(equations()))

@@ -69,7 +69,7 @@ def room_for_outputs(count: int, b: Block, target: Target | None) -> tuple[np.nd
         flat, start, stride = out.reshape(-1), 0, out[0].size
     else:
         flat, start, stride = target
-        out = np.lib.stride_tricks.as_strided(flat[start:], shape, (8 * stride, 8 * times, 8))
+        out = np.ndarray(shape, float, flat, 8 * start, (8 * stride, 8 * times, 8))
     return out, FlatTable(flat, start + (np.arange(m) * times if b.shared else b.obs_first), stride)
 
 
