@@ -48,6 +48,7 @@ from .people import Population as Population
 from .sensitivity_analysis.api import sensitivity as sensitivity
 from .sensitivity_analysis.screening import Sobol as Sobol
 from .simulation.api import simulate as simulate
+from .simulation.prepared import prepare as prepare
 from .timegrid import days as days
 from .timegrid import hours as hours
 from .version import __version__ as __version__

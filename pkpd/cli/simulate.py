@@ -120,7 +120,7 @@ def _ends(values: xr.DataArray, along: str, regimen: str | None) -> tuple[float,
     """
     import numpy as np
 
-    from pkpd.simulation.around_doses import read_corners
+    from pkpd.simulation.corner_text import read_corners
 
     each = values.transpose(..., along).values.reshape(-1, values.sizes[along])
     text = values.attrs.get("at_doses")

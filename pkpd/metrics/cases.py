@@ -12,7 +12,7 @@ from pkpd.errors import DataError
 from pkpd.metrics.block import CurveBlock
 from pkpd.metrics.given import RegimenDoses
 from pkpd.metrics.schedule import Schedule, plan
-from pkpd.simulation.around_doses import LEFT_OUT, read_corners
+from pkpd.simulation.corner_text import LEFT_OUT, read_corners
 
 if TYPE_CHECKING:
     import xarray as xr

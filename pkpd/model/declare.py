@@ -156,6 +156,12 @@ class Covariate:
                 bad |= values == code
         return bad
 
+    @property
+    def inner(self) -> tuple[float, float]:
+        """Values between which, ends left out, none is forbidden."""
+        low, high, _ = self._range()
+        return (low, high) if self.bounds else (max(low, *_CODES), high)
+
     def _range(self) -> tuple[float, float, bool]:
         """Return the smallest and the largest value, and whether it must lie above the smallest."""
         kind = _kind(self.unit)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.solve.kernel import Equations, Kernel
-from pkpd.engine.solve.run import prepare
+from pkpd.engine.solve.places import prepare
 
 __all__ = ["Tape", "tape"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from pkpd.errors import DataError, nearest
 from pkpd.kinds import needs
 from pkpd.metrics.cases import around_doses
-from pkpd.simulation.around_doses import LEFT_OUT
+from pkpd.simulation.corner_text import LEFT_OUT
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:

@@ -84,21 +84,21 @@ def threads_from(threads: int | None) -> int:
     return int(threads)
 
 
-def times_from(model: Model, times: Any) -> np.ndarray:
+def times_from(model: Model, times: Any, verb: str = "simulate") -> np.ndarray:
     """Return the observation times as an array, on the model's clock, see `on_clock`."""
     if times is None:
-        raise PkpdError("simulate: times is missing; give the observation times, e.g. times=pkpd.hours(0, 48, 1)")
-    grid_times = on_clock(model, times, "simulate: times")
+        raise PkpdError(f"{verb}: times is missing; give the observation times, e.g. times=pkpd.hours(0, 48, 1)")
+    grid_times = on_clock(model, times, f"{verb}: times")
     if grid_times.ndim != 1 or grid_times.size == 0:
-        raise PkpdError(f"simulate: times must be a list of numbers, got shape {grid_times.shape}")
+        raise PkpdError(f"{verb}: times must be a list of numbers, got shape {grid_times.shape}")
     if np.isfinite(grid_times).all() and (grid_times[1:] >= grid_times[:-1]).all():
         return grid_times
     bad = np.flatnonzero(~np.isfinite(grid_times))
     if bad.size:
-        raise PkpdError(f"simulate: times must be finite, got {grid_times[bad[0]]} at position {bad[0]}")
+        raise PkpdError(f"{verb}: times must be finite, got {grid_times[bad[0]]} at position {bad[0]}")
     i = int(np.flatnonzero(np.diff(grid_times) < 0)[0])
     raise PkpdError(
-        f"simulate: times must not decrease, but {grid_times[i]:g} is followed by {grid_times[i + 1]:g} "
+        f"{verb}: times must not decrease, but {grid_times[i]:g} is followed by {grid_times[i + 1]:g} "
         f"(position {i + 1}); sort them"
     )
 

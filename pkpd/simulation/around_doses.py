@@ -7,11 +7,10 @@ the output, as the text attribute ``at_doses``: numbers read off the curve need 
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +23,15 @@ from pkpd.engine.solve.arrange import moved_onto
 from pkpd.engine.solve.block import Block
 from pkpd.engine.solve.event_codes import MANY
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.run import prepare
+from pkpd.engine.solve.places import prepare
 from pkpd.simulation.columns import GRID_OBSERVATION
+from pkpd.simulation.corner_text import LEFT_OUT, packed
 from pkpd.simulation.kernels import OutputQuantity
 
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["LEFT_OUT", "CornerLayout", "Corners", "corners_from", "read_corners"]
-
-LEFT_OUT = "left out"
-"""The attribute ``at_doses`` of an output of which nothing is kept."""
+__all__ = ["CornerLayout", "Corners", "corners_from"]
 
 _AFTER = np.inf
 """Rank of an observation that comes after all events of its time."""
@@ -187,7 +184,7 @@ class Corners:
                         "time": time[:, told], "before": before[q][:, told], "after": after[q][:, told],
                         "witness_time": witness_time[q], "witness": witness[q],
                     }  # fmt: skip
-                    found.setdefault(name, {})[self.regimens[regimen]] = {k: _packed(v) for k, v in entry.items()}
+                    found.setdefault(name, {})[self.regimens[regimen]] = {k: packed(v) for k, v in entry.items()}
         who = None if labels is None else [str(label) for label in labels]
         texts = {name: json.dumps({"subjects": who, "regimens": entries}) for name, entries in found.items()}
         return texts | dict.fromkeys(self.aside, LEFT_OUT)
@@ -322,39 +319,6 @@ def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
         room[..., : p.shape[-1]] = p
         full.append(room)
     return np.concatenate(full, axis=-2)
-
-
-def _packed(values: np.ndarray) -> dict[str, Any]:
-    """Return numbers as text that gives them back exactly; rows that are all equal are written once."""
-    if len(values) > 1 and np.array_equal(values, np.broadcast_to(values[:1], values.shape), equal_nan=True):
-        values = values[:1]
-    raw = np.ascontiguousarray(values, "<f8").tobytes()
-    return {"shape": list(values.shape), "float64": base64.b64encode(raw).decode("ascii")}
-
-
-def _unpacked(entry: Mapping[str, Any], subjects: int) -> np.ndarray:
-    values = np.frombuffer(base64.b64decode(entry["float64"]), "<f8").reshape(entry["shape"])
-    return np.broadcast_to(values, (subjects, values.shape[1]))
-
-
-def read_corners(text: str) -> tuple[list[str] | None, dict[str, tuple[np.ndarray, ...]]]:
-    """Return the labels of the subjects, and by regimen the arrays time, before, after, witness_time, witness.
-
-    Each has shape (subjects, corners), those of the witness (subjects, 1).
-
-    Parameters
-    ----------
-    text : str
-        An attribute ``at_doses``.
-    """
-    known = json.loads(text)
-    names = ("time", "before", "after", "witness_time", "witness")
-    found = {}
-    for regimen, entry in known["regimens"].items():
-        n = max(entry[k]["shape"][0] for k in names)
-        n = len(known["subjects"]) if known["subjects"] is not None else n
-        found[str(regimen)] = tuple(_unpacked(entry[k], n) for k in names)
-    return known["subjects"], found
 
 
 @functools.lru_cache(maxsize=512)

@@ -14,8 +14,18 @@ import numpy as np
 from pkpd.engine.graph.derivative import substitute
 from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.graph.tree import symbols_of, walk
-from pkpd.engine.solve.block import Block, DoseFault, Result
-from pkpd.engine.solve.event_codes import BAD_DURATION, BAD_F, BAD_LAG, BAD_RATE, BAD_SHADOW, MANY, TOO_MANY
+from pkpd.engine.solve.block import Block, DoseFault, Result, Settings, Target
+from pkpd.engine.solve.event_codes import (
+    BAD_DURATION,
+    BAD_F,
+    BAD_LAG,
+    BAD_RATE,
+    BAD_SHADOW,
+    MANY,
+    MANY_SWITCHES,
+    TOO_MANY,
+)
+from pkpd.engine.solve.run import solve_block
 from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.switches import MOST_SWITCHES
 from pkpd.errors import RegimenError, SolverError
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     from pkpd.engine.solve.kernel import Kernel
     from pkpd.model.model import Model
 
-__all__ = ["Failures", "SolverWarning", "condition_fault", "dose_fault", "judge_outputs"]
+__all__ = ["Failures", "SolverWarning", "solved"]
 
 _FAULTS = {
     BAD_F: ("F", "bioavailability F must be a finite number >= 0"),
@@ -121,7 +131,34 @@ def _on_state(n: Node) -> bool:
     return any(s.kind == "state" for s in symbols_of([n]))
 
 
-def judge_outputs(block: Block, result: Result) -> None:
+def solved(
+    model: Model, kernel: Kernel, block: Block, inputs: np.ndarray, settings: Settings, who: Callable[[int], str],
+    target: Target | None = None,
+) -> Result:  # fmt: skip
+    """Return the solution of a block; subjects with an output that is not finite have failed.
+
+    Parameters
+    ----------
+    who : function of int
+        Names the i-th subject of the block.
+    target
+        As for `pkpd.engine.solve.run.solve_block`.
+
+    Raises
+    ------
+    RegimenError, SolverError
+        For a dose that cannot be given, and a condition on time that switches too often.
+    """
+    try:
+        result = solve_block(kernel, block, inputs, settings, target)
+    except DoseFault as fault:
+        told = _condition_fault if fault.args[0] == MANY_SWITCHES else _dose_fault
+        raise told(model, kernel, fault, block, inputs, who(fault.args[1])) from None
+    _judge_outputs(block, result)
+    return result
+
+
+def _judge_outputs(block: Block, result: Result) -> None:
     """Fail subjects with an output that is not finite although they were solved; such numbers become NaN."""
     if result.finite:
         return
@@ -193,7 +230,7 @@ def describe(values: Mapping[str, float]) -> str:
     return text + (", ..." if len(items) > SHOWN else "")
 
 
-def condition_fault(
+def _condition_fault(
     model: Model, kernel: Kernel, fault: DoseFault, block: Block, inputs: np.ndarray, who: str
 ) -> SolverError:
     """Return the error for a condition on time that switches too often to be followed."""
@@ -207,7 +244,7 @@ def condition_fault(
     )
 
 
-def dose_fault(
+def _dose_fault(
     model: Model, kernel: Kernel, fault: DoseFault, block: Block, inputs: np.ndarray, who: str
 ) -> RegimenError:
     """Return the error for a dose that cannot be given, with what the model made of it."""

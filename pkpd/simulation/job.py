@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pkpd.dosing.events import EventTable
-from pkpd.engine.solve.block import DoseFault, Result, Settings, Target
-from pkpd.engine.solve.event_codes import MANY_SWITCHES
+from pkpd.engine.solve.block import Settings
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.run import passing_target, solve_block
+from pkpd.engine.solve.run import passing_target
 from pkpd.errors import PkpdError, PopulationError
 from pkpd.model.model import Model
 from pkpd.people.population import Population
@@ -28,7 +27,7 @@ from pkpd.simulation.arguments import Regimens, occasions_from, times_from
 from pkpd.simulation.around_doses import corners_from
 from pkpd.simulation.covariates import in_order, occasions_of, problems_of, table_notes
 from pkpd.simulation.doses import table_records
-from pkpd.simulation.failures import Failures, condition_fault, dose_fault, judge_outputs
+from pkpd.simulation.failures import Failures, solved
 from pkpd.simulation.kernels import OutputQuantity, kernel_for
 from pkpd.simulation.people import population_courses
 from pkpd.simulation.plan import plan_of
@@ -105,8 +104,9 @@ def _simulate_grid(
             target = sink.target(g, subjects)
         else:
             target = passing_target(len(job.chosen), block.column.size, block.obs_time.size) if block.shared else None
-        result = _solve(job, block, inputs, lambda i: who(g * n + subjects.start + i), target)
-        failures.note(g * n + subjects.start, block, inputs, result)
+        first = g * n + subjects.start
+        result = solved(model, kernel, block, inputs, job.settings, lambda i: who(first + i), target)
+        failures.note(first, block, inputs, result)
         outputs = result.outputs
         if corners is not None and layout is not None:
             outputs = corners.keep(g, subjects, layout, outputs, sink.room(g, subjects))
@@ -159,10 +159,13 @@ def _simulate_table(
     notes += table_notes(model, table, None if population is None else people) + rows.clock_notes(model, table)
     failures = Failures(model, job.kernel)
 
+    def who(i: int) -> str:
+        return f"{table.name}, ID {table.labels[i]}"
+
     def work(task: tuple[slice, slice, Any, np.ndarray]) -> None:
         span, subjects, block, inputs = task
         block, layout = (block, None) if corners is None else corners.extended(job.kernel, block, inputs)
-        result = _solve(job, block, inputs, lambda i: f"{table.name}, ID {table.labels[subjects.start + i]}")
+        result = solved(job.model, job.kernel, block, inputs, job.settings, lambda i: who(subjects.start + i))
         outputs = result.outputs
         if corners is not None and layout is not None:
             outputs = corners.keep(0, subjects, layout, outputs)
@@ -206,16 +209,6 @@ def _with_switches(job: Job, table: EventTable) -> Job:
             "derivatives of that; simulate the table"
         )
     return replace(job, kernel=kernel_for(job.model, job.chosen, switched))
-
-
-def _solve(job: Job, block: Any, inputs: np.ndarray, who: Any, target: Target | None = None) -> Result:
-    try:
-        result = solve_block(job.kernel, block, inputs, job.settings, target)
-    except DoseFault as fault:
-        told = condition_fault if fault.args[0] == MANY_SWITCHES else dose_fault
-        raise told(job.model, job.kernel, fault, block, inputs, who(fault.args[1])) from None
-    judge_outputs(block, result)
-    return result
 
 
 def _run(work: Any, tasks: Sequence[Any], threads: int) -> None:

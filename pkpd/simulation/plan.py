@@ -79,7 +79,7 @@ class GridPlan:
         every, m = np.arange(subjects.start, subjects.stop), subjects.stop - subjects.start
         if courses is None:
             inputs = fill_inputs(kernel.inputs, model, people, every, None, constant_columns(m))
-            return *self._constant(model, kernel, g, every, inputs), inputs
+            return *self.block(model, kernel, g, every, inputs), inputs
         starts = np.searchsorted(courses.subject, np.arange(subjects.start, subjects.stop + 1))
         part = courses.part(slice(starts[0], starts[-1]))
         columns = part.columns(model, starts - starts[0], grid=True)
@@ -87,7 +87,7 @@ class GridPlan:
         block = grid_block(model, every, columns, *self.packed[g], self.times)
         return *self._extended(kernel, block, inputs), inputs
 
-    def _constant(
+    def block(
         self, model: Model, kernel: Kernel, g: int, every: np.ndarray, inputs: np.ndarray
     ) -> tuple[Block, CornerLayout | None]:
         """Return the block of subjects whose inputs do not change, kept if it is a small one of one regimen for all."""

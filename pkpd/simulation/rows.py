@@ -13,7 +13,7 @@ from pkpd.engine.solve.block import Block
 from pkpd.engine.solve.event_codes import ADDITIONAL, ADDITIONAL_AFTER, LAGGED, LAGGED_AFTER
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.run import prepare
+from pkpd.engine.solve.places import prepare
 from pkpd.model.trace import TIME
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.covariates import match_covariates, occasions_of, problems_of

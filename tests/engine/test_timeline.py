@@ -29,7 +29,7 @@ from pkpd.engine.solve.event_codes import (
 )
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.run import prepare
+from pkpd.engine.solve.places import prepare
 
 NAMES = {
     BOLUS: "bolus", RATE: "rate", REPLACE: "replace", RESET: "reset", ROW: "row", STOP: "stop", SS_BOLUS: "ss bolus",

@@ -80,7 +80,7 @@ class Block:
     lag_rank, add_rank : float
         Place of lagged and of other additional doses among the records of their time.
     made : dict
-        Events of the last solution, which are those of the next one where doses depend on the same numbers.
+        What the last solution leaves to the next: its events, where doses depend on the same numbers, and room.
     """
 
     column: np.ndarray

@@ -22,7 +22,7 @@ from pkpd.engine.machine.target import MachineCode, compile_ir, lanes
 from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
 from pkpd.engine.solve.linear_code import LinearCode, emit_march, emit_project
-from pkpd.engine.solve.linear_sets import LinearPattern, linear_pattern
+from pkpd.engine.solve.linear_sets import linear_pattern
 from pkpd.engine.solve.observe_code import emit_observe, emit_prepare
 from pkpd.engine.solve.panel import emit_panel, lay_out
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
@@ -266,8 +266,8 @@ class Kernel:
         return compile_ir(f"{self._key}|{label}", source, names, unroll=self.n <= SHORT)
 
     @functools.cached_property
-    def exact(self) -> tuple[MachineCode, LinearCode, LinearPattern]:
-        """Code of ``march`` and ``project`` of linear equations, and what else the exact solver must know of them."""
+    def exact(self) -> tuple[MachineCode, LinearCode]:
+        """Code of ``march`` and ``project`` of linear equations, and what the exact solver must know of them."""
         if self.structure is None or self.structure.forcing:
             raise ModelError("method 'linear' needs linear equations; use method='auto'")
         layout, used = lay_out(self.structure, self.states), set(walk(self.outputs))
@@ -280,9 +280,9 @@ class Kernel:
             return str(module)
 
         code = self._code("linear", source, ["march", "project"])
-        timed, places = TIME in used, np.array(read, np.int64)
-        addresses = LinearCode(code["march"], code["project"], self.n, len(self.outputs), timed, places)
-        return code, addresses, linear_pattern(layout, self.matrix_places)
+        pattern = linear_pattern(layout, self.matrix_places)
+        about = self.n, len(self.outputs), TIME in used, np.array(read, np.int64), pattern
+        return code, LinearCode(code["march"], code["project"], *about)
 
     @functools.cached_property
     def panel(self) -> tuple[MachineCode, Pattern]:

@@ -56,9 +56,9 @@ NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 #: observations, or empty: the one in force; status code, time reached and steps taken of each subject; of how many
 #: subjects some output is not finite, (1,)
 LinearResults = namedtuple("LinearResults", "out first stride columns status when steps bad")
-#: room of a group for its outputs: their times in rows of eight, rows of what they read of P, where each subject's
-#: stand, sums that are zero where all is finite, and a few outputs
-Seen = namedtuple("Seen", "T p where sums few")
+#: room of a group for its states and outputs: states at all observations, their times in rows of eight, rows of what
+#: outputs read of P, where each subject's stand, sums that are zero where all is finite, and a few outputs
+Seen = namedtuple("Seen", "S T p where sums few")
 #: one subject: matrix, vectors, and what a steady state needs
 Single = namedtuple("Single", "A b x r base none kept kept_r room")
 
@@ -141,13 +141,13 @@ def _step(at, group, sets, S, row):
 
 
 @joined
-def _observe(code, at, o, end, width, stops, group, sets, S):
+def _observe(code, o, end, width, stops, group, sets, S):
     """Go on to the o-th observation and to those before ``end`` while steps are as long; return how many are reached.
 
     The states at the o-th observation go to rows ``o n`` and following of S. ``width`` is 1 where all subjects have the
     same times.
     """
-    n, ids, clock, vectors = at.constants.size, group.ids, group.clock, group.vectors
+    at, n, ids, clock, vectors = code.pattern, code.states, group.ids, group.clock, group.vectors
     first_obs, obs_time = stops.first, stops.time
     if not _aim(ids, clock, obs_time, first_obs, o):
         for i in range(n):
@@ -170,15 +170,16 @@ def _observe(code, at, o, end, width, stops, group, sets, S):
 @compiled
 def _make_seen(code, most):
     return Seen(
-        np.zeros((most if code.timed else 1, ROW)), np.zeros((code.places.size, ROW)), np.zeros(ROW, np.int64),
-        np.zeros((2, ROW)), np.zeros(code.outputs * ROW * ROW),
+        np.zeros((most * code.states, ROW)), np.zeros((most if code.timed else 1, ROW)),
+        np.zeros((code.places.size, ROW)), np.zeros(ROW, np.int64), np.zeros((2, ROW)),
+        np.zeros(code.outputs * ROW * ROW),
     )  # fmt: skip
 
 
 @joined
-def _look(code, P, ids, a, b, columns, first, time, seen):
+def _look(code, P, ids, a, b, observed, columns, seen):
     """Gather what the outputs of the observations from a on read; return up to which one, at most b, it holds."""
-    end = b
+    end, first, time = b, observed.first, observed.time
     for w in range(ROW):
         start = first[ids[WHO, w]]
         column = columns[start + a] if columns.size else ids[COLUMN, w]
@@ -196,11 +197,11 @@ def _look(code, P, ids, a, b, columns, first, time, seen):
 
 
 @leaf
-def _project(code, P, ids, a, b, observed, columns, S, seen, results):
+def _project(code, P, ids, a, b, observed, seen, results):
     """Write the outputs of a group's observations a to b - 1."""
-    out, first, stride, where = results.out, results.first, results.stride, seen.where
+    out, first, stride, S, where = results.out, results.first, results.stride, seen.S, seen.where
     while a < b:
-        end = _look(code, P, ids, a, b, columns, observed.first, observed.time, seen)
+        end = _look(code, P, ids, a, b, observed, results.columns, seen)
         count = end - a
         if count >= ROW:
             for w in range(ROW):
@@ -247,27 +248,26 @@ def _judge(code, S, count, used, group, observed, sums, results):
 
 
 @entry
-def solve_linear(code, at, one, constants, subjects, timeline, observed, results):
-    """Solve subjects exactly; constants, timeline and observed as for :func:`pkpd.engine.solve.loop.solve_lanes`.
+def solve_linear(code, one, constants, timeline, observed, results):
+    """Solve all subjects exactly; constants, timeline and observed as for :func:`pkpd.engine.solve.loop.solve_lanes`.
 
     code : LinearCode
-    at : LinearPattern
     one : Single or None
         Room for steady states; None where there are none, which compiles in a third of the time.
-    subjects : int array
     results : LinearResults
     """
-    n, most = constants.initial.size, 1
+    at, n, most = code.pattern, code.states, 1
     first, last, obs_time, order = observed
     stops = Stops(timeline.ends, timeline.time, first, last, obs_time, order)
-    for who in subjects:
+    m = first.size
+    for who in range(m):
         most = max(most, last[who] - first[who])
     sets, group, seen = make_sets(at), make_group(n, at.entries.shape[0]), _make_seen(code, most)
-    S, P, columns = np.zeros((most * n, ROW)), constants.P, results.columns
+    S, P = seen.S, constants.P
     place, ids = 0, group.ids
-    while place < subjects.size:
-        used, uniform = gather(subjects, place, timeline.origin, stops)
-        begin(at, constants, timeline, subjects, place, used, group)
+    while place < m:
+        used, uniform = gather(m, place, timeline.origin, stops)
+        begin(at, constants, timeline, place, used, group)
         place += used
         sets.used[0] = 0
         for w in range(ROW):
@@ -277,7 +277,7 @@ def solve_linear(code, at, one, constants, subjects, timeline, observed, results
         while o < count:
             if observes(o, e, stops, who):
                 before, end = o, until(o, e, count, stops, who)
-                o = _observe(code, at, o, end, width, stops, group, sets, S)
+                o = _observe(code, o, end, width, stops, group, sets, S)
                 steps += o - before
                 continue
             if _aim(ids, group.clock, timeline.time, timeline.ends, e):
@@ -285,8 +285,8 @@ def solve_linear(code, at, one, constants, subjects, timeline, observed, results
                 for i in range(n):
                     copy_row(group.vectors, i, group.vectors, NEXT * n + i)
                 steps += 1
-            if not columns.size and changes_column(e, used, timeline, ids):
-                _project(code, P, ids, shown, o, observed, columns, S, seen, results)
+            if not results.columns.size and changes_column(e, used, timeline, ids):
+                _project(code, P, ids, shown, o, observed, seen, results)
                 shown = o
             if apply(e, used, at, constants, timeline, o, group, sets.used) and one is not None:
                 _apply_steady(e, used, at, constants, timeline, o, group, one)
@@ -294,5 +294,5 @@ def solve_linear(code, at, one, constants, subjects, timeline, observed, results
             e += 1
         for w in range(used):
             results.steps[ids[WHO, w]] += steps
-        _project(code, P, ids, shown, count, observed, columns, S, seen, results)
+        _project(code, P, ids, shown, count, observed, seen, results)
         _judge(code, S, count, used, group, observed, seen.sums, results)

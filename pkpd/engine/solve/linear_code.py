@@ -20,8 +20,8 @@ from pkpd.engine.solve.rows import ROW, transposed
 __all__ = ["LinearCode", "emit_march", "emit_project"]
 
 #: addresses of ``march`` and ``project``; numbers of states and of outputs; whether outputs depend on time; places of P
-#: that they read
-LinearCode = namedtuple("LinearCode", "march project states outputs timed places")
+#: that they read; the LinearPattern of the equations
+LinearCode = namedtuple("LinearCode", "march project states outputs timed places pattern")
 Value = Any
 
 

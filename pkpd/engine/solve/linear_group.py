@@ -80,13 +80,13 @@ def _in_step(i, k, count, stops):
 
 
 @joined
-def gather(subjects, place, origin, stops):
-    """Return how many subjects from a place in their list on can be taken together, and whether on one clock."""
+def gather(m, i, origin, stops):
+    """Return how many of m subjects, from the i-th on, can be taken together, and whether on one clock."""
     ends, time, first, last, _, _ = stops
-    used, uniform, i = 1, True, subjects[place]
+    used, uniform = 1, True
     count, events = last[i] - first[i], ends[i + 1] - ends[i]
-    while used < ROW and place + used < subjects.size:
-        k = subjects[place + used]
+    while used < ROW and i + used < m:
+        k = i + used
         if last[k] - first[k] != count or ends[k + 1] - ends[k] != events:
             break
         if not _in_step(i, k, count, stops):
@@ -144,12 +144,12 @@ def _restart(constants, group, w):
 
 
 @joined
-def begin(at, constants, timeline, subjects, place, used, group):
-    """Take subjects from a place in their list on; those beyond ``used`` are at rest."""
+def begin(at, constants, timeline, place, used, group):
+    """Take so many subjects from one on; those beyond ``used`` are at rest."""
     column, origin = timeline.column, timeline.origin
     ids, clock = group.ids, group.clock
     for w in range(ROW):
-        who = subjects[place + (w if w < used else 0)]
+        who = place + (w if w < used else 0)
         ids[WHO, w], ids[COLUMN, w], ids[CODE, w], clock[NOW, w] = who, column[who], 0, origin[who]
         if w < used:
             _restart(constants, group, w)

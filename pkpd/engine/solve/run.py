@@ -5,49 +5,28 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections import namedtuple
 from dataclasses import dataclass
 
 import numpy as np
 
-from pkpd.engine.machine.jit import entry
 from pkpd.engine.machine.target import MachineCode
 from pkpd.engine.solve.arrays import Constants, Control, Observed, Records, Results, Timeline
 from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
-from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.cascade import PanelCode, solve_cascade
 from pkpd.engine.solve.cascade_steady import make_room
+from pkpd.engine.solve.exact import ExactRun, Fates, judge_unmoved
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.linear import LinearResults, make_single, solve_linear
 from pkpd.engine.solve.loop import StepCode, solve_lanes
-from pkpd.engine.solve.observe import FlatTable, finite_rates, observe, room_for_outputs
+from pkpd.engine.solve.observe import FlatTable, observe, room_for_outputs
 from pkpd.engine.solve.panel_sets import Pattern
+from pkpd.engine.solve.places import prepare
 from pkpd.engine.solve.status import Status
 from pkpd.errors import RegimenError
 
-__all__ = ["passing_target", "prepare", "solve_block"]
+__all__ = ["passing_target", "solve_block"]
 
-#: status code, time reached and steps taken of each subject
-Fates = namedtuple("Fates", "status when steps")
 LOOSEST = 4.0  # how far the step control may go beyond rtol, see ``CompiledMethod.tolerance_power``
-
-
-@entry
-def _prepare(address, count, stride, inputs, out):
-    call_code(address, (count, stride, inputs, out))
-
-
-def prepare(kernel: Kernel, inputs: np.ndarray) -> np.ndarray:
-    """Return the places P, (n_places, columns), for inputs of shape (inputs, columns)."""
-    columns = inputs.shape[1]
-    width = -(-columns // kernel.lanes) * kernel.lanes
-    padded = np.empty((inputs.shape[0], width))
-    padded[:, :columns] = inputs
-    padded[:, columns:] = inputs[:, -1:]
-    out = np.empty((kernel.n_places, width))
-    _prepare(kernel.prepare["prepare"], width, width, padded, out)
-    return out
 
 
 _room = threading.local()
@@ -86,6 +65,14 @@ def solve_block(
     RegimenError
         For SS=2 in equations that are not linear.
     """
+    added = kernel.linear and bool(np.any(block.records.ss == 2))  # only the exact method adds steady states
+    if settings.method == "linear" or added or (settings.method == "auto" and kernel.linear):
+        held = block.made.pop("exact", None)  # nobody else has it meanwhile
+        if held is None or held.kernel is not kernel or held.places.columns != inputs.shape[1]:
+            held = ExactRun(kernel, block, inputs.shape[1])
+        result = held.solve(inputs, target)
+        block.made["exact"] = held
+        return result
     P = prepare(kernel, inputs)
     b, m = block, block.column.size
     ends, ev, ss, cycle_stops, order = timeline(kernel, b, P)
@@ -99,14 +86,9 @@ def solve_block(
         Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64)),
     )
     outputs, table = room_for_outputs(len(kernel.outputs), b, target)
-    added = kernel.linear and bool(np.any(b.records.ss == 2))  # only the exact method adds steady states
-    if settings.method == "linear" or added or (settings.method == "auto" and kernel.linear):
-        finite = run.exact(b.obs_column, table)
-        _judge_unmoved(run, b)
-    else:
-        _step(run, b, outputs, table)
-        with np.errstate(all="ignore"):
-            finite = math.isfinite(float(np.sum(outputs)))
+    _step(run, b, outputs, table)
+    with np.errstate(all="ignore"):
+        finite = math.isfinite(float(np.sum(outputs)))
     return Result(outputs, *run.fates, finite)
 
 
@@ -121,7 +103,7 @@ def _step(run: _Run, b: Block, outputs: np.ndarray, table: FlatTable) -> None:
     place_of = np.zeros((m if b.shared else 1) * times if tracked else 0, np.int64)
     place_first = np.arange(m) * times if b.shared else b.obs_first
     _solve(run, Results(states, first, times, place_of, place_first, *run.fates))
-    _judge_unmoved(run, b)
+    judge_unmoved(run.kernel, run.constants.P, b, run.fates)
     columns = place_of if tracked else b.obs_column
     observe(run.kernel, b, run.constants.P, FlatTable(states, first, times), columns, table)
     _blank(outputs, b, states, first, status)
@@ -161,14 +143,6 @@ class _Run:
         else:
             budget = np.full(self.events.size, s.max_steps)
         return Control(rtol, s.atol, budget, s.h_max, free, proper)
-
-    def exact(self, columns: np.ndarray, outputs: FlatTable) -> bool:
-        """Solve all subjects exactly and write their outputs; return whether all of these are finite."""
-        _, code, pattern = self.kernel.exact
-        one, bad = make_single(self.kernel.n) if self.timeline.ss.shape[0] else None, np.zeros(1, np.int64)
-        work = np.arange(self.timeline.column.size), self.timeline, self.observed
-        solve_linear(code, pattern, one, self.constants, *work, LinearResults(*outputs, columns, *self.fates, bad))
-        return not bad[0]
 
     def panels(self, code: MachineCode, pattern: Pattern, subjects: np.ndarray, free: bool, results: Results) -> None:
         control = self._control(self.settings.rtol, free)
@@ -226,15 +200,3 @@ def _solve(run: _Run, results: Results) -> None:
         stiff = np.union1d(stiff, rest[status[rest] == Status.STIFF])
     if stiff.size:
         run.lanes("rodas5p", False, stiff, results)
-
-
-def _judge_unmoved(run: _Run, b: Block) -> None:
-    """Fail subjects that took no step, but could not have taken one: their rates of change are not finite."""
-    (status, when, steps), P = run.fates, run.constants.P
-    hot = P[: run.kernel.n_hot]
-    if np.isfinite(hot).all():
-        return
-    still = np.flatnonzero((status == Status.OK) & (steps == 0) & ~np.isfinite(hot[:, b.column]).all(axis=0))
-    if still.size:
-        bad = ~finite_rates(run.kernel, P, b.column[still], b.origin[still])
-        status[still[bad]], when[still[bad]] = Status.NOT_FINITE, b.origin[still[bad]]
