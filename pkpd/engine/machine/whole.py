@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
+from numba.core import typed_passes as typed
+from numba.core import untyped_passes as untyped
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary, JITCPUCodegen
-from numba.core.compiler import Compiler, Flags
+from numba.core.compiler import CompilerBase, Flags
+from numba.core.compiler_machinery import PassManager
 from numba.core.registry import cpu_target
 
 from pkpd.engine.machine.held import held
@@ -141,8 +144,25 @@ class _QuickFlags(Flags):
         return super().__hash__()
 
 
-class PartCompiler(Compiler):
+#: numba's passes that can change a loop: of arithmetic, branches, calls and arrays, without closures or containers
+_PASSES = (
+    untyped.TranslateByteCode, untyped.FixupArgs, untyped.IRProcessing, untyped.RewriteSemanticConstants,
+    untyped.DeadBranchPrune, untyped.GenericRewrites, untyped.InlineInlinables, untyped.DeadBranchPrune,
+    untyped.ReconstructSSA, untyped.DeadBranchPrune, typed.NopythonTypeInference, typed.PreLowerStripPhis,
+    typed.NopythonRewrites, typed.IRLegalization, typed.AnnotateTypes, typed.NativeLowering, typed.NoPythonBackend,
+)  # fmt: skip
+
+
+class PartCompiler(CompilerBase):
     """numba's compiler, for parts of loops."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the passes over a function."""
+        passes: Any = PassManager("loops")
+        for one in _PASSES:
+            passes.add_pass(one, one.name())
+        passes.finalize()
+        return [passes]
 
     def compile_extra(self, func: Any) -> Any:
         """Compile a part for the types in ``state.args``."""

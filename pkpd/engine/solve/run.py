@@ -197,7 +197,8 @@ def _solve(run: _Run, events: np.ndarray, steady: bool, added: bool) -> None:
         method = run.settings.explicit
         if kernel.cascade:
             tried = subjects[observed <= CASCADE_ROWS * (1 + events)]
-            run.panels(*kernel.panel, tried, True)
+            if tried.size:  # what compiles them is not worth a moment else
+                run.panels(*kernel.panel, tried, True)
     if method == "linear":
         run.linear(subjects)
         return
