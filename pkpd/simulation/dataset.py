@@ -150,7 +150,8 @@ def grid_dataset(
     """Return outputs over regimen, subject and time; arrays come with all three dimensions."""
     dims = tuple(d for d in ("regimen", "subject", "time") if d in coords)
     keep = tuple(slice(None) if d in coords else 0 for d in ("regimen", "subject", "time"))
-    data = {name: array[keep] for name, array in values.items()} | {"status": status[keep[:2]]}
+    data = {name: _variable(dims, array[keep]) for name, array in values.items()}
+    data["status"] = _variable(dims[:-1], status[keep[:2]])
     about = {name: variable_attributes(name, chosen) for name in values}
     small = sum(d.size for _, d, *_ in coords.values()) <= _FEW and all(
         d.dtype.kind != "O" for _, d, *_ in coords.values()
@@ -169,19 +170,32 @@ def grid_dataset(
 _FEW = 10_000  # values of coordinates that are kept
 
 
+def _variable(dims: tuple[str, ...], values: np.ndarray, attributes: Mapping[str, Any] | None = None) -> xr.Variable:
+    """Return an array as a variable; of a bare one xarray asks whether it is dask's, and imports dask to find out."""
+    import xarray as xr
+
+    return xr.Variable(dims, values, attributes, fastpath=True)
+
+
 def _pairs(attributes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(attributes.items())
 
 
 def _labelled(dims: tuple[str, ...], coords: Mapping[str, Any], about: Mapping[str, Mapping[str, str]]) -> xr.Dataset:
-    """Return a dataset of outputs and status that holds no numbers yet."""
+    """Return a dataset of outputs and status that holds no numbers yet; indexes are made as such, see `_variable`."""
+    import pandas as pd
     import xarray as xr
+    from xarray.indexes import PandasIndex
 
-    index = xr.Coordinates(dict(coords))
-    shape = tuple(index[d].size for d in dims)
-    data: dict[str, Any] = {n: (dims, np.broadcast_to(np.nan, shape), dict(a)) for n, a in about.items()}
-    data["status"] = (dims[:-1], np.broadcast_to(0, shape[:-1]), status_attributes())
-    return xr.Dataset(data, index)
+    known = xr.Coordinates()
+    for dim, (_, values, *attributes) in coords.items():
+        index = pd.Index(values, dtype=object if values.dtype.kind == "O" else None)
+        known |= xr.Coordinates.from_xindex(PandasIndex(index, dim, values.dtype))
+        known[dim].attrs.update(*attributes)
+    shape = tuple(coords[d][1].size for d in dims)
+    data = {n: _variable(dims, np.broadcast_to(np.nan, shape), a) for n, a in about.items()}
+    data["status"] = _variable(dims[:-1], np.broadcast_to(0, shape[:-1]), status_attributes())
+    return xr.Dataset(data, known)
 
 
 @functools.lru_cache(maxsize=32)

@@ -103,11 +103,11 @@ def test_circles_are_no_chains():
 
 @pytest.mark.parametrize("z", [0.0, -0.3, -1.999, -2.0, -7.7, -16.0])
 def test_weights_are_the_integrals(z):
-    nodes, table = lobatto()[0], weight_table().reshape(-1, TERMS, *weights(0.0).shape)
+    nodes, table = lobatto()[0], weight_table().reshape(-1, TERMS, *weights(np.zeros(1)).shape[1:])
     piece = min(int(-z / 2.0), len(table) - 1)
     t = -z - 2.0 * piece - 1.0
     found = np.tensordot(t ** np.arange(TERMS), table[piece], axes=1)
-    np.testing.assert_allclose(found, weights(z), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, weights(np.array([z]))[0], rtol=0, atol=1e-12)
     np.testing.assert_allclose(found[-1], np.exp(z * nodes), atol=1e-12)
 
     def integrand(s: float, i: int) -> float:

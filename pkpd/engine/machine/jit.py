@@ -17,13 +17,15 @@ import numba
 from numba import njit, types
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
 from pkpd import cache
 from pkpd.engine.machine.sources import digest
+from pkpd.engine.machine.whole import EntryCompiler, PartCompiler
 
-__all__ = ["compiled", "entry", "inlined", "joined", "leaf", "spliced", "watchers"]
+__all__ = ["compiled", "entry", "inlined", "leaf", "spliced", "watchers"]
 
 #: called with a loop's name when its compilation begins, as opposed to being read from disk, and when it ends
 watchers: list[tuple[Callable[[str], None], Callable[[str], None]]] = []
@@ -44,7 +46,7 @@ class _Kept(NullCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the loop for a signature, or None; then no other process makes it until it is saved."""
-        target_context.refresh()
+        rtsys.initialize(target_context)  # what loaded loops call; all else that numba knows only its compiler needs
         name = self._name(sig, target_context.codegen())
         found = self._read(name, target_context)
         if found is None:
@@ -80,16 +82,15 @@ class _Kept(NullCache):
 
 def entry(function: Callable[..., Any]) -> Any:
     """Decorate a loop that Python calls: no interpreter inside, no lock held, kept on disk."""
-    dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+    wrappers: dict[str, Any] = {"no_cfunc_wrapper": True, "pipeline_class": EntryCompiler}
+    dispatcher: Any = njit(nogil=True, error_model="numpy", **wrappers)(function)
     dispatcher._cache = _Kept(function)
     return dispatcher
 
 
-def compiled(
-    function: Callable[..., Any], inline: Any = "never", counted: bool = True, forceinline: bool = False
-) -> Any:
+def compiled(function: Callable[..., Any], inline: Any = "never", counted: bool = True) -> Any:
     """Decorate a part of loops, which Python cannot call; it is kept with the loops that use it."""
-    wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": forceinline}
+    wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": PartCompiler}
     if not counted:
         wrappers["_nrt"] = False
     dispatcher: Any = njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
@@ -110,11 +111,6 @@ def leaf(function: Callable[..., Any]) -> Any:
     function; where nothing is made or returned, there is nothing to count.
     """
     return compiled(function, counted=False)
-
-
-#: a leaf that LLVM writes into its callers: the fields of the arrays of a tuple, which are handed over one by one, cost
-#: more than the work of a function with few steps
-joined = functools.partial(compiled, counted=False, forceinline=True)
 
 
 #: parts that numba writes into their callers, before it looks at types

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, entry, joined, leaf
+from pkpd.engine.machine.jit import compiled, entry, leaf
 from pkpd.engine.solve.arrays import SteadyDose
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.event_codes import SS_ADD, SS_FIRST
@@ -118,7 +118,7 @@ def _apply_steady(e, used, at, constants, timeline, o, group, one):
 # -- from stop to stop
 
 
-@joined
+@leaf
 def _aim(ids, clock, times, starts, k):
     """Set each subject's step to its k-th stop; return whether some have to move at all."""
     moves = False
@@ -130,7 +130,7 @@ def _aim(ids, clock, times, starts, k):
     return moves
 
 
-@joined
+@leaf
 def _step(at, group, sets, S, row):
     """Write the states after a step to rows of S; return where the sets of that step begin."""
     n = at.constants.size
@@ -140,7 +140,7 @@ def _step(at, group, sets, S, row):
     return first
 
 
-@joined
+@leaf
 def _observe(code, o, end, width, stops, group, sets, S):
     """Go on to the o-th observation and to those before ``end`` while steps are as long; return how many are reached.
 
@@ -176,7 +176,7 @@ def _make_seen(code, most):
     )  # fmt: skip
 
 
-@joined
+@leaf
 def _look(code, P, ids, a, b, observed, columns, seen):
     """Gather what the outputs of the observations from a on read; return up to which one, at most b, it holds."""
     end, first, time = b, observed.first, observed.time

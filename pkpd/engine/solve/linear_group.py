@@ -10,7 +10,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, joined, leaf
+from pkpd.engine.machine.jit import compiled, leaf
 from pkpd.engine.solve.event_codes import BOLUS, RATE, REPLACE, RESET, SS_FIRST
 from pkpd.engine.solve.event_codes import ROW as NEW_COLUMN
 from pkpd.engine.solve.rows import ROW
@@ -43,7 +43,7 @@ def make_group(n, m):
 # -- who goes together
 
 
-@joined
+@leaf
 def observes(o, e, stops, i):
     """Tell whether the o-th observation of subject i comes before its e-th event."""
     ends, time, first, _, obs_time, order = stops
@@ -79,7 +79,7 @@ def _in_step(i, k, count, stops):
     return True
 
 
-@joined
+@leaf
 def gather(m, i, origin, stops):
     """Return how many of m subjects, from the i-th on, can be taken together, and whether on one clock."""
     ends, time, first, last, _, _ = stops
@@ -112,7 +112,7 @@ def fail(group, w, code, o):
         vectors[i, w] = 0.0
 
 
-@joined
+@leaf
 def _read(at, P, group, w, o):
     """Take over the matrix and the constants of a subject's column."""
     column, row, size, norm, finite = group.ids[COLUMN, w], -1, 0.0, 0.0, True
@@ -134,7 +134,7 @@ def _read(at, P, group, w, o):
         fail(group, w, NOT_FINITE, o)
 
 
-@joined
+@leaf
 def _restart(constants, group, w):
     """Set states to their initial values and infusions to zero."""
     n, column = constants.initial.size, group.ids[COLUMN, w]
@@ -143,7 +143,7 @@ def _restart(constants, group, w):
         group.vectors[INFUSIONS * n + i, w] = 0.0
 
 
-@joined
+@leaf
 def begin(at, constants, timeline, place, used, group):
     """Take so many subjects from one on; those beyond ``used`` are at rest."""
     column, origin = timeline.column, timeline.origin
@@ -161,7 +161,7 @@ def begin(at, constants, timeline, place, used, group):
 # -- events
 
 
-@joined
+@leaf
 def _change(kind, state, value, w, constants, group):
     """Apply to one subject an event that concerns states and infusion rates alone."""
     vectors, n = group.vectors, constants.initial.size
@@ -176,7 +176,7 @@ def _change(kind, state, value, w, constants, group):
         vectors[state, w] = value
 
 
-@joined
+@leaf
 def changes_column(e, used, timeline, ids):
     """Tell whether the e-th event of a subject brings another column of P into force."""
     changes = False
@@ -185,7 +185,7 @@ def changes_column(e, used, timeline, ids):
     return changes
 
 
-@joined
+@leaf
 def apply(e, used, at, constants, timeline, o, group, forget):
     """Apply the e-th event of each subject, but steady states; return whether there are any.
 
@@ -211,7 +211,7 @@ def apply(e, used, at, constants, timeline, o, group, forget):
 # -- how far to go
 
 
-@joined
+@leaf
 def until(o, e, count, stops, i):
     """Return the first observation behind the o-th one that the e-th event of subject i comes before."""
     ends, time, first, _, obs_time, order = stops
@@ -228,7 +228,7 @@ def until(o, e, count, stops, i):
     return o
 
 
-@joined
+@leaf
 def evenly(o, end, start, obs_time, h):
     """Return up to which observation, at most ``end``, one subject's steps are as long as that to the o-th was."""
     o += 1

@@ -11,7 +11,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, joined, leaf
+from pkpd.engine.machine.jit import compiled, leaf
 from pkpd.engine.solve.panel import PanelLayout
 from pkpd.engine.solve.propagate import ORDER
 from pkpd.engine.solve.rows import ROW, choose_row, copy_row, multiply_add, multiply_row, scale_row
@@ -57,7 +57,7 @@ def _add_products(products, c, ic, a, ia, b, ib):
         multiply_add(c, ic + products[q, 0], a, ia + products[q, 1], b, ib + products[q, 2])
 
 
-@joined
+@leaf
 def _doublings(clock, norm, h, s, left):
     """Write h / 2^k to ``s`` and k, by the norm of each A, to ``left``; return the largest k."""
     most = 0
@@ -104,7 +104,7 @@ def _make(products, A, clock, norm, h, first, sets):
             sets.left[0, w] -= 1.0
 
 
-@joined
+@leaf
 def find_sets(at, A, clock, norm, h, now, sets):
     """Return the row at which the sets for a step begin, made if need be.
 
@@ -129,7 +129,7 @@ def find_sets(at, A, clock, norm, h, now, sets):
     return q * m
 
 
-@joined
+@leaf
 def drive(at, first, v, b, r, c, d, sets):
     """Write what constants and infusions add in a step.
 
@@ -152,7 +152,7 @@ def drive(at, first, v, b, r, c, d, sets):
             multiply_add(v, d + entries[e, 0], sets.G, first + e, v, c + entries[e, 1])
 
 
-@joined
+@leaf
 def move(entries, E, first, v, d, y, after, n):
     """Write ``E x + d`` to n rows of y from ``after`` on; in v stand x in the first n rows, and d from row d on."""
     for i in range(n):

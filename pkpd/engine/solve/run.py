@@ -188,7 +188,8 @@ def _solve(run: _Run, results: Results) -> None:
         method = run.settings.explicit
         if kernel.cascade:
             tried = subjects[observed <= CASCADE_ROWS * (1 + run.events)]
-            run.panels(*kernel.panel, tried, True, results)
+            if tried.size:  # what compiles them is not worth a moment else
+                run.panels(*kernel.panel, tried, True, results)
     if method == "cascade":
         run.panels(*kernel.panel, subjects, False, results)
         return

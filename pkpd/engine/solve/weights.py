@@ -28,8 +28,8 @@ LAST, DECAY = NODES, NODES + 1
 ROWS = NODES + 2
 
 
-def weights(z: float) -> np.ndarray:
-    """Return the rows of the table at one z, (ROWS, NODES)."""
+def weights(z: np.ndarray) -> np.ndarray:
+    """Return the rows of the table at each z, (z, ROWS, NODES)."""
     nodes = lobatto()[0]
     y, w = np.polynomial.legendre.leggauss(48)
     r, w = (y + 1) / 2, w / 2
@@ -39,28 +39,28 @@ def weights(z: float) -> np.ndarray:
             for i in range(NODES)
         ]
     )  # (i, j, point)
-    W = nodes * np.sum(np.exp(z * nodes[:, None] * (1 - r)) * cardinal * w, axis=-1)  # (i, j)
-    return np.vstack([W, W[:, -1], np.exp(z * nodes)])
+    out = np.empty((z.size, ROWS, NODES))
+    decay = np.exp(z[:, None, None] * (nodes[:, None] * (1 - r)))  # (z, j, point)
+    out[:, :NODES] = nodes * np.sum(decay[:, None] * cardinal * w, axis=-1)  # (z, i, j)
+    out[:, LAST], out[:, DECAY] = out[:, :NODES, -1], np.exp(z[:, None] * nodes)
+    return out
 
 
 @functools.cache
 def weight_table() -> np.ndarray:
     """Return coefficients of powers of the place in a piece, -1 to 1, (PIECES * TERMS * ROWS, NODES)."""
+    chebyshev = np.polynomial.chebyshev
     points = np.cos(np.pi * (np.arange(2 * TERMS) + 0.5) / (2 * TERMS))
     width = LONGEST / PIECES
-    out = np.empty((PIECES, TERMS, ROWS, NODES))
-    for k in range(PIECES):
-        values = np.array([weights(-width * (k + 0.5 + 0.5 * t)) for t in points])
-        fit = np.polynomial.chebyshev.chebfit(points, values.reshape(points.size, -1), TERMS - 1)
-        out[k] = np.apply_along_axis(_monomials, 0, fit).reshape(TERMS, ROWS, NODES)
-    return out.reshape(-1, NODES)
-
-
-def _monomials(c: np.ndarray) -> np.ndarray:
-    out = np.zeros(c.size)
-    found = np.polynomial.chebyshev.cheb2poly(c)
-    out[: found.size] = found
-    return out
+    z = -width * (np.arange(PIECES)[:, None] + 0.5 + 0.5 * points)
+    values = weights(z.ravel()).reshape(PIECES, points.size, -1)
+    fit = chebyshev.chebvander(points, TERMS - 1).T @ np.concatenate(values, axis=1) / TERMS  # at zeros of T_(2 TERMS)
+    fit[0] /= 2
+    powers = np.zeros((TERMS, TERMS))  # of each Chebyshev polynomial, a column
+    for m, unit in enumerate(np.eye(TERMS)):
+        powers[: m + 1, m] = chebyshev.cheb2poly(unit)[: m + 1]
+    out = (powers @ fit).reshape(TERMS, PIECES, ROWS, NODES).swapaxes(0, 1)
+    return np.ascontiguousarray(out).reshape(-1, NODES)
 
 
 @leaf
