@@ -128,6 +128,19 @@ def latency() -> Facts:
     return _calls(run)
 
 
+def prepared() -> Facts:
+    """Return the time of one call of what `pkpd.prepare` makes for one subject of W1, other numbers each time (us)."""
+    import pkpd
+    from benchmarks.peers.engine import arguments
+    from benchmarks.workloads import ATOL, RTOL, w1
+
+    workload = w1(1)
+    model, regimen, _ = arguments(workload)
+    run = pkpd.prepare(model, regimen, workload.times, rtol=RTOL, atol=ATOL)
+    numbers = iter(range(10**9))
+    return _calls(lambda: run(CL=5.0 + 1e-3 * next(numbers), V=50.0))
+
+
 def latency_numbalsoda() -> Facts:
     """Return the time of one call for one subject of W1 with numbalsoda (us)."""
     from benchmarks.peers import numbalsoda_loop

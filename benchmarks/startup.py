@@ -118,7 +118,8 @@ def latencies() -> list[Line]:
         return measure
 
     return [
-        _line("one call, one subject of W1: pkpd", "us", 200.0, of("latency")),
+        _line("one call, one subject of W1, labelled: pkpd", "us", 300.0, of("latency")),
+        _line("the same through pkpd.prepare, other numbers each time", "us", 20.0, of("prepared")),
         _line("one call, one subject of W1: numbalsoda, arrays only", "us", None, of("latency_numbalsoda")),
     ]
 

@@ -41,7 +41,6 @@ from .model.declare import State as State
 from .model.model import Model as Model
 from .model.residual import Additive as Additive
 from .model.residual import Combined as Combined
-from .model.residual import Exact as Exact
 from .model.residual import LogNormal as LogNormal
 from .model.residual import Proportional as Proportional
 from .people import Population as Population

@@ -1,3 +1,4 @@
+from .model.residual import Exact as Exact
 from .model.residual import NegativeBinomial as NegativeBinomial
 from .model.residual import Ordinal as Ordinal
 from .model.residual import Poisson as Poisson

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -176,29 +176,62 @@ def blocks_of(case: Case, size: int, whole: bool = False) -> Iterator[tuple[np.n
     A value that is missing between others is left out, unless curves have to be ``whole``; a person whose first or last
     one is missing has no block.
     """
-    plans: dict[int, Schedule] = {}
-    groups: dict[tuple[object, ...], list[int]] = {}
     finite = np.isfinite(case.conc)
     if case.exact is not None:
         finite &= np.isfinite(case.exact)
-    usable = finite[:, 0] & finite[:, -1]
-    lively = finite.all(axis=1)
-    usable = lively if whole else usable
-    masks = [b"" if full else mask.tobytes() for full, mask in zip(np.asarray(lively), finite, strict=True)]
-    for i in np.flatnonzero(usable).tolist():
-        doses = None if case.given is None else case.given.of(i)
-        if id(doses) not in plans:
-            plans[id(doses)] = plan(case.name, case.time, doses, case.tau)
-        around = b"" if case.around is None else case.around.time[i].tobytes()
-        groups.setdefault((plans[id(doses)].shape, around, masks[i]), []).append(i)
-    for rows in groups.values():
-        for start in range(0, len(rows), size):
-            some = np.array(rows[start : start + size])
-            yield some, _block(case, some, plans, finite[some[0]])
+    lively: np.ndarray = np.all(finite, axis=1)
+    usable = np.flatnonzero(lively if whole else finite[:, 0] & finite[:, -1])
+    if not usable.size:
+        return
+    plans, dosed = _plans(case, usable)
+    alike = _numbered([plan.shape for plan in plans])[dosed]
+    if case.around is not None:
+        alike = _pairs(alike, _row_kinds(case.around.time[usable]))
+    if not lively[usable].all():
+        alike = _pairs(alike, _row_kinds(finite[usable]))
+    for places in _groups(alike):
+        for start in range(0, places.size, size):
+            some = places[start : start + size]
+            rows = usable[some]
+            yield rows, _block(case, rows, plans, dosed[some], finite[rows[0]])
 
 
-def _block(case: Case, rows: np.ndarray, plans: Mapping[int, Schedule], kept: np.ndarray) -> CurveBlock:
-    own = [plans[id(None if case.given is None else case.given.of(int(i)))] for i in rows]
+def _plans(case: Case, usable: np.ndarray) -> tuple[list[Schedule], np.ndarray]:
+    """Return the schedules of different doses, and the number of that of each person."""
+    if case.given is None:
+        return [plan(case.name, case.time, None, case.tau)], np.zeros(usable.size, np.int64)
+    which = np.zeros(usable.size, np.int64) if case.given.which is None else np.asarray(case.given.which)[usable]
+    different, dosed = np.unique(which, return_inverse=True)
+    return [plan(case.name, case.time, case.given.each[k], case.tau) for k in different], dosed
+
+
+def _numbered(keys: Sequence[object]) -> np.ndarray:
+    """Return the number of each key among the different ones."""
+    known: dict[object, int] = {}
+    return np.array([known.setdefault(key, len(known)) for key in keys])
+
+
+def _row_kinds(rows: np.ndarray) -> np.ndarray:
+    """Return numbers that are equal for equal rows."""
+    if np.array_equal(rows, np.broadcast_to(rows[:1], rows.shape), equal_nan=rows.dtype.kind == "f"):
+        return np.zeros(len(rows), np.int64)
+    return _numbered([row.tobytes() for row in rows])
+
+
+def _pairs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return numbers that are equal where both are."""
+    return one * (int(other.max()) + 1) + other
+
+
+def _groups(alike: np.ndarray) -> list[np.ndarray]:
+    """Return the places of equal numbers, those together that come first."""
+    _, first, kind = np.unique(alike, return_index=True, return_inverse=True)
+    order = np.argsort(kind, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(kind[order])) + 1)
+    return [parts[k] for k in np.argsort(first)]
+
+
+def _block(case: Case, rows: np.ndarray, plans: Sequence[Schedule], dosed: np.ndarray, kept: np.ndarray) -> CurveBlock:
     time = case.time[kept]
     extra = {}
     if case.around is not None and not case.around.known:
@@ -216,9 +249,9 @@ def _block(case: Case, rows: np.ndarray, plans: Mapping[int, Schedule], kept: np
     return CurveBlock(
         time,
         np.ascontiguousarray(case.conc[rows][:, kept], float),
-        own[0],
-        np.array([p.dose for p in own]),
-        np.array([p.total for p in own]),
+        plans[dosed[0]],
+        np.array([p.dose for p in plans])[dosed],
+        np.array([p.total for p in plans])[dosed],
         exact=None if case.exact is None else np.asarray(case.exact[rows][:, kept], float),
         **extra,
     )

@@ -162,8 +162,10 @@ class SobolDesign:
         mean = counts @ (a + b) / 2
         spread = counts @ (a * a + b * b) / 2 - mean**2
         spread = np.where(spread > 0, spread, np.nan)
-        first = np.stack([counts @ (b * (m - a)) for m in ab], axis=1) / spread[:, None]
-        total = np.stack([counts @ (a - m) ** 2 for m in ab], axis=1) / (2 * spread[:, None])
+        steps = np.moveaxis(ab, 0, 1) - a[:, None]  # (rows, k, quantities): one product of all with the counts
+        shape = len(counts), *steps.shape[1:]
+        first = (counts @ (b[:, None] * steps).reshape(len(a), -1)).reshape(shape) / spread[:, None]
+        total = (counts @ (steps**2).reshape(len(a), -1)).reshape(shape) / (2 * spread[:, None])
         out = {"S1": first, "ST": total}
         if self.second_order:
             product = counts @ (a * b)

@@ -110,8 +110,18 @@ class Prepared:
 
     def _inputs(self, given: Mapping[str, Any]) -> tuple[Floats, bool]:
         """Return the array of inputs, (inputs, n), and whether only numbers are given."""
-        if not given.keys() <= self._rows.keys():
-            unknown(self._who, "parameter, effect or covariate", given, self.names)
+        inputs = self._typical.copy()
+        for name, value in given.items():
+            if name not in self._rows:
+                unknown(self._who, "parameter, effect or covariate", given, self.names)
+            low, high = self._inner[name]
+            if not (isinstance(value, float) and low < value < high):
+                return self._columns(given)
+            inputs[self._rows[name]] = value
+        return inputs, True
+
+    def _columns(self, given: Mapping[str, Any]) -> tuple[Floats, bool]:
+        """Do as `_inputs` for whatever is given by known names."""
         columns = {name: _numbers(f"{self._who}: '{name}'", value) for name, value in given.items()}
         sizes = {name: column.size for name, column in columns.items() if column.ndim}
         if len(set(sizes.values())) > 1:
@@ -126,9 +136,6 @@ class Prepared:
 
     def _check(self, name: str, column: Floats) -> None:
         """Raise PopulationError if the model does not allow a value."""
-        low, high = self._inner[name]
-        if not column.ndim and low < column < high:
-            return
         values = column.reshape(-1)
         if not np.isfinite(values).all():
             raise PopulationError(f"{self._who}: '{name}' must be finite, got {values[~np.isfinite(values)][0]:g}")

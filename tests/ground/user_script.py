@@ -51,7 +51,7 @@ model: pkpd.Model = pkpd.Model(
     calculate=calculate,
 )
 errors: list[pkpd.extend.ResidualError] = [
-    pkpd.Additive(0.1), pkpd.Exact(), pkpd.LogNormal(0.2), pkpd.Proportional(0.1), pkpd.outcomes.Poisson(),
+    pkpd.Additive(0.1), pkpd.outcomes.Exact(), pkpd.LogNormal(0.2), pkpd.Proportional(0.1), pkpd.outcomes.Poisson(),
     pkpd.outcomes.NegativeBinomial(2.0), pkpd.outcomes.TimeToEvent("hazard"),
 ]  # fmt: skip
 known: pkpd.Model = pkpd.models["pk1_oral"]
@@ -66,6 +66,8 @@ covariates: dict[str, pkpd.distributions.Distribution] = {
     "SEX": pkpd.distributions.categorical({0: 0.5, 1: 0.5}),
 }
 people: pkpd.Population = pkpd.Population.draw(model, 100, covariates=covariates, seed=1)
+run = pkpd.prepare(model, q24h, pkpd.hours(0, 24), outputs=["Cc"], rtol=1e-6)
+levels = run(CL=4.0)["Cc"].max() + run({"CL": [3.0, 4.0]})["Cc"].max()
 sims = pkpd.simulate(model, {"a": q24h, "b": "50 mg BID x7d"}, people, pkpd.hours(0, 168, 1), on_failure="raise")
 slopes = pkpd.simulate(model, own, times=pkpd.days(0, 7), derivatives=["CL", "eta_V"], method="dop853")
 found = pkpd.exposure(sims["Cc"], threshold="0.5 mg/L")

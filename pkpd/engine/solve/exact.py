@@ -6,12 +6,13 @@ from collections import namedtuple
 
 import numpy as np
 
+from pkpd.engine.machine.bound import Bound
 from pkpd.engine.solve.arrays import Constants, Observed, Timeline
 from pkpd.engine.solve.block import Block, Result, Target
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.linear import LinearResults, make_single, solve_linear
-from pkpd.engine.solve.observe import finite_rates, room_for_outputs
+from pkpd.engine.solve.linear import LinearResults, LinearWork, make_single, solve_linear
+from pkpd.engine.solve.observe import FlatTable, finite_rates, room_for_outputs
 from pkpd.engine.solve.places import Places
 from pkpd.engine.solve.status import Status
 
@@ -19,45 +20,59 @@ __all__ = ["ExactRun", "Fates", "judge_unmoved"]
 
 #: status code, time reached and steps taken of each subject
 Fates = namedtuple("Fates", "status when steps")
+_OUT = ("results", "out")
 
 
 class ExactRun:
     """One block of a linear kernel, with room that is used by every solution; one thread at a time may use it."""
 
     def __init__(self, kernel: Kernel, block: Block, columns: int) -> None:
+        m = block.column.size
         self.kernel, self.block = kernel, block
         self.places = Places(kernel, columns)
-        self.constants = Constants(self.places.P, kernel.initial_places, kernel.accumulates)
         self.fixed = not (kernel.kinks or len(kernel.marks) or kernel.periods or block.records.ss.any())
-        self.numbers: np.ndarray | None = None
+        self.numbers: bytes | None = None
+        self.where: tuple[int, int] | None = None
+        self.moves = bool((block.obs_last > block.obs_first).all()) and bool(
+            (block.obs_time[block.obs_last - 1] > block.origin).all()
+        )
+        self.bad = np.zeros(1, np.int64)
+        self.fates = Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64))
+        self.work: Bound | None = None
 
     def solve(self, inputs: np.ndarray, target: Target | None) -> Result:
         """Return the solution; arguments as for :func:`pkpd.engine.solve.run.solve_block`."""
-        kernel, b, m = self.kernel, self.block, self.block.column.size
+        kernel, b, fates = self.kernel, self.block, self.fates
         P = self.places(inputs)
-        self._set_events(P)
+        numbers = P[kernel.dose_rows].tobytes() if self.fixed else None
+        where = None if target is None else target[1:]
         outputs, table = room_for_outputs(len(kernel.outputs), b, target)
-        fates = Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64))
-        bad = np.zeros(1, np.int64)
-        _, code = kernel.exact
-        results = LinearResults(*table, b.obs_column, *fates, bad)
-        solve_linear(code, self.one, self.constants, self.timeline, self.observed, results)
-        judge_unmoved(kernel, P, b, fates)
-        return Result(outputs, *fates, not bad[0])
+        work = self.work
+        if work is None or numbers is None or numbers != self.numbers or where != self.where:
+            work = self.work = self._work(P, table)
+            self.numbers, self.where = numbers, where
+        work.put(_OUT, table.flat)
+        fates.steps[:] = self.bad[0] = 0
+        solve_linear(work, self.one)
+        if not self.moves:
+            judge_unmoved(kernel, P, b, fates)
+        return Result(outputs, fates.status.copy(), fates.when.copy(), fates.steps.copy(), not self.bad[0])
 
-    def _set_events(self, P: np.ndarray) -> None:
-        """Work out events, unless those of the last solution hold: where doses depend on the same numbers."""
+    def _work(self, P: np.ndarray, table: FlatTable) -> Bound:
+        """Return what to solve: events as the places say, outputs to where a table says."""
         kernel, b = self.kernel, self.block
-        if self.fixed:
-            numbers = P[kernel.dose_rows]
-            if self.numbers is not None and np.array_equal(self.numbers, numbers):
-                return
-            self.numbers = numbers
         ends, ev, ss, stops, order = timeline(kernel, b, P)
         events = ev.time, ev.kind, ev.state, ev.value, ev.row, ss, stops, kernel.marks
-        self.timeline = Timeline(b.column, b.origin, ends, *events)
-        self.observed = Observed(b.obs_first, b.obs_last, b.obs_time, order)
         self.one = make_single(kernel.n) if ss.shape[0] else None
+        return Bound(
+            LinearWork(
+                kernel.exact[1],
+                Constants(P, kernel.initial_places, kernel.accumulates),
+                Timeline(b.column, b.origin, ends, *events),
+                Observed(b.obs_first, b.obs_last, b.obs_time, order),
+                LinearResults(table.flat, table.first, table.stride, b.obs_column, *self.fates, self.bad),
+            )
+        )
 
 
 def judge_unmoved(kernel: Kernel, P: np.ndarray, b: Block, fates: Fates) -> None:

@@ -281,7 +281,7 @@ class Kernel:
 
         code = self._code("linear", source, ["march", "project"])
         pattern = linear_pattern(layout, self.matrix_places)
-        about = self.n, len(self.outputs), TIME in used, np.array(read, np.int64), pattern
+        about = self.n, len(self.outputs), int(TIME in used), np.array(read, np.int64), pattern
         return code, LinearCode(code["march"], code["project"], *about)
 
     @functools.cached_property

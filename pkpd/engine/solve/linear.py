@@ -49,7 +49,7 @@ from pkpd.engine.solve.periodic import make_steady_room, steady
 from pkpd.engine.solve.rows import ROW, copy_row
 from pkpd.engine.solve.status import Status
 
-__all__ = ["LinearResults", "make_single", "solve_linear"]
+__all__ = ["LinearResults", "LinearWork", "make_single", "solve_linear"]
 
 NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 #: output o of a subject's j-th observation goes to ``out[first[i] + o * stride + j]``; the column of P of each row of
@@ -59,6 +59,8 @@ LinearResults = namedtuple("LinearResults", "out first stride columns status whe
 #: room of a group for its states and outputs: states at all observations, their times in rows of eight, rows of what
 #: outputs read of P, where each subject's stand, sums that are zero where all is finite, and a few outputs
 Seen = namedtuple("Seen", "S T p where sums few")
+#: LinearCode; constants, timeline and observed as for ``pkpd.engine.solve.loop.solve_lanes``; LinearResults
+LinearWork = namedtuple("LinearWork", "code constants timeline observed results")
 #: one subject: matrix, vectors, and what a steady state needs
 Single = namedtuple("Single", "A b x r base none kept kept_r room")
 
@@ -248,14 +250,14 @@ def _judge(code, S, count, used, group, observed, sums, results):
 
 
 @entry
-def solve_linear(code, one, constants, timeline, observed, results):
-    """Solve all subjects exactly; constants, timeline and observed as for :func:`pkpd.engine.solve.loop.solve_lanes`.
+def solve_linear(work, one):
+    """Solve all subjects exactly.
 
-    code : LinearCode
+    work : LinearWork, bound to memory
     one : Single or None
         Room for steady states; None where there are none, which compiles in a third of the time.
-    results : LinearResults
     """
+    code, constants, timeline, observed, results = work
     at, n, most = code.pattern, code.states, 1
     first, last, obs_time, order = observed
     stops = Stops(timeline.ends, timeline.time, first, last, obs_time, order)

@@ -19,7 +19,7 @@ from pkpd.engine.solve.rows import ROW, transposed
 
 __all__ = ["LinearCode", "emit_march", "emit_project"]
 
-#: addresses of ``march`` and ``project``; numbers of states and of outputs; whether outputs depend on time; places of P
+#: addresses of ``march`` and ``project``; numbers of states and of outputs; 1 where outputs depend on time; places of P
 #: that they read; the LinearPattern of the equations
 LinearCode = namedtuple("LinearCode", "march project states outputs timed places pattern")
 Value = Any

@@ -63,14 +63,15 @@ def room_for_outputs(count: int, b: Block, target: Target | None) -> tuple[np.nd
         Where it is to be on a common grid, see ``pkpd.engine.solve.block.Target``.
     """
     times, m = b.obs_time.size, b.column.size
-    shape = (count, m, times) if b.shared else (count, times)
-    if target is None or not b.shared:
-        out = np.empty(shape)
-        flat, start, stride = out.reshape(-1), 0, out[0].size
-    else:
-        flat, start, stride = target
-        out = np.ndarray(shape, float, flat, 8 * start, (8 * stride, 8 * times, 8))
-    return out, FlatTable(flat, start + (np.arange(m) * times if b.shared else b.obs_first), stride)
+    if not b.shared:
+        out = np.empty((count, times))
+        return out, FlatTable(out.reshape(-1), b.obs_first, times)
+    if target is None:
+        out = np.empty((count, m, times))
+        return out, FlatTable(out.reshape(-1), np.arange(m) * times, m * times)
+    flat, start, stride = target
+    out = np.ndarray((count, m, times), float, flat, 8 * start, (8 * stride, 8 * times, 8))
+    return out, FlatTable(flat, start + np.arange(m) * times, stride)
 
 
 def observe(

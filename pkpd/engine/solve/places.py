@@ -35,8 +35,10 @@ class Places:
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Return P for inputs of shape (inputs, columns)."""
         padded, width = self._inputs, self.P.shape[1]
-        padded[:, : self.columns] = inputs
-        if width > self.columns:
+        if self.columns == 1:
+            padded[:] = inputs
+        else:
+            padded[:, : self.columns] = inputs
             padded[:, self.columns :] = inputs[:, -1:]
         _prepare(self._address, width, width, padded, self.P)
         return self.P
