@@ -23,6 +23,7 @@ from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
 from pkpd.engine.solve.linear_sets import LinearPattern, linear_pattern
 from pkpd.engine.solve.panel import emit_panel, lay_out
+from pkpd.engine.solve.panel_exponential import emit_sets
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
 from pkpd.engine.solve.shadows import Shadows, place_shadows, rows_of_doses
@@ -268,7 +269,7 @@ class Kernel:
 
     @functools.cached_property
     def panel(self) -> tuple[MachineCode, Pattern]:
-        """Code of ``panel`` of a cascade, see ``pkpd.engine.solve.panel``, and the pattern of what it reads."""
+        """Code of ``panel`` and ``sets`` of a cascade, see ``pkpd.engine.solve.panel``, and the pattern of these."""
         if self.structure is None or not self.structure.forcing:
             raise ModelError(
                 "method 'cascade' needs linear equations driven by states that are linear by themselves; "
@@ -279,13 +280,14 @@ class Kernel:
         def source() -> str:
             module = ir.Module(name="panel")
             emit_panel(module, structure, layout, self.states, self.slots.nodes, self.lanes)
+            emit_sets(module, layout, self.matrix_places, self.lanes)
             return str(module)
 
-        return self._code("panel", source, ["panel"]), pattern_of(layout, self.matrix_places)
+        return self._code("panel", source, ["panel", "sets"]), pattern_of(layout, self.matrix_places)
 
     @functools.cached_property
     def chain_panel(self) -> tuple[MachineCode, Pattern]:
-        """Code of ``panel`` of a chain, see ``pkpd.engine.solve.chain``, and the pattern of what it reads."""
+        """Code of ``panel`` and ``sets`` of a chain, see ``pkpd.engine.solve.chain``, and the pattern of these."""
         if self.chain is None:
             raise ModelError("method 'chain' needs states that are linear in themselves; use method='auto'")
         chain, layout = self.chain, lay_out_chain(self.chain, self.states, self.slots.index)
@@ -296,9 +298,10 @@ class Kernel:
         def source() -> str:
             module = ir.Module(name="panel")
             emit_chain(module, chain, layout, self.states, self.slots.nodes, self.lanes, proper, driven)
+            emit_sets(module, layout, self.chain_places, self.lanes)
             return str(module)
 
-        return self._code("chain", source, ["panel"]), pattern_of(layout, self.chain_places)
+        return self._code("chain", source, ["panel", "sets"]), pattern_of(layout, self.chain_places)
 
     def method(self, name: str) -> CompiledMethod:
         """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""

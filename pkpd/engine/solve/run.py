@@ -13,6 +13,7 @@ from pkpd.engine.solve.arrays import Constants, Control, Observed, Records, Resu
 from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.cascade import PanelCode, solve_cascade
+from pkpd.engine.solve.cascade_march import PanelAddresses
 from pkpd.engine.solve.cascade_steady import make_room
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
@@ -148,7 +149,9 @@ class _Run:
         control = self._control(self.settings.rtol, free)
         room = make_room(self.kernel.n) if self.timeline.ss.shape[0] else None
         work = self.timeline, self.observed, control, self.results
-        solve_cascade(PanelCode(code["panel"], pattern), room, self.constants, subjects, *work)
+        solve_cascade(
+            PanelCode(PanelAddresses(code["panel"], code["sets"]), pattern), room, self.constants, subjects, *work
+        )
 
     def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray) -> None:
         k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name)
