@@ -54,8 +54,8 @@ from pkpd.engine.solve.status import Status
 
 __all__ = ["PanelCode", "solve_cascade"]
 
-#: PanelAddresses and Pattern of a model
-PanelCode = namedtuple("PanelCode", "addresses pattern")
+#: PanelAddresses and Pattern of a model, and room for sets, see ``pkpd.engine.solve.panel_sets.make``
+PanelCode = namedtuple("PanelCode", "addresses pattern stored weights")
 
 NOT_FINITE = int(Status.NOT_FINITE)
 
@@ -84,13 +84,13 @@ def solve_cascade(code_of_panel, room, constants, subjects, timeline, observed, 
     control : Control
         ``free`` leaves subjects to a stiff method that need many panels between two events.
     """
-    address, at = code_of_panel
+    address, at, stored, weights = code_of_panel
     rtol, atol, budget, h_max, free, proper = control
     first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss, _, _ = timeline
     obs_first, obs_last, obs_time, obs_order = observed
     out, out_first, out_stride, place_of, place_first, status, when, steps = results
     n = constants.initial.size
-    own_sets, own_me = make(at, n, constants.P.shape[0], rtol, atol, h_max)
+    own_sets, own_me = make(at, stored, weights, n, constants.P.shape[0], rtol, atol, h_max)
     own = np.zeros((n, n)), np.zeros((6, n))
     at, sets, me = borrow(at, own_sets, own_me)
     A, b, r = unowned(own[0]), unowned(own[1][0]), unowned(own[1][1])

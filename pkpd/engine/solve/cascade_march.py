@@ -54,6 +54,7 @@ from pkpd.engine.solve.panel_sets import (
     WHICH,
     supply,
 )
+from pkpd.engine.solve.rows import copy_numbers
 from pkpd.engine.solve.status import Status
 
 __all__ = ["NEEDS_SET", "PanelAddresses", "begin_stretch", "carry", "carry_on", "set_constants"]
@@ -97,7 +98,7 @@ def _scaled(square, ratio, behind, growing):
     """
     if not 0.0 < ratio < UNRESOLVED:
         return (LONGEST if ratio == 0.0 else 1.0) if growing else SHORTEST
-    rho = ratio**-0.25
+    rho = 1.0 / math.sqrt(math.sqrt(ratio))
     away = 0.25 * (rho + 1.0 / rho) - 0.5 + behind
     factor = 1.0
     while True:
@@ -148,6 +149,7 @@ def carry(address, start, target, me, sets):
         for q in range(min(count[USED], KEPT)):
             if abs(lengths[q] - h) <= 4e-16 * abs(now):
                 which = q
+                break
         if which < 0 or version[which] != count[VERSION]:
             count[WHICH] = which
             return NEEDS_SET
@@ -161,8 +163,7 @@ def carry(address, start, target, me, sets):
                 count[SHORT] += 1
                 if count[SHORT] == MANY_SHORT:
                     return IS_STIFF
-            for i in range(x.size):
-                x[i] = new[i]
+            copy_numbers(x, 0, new, 0, x.size)
             pace[DONE] += part
             pace[HOPE] = h * _scaled(square, ratio, 1.0, True)
             if pace[AFTER] >= 0.0:  # the first one after an event; one cut short by the next stop tells little

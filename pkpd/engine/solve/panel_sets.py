@@ -15,12 +15,13 @@ from pkpd.engine.machine.jit import compiled, leaf
 from pkpd.engine.solve.call import call_code, unowned
 from pkpd.engine.solve.panel import NODES, PanelLayout, lobatto
 from pkpd.engine.solve.panel_exponential import PART
+from pkpd.engine.solve.rows import copy_numbers
 from pkpd.engine.solve.weights import add_weights, weight_table
 
 __all__ = [
-    "AFTER", "ATOL", "DONE", "DOWN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "MAX_STEPS", "RTOL", "SHORT", "SINCE",
-    "STEPS", "TIME", "UP", "USED", "VERSION", "WEIGHED", "WHICH", "Pattern", "Sets", "Subject", "begin_row", "borrow",
-    "make", "pattern_of", "supply",
+    "AFTER", "ATOL", "DONE", "DOWN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LONGER_KEPT", "MAX_STEPS", "RTOL",
+    "SHORT", "SINCE", "STEPS", "TIME", "UP", "USED", "VERSION", "WEIGHED", "WHICH", "Pattern", "Sets", "Subject",
+    "begin_row", "borrow", "make", "pattern_of", "supply",
 ]  # fmt: skip
 
 #: nodes of a panel, which states are upstream, doubles in a set, whether the forcing depends on time, places of what is
@@ -54,13 +55,12 @@ def pattern_of(layout: PanelLayout, places: np.ndarray) -> Pattern:
 
 
 @compiled
-def make(at, n, places, rtol, atol, h_max):
-    """Return room for the sets and for a subject."""
-    chain = at.groups.shape[0] > 0
-    sets = Sets(
-        np.zeros(KEPT), np.zeros(KEPT, np.int64), np.zeros((KEPT, at.size)), np.zeros(LONGER_KEPT),
-        np.full(at.groups.shape[0], np.nan), np.zeros((LONGER_KEPT if chain else 0, at.size)),
-    )  # fmt: skip
+def make(at, stored, weights, n, places, rtol, atol, h_max):
+    """Return what is known of sets, whose room is ``stored`` (KEPT, size) and ``weights`` (LONGER_KEPT or 0, size), and
+    room for a subject.
+    """  # noqa: D205
+    rates = np.full(at.groups.shape[0], np.nan)
+    sets = Sets(np.zeros(KEPT), np.zeros(KEPT, np.int64), stored, np.zeros(LONGER_KEPT), rates, weights)
     me = Subject(
         np.zeros(6),
         np.zeros(n),
@@ -174,5 +174,5 @@ def _weigh(at, sets, me, h, q):
         me.count[WEIGHED] += 1
         sets.spans[known] = h
         add_weights(at.groups, at.table, me.p, h, sets.weights, known)
-    for k in range(at.groups[0, 1], at.size):
-        sets.stored[q, k] = sets.weights[known, k]
+    first = at.groups[0, 1]
+    copy_numbers(sets.stored, q * at.size + first, sets.weights, known * at.size + first, at.size - first)

@@ -6,13 +6,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
 from pkpd.engine.machine.jit import spliced
 
 __all__ = [
-    "ROW", "choose_row", "copy_row", "multiply_add", "multiply_row", "polynomial", "put_row", "row_series", "scale_row",
-    "turn_rows",
+    "ROW", "choose_row", "copy_numbers", "copy_row", "multiply_add", "multiply_row", "put_row", "row_series",
+    "scale_row", "turn_rows",
 ]  # fmt: skip
 
 ROW = 8
@@ -72,6 +73,19 @@ def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(c, ic, a, ia), generate
+
+
+@spliced
+def copy_numbers(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, count: Any) -> Any:
+    """Copy ``count`` doubles of a from place ia on to those of c from place ic on, which may not overlap."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = _Rows(context, builder, signature.args, args).values
+        target, source = (builder.gep(values[k], [values[k + 1]]) for k in (0, 2))
+        cgutils.memcpy(builder, target, source, values[4])
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia, count), generate
 
 
 @spliced
@@ -151,31 +165,6 @@ def turn_rows(typingctx: Any, c: Any, a: Any, first: Any, step: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(c, a, first, step), generate
-
-
-@spliced
-def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: Any, s: Any) -> Any:
-    """Write sum_m coefficients[row, m] s^m for eight s to a row; degree is a literal."""
-    if not isinstance(degree, types.IntegerLiteral):
-        return None
-    terms = degree.literal_value
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature.args, args)
-        first = builder.mul(rows.values[1], ir.Constant(_I64, terms + 1))
-        s_row, total = rows.load(4), None
-        for m in range(terms, -1, -1):
-            place = builder.gep(rows.values[2], [builder.add(first, ir.Constant(_I64, m))])
-            coefficient = rows.splat(builder.load(place, align=8))
-            total = (
-                coefficient
-                if total is None
-                else builder.fadd(builder.fmul(total, s_row, flags=FUSE), coefficient, flags=FUSE)
-            )
-        builder.store(total, rows.address(0, 1), align=8)
-        return context.get_dummy_value()
-
-    return types.void(out, row, coefficients, degree, s), generate
 
 
 @spliced

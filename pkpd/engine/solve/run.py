@@ -20,7 +20,7 @@ from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.linear import make_single, solve_linear
 from pkpd.engine.solve.loop import StepCode, solve_lanes
 from pkpd.engine.solve.observe import FlatTable, finite_rates, outputs_of
-from pkpd.engine.solve.panel_sets import Pattern
+from pkpd.engine.solve.panel_sets import KEPT, LONGER_KEPT, Pattern
 from pkpd.engine.solve.status import Status
 from pkpd.errors import RegimenError
 
@@ -149,9 +149,11 @@ class _Run:
         control = self._control(self.settings.rtol, free)
         room = make_room(self.kernel.n) if self.timeline.ss.shape[0] else None
         work = self.timeline, self.observed, control, self.results
-        solve_cascade(
-            PanelCode(PanelAddresses(code["panel"], code["sets"]), pattern), room, self.constants, subjects, *work
-        )
+        size, longer = pattern.size, LONGER_KEPT if pattern.groups.size else 0
+        sets, weights = _scratch(KEPT * size, "sets"), _scratch(longer * size, "weights")
+        addresses = PanelAddresses(code["panel"], code["sets"])
+        machine = PanelCode(addresses, pattern, sets.reshape(KEPT, size), weights.reshape(longer, size))
+        solve_cascade(machine, room, self.constants, subjects, *work)
 
     def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray) -> None:
         k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name)
