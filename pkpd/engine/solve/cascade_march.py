@@ -44,8 +44,10 @@ from pkpd.engine.solve.panel_sets import (
     LATEST,
     LENGTH,
     MAX_STEPS,
+    RATIO,
     SHORT,
     SINCE,
+    SQUARE,
     STEPS,
     TIME,
     UP,
@@ -119,7 +121,7 @@ def _scaled(square, ratio, behind, growing):
 @inlined
 def begin_stretch(state, me):
     """Note that an event has changed what the panels will see; begin as after the last one of the same state."""
-    me.pace[HOPE], me.pace[SINCE], me.pace[AFTER] = me.usual[state], me.clock[TIME], state
+    me.pace[HOPE], me.pace[SINCE], me.pace[AFTER], me.pace[RATIO] = me.usual[state], me.clock[TIME], state, -1.0
 
 
 @inlined
@@ -137,6 +139,9 @@ def carry(address, start, target, me, sets):
     clock[LATEST] = np.nextafter(target, -np.inf)
     while pace[DONE] < 1.0:
         left, now = 1.0 - pace[DONE], start + pace[DONE] * span
+        if pace[RATIO] >= 0.0 and left * span > pace[HOPE]:  # what the last one tells, once it is asked for
+            pace[HOPE] *= _scaled(pace[SQUARE], pace[RATIO], 1.0, True)
+            pace[RATIO] = -1.0
         bound = min(REACH / pace[DOWN], REACH / pace[UP] + now - pace[SINCE], pace[HOPE], pace[H_MAX]) * (1.0 + 1e-9)
         part = left if left * span <= bound else math.ldexp(0.5, math.frexp(bound / span)[1])
         if not part >= LEAST:
@@ -165,7 +170,7 @@ def carry(address, start, target, me, sets):
                     return IS_STIFF
             copy_numbers(x, 0, new, 0, x.size)
             pace[DONE] += part
-            pace[HOPE] = h * _scaled(square, ratio, 1.0, True)
+            pace[HOPE], pace[SQUARE], pace[RATIO] = h, square, ratio
             if pace[AFTER] >= 0.0:  # the first one after an event; one cut short by the next stop tells little
                 state = int(pace[AFTER])
                 if state < x.size:
@@ -173,7 +178,7 @@ def carry(address, start, target, me, sets):
                     usual[state] = first if part < 1.0 else max(usual[state], first)
                 pace[AFTER] = -1.0
         else:
-            pace[HOPE] = h * _scaled(square, ratio, 0.0, False)
+            pace[HOPE], pace[RATIO] = h * _scaled(square, ratio, 0.0, False), -1.0
     pace[DONE] = 0.0
     clock[TIME] = target
     return 0

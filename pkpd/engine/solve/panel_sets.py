@@ -19,9 +19,9 @@ from pkpd.engine.solve.rows import copy_numbers
 from pkpd.engine.solve.weights import add_weights, weight_table
 
 __all__ = [
-    "AFTER", "ATOL", "DONE", "DOWN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LONGER_KEPT", "MAX_STEPS", "RTOL",
-    "SHORT", "SINCE", "STEPS", "TIME", "UP", "USED", "VERSION", "WEIGHED", "WHICH", "Pattern", "Sets", "Subject",
-    "begin_row", "borrow", "make", "pattern_of", "supply",
+    "AFTER", "ATOL", "DONE", "DOWN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LONGER_KEPT", "MAX_STEPS", "RATIO",
+    "RTOL", "SHORT", "SINCE", "SQUARE", "STEPS", "TIME", "UP", "USED", "VERSION", "WEIGHED", "WHICH",
+    "Pattern", "Sets", "Subject", "begin_row", "borrow", "make", "pattern_of", "supply",
 ]  # fmt: skip
 
 #: nodes of a panel, which states are upstream, doubles in a set, whether the forcing depends on time, places of what is
@@ -37,8 +37,8 @@ KEPT = 24  # lengths of panels whose sets are remembered
 LONGER_KEPT = 64  # lengths whose weights are
 TIME, LENGTH, ATOL, RTOL, LATEST = range(5)  # of clock: panel's start and length, tolerances, end of its last piece
 #: of pace: length hoped for, last event, fastest rates, bound, norm of A, state of an event without panel so far or -1,
-#: how much of the way to the next stop is done
-HOPE, SINCE, UP, DOWN, H_MAX, NORM, AFTER, DONE = range(8)
+#: how much of the way to the next stop is done, estimate of the last panel and how its coefficients fall (-1: used)
+HOPE, SINCE, UP, DOWN, H_MAX, NORM, AFTER, DONE, SQUARE, RATIO = range(10)
 STEPS, MAX_STEPS, VERSION, USED, WEIGHED, WHICH, SHORT = range(7)  # of count
 
 
@@ -68,7 +68,7 @@ def make(at, stored, weights, n, places, rtol, atol, h_max):
         np.zeros(places),
         np.zeros(n),
         np.zeros(2),
-        np.zeros(8),
+        np.zeros(10),
         np.full(n + 1, np.inf),
         np.zeros(7, np.int64),
     )

@@ -209,11 +209,12 @@ def _solve(run: _Run, events: np.ndarray, steady: bool, added: bool) -> None:
     if method == "cascade":
         run.panels(*kernel.panel, subjects, False)
         return
-    stiff = tried[status[tried] == Status.STIFF]
-    rest = np.setdiff1d(subjects, tried[(status[tried] == Status.OK) | (status[tried] == Status.STIFF)])
+    settled = np.zeros(status.size, bool)
+    settled[tried] = (status[tried] == Status.OK) | (status[tried] == Status.STIFF)
+    stiff, rest = tried[status[tried] == Status.STIFF], np.flatnonzero(~settled)
     if rest.size:
         run.lanes(method, free, rest)
-    if free:
+    if free and rest.size:
         stiff = np.union1d(stiff, rest[status[rest] == Status.STIFF])
     if stiff.size:
         run.lanes("rodas5p", False, stiff)
