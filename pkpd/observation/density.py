@@ -26,7 +26,7 @@ from pkpd.observation.rules import law_of_rule, moved_error
 from pkpd.observation.slopes import PackedSlopes, pack_slopes, slopes_of
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["FACTOR", "Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
+__all__ = ["FACTOR", "SECOND", "Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
 
 #: number of a residual parameter that is a factor on the standard deviation
 FACTOR = -1
