@@ -33,8 +33,9 @@ __all__ = ["Predictor"]
 
 #: relative steps of central differences, for exact solutions and for those within a tolerance
 STEP, COARSE = 1e-4, 1e-3
-#: subjects from which on threads share the work
-SHARED = 32
+#: subjects from which on threads share the work: of equations that are stepped, and of linear ones, of which a thousand
+#: take a millisecond
+SHARED, SHARED_LINEAR = 32, 1024
 
 
 class Predictor:
@@ -235,7 +236,7 @@ class Predictor:
         kernel, inputs, _ = self._kernel(kind)
         inputs[: self.d] = phi[:, self._owner]
         who = np.arange(self.m) if chosen is None else chosen
-        if self.threads > 1 and who.size >= SHARED:
+        if self.threads > 1 and who.size >= (SHARED_LINEAR if kernel.linear else SHARED):
             return self._threaded(kernel, inputs, who)
         return self._outputs(kernel, inputs, self.block if chosen is None else self._part(chosen))
 
