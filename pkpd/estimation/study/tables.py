@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
