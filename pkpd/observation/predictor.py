@@ -19,7 +19,7 @@ from pkpd.errors import DataError
 from pkpd.observation.data import FitData, ranges
 from pkpd.observation.jets import jet, second_order_is_exact
 from pkpd.observation.links import ChainRule, Links
-from pkpd.observation.slopes import pull
+from pkpd.observation.slopes import Sensed, pull
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.doses import table_records
 from pkpd.simulation.people import Courses
@@ -248,18 +248,18 @@ class Predictor:
 
         def pulled(by_f: np.ndarray) -> np.ndarray:
             found = np.empty((self.d, self.m))
-            pull(out, self._k, self._column_output, self._place, self.data.subject, by_f, *self._reach, found)
+            pull(out, self._sensed, by_f, found)
             return found
 
         return out[self._column_output, self._place], pulled
 
     @cached_property
-    def _reach(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which directions each output depends on, as ranges."""
+    def _sensed(self) -> Sensed:
         nodes, zero = self._kernel("first")[0].outputs, const(0)
-        found = [[d for d in range(self.d) if nodes[(d + 1) * self._k + o] is not zero] for o in range(self._k)]
-        first = np.concatenate([[0], np.cumsum([len(each) for each in found])])
-        return first.astype(np.int64), np.array([d for each in found for d in each], np.int64)
+        reach = [[d for d in range(self.d) if nodes[(d + 1) * self._k + o] is not zero] for o in range(self._k)]
+        first = np.concatenate([[0], np.cumsum([len(each) for each in reach])]).astype(np.int64)
+        flat = np.array([d for each in reach for d in each], np.int64)
+        return Sensed(self._column_output, self._place, self.data.subject, self._k, first, flat)
 
     def _outputs(self, kernel: Kernel, inputs: np.ndarray, block: Block) -> np.ndarray:
         try:

@@ -5,6 +5,7 @@ The densities are those of ``pkpd.observation.density``, one piece of machine co
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from pkpd.engine.solve.call import call_code
 from pkpd.observation.data import Channel
 from pkpd.observation.tape import Tape
 
-__all__ = ["PackedSlopes", "pack_slopes", "pull", "slopes_of"]
+__all__ = ["PackedSlopes", "Sensed", "pack_slopes", "pull", "slopes_of"]
 
 
 class PackedSlopes(NamedTuple):
@@ -163,22 +164,24 @@ def slopes_of(b, f, g, z, l, by_f, by_z):
                 by_z[b.own[q], row] = _said(b, c, 1 + cells + q - b.own_first[c], j, found)
 
 
+#: of each observation its output, its row in the predictions, whose it is; number of outputs; directions that each
+#: output depends on, as ranges
+Sensed = namedtuple("Sensed", "output place subject outputs reach_first reach")
+
+
 @entry
-def pull(y, outputs, output, place, subject, by_f, reach_first, reach, out):
+def pull(y, sensed, by_f, out):
     """Add up for each subject what derivatives by predictions say of each direction.
 
     Parameters
     ----------
     y : float array, (outputs * (1 + directions), rows)
         Predictions and their derivatives.
-    outputs : int
-    output, place, subject : int array, (N,)
-        Of each observation: its output, its row, whose it is.
+    sensed : Sensed
     by_f : float array, (N,)
-    reach_first, reach : int array, (outputs + 1,), (...)
-        Directions that each output depends on.
     out : float array, (directions, subjects)
     """
+    output, place, subject, outputs, reach_first, reach = sensed
     out[:] = 0.0
     for n in range(by_f.size):
         o, slope, who, row = output[n], by_f[n], subject[n], place[n]

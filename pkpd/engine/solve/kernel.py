@@ -22,7 +22,7 @@ from pkpd.engine.machine.target import MachineCode, compile_ir, lanes
 from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
 from pkpd.engine.solve.linear_sets import LinearPattern, linear_pattern
-from pkpd.engine.solve.panel import emit_panel, lay_out
+from pkpd.engine.solve.panel import PanelLayout, emit_panel, lay_out
 from pkpd.engine.solve.panel_exponential import emit_sets
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
@@ -277,13 +277,10 @@ class Kernel:
             )
         structure, layout = self.structure, lay_out(self.structure, self.states)
 
-        def source() -> str:
-            module = ir.Module(name="panel")
+        def emit(module: ir.Module) -> None:
             emit_panel(module, structure, layout, self.states, self.slots.nodes, self.lanes)
-            emit_sets(module, layout, self.matrix_places, self.lanes)
-            return str(module)
 
-        return self._code("panel", source, ["panel", "sets"]), pattern_of(layout, self.matrix_places)
+        return self._panels("panel", emit, layout, self.matrix_places)
 
     @functools.cached_property
     def chain_panel(self) -> tuple[MachineCode, Pattern]:
@@ -291,17 +288,24 @@ class Kernel:
         if self.chain is None:
             raise ModelError("method 'chain' needs states that are linear in themselves; use method='auto'")
         chain, layout = self.chain, lay_out_chain(self.chain, self.states, self.slots.index)
-        shadows = self.shadows
-        proper = shadows.states or self.n
+        shadows, proper = self.shadows, self.shadows.states or self.n
         driven = [*range(proper), *(shadows.numbers[q][c] for q, c, _ in shadows.partials)]
 
+        def emit(module: ir.Module) -> None:
+            emit_chain(module, chain, layout, self.states, self.slots.nodes, self.lanes, proper, driven)
+
+        return self._panels("chain", emit, layout, self.chain_places)
+
+    def _panels(
+        self, label: str, emit: Callable[[ir.Module], None], layout: PanelLayout, places: np.ndarray
+    ) -> tuple[MachineCode, Pattern]:
         def source() -> str:
             module = ir.Module(name="panel")
-            emit_chain(module, chain, layout, self.states, self.slots.nodes, self.lanes, proper, driven)
-            emit_sets(module, layout, self.chain_places, self.lanes)
+            emit(module)
+            emit_sets(module, layout, places, self.lanes)
             return str(module)
 
-        return self._code("chain", source, ["panel", "sets"]), pattern_of(layout, self.chain_places)
+        return self._code(label, source, ["panel", "sets"]), pattern_of(layout, places)
 
     def method(self, name: str) -> CompiledMethod:
         """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""
