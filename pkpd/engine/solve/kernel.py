@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from pkpd.engine.graph.derivative import depends_on, derivative, substitute
+from pkpd.engine.graph.derivative import depends_on, substitute
 from pkpd.engine.graph.fingerprint import fingerprint
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.graph.tree import walk
@@ -27,7 +26,7 @@ from pkpd.engine.solve.panel_exponential import emit_sets
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
 from pkpd.engine.solve.shadows import Shadows, place_shadows, rows_of_doses
-from pkpd.engine.solve.structure import Structure, analyse, analyse_chain
+from pkpd.engine.solve.structure import Structure, analyse, analyse_chain, periods
 from pkpd.engine.solve.switches import place_switches
 from pkpd.engine.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 from pkpd.errors import ModelError
@@ -156,7 +155,7 @@ class Kernel:
         self.jacobian, self.drift = rosenbrock_nodes(self.derivatives, self.states)
         slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
         self.n_hot = len(slots.nodes)
-        self.periods = _periods(moving[: self.n])
+        self.periods = periods(moving[: self.n])
         self.initial_places = np.array(
             [slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64
         )
@@ -393,15 +392,3 @@ class Kernel:
 
         f.loop(f.arg["count"], body, step=self.lanes)
         f.done()
-
-
-def _periods(roots: Sequence[Node]) -> tuple[float, ...]:
-    """Return after what time floors, sines and cosines of time repeat, NaN where that is no number."""
-    moves = depends_on(roots, lambda s: s.kind == "time")
-    found = []
-    for n in walk(roots):
-        if n.op in ("floor", "sin", "cos") and moves[n]:
-            slope = derivative([n.args[0]], TIME)[0]
-            whole = 1.0 if n.op == "floor" else 2.0 * math.pi
-            found.append(whole / abs(slope.value) if slope.op == "const" and slope.value else math.nan)
-    return tuple(dict.fromkeys(found))
