@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PARTS = ("W1", "W2", "W3", "W4", "latency", "startup", "threads", "memory", "focei", "saem", "gradient")
+PARTS = (
+    "W1", "W2", "W3", "W4", "latency", "startup", "threads", "memory", "focei", "saem", "gradient", "posterior", "run",
+)  # fmt: skip
 PACKAGES = ("numpy", "numba", "scipy", "numbalsoda", "diffrax", "jax", "pynlme")
 
 
@@ -109,6 +111,10 @@ def _measure(part: str, options: argparse.Namespace) -> list[Any]:
         from benchmarks import estimation
 
         return estimation.estimation_lines(part, options.repeats)
+    if part in ("posterior", "run"):
+        from benchmarks import study
+
+        return study.posterior(options.repeats) if part == "posterior" else study.run(options.quick)
     if part == "startup":
         return startup.startup(options.repeats)
     if part == "latency":

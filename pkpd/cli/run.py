@@ -26,7 +26,7 @@ NEEDS_ARGUMENTS = True
 HELP = f"""Run a study to the end: check the evidence, calibrate, compare schedules, analyse, write a report.
 
 \b
-The main job, under three minutes on two cores:
+The main job, a few minutes on two cores:
   pkpd run {given.first_of("calibration")}
 
 \b

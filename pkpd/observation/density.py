@@ -23,9 +23,10 @@ from pkpd.observation.data import Channel, FitData
 from pkpd.observation.known import log_density_of
 from pkpd.observation.reports import MOST_CELLS
 from pkpd.observation.rules import law_of_rule, moved_error
+from pkpd.observation.slopes import PackedSlopes, pack_slopes, slopes_of
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["FACTOR", "Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
+__all__ = ["FACTOR", "SECOND", "Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
 
 #: number of a residual parameter that is a factor on the standard deviation
 FACTOR = -1
@@ -119,6 +120,10 @@ class Density:
         return [code.slopes() for code in self._codes]
 
     @cached_property
+    def _packed(self) -> PackedSlopes:
+        return pack_slopes(self.data.channels, self._slopes, self._own, self.data.y)
+
+    @cached_property
     def _second(self) -> list[Tape]:
         return [code.second() for code in self._codes]
 
@@ -165,13 +170,7 @@ class Density:
         Arguments are those of :meth:`first`.
         """
         l, by_f, by_z = np.zeros(self.n), np.zeros(self.n), np.zeros((self.s, self.n))
-        for channel, code, own in zip(self.data.channels, self._slopes, self._own, strict=True):
-            found, every = code(self._inputs(channel, f, g, z, own)), channel.every
-            l[every[0]] = found[0]
-            for k, rows in enumerate(every):
-                by_f[rows] = found[1 + k]
-            for k, moved in zip(own, found[1 + len(every) :], strict=True):
-                by_z[k, every[0]] = moved
+        slopes_of(self._packed, f, g, z, l, by_f, by_z)
         return l, by_f, by_z
 
     def second(self, f: np.ndarray, g: np.ndarray, z: np.ndarray) -> Rows:

@@ -140,7 +140,7 @@ class Links:
         }
         plain = equations_for(model, quantities(model, list(outputs)))
         roots, words = _roots_of(plain)
-        roots = self._with_individual(self._with_bases(roots))
+        roots = self._with_individual(self._with_bases(self._without_zeros(roots)))
         self.directions = self._find(roots)
         self.equations = self._rebuilt(plain, roots, words)
         self.n_random = sum(d.random for d in self.directions)
@@ -151,6 +151,12 @@ class Links:
         self._prepare()
 
     # -- the equations in terms of directions
+
+    def _without_zeros(self, roots: list[Node]) -> list[Node]:
+        """Put the number in the place of parameters that are held at 0: what they multiply need not be computed."""
+        varying = {*self.model.etas, *self.model.iov_etas}
+        held = [s for s, v in self._values.items() if v is ZERO and s.name not in varying]
+        return substitute(roots, dict.fromkeys(held, ZERO))
 
     def _kappa(self, name: str) -> Node | None:
         """Return the effect of the occasion in force on a parameter."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkpd.engine.graph.nodes import Node
+from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.block import Block, DoseFault, Settings
 from pkpd.engine.solve.kernel import Kernel
@@ -17,6 +19,7 @@ from pkpd.errors import DataError
 from pkpd.observation.data import FitData, ranges
 from pkpd.observation.jets import jet, second_order_is_exact
 from pkpd.observation.links import ChainRule, Links
+from pkpd.observation.slopes import Sensed, pull
 from pkpd.simulation.columns import ROW_OBSERVATION, Columns, constant_columns
 from pkpd.simulation.doses import table_records
 from pkpd.simulation.people import Courses
@@ -30,8 +33,9 @@ __all__ = ["Predictor"]
 
 #: relative steps of central differences, for exact solutions and for those within a tolerance
 STEP, COARSE = 1e-4, 1e-3
-#: subjects from which on threads share the work
-SHARED = 32
+#: subjects from which on threads share the work: of equations that are stepped, and of linear ones, of which a thousand
+#: take a millisecond
+SHARED, SHARED_LINEAR = 32, 1024
 
 
 class Predictor:
@@ -224,14 +228,38 @@ class Predictor:
         float array, (parts, N)
             NaN where a subject could not be solved.
         """
-        kernel, inputs, pick = self._kernel(kind)
+        out, pick = self._solved(phi, kind, chosen), self._kernel(kind)[2]
+        return out if pick is None else out.ravel()[pick]
+
+    def _solved(self, phi: np.ndarray, kind: str, chosen: np.ndarray | None) -> np.ndarray:
+        """Return what :meth:`solve` does, of all outputs in all rows that are observed, (parts * outputs, rows)."""
+        kernel, inputs, _ = self._kernel(kind)
         inputs[: self.d] = phi[:, self._owner]
         who = np.arange(self.m) if chosen is None else chosen
-        if self.threads > 1 and who.size >= SHARED:
-            out = self._threaded(kernel, inputs, who)
-        else:
-            out = self._outputs(kernel, inputs, self.block if chosen is None else self._part(chosen))
-        return out if pick is None else out.ravel()[pick]
+        if self.threads > 1 and who.size >= (SHARED_LINEAR if kernel.linear else SHARED):
+            return self._threaded(kernel, inputs, who)
+        return self._outputs(kernel, inputs, self.block if chosen is None else self._part(chosen))
+
+    def sensed(self, phi: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Return predictions, (N,), and what turns the derivatives of a sum over each subject's data by these into
+        those by directions, (d, m).
+        """  # noqa: D205
+        out = self._solved(phi, "first", None)
+
+        def pulled(by_f: np.ndarray) -> np.ndarray:
+            found = np.empty((self.d, self.m))
+            pull(out, self._sensed, by_f, found)
+            return found
+
+        return out[self._column_output, self._place], pulled
+
+    @cached_property
+    def _sensed(self) -> Sensed:
+        nodes, zero = self._kernel("first")[0].outputs, const(0)
+        reach = [[d for d in range(self.d) if nodes[(d + 1) * self._k + o] is not zero] for o in range(self._k)]
+        first = np.concatenate([[0], np.cumsum([len(each) for each in reach])]).astype(np.int64)
+        flat = np.array([d for each in reach for d in each], np.int64)
+        return Sensed(self._column_output, self._place, self.data.subject, self._k, first, flat)
 
     def _outputs(self, kernel: Kernel, inputs: np.ndarray, block: Block) -> np.ndarray:
         try:

@@ -112,11 +112,12 @@ def place(marks: Sequence[Mark], width: float, size: float) -> tuple[list[Placed
 def label_width(text: str, size: float, bold: bool = False) -> float:
     """Return the width of a text in the figure's font, mm."""
     from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    from matplotlib.textpath import text_to_path
 
-    # A text path drops blanks at its ends, and knows no line breaks.
-    path = TextPath((0, 0), text.strip(), size=size, prop=FontProperties(weight="bold" if bold else "normal"))
-    return float(path.get_extents().width) / 72 / MM if text.strip() else 0.0
+    # blanks at the ends take no room
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    width, _, _ = text_to_path.get_text_width_height_descent(text.strip(), font, ismath=False)
+    return float(width) / 72 / MM if text.strip() else 0.0
 
 
 def _is_free(row: Sequence[tuple[float, float]], left: float, right: float) -> bool:

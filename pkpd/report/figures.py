@@ -42,6 +42,7 @@ def save_picture(figure: Figure, folder: Path, name: str) -> str:
     with house_style(), mpl.rc_context(settings):
         vector, dots = io.BytesIO(), io.BytesIO()
         figure.savefig(vector, format="svg", metadata={"Date": None}, **tight)
+        figure.set_layout_engine("none")  # the second file has the places of the first
         figure.savefig(dots, format="png", dpi=220, **tight)
     text = re.sub(rb"<metadata>.*?</metadata>", b"", vector.getvalue(), flags=re.DOTALL)
     (folder / f"{name}.svg").write_bytes(text)

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_tools import equations, one, solve
+from engine_tools import equations, grid, one, solve
 from scipy.integrate import quad
 
 from pkpd.engine.graph.functions import expit, maximum, where
+from pkpd.engine.solve.block import Settings
 from pkpd.engine.solve.kernel import Equations, Kernel
 from pkpd.engine.solve.panel import lobatto
+from pkpd.engine.solve.run import solve_block
 from pkpd.engine.solve.tangent import tangent
 from pkpd.engine.solve.weights import LAST, TERMS, weight_table, weights
 from pkpd.errors import ModelError
@@ -60,6 +62,27 @@ def test_error_follows_the_tolerance(rtol):
     exact = one(kernel, TIMES, list(VALUES.values()), *DOSES, method="dop853", **TIGHT)
     found = one(kernel, TIMES, list(VALUES.values()), *DOSES, method="chain", rtol=rtol, atol=rtol * 1e-3)
     np.testing.assert_allclose(found, exact, rtol=30 * rtol, atol=30 * rtol)
+
+
+@pytest.mark.parametrize("width", [1, 2, 8])
+def test_the_width_of_the_vectors_changes_nothing_but_rounding(width):
+    wrt = ("ke", "Km", "kout", "F")
+    wide, narrow = (
+        one(Kernel(traced(wrt), w), TIMES, list(VALUES.values()), *DOSES, method="chain") for w in (4, width)
+    )
+    np.testing.assert_allclose(wide, narrow, rtol=1e-11, atol=1e-13)
+
+
+def test_a_subject_does_not_depend_on_those_beside_it():
+    """Weights of one length and rate are kept from one subject to the next: of the same rates and of others."""
+    kernel = chain(("ke", "kout"))
+    values = np.array(list(VALUES.values()))[:, None] * np.ones(4)
+    values[NAMES.index("ke")] *= [1.0, 0.5, 2.0, 1.0]  # upstream: the rates of the others stay
+    values[NAMES.index("kout")] *= [1.0, 1.0, 3.0, 1.0]
+    together = solve_block(kernel, grid(4, TIMES, *DOSES), values, Settings("chain")).outputs
+    for i in range(4):
+        alone = solve_block(kernel, grid(1, TIMES, *DOSES), values[:, i : i + 1], Settings("chain")).outputs
+        np.testing.assert_array_equal(together[:, i], alone[:, 0])
 
 
 def test_takes_fewer_panels_than_steps():

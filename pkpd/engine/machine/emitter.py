@@ -88,6 +88,27 @@ class Frame:
         b.branch(head)
         b.position_at_end(after)
 
+    def repeat(
+        self, count: Value, values: Sequence[Value], body: Callable[[list[Value]], Sequence[Value]]
+    ) -> list[Value]:
+        """Run body count times, each time on what the one before returned, and return the last; values without."""
+        b = self.builder
+        before, head = b.block, self.function.append_basic_block("head")
+        inside, after = self.function.append_basic_block("body"), self.function.append_basic_block("after")
+        b.branch(head)
+        b.position_at_end(head)
+        k, held = b.phi(I64), [b.phi(value.type) for value in values]
+        for phi, value in zip((k, *held), (ir.Constant(I64, 0), *values), strict=True):
+            phi.add_incoming(value, before)
+        b.cbranch(b.icmp_signed("<", k, count), inside, after)
+        b.position_at_end(inside)
+        found = body(list(held))
+        for phi, value in zip((k, *held), (b.add(k, ir.Constant(I64, 1)), *found), strict=True):
+            phi.add_incoming(value, b.block)
+        b.branch(head)
+        b.position_at_end(after)
+        return list(held)
+
     def call(self, function: ir.Function, *args: Value) -> None:
         """Call another function of the module."""
         self.builder.call(function, list(args))

@@ -39,10 +39,8 @@ from pkpd.engine.solve.event_codes import (
 from pkpd.engine.solve.one_subject import change, leave_blank, leave_cycle, record, start
 from pkpd.engine.solve.panel_sets import (
     ATOL,
-    DRIVEN,
-    LEVEL,
+    DONE,
     MAX_STEPS,
-    POSITION,
     SHORT,
     STEPS,
     TIME,
@@ -56,8 +54,8 @@ from pkpd.engine.solve.status import Status
 
 __all__ = ["PanelCode", "solve_cascade"]
 
-#: address of the machine code of a panel, see ``pkpd.engine.solve.panel``, and its Pattern
-PanelCode = namedtuple("PanelCode", "address pattern")
+#: PanelAddresses and Pattern of a model, and room for sets, see ``pkpd.engine.solve.panel_sets.make``
+PanelCode = namedtuple("PanelCode", "addresses pattern stored weights")
 
 NOT_FINITE = int(Status.NOT_FINITE)
 
@@ -86,13 +84,13 @@ def solve_cascade(code_of_panel, room, constants, subjects, timeline, observed, 
     control : Control
         ``free`` leaves subjects to a stiff method that need many panels between two events.
     """
-    address, at = code_of_panel
+    address, at, stored, weights = code_of_panel
     rtol, atol, budget, h_max, free, proper = control
     first_row, origin, ev_start, ev_time, ev_kind, ev_state, ev_value, ev_row, ss, _, _ = timeline
     obs_first, obs_last, obs_time, obs_order = observed
     out, out_first, out_stride, place_of, place_first, status, when, steps = results
     n = constants.initial.size
-    own_sets, own_me = make(at, n, constants.P.shape[0], rtol, atol, h_max)
+    own_sets, own_me = make(at, stored, weights, n, constants.P.shape[0], rtol, atol, h_max)
     own = np.zeros((n, n)), np.zeros((6, n))
     at, sets, me = borrow(at, own_sets, own_me)
     A, b, r = unowned(own[0]), unowned(own[1][0]), unowned(own[1][1])
@@ -104,14 +102,14 @@ def solve_cascade(code_of_panel, room, constants, subjects, timeline, observed, 
     ordered = obs_order.size > 0
     for who in subjects:
         column = first_row[who]
-        clock[TIME], count[STEPS], count[DRIVEN], count[LEVEL], count[POSITION] = origin[who], 0, 0, 0, 0
+        clock[TIME], count[STEPS], me.pace[DONE] = origin[who], 0, 0.0
         count[MAX_STEPS], count[SHORT] = budget[who], 0 if free else -1
         code = 0 if begin_row(at, sets, me, A, b, P, column) else NOT_FINITE
         start(fixed, column, x, r)
         for i in range(proper):
             sizes[i] = abs(x[i])
         _note_size(clock, atol, sizes, r, 0.0)
-        set_constants(at, b, r, me.c, count)
+        set_constants(b, r, me.c, count)
         me.usual[:] = np.inf
         begin_stretch(n, me)
         e, o = ev_start[who], obs_first[who]
@@ -122,7 +120,7 @@ def solve_cascade(code_of_panel, room, constants, subjects, timeline, observed, 
             if target > since:
                 code = carry(address, since, target, me, sets)
                 if code == NEEDS_SET:
-                    supply(at, sets, me)
+                    supply(address.sets, at, sets, me)
                     clock[TIME], code = since, 0
                     continue
                 if code:
@@ -160,7 +158,7 @@ def solve_cascade(code_of_panel, room, constants, subjects, timeline, observed, 
                     break
                 leave_cycle(dose, False, accumulates, base, kept, kept_r, x, r)
             if kind != BOLUS and kind != REPLACE and kind != STOP:
-                set_constants(at, b, r, me.c, count)
+                set_constants(b, r, me.c, count)
             if kind == RESET:
                 for i in range(proper):
                     sizes[i] = max(sizes[i], abs(x[i]))

@@ -15,14 +15,20 @@ fastest upstream state.
 
 Panels
 ------
-Events and observations end panels. What lies between two of them is halved until the estimate allows it, so that the
-same few lengths return again and again and the matrices for them are remembered. After a dose into a state, what was
-right after the last one into it is tried first.
+Events and observations end panels. What lies between two of them is halved until the estimate allows it, and the last
+panel takes what is left, so that the same few lengths return again and again and the matrices for them are remembered.
+
+How long the next one may be follows from where the integrand ceases to be smooth. With its singularity a lengths before
+a panel, as an effect's that saturates soon after a dose, coefficients fall by rho each, rho + 1 / rho = 2 (1 + 2 a)
+(Trefethen LN. Approximation Theory and Approximation Practice, 2013, theorem 8.1), and the square of the estimate is
+as ``h^2 rho^-21``. The ratio of the coefficients tells rho and thereby a; from farther away a panel may be longer by as
+much. The first one after a dose into a state is as long as the last one there might have been.
 """
 
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 
 import numpy as np
 
@@ -30,18 +36,18 @@ from pkpd.engine.machine.jit import inlined, leaf
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.panel_sets import (
     AFTER,
+    DONE,
     DOWN,
-    DRIVEN,
     H_MAX,
     HOPE,
     KEPT,
     LATEST,
     LENGTH,
-    LEVEL,
     MAX_STEPS,
-    POSITION,
+    RATIO,
     SHORT,
     SINCE,
+    SQUARE,
     STEPS,
     TIME,
     UP,
@@ -50,12 +56,19 @@ from pkpd.engine.solve.panel_sets import (
     WHICH,
     supply,
 )
+from pkpd.engine.solve.rows import copy_numbers
 from pkpd.engine.solve.status import Status
 
-__all__ = ["NEEDS_SET", "begin_stretch", "carry", "carry_on", "set_constants"]
+__all__ = ["NEEDS_SET", "PanelAddresses", "begin_stretch", "carry", "carry_on", "set_constants"]
+
+#: addresses of the machine code of panels and of their sets
+PanelAddresses = namedtuple("PanelAddresses", "panel sets")
 
 REACH = 16.0
-HALVINGS = 40
+LEAST = 0.5**40  # of the way to the next stop
+LONGEST, SHORTEST = 32.0, 0.0625  # factors from one panel to the next
+UNRESOLVED = 0.9  # coefficients that fall no faster tell nothing
+HOPEFUL = 0.1  # estimate that is tried
 NEEDS_SET = -1
 STEP_TOO_SMALL, TOO_MANY_STEPS = int(Status.STEP_TOO_SMALL), int(Status.TOO_MANY_STEPS)
 NOT_FINITE, IS_STIFF = int(Status.NOT_FINITE), int(Status.STIFF)
@@ -63,21 +76,52 @@ MANY_SHORT = 250  # panels between two events, after which a stiff method costs 
 
 
 @leaf
-def set_constants(at, b, r, c, count):
-    """Note that constants or infusion rates are others now; the first ones need sets with integrals."""
-    driven, chain = False, at.groups.size > 0
+def set_constants(b, r, c, count):
+    """Note that constants or infusion rates are others now."""
     for i in range(b.size):
         c[i] = b[i] + r[i]
-        driven |= c[i] != 0.0 and (at.upstream[i] or not chain)
     count[VERSION] += 1
-    if driven and not count[DRIVEN]:
-        count[DRIVEN], count[USED] = 1, 0
+
+
+@leaf
+def _scaled(square, ratio, behind, growing):
+    """Return by how much to multiply the length of a panel for the next one, see above.
+
+    Parameters
+    ----------
+    square : float
+        Square of the estimate, in units of the error allowed.
+    ratio : float
+        ``(high / low)^2``.
+    behind : float
+        How far behind the panel's start the next one begins, in lengths: 1 at its end, 0 where it is tried again.
+    growing : bool
+        Whether the longest is wanted that may be tried, from once the length on, or else the longest of shorter ones.
+    """
+    if not 0.0 < ratio < UNRESOLVED:
+        return (LONGEST if ratio == 0.0 else 1.0) if growing else SHORTEST
+    rho = 1.0 / math.sqrt(math.sqrt(ratio))
+    away = 0.25 * (rho + 1.0 / rho) - 0.5 + behind
+    factor = 1.0
+    while True:
+        tried = 2.0 * factor if growing else 0.5 * factor
+        at = 1.0 + 2.0 * away / tried
+        fall = rho / (at + math.sqrt(at * at - 1.0))
+        second = fall * fall
+        fourth = second * second
+        sixteenth = (fourth * fourth) * (fourth * fourth)
+        fits = square * tried * tried * sixteenth * fourth * fall <= HOPEFUL
+        if growing and not (fits and factor < LONGEST):
+            return factor
+        factor = tried
+        if not growing and (fits or factor <= SHORTEST):
+            return factor
 
 
 @inlined
 def begin_stretch(state, me):
     """Note that an event has changed what the panels will see; begin as after the last one of the same state."""
-    me.pace[HOPE], me.pace[SINCE], me.pace[AFTER] = me.usual[state], me.clock[TIME], state
+    me.pace[HOPE], me.pace[SINCE], me.pace[AFTER], me.pace[RATIO] = me.usual[state], me.clock[TIME], state, -1.0
 
 
 @inlined
@@ -91,51 +135,51 @@ def carry(address, start, target, me, sets):
     """
     clock, x, new, p, _, info, pace, usual, count = me
     lengths, version, stored = sets.lengths, sets.version, sets.stored
-    level, position = count[LEVEL], count[POSITION]
-    h = math.ldexp(target - start, -level)
+    span = target - start
     clock[LATEST] = np.nextafter(target, -np.inf)
-    while position < 1 << level:
-        now = start + position * h
+    while pace[DONE] < 1.0:
+        left, now = 1.0 - pace[DONE], start + pace[DONE] * span
+        if pace[RATIO] >= 0.0 and left * span > pace[HOPE]:  # what the last one tells, once it is asked for
+            pace[HOPE] *= _scaled(pace[SQUARE], pace[RATIO], 1.0, True)
+            pace[RATIO] = -1.0
         bound = min(REACH / pace[DOWN], REACH / pace[UP] + now - pace[SINCE], pace[HOPE], pace[H_MAX]) * (1.0 + 1e-9)
-        while h > bound and level <= HALVINGS:
-            level, position, h = level + 1, 2 * position, 0.5 * h
-        while level > 0 and position % 2 == 0 and 2.0 * h <= bound:
-            level, position, h = level - 1, position // 2, 2.0 * h
-        if level > HALVINGS:
+        part = left if left * span <= bound else math.ldexp(0.5, math.frexp(bound / span)[1])
+        if not part >= LEAST:
             return STEP_TOO_SMALL if math.isfinite(info[0]) else NOT_FINITE
         if count[STEPS] >= count[MAX_STEPS]:
             return TOO_MANY_STEPS
+        h = part * span
         clock[TIME], clock[LENGTH] = now, h
         which = -1
         for q in range(min(count[USED], KEPT)):
             if abs(lengths[q] - h) <= 4e-16 * abs(now):
                 which = q
+                break
         if which < 0 or version[which] != count[VERSION]:
-            count[LEVEL], count[POSITION], count[WHICH] = level, position, which
+            count[WHICH] = which
             return NEEDS_SET
-        call_code(address, (clock, x, p, stored, which, new, info))
+        call_code(address.panel, (clock, x, p, stored, which, new, info))
         count[STEPS] += 1
-        shrinking = min(1.0, info[1] / info[0]) if info[0] > 0.0 else 1.0
+        ratio = info[1] / info[0] if info[0] > 0.0 else 0.0
+        shrinking = min(1.0, ratio) if info[0] > 0.0 else 1.0
         square = info[1] * shrinking * shrinking
         if square <= 1.0:
-            if level > 0 and count[SHORT] >= 0:
+            if part < 1.0 and count[SHORT] >= 0:
                 count[SHORT] += 1
                 if count[SHORT] == MANY_SHORT:
                     return IS_STIFF
-            for i in range(x.size):
-                x[i] = new[i]
-            position += 1
-            # the estimate grows with the eleventh power of h or faster
-            pace[HOPE] = h * (1.0 if square > 1e-6 else 2.0 if square > 1e-14 else 4.0 if square > 1e-28 else 16.0)
+            copy_numbers(x, 0, new, 0, x.size)
+            pace[DONE] += part
+            pace[HOPE], pace[SQUARE], pace[RATIO] = h, square, ratio
             if pace[AFTER] >= 0.0:  # the first one after an event; one cut short by the next stop tells little
                 state = int(pace[AFTER])
                 if state < x.size:
-                    usual[state] = 2.0 * pace[HOPE] if level > 0 else max(usual[state], 2.0 * pace[HOPE])
+                    first = h * _scaled(square, ratio, 0.0, True)
+                    usual[state] = first if part < 1.0 else max(usual[state], first)
                 pace[AFTER] = -1.0
-        else:  # the farther the coefficients are from falling, the more is to be cut
-            steep = info[1] / info[0]
-            pace[HOPE] = h * (0.0625 if steep > 1.0 else 0.125 if steep > 0.36 else 0.25 if steep > 0.16 else 0.5)
-    count[LEVEL], count[POSITION] = 0, 0
+        else:
+            pace[HOPE], pace[RATIO] = h * _scaled(square, ratio, 0.0, False), -1.0
+    pace[DONE] = 0.0
     clock[TIME] = target
     return 0
 
@@ -144,9 +188,9 @@ def carry(address, start, target, me, sets):
 def carry_on(address, at, sets, me, target):
     """Move the subject on to the target; return a status code."""
     start, code = me.clock[TIME], NEEDS_SET
-    me.count[LEVEL], me.count[POSITION] = 0, 0
+    me.pace[DONE] = 0.0
     while start < target and code == NEEDS_SET:
         code = carry(address, start, target, me, sets)
         if code == NEEDS_SET:
-            supply(at, sets, me)
+            supply(address.sets, at, sets, me)
     return max(code, 0)

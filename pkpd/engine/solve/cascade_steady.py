@@ -93,7 +93,7 @@ def _interval(address, at, sets, me, dose, timeline, system, s):
         set_marks(marks, me.x, state, begin + on - period, ss[row, SS_AMOUNT])
     code = 0
     for stage in range(3):
-        set_constants(at, b, r, me.c, me.count)
+        set_constants(b, r, me.c, me.count)
         begin_stretch(state, me)
         me.count[SHORT] = min(me.count[SHORT], 0)
         target = begin + min(on, off) if stage == 0 else begin + max(on, off) if stage == 1 else end

@@ -11,9 +11,10 @@ and only those that drive others.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -63,6 +64,18 @@ def lay_out_chain(chain: Chain, states: Sequence[Node], places: Mapping[Node, in
     )  # fmt: skip
 
 
+class Judged(NamedTuple):
+    """A state whose error counts: its forcing's coefficients, place of the panel's width in the set, what an iteration
+    changed last, and the weight of the error.
+    """  # noqa: D205
+
+    state: int
+    spectrum: list[Value]
+    width: int
+    change: Value | None
+    weight: float
+
+
 class _Chain(Panel):
     """The function under construction."""
 
@@ -86,11 +99,11 @@ class _Chain(Panel):
     def inside(self, i: int, first: int, g: Sequence[Value]) -> list[Value]:
         """Return an inner state at the nodes."""
         m, start = self.f.math, self.f.splat(self.state[i])
-        out = [m.mul(decay, start) for decay in self.row(first + DECAY * NODES)]
-        for j in range(NODES):
-            at_j = self.lane(g, j)
-            out = [m.fma(w, at_j, total) for w, total in zip(self.row(first + j * NODES), out, strict=True)]
-        return out
+        halves = [[m.mul(decay, start) for decay in self.row(first + DECAY * NODES)], [m.const(0.0)] * self.vectors]
+        for j in range(NODES):  # two sums, since each term waits for the one before
+            at_j, rows = self.lane(g, j), self.row(first + j * NODES)
+            halves[j % 2] = [m.fma(w, at_j, total) for w, total in zip(rows, halves[j % 2], strict=True)]
+        return [m.add(*both) for both in zip(*halves, strict=True)]
 
     def rounds(
         self, i: int, first: int, emitters: Sequence[Emitter], added: Value | None
@@ -142,19 +155,60 @@ class _Chain(Panel):
         b.position_at_end(after)
         return change
 
-    def error(
-        self, i: int, end: Value, width: Value, g: Sequence[Value], change: Value | None, weight: float
-    ) -> list[Value]:
-        """Return the squares of (a_4, a_5) and of (a_6, a_7) of a forcing, in units of the error allowed."""
+    def spectrum(self, g: Sequence[Value]) -> list[Value]:
+        """Return the Legendre coefficients 4 to 7 of a forcing side by side, in as many vectors as they need."""
+        m, weights = self.f.math, lobatto()[1][1:]
+        padded = np.zeros((max(self.lanes, len(weights)), NODES))
+        padded[: len(weights)] = weights
+        out = []
+        for rows in padded.reshape(-1, self.lanes, NODES):
+            terms = [(ir.Constant(self.f.vector, rows[:, j].tolist()), self.lane(g, j)) for j in range(NODES)]
+            halves = [
+                functools.reduce(lambda t, w: m.fma(*w, t), own[1:], m.mul(*own[0]))
+                for own in (terms[::2], terms[1::2])
+            ]
+            out.append(m.add(*halves))
+        return out
+
+    def judge(self, parts: Sequence[Judged], new: Sequence[Value], count: int) -> list[Value]:
+        """Return the mean squares of (a_4, a_5) and of (a_6, a_7), in units of the error allowed, over some states."""
+        b, m = self.f.builder, self.f.math
+        squares, changes = [m.const(0.0)] * len(parts[0].spectrum), ir.Constant(F64, 0.0)
+        for part in parts:
+            larger = self.larger(self.state[part.state], new[part.state])
+            scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), larger))
+            factor = b.fdiv(ir.Constant(F64, part.weight), scale)
+            allowed = self.f.splat(b.fmul(self.number("set", part.width), factor))
+            found = [m.mul(each, allowed) for each in part.spectrum]
+            squares = [m.fma(each, each, total) for each, total in zip(found, squares, strict=True)]
+            if part.change is not None:
+                changes = b.fadd(changes, b.fmul(part.change, b.fmul(factor, factor)))
+        each = [
+            b.extract_element(squares[k // self.lanes], ir.Constant(ir.IntType(32), k % self.lanes)) for k in range(4)
+        ]
+        pairs = [b.fadd(each[0], each[1]), b.fadd(each[2], each[3])]
+        return [b.fdiv(b.fadd(pair, changes), ir.Constant(F64, float(count))) for pair in pairs]
+
+    def totals(self, values: Sequence[Value]) -> list[Value]:
+        """Return the sums over the lanes of up to as many vectors as there are lanes: lanes are turned into vectors."""
+        m, b, width = self.f.math, self.f.builder, self.lanes
+        level, step = [*values, *[m.const(0.0)] * (width - len(values))], 1
+        while step < width:
+            places = [2 * step * (k // (2 * step)) + k % step + width * (k % (2 * step) >= step) for k in range(width)]
+            low, high = (ir.Constant(ir.VectorType(ir.IntType(32), width), [p + s for p in places]) for s in (0, step))
+            level = [
+                m.add(b.shuffle_vector(x, y, low), b.shuffle_vector(x, y, high))
+                for x, y in zip(level[::2], level[1::2], strict=True)
+            ]
+            step *= 2
+        return [b.extract_element(level[0], ir.Constant(ir.IntType(32), k)) for k in range(len(values))]
+
+    def finish(self, outer: dict[int, tuple[int, Value]], new: list[Value]) -> None:
+        """Write to ``new`` the states at the end that drive none, from places of their decay and weighted forcing."""
         b = self.f.builder
-        scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), self.larger(self.state[i], end)))
-        factor = b.fdiv(ir.Constant(F64, weight), scale)
-        allowed = b.fmul(width, factor)
-        squares = [b.fmul(s, s) for s in (b.fmul(self.dot(g, row), allowed) for row in lobatto()[1][1:])]
-        pairs = [b.fadd(squares[0], squares[1]), b.fadd(squares[2], squares[3])]
-        if change is None:
-            return pairs
-        return [b.fadd(pair, b.fmul(change, b.fmul(factor, factor))) for pair in pairs]
+        for (i, (decay, _)), total in zip(outer.items(), self.totals([v for _, v in outer.values()]), strict=True):
+            new[i] = b.fadd(b.fmul(self.number("set", decay), self.state[i]), total)
+        outer.clear()
 
     def emit_states(self, proper: int, driven: Sequence[int]) -> None:
         """Write the function; arguments as for :func:`emit_chain`."""
@@ -164,8 +218,7 @@ class _Chain(Panel):
         added = NODES * (len(at.reads) + len(at.watched)) + len(at.entries)
         leaders = list(dict.fromkeys(chain.leaders[i] for i in chain.order))
         inner = set(inner_states(chain, self.states))
-        new, judged = self.linear(), 0
-        sums = [ir.Constant(F64, 0.0)] * 2
+        new, outer, judged = self.linear(), {}, []
         for i in chain.order:
             group = leaders.index(chain.leaders[i])
             first, full = int(at.groups[group, 1]), at.groups[group, 2] == 1
@@ -186,17 +239,14 @@ class _Chain(Panel):
                 new[i] = b.extract_element(y[-1], ir.Constant(ir.IntType(32), self.lanes - 1))
             else:
                 row = self.row(first + LAST * NODES if full else first)
-                new[i] = b.fadd(
-                    b.fmul(self.number("set", ends), self.state[i]),
-                    self.total([m.mul(w, value) for w, value in zip(row, g, strict=True)]),
-                )
+                outer[i] = ends, functools.reduce(m.add, [m.mul(w, value) for w, value in zip(row, g, strict=True)])
+                if len(outer) == self.lanes:
+                    self.finish(outer, new)
             if i < proper or i in inner:
-                judged += i < proper
-                weight = 1.0 if i < proper else LOOSE
-                found = self.error(i, new[i], self.number("set", ends + 1), g, change, weight)
-                sums = [b.fadd(total, part) for total, part in zip(sums, found, strict=True)]
-        for k, total in enumerate(sums):
-            self.put(b.fdiv(total, ir.Constant(F64, float(judged))), "info", k)
+                judged.append(Judged(i, self.spectrum(g), ends + 1, change, 1.0 if i < proper else LOOSE))
+        self.finish(outer, new)
+        for k, total in enumerate(self.judge(judged, new, sum(part.state < proper for part in judged))):
+            self.put(total, "info", k)
         for i, value in enumerate(new):
             self.put(value, "new", i)
         self.f.done()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from pkpd.engine.graph.derivative import depends_on, derivative, substitute
+from pkpd.engine.graph.derivative import depends_on, substitute
 from pkpd.engine.graph.fingerprint import fingerprint
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.graph.tree import walk
@@ -24,11 +23,12 @@ from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
 from pkpd.engine.solve.linear_code import LinearCode, emit_march, emit_project
 from pkpd.engine.solve.linear_sets import linear_pattern
 from pkpd.engine.solve.observe_code import emit_observe, emit_prepare
-from pkpd.engine.solve.panel import emit_panel, lay_out
+from pkpd.engine.solve.panel import PanelLayout, emit_panel, lay_out
+from pkpd.engine.solve.panel_exponential import emit_sets
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
 from pkpd.engine.solve.shadows import Shadows, place_shadows, rows_of_doses
-from pkpd.engine.solve.structure import Structure, analyse, analyse_chain
+from pkpd.engine.solve.structure import Structure, analyse, analyse_chain, periods
 from pkpd.engine.solve.switches import place_switches
 from pkpd.engine.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 from pkpd.errors import ModelError
@@ -157,7 +157,7 @@ class Kernel:
         self.jacobian, self.drift = rosenbrock_nodes(self.derivatives, self.states)
         slots.place_leaves([e for row in self.jacobian for e in row] + self.drift)
         self.n_hot = len(slots.nodes)
-        self.periods = _periods(moving[: self.n])
+        self.periods = periods(moving[: self.n])
         self.initial_places = np.array(
             [slots.place(self._constant(e, "an initial value")) for e in equations.initial], np.int64
         )
@@ -286,7 +286,7 @@ class Kernel:
 
     @functools.cached_property
     def panel(self) -> tuple[MachineCode, Pattern]:
-        """Code of ``panel`` of a cascade, see ``pkpd.engine.solve.panel``, and the pattern of what it reads."""
+        """Code of ``panel`` and ``sets`` of a cascade, see ``pkpd.engine.solve.panel``, and the pattern of these."""
         if self.structure is None or not self.structure.forcing:
             raise ModelError(
                 "method 'cascade' needs linear equations driven by states that are linear by themselves; "
@@ -294,29 +294,35 @@ class Kernel:
             )
         structure, layout = self.structure, lay_out(self.structure, self.states)
 
-        def source() -> str:
-            module = ir.Module(name="panel")
+        def emit(module: ir.Module) -> None:
             emit_panel(module, structure, layout, self.states, self.slots.nodes, self.lanes)
-            return str(module)
 
-        return self._code("panel", source, ["panel"]), pattern_of(layout, self.matrix_places)
+        return self._panels("panel", emit, layout, self.matrix_places)
 
     @functools.cached_property
     def chain_panel(self) -> tuple[MachineCode, Pattern]:
-        """Code of ``panel`` of a chain, see ``pkpd.engine.solve.chain``, and the pattern of what it reads."""
+        """Code of ``panel`` and ``sets`` of a chain, see ``pkpd.engine.solve.chain``, and the pattern of these."""
         if self.chain is None:
             raise ModelError("method 'chain' needs states that are linear in themselves; use method='auto'")
         chain, layout = self.chain, lay_out_chain(self.chain, self.states, self.slots.index)
-        shadows = self.shadows
-        proper = shadows.states or self.n
+        shadows, proper = self.shadows, self.shadows.states or self.n
         driven = [*range(proper), *(shadows.numbers[q][c] for q, c, _ in shadows.partials)]
 
+        def emit(module: ir.Module) -> None:
+            emit_chain(module, chain, layout, self.states, self.slots.nodes, self.lanes, proper, driven)
+
+        return self._panels("chain", emit, layout, self.chain_places)
+
+    def _panels(
+        self, label: str, emit: Callable[[ir.Module], None], layout: PanelLayout, places: np.ndarray
+    ) -> tuple[MachineCode, Pattern]:
         def source() -> str:
             module = ir.Module(name="panel")
-            emit_chain(module, chain, layout, self.states, self.slots.nodes, self.lanes, proper, driven)
+            emit(module)
+            emit_sets(module, layout, places, self.lanes)
             return str(module)
 
-        return self._code("chain", source, ["panel"]), pattern_of(layout, self.chain_places)
+        return self._code(label, source, ["panel", "sets"]), pattern_of(layout, places)
 
     def method(self, name: str) -> CompiledMethod:
         """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""
@@ -355,15 +361,3 @@ class Kernel:
         function = f.done()
         function.attributes.add("noinline")
         return function
-
-
-def _periods(roots: Sequence[Node]) -> tuple[float, ...]:
-    """Return after what time floors, sines and cosines of time repeat, NaN where that is no number."""
-    moves = depends_on(roots, lambda s: s.kind == "time")
-    found = []
-    for n in walk(roots):
-        if n.op in ("floor", "sin", "cos") and moves[n]:
-            slope = derivative([n.args[0]], TIME)[0]
-            whole = 1.0 if n.op == "floor" else 2.0 * math.pi
-            found.append(whole / abs(slope.value) if slope.op == "const" and slope.value else math.nan)
-    return tuple(dict.fromkeys(found))

@@ -1,7 +1,7 @@
 """What the panels of a cascade need of exp(A h): computed once for each length h and remembered.
 
-For the nodes c of a panel, exp(A c h) and its integral come from their Taylor series at c h / 2^k and k doublings, as
-in ``pkpd.engine.solve.propagate``, for all nodes side by side and only at entries that can differ from zero.
+The numbers come from machine code (``pkpd.engine.solve.panel_exponential``) and, for chains, from
+``pkpd.engine.solve.weights``. Weights depend on the length and the rates alone, and are kept for the next subject too.
 """
 
 from __future__ import annotations
@@ -12,31 +12,34 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, leaf
-from pkpd.engine.solve.call import unowned
+from pkpd.engine.solve.call import call_code, unowned
 from pkpd.engine.solve.panel import NODES, PanelLayout, lobatto
-from pkpd.engine.solve.propagate import ORDER
-from pkpd.engine.solve.rows import copy_row, multiply_add, polynomial
+from pkpd.engine.solve.panel_exponential import PART
+from pkpd.engine.solve.rows import copy_numbers
 from pkpd.engine.solve.weights import add_weights, weight_table
 
 __all__ = [
-    "AFTER", "ATOL", "DOWN", "DRIVEN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LEVEL", "MAX_STEPS", "POSITION",
-    "RTOL", "SHORT", "SINCE", "STEPS", "TIME", "UP", "USED", "VERSION", "WHICH", "Pattern", "Sets", "Subject",
-    "begin_row", "borrow", "make", "pattern_of", "supply",
+    "AFTER", "ATOL", "DONE", "DOWN", "HOPE", "H_MAX", "KEPT", "LATEST", "LENGTH", "LONGER_KEPT", "MAX_STEPS", "RATIO",
+    "RTOL", "SHORT", "SINCE", "SQUARE", "STEPS", "TIME", "UP", "USED", "VERSION", "WEIGHED", "WHICH",
+    "Pattern", "Sets", "Subject", "begin_row", "borrow", "make", "pattern_of", "supply",
 ]  # fmt: skip
 
-#: arrays of ``pkpd.engine.solve.panel.PanelLayout`` with the nodes, which states are upstream, places of what is not
-#: zero in A and b (row, column or n, place), and what chains need, see ``pkpd.engine.solve.chain``
-Pattern = namedtuple("Pattern", "entries products watched reads pairs nodes upstream size timed matrix groups table")
-#: Taylor series of exp(A s) and of its integral; both at the nodes; what is remembered for each length of a panel
-Sets = namedtuple("Sets", "series integral E G X nodes lengths version stored G_nodes terms factors")
+#: nodes of a panel, which states are upstream, doubles in a set, whether the forcing depends on time, places of what is
+#: not zero in A and b (row, column or n, place), and what chains need, see ``pkpd.engine.solve.chain``; ``added`` is
+#: where sets hold what is added to the states
+Pattern = namedtuple("Pattern", "nodes upstream size timed matrix groups table added")
+#: sets by the length of a panel, and of which constants they are; of chains, weights by length, and of which rates
+Sets = namedtuple("Sets", "lengths version stored spans rates weights")
 #: states now and at the panel's end, places, constants and infusions, arrays of the numbers that are listed below, and
 #: the length hoped for after an event of each state (or of none, at last)
 Subject = namedtuple("Subject", "clock x new p c info pace usual count")
 KEPT = 24  # lengths of panels whose sets are remembered
+LONGER_KEPT = 64  # lengths whose weights are
 TIME, LENGTH, ATOL, RTOL, LATEST = range(5)  # of clock: panel's start and length, tolerances, end of its last piece
-#: of pace: length hoped for, last event, fastest rates, bound, norm of A, state of an event without panel so far or -1
-HOPE, SINCE, UP, DOWN, H_MAX, NORM, AFTER = range(7)
-STEPS, MAX_STEPS, VERSION, DRIVEN, USED, LEVEL, POSITION, WHICH, SHORT = range(9)  # of count
+#: of pace: length hoped for, last event, fastest rates, bound, norm of A, state of an event without panel so far or -1,
+#: how much of the way to the next stop is done, estimate of the last panel and how its coefficients fall (-1: used)
+HOPE, SINCE, UP, DOWN, H_MAX, NORM, AFTER, DONE, SQUARE, RATIO = range(10)
+STEPS, MAX_STEPS, VERSION, USED, WEIGHED, WHICH, SHORT = range(7)  # of count
 
 
 def pattern_of(layout: PanelLayout, places: np.ndarray) -> Pattern:
@@ -45,31 +48,29 @@ def pattern_of(layout: PanelLayout, places: np.ndarray) -> Pattern:
     upstream[layout.affected] = False
     rows, columns = np.nonzero(places >= 0)
     matrix = np.column_stack([rows, columns, places[rows, columns]]).astype(np.int64)
+    added = NODES * (layout.reads.size + layout.watched.size + layout.pairs.size) + len(layout.entries)
     return Pattern(
-        layout.entries, layout.products, layout.watched, layout.reads, layout.pairs, lobatto()[0], upstream,
-        layout.size, layout.timed, matrix, layout.groups, weight_table(),
+        lobatto()[0], upstream, layout.size, layout.timed, matrix, layout.groups, weight_table(), added
     )  # fmt: skip
 
 
 @compiled
-def make(at, n, places, rtol, atol, h_max):
-    """Return room for the sets and for a subject."""
-    m, q = at.entries.shape[0], at.products.shape[0]
-    sets = Sets(
-        np.zeros((m, ORDER + 1)), np.zeros((m, ORDER + 1)), np.zeros((m, NODES)), np.zeros((m, NODES)),
-        np.zeros((m, NODES)), np.zeros(NODES), np.zeros(KEPT), np.zeros(KEPT, np.int64), np.zeros((KEPT, at.size)),
-        np.zeros((KEPT, m, NODES)), np.zeros((q, 2), np.int64), np.zeros(q),
-    )  # fmt: skip
+def make(at, stored, weights, n, places, rtol, atol, h_max):
+    """Return what is known of sets, whose room is ``stored`` (KEPT, size) and ``weights`` (LONGER_KEPT or 0, size), and
+    room for a subject.
+    """  # noqa: D205
+    rates = np.full(at.groups.shape[0], np.nan)
+    sets = Sets(np.zeros(KEPT), np.zeros(KEPT, np.int64), stored, np.zeros(LONGER_KEPT), rates, weights)
     me = Subject(
-        np.zeros(5),
+        np.zeros(6),
         np.zeros(n),
         np.zeros(n),
         np.zeros(places),
         np.zeros(n),
         np.zeros(2),
-        np.zeros(7),
+        np.zeros(10),
         np.full(n + 1, np.inf),
-        np.zeros(9, np.int64),
+        np.zeros(7, np.int64),
     )
     me.clock[ATOL], me.clock[RTOL] = atol, rtol
     me.pace[H_MAX] = h_max
@@ -81,14 +82,12 @@ def borrow(at, sets, me):
     """Return the same without counts of references, see :func:`pkpd.engine.solve.call.unowned`."""
     return (
         Pattern(
-            unowned(at.entries), unowned(at.products), unowned(at.watched), unowned(at.reads), unowned(at.pairs),
             unowned(at.nodes), unowned(at.upstream), at.size, at.timed, unowned(at.matrix), unowned(at.groups),
-            unowned(at.table),
+            unowned(at.table), at.added,
         ),
         Sets(
-            unowned(sets.series), unowned(sets.integral), unowned(sets.E), unowned(sets.G), unowned(sets.X),
-            unowned(sets.nodes), unowned(sets.lengths), unowned(sets.version), unowned(sets.stored),
-            unowned(sets.G_nodes), unowned(sets.terms), unowned(sets.factors),
+            unowned(sets.lengths), unowned(sets.version), unowned(sets.stored), unowned(sets.spans),
+            unowned(sets.rates), unowned(sets.weights),
         ),
         Subject(
             unowned(me.clock), unowned(me.x), unowned(me.new), unowned(me.p), unowned(me.c), unowned(me.info),
@@ -99,7 +98,7 @@ def borrow(at, sets, me):
 
 @leaf
 def begin_row(at, sets, me, A, b, P, column):
-    """Take over another column of P: matrix, Taylor series and the rates that bound the panels; forget all sets.
+    """Take over another column of P: matrix and the rates that bound the panels; forget all sets.
 
     Returns
     -------
@@ -126,130 +125,54 @@ def begin_row(at, sets, me, A, b, P, column):
             pace[NORM] = max(pace[NORM], total)
     if not finite:
         return False
-    _expand(at.entries, at.products, A, sets.series, sets.integral, sets.terms, sets.factors)
     me.count[USED] = 0
     if at.groups.size:  # exact weights and no matrix of the whole: panels may be twice as long
         pace[UP], pace[DOWN] = 0.5 * pace[UP], 0.5 * pace[DOWN]
     growing = False
     for k in range(at.groups.shape[0]):
-        growing |= at.groups[k, 0] >= 0 and not me.p[at.groups[k, 0]] <= 0.0
+        rate = me.p[at.groups[k, 0]] if at.groups[k, 0] >= 0 else 0.0
+        growing |= not rate <= 0.0
+        if rate != sets.rates[k]:
+            sets.rates[k], me.count[WEIGHED] = rate, 0
     return not growing
 
 
 @leaf
-def _expand(entries, products, A, series, integral, terms, factors):
-    """Write the Taylor coefficients of exp(A s) and of its integral over s, entry by entry."""
-    used = 0
-    for q in range(products.shape[0]):
-        a = products[q, 1]
-        factor = A[entries[a, 0], entries[a, 1]]
-        if factor != 0.0:
-            terms[used, 0], terms[used, 1], factors[used] = products[q, 0], products[q, 2], factor
-            used += 1
-    for e in range(entries.shape[0]):
-        series[e, 0] = 1.0 if entries[e, 0] == entries[e, 1] else 0.0
-        integral[e, 0] = series[e, 0]
-    for k in range(1, ORDER + 1):
-        for e in range(entries.shape[0]):
-            series[e, k] = 0.0
-        for q in range(used):
-            series[terms[q, 0], k] += factors[q] * series[terms[q, 1], k - 1]
-        for e in range(entries.shape[0]):
-            series[e, k] *= 1.0 / k
-            integral[e, k] = series[e, k] * (1.0 / (k + 1))
+def supply(code, at, sets, me):
+    """Make the set for the panel at hand, or bring up to date what constants and infusions add to it.
 
-
-@leaf
-def _at_nodes(at, sets, h, norm, driven):
-    """Write exp(A c h) at the nodes c to E and, if driven, its integral to G: series at c h / 2^k and k doublings."""
-    products, nodes, series, integral, s = at.products, at.nodes, sets.series, sets.integral, sets.nodes
-    E, G, X = sets.E, sets.G, sets.X
-    m, k = E.shape[0], 0
-    while math.ldexp(norm * h, -k) > 0.5:
-        k += 1
-    for j in range(NODES):
-        s[j] = math.ldexp(nodes[j] * h, -k)
-    for e in range(m):
-        polynomial(E, e, series, ORDER, s)
-        if driven:
-            polynomial(G, e, integral, ORDER, s)
-            for j in range(NODES):
-                G[e, j] *= s[j]
-    for _ in range(k):
-        if driven:
-            for e in range(m):
-                copy_row(X, e, G, e)
-            for q in range(products.shape[0]):
-                multiply_add(X, products[q, 0], E, products[q, 1], G, products[q, 2])
-            for e in range(m):
-                copy_row(G, e, X, e)
-        for e in range(m):
-            for j in range(NODES):
-                X[e, j] = 0.0
-        for q in range(products.shape[0]):
-            multiply_add(X, products[q, 0], E, products[q, 1], E, products[q, 2])
-        for e in range(m):
-            copy_row(E, e, X, e)
-
-
-@leaf
-def supply(at, sets, me):
-    """Make the set for the panel at hand, or bring up to date what constants and infusions add to it."""
-    q, driven = me.count[WHICH], me.count[DRIVEN] != 0
+    code : int
+        Address of the machine code.
+    """
+    q, h, doublings = me.count[WHICH], me.clock[LENGTH], 0
     if q < 0:
         q = me.count[USED] % KEPT
         me.count[USED] += 1
-        sets.lengths[q] = me.clock[LENGTH]
-        E, G = sets.E, sets.G
-        _at_nodes(at, sets, me.clock[LENGTH], me.pace[NORM], driven)
-        _store(at.reads, at.pairs, at.watched.size, E, sets.stored, q)
+        sets.lengths[q] = h
         if at.groups.size:
-            add_weights(at.groups, at.table, me.p, me.clock[LENGTH], sets.stored, q)
-        if driven:
-            for e in range(G.shape[0]):
-                for j in range(NODES):
-                    sets.G_nodes[q, e, j] = G[e, j]
+            _weigh(at, sets, me, h, q)
     sets.version[q] = me.count[VERSION]
-    if driven:
-        _drive(at.entries, at.reads, at.watched, at.pairs.size, sets.G_nodes, me.c, sets.stored, q)
+    while math.ldexp(me.pace[NORM] * h, -doublings) > 0.5:
+        doublings += 1
+    me.clock[PART] = math.ldexp(h, -doublings)
+    call_code(code, (me.clock, me.p, me.c, at.nodes, sets.stored, q, doublings))
     if at.groups.size:  # downstream states of chains take what is added to their forcing
-        first = (at.reads.size + at.watched.size) * NODES + at.entries.shape[0]
         for i in range(me.c.size):
             if not at.upstream[i]:
-                sets.stored[q, first + i] = me.c[i]
+                sets.stored[q, at.added + i] = me.c[i]
 
 
 @leaf
-def _store(reads, pairs, watched, E, stored, q):
-    """Write to set q what depends on A and h alone."""
-    for i in range(stored.shape[1]):
-        stored[q, i] = 0.0
-    for i in range(reads.size):
-        for j in range(NODES):
-            stored[q, i * NODES + j] = E[reads[i], j]
-    first = (reads.size + watched) * NODES
-    for i in range(pairs.size):
-        for j in range(NODES):
-            stored[q, first + i * NODES + j] = E[pairs[i], NODES - 1 - j]
-    first += pairs.size * NODES
-    for e in range(E.shape[0]):
-        stored[q, first + e] = E[e, NODES - 1]
-
-
-@leaf
-def _drive(entries, reads, watched, pairs, G_nodes, c, stored, q):
-    """Write to set q what the constants and infusions c add, at the nodes and at the end."""
-    first = reads.size * NODES
-    for w in range(watched.size):
-        for j in range(NODES):
-            total = 0.0
-            for i in range(reads.size):
-                e = reads[i]
-                if entries[e, 0] == watched[w]:
-                    total += G_nodes[q, e, j] * c[entries[e, 1]]
-            stored[q, first + w * NODES + j] = total
-    first += (watched.size + pairs) * NODES + entries.shape[0]
-    for i in range(c.size):
-        stored[q, first + i] = 0.0
-    for e in range(entries.shape[0]):
-        stored[q, first + entries[e, 0]] += G_nodes[q, e, NODES - 1] * c[entries[e, 1]]
+def _weigh(at, sets, me, h, q):
+    """Write to set q the weights for length h, which another subject with these rates may have needed before."""
+    known = -1
+    for k in range(min(me.count[WEIGHED], LONGER_KEPT)):
+        if sets.spans[k] == h:
+            known = k
+    if known < 0:
+        known = me.count[WEIGHED] % LONGER_KEPT
+        me.count[WEIGHED] += 1
+        sets.spans[known] = h
+        add_weights(at.groups, at.table, me.p, h, sets.weights, known)
+    first = at.groups[0, 1]
+    copy_numbers(sets.stored, q * at.size + first, sets.weights, known * at.size + first, at.size - first)

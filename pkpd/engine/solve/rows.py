@@ -6,12 +6,13 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
 from pkpd.engine.machine.jit import spliced
 
 __all__ = [
-    "ROW", "choose_row", "copy_row", "multiply_add", "multiply_row", "polynomial", "row_series", "scale_row",
+    "ROW", "choose_row", "copy_numbers", "copy_row", "multiply_add", "multiply_row", "row_series", "scale_row",
     "transposed",
 ]  # fmt: skip
 
@@ -75,6 +76,19 @@ def copy_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any) -> Any:
 
 
 @spliced
+def copy_numbers(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, count: Any) -> Any:
+    """Copy ``count`` doubles of a from place ia on to those of c from place ic on, which may not overlap."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = _Rows(context, builder, signature.args, args).values
+        target, source = (builder.gep(values[k], [values[k + 1]]) for k in (0, 2))
+        cgutils.memcpy(builder, target, source, values[4])
+        return context.get_dummy_value()
+
+    return types.void(c, ic, a, ia, count), generate
+
+
+@spliced
 def multiply_row(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, b: Any, ib: Any) -> Any:
     """Write row ia of a times row ib of b, entry by entry, to row ic of c."""
 
@@ -125,31 +139,6 @@ def transposed(builder: Any, rows: list[Any]) -> list[Any]:
                 values[k], values[k + half] = (builder.shuffle_vector(*pair, m) for m in masks)
         half //= 2
     return values
-
-
-@spliced
-def polynomial(typingctx: Any, out: Any, row: Any, coefficients: Any, degree: Any, s: Any) -> Any:
-    """Write sum_m coefficients[row, m] s^m for eight s to a row; degree is a literal."""
-    if not isinstance(degree, types.IntegerLiteral):
-        return None
-    terms = degree.literal_value
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _Rows(context, builder, signature.args, args)
-        first = builder.mul(rows.values[1], ir.Constant(_I64, terms + 1))
-        s_row, total = rows.load(4), None
-        for m in range(terms, -1, -1):
-            place = builder.gep(rows.values[2], [builder.add(first, ir.Constant(_I64, m))])
-            coefficient = rows.splat(builder.load(place, align=8))
-            total = (
-                coefficient
-                if total is None
-                else builder.fadd(builder.fmul(total, s_row, flags=FUSE), coefficient, flags=FUSE)
-            )
-        builder.store(total, rows.address(0, 1), align=8)
-        return context.get_dummy_value()
-
-    return types.void(out, row, coefficients, degree, s), generate
 
 
 @spliced

@@ -13,13 +13,14 @@ from pkpd.engine.machine.target import MachineCode
 from pkpd.engine.solve.arrays import Constants, Control, Observed, Records, Results, Timeline
 from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
 from pkpd.engine.solve.cascade import PanelCode, solve_cascade
+from pkpd.engine.solve.cascade_march import PanelAddresses
 from pkpd.engine.solve.cascade_steady import make_room
 from pkpd.engine.solve.exact import ExactRun, Fates, judge_unmoved
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.loop import StepCode, solve_lanes
 from pkpd.engine.solve.observe import FlatTable, observe, room_for_outputs
-from pkpd.engine.solve.panel_sets import Pattern
+from pkpd.engine.solve.panel_sets import KEPT, LONGER_KEPT, Pattern
 from pkpd.engine.solve.places import prepare
 from pkpd.engine.solve.status import Status
 from pkpd.errors import RegimenError
@@ -148,7 +149,11 @@ class _Run:
         control = self._control(self.settings.rtol, free)
         room = make_room(self.kernel.n) if self.timeline.ss.shape[0] else None
         work = self.timeline, self.observed, control, results
-        solve_cascade(PanelCode(code["panel"], pattern), room, self.constants, subjects, *work)
+        size, longer = pattern.size, LONGER_KEPT if pattern.groups.size else 0
+        sets, weights = _scratch(KEPT * size, "sets"), _scratch(longer * size, "weights")
+        addresses = PanelAddresses(code["panel"], code["sets"])
+        machine = PanelCode(addresses, pattern, sets.reshape(KEPT, size), weights.reshape(longer, size))
+        solve_cascade(machine, room, self.constants, subjects, *work)
 
     def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray, results: Results) -> None:
         k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name)
@@ -193,11 +198,12 @@ def _solve(run: _Run, results: Results) -> None:
     if method == "cascade":
         run.panels(*kernel.panel, subjects, False, results)
         return
-    stiff = tried[status[tried] == Status.STIFF]
-    rest = np.setdiff1d(subjects, tried[(status[tried] == Status.OK) | (status[tried] == Status.STIFF)])
+    settled = np.zeros(status.size, bool)
+    settled[tried] = (status[tried] == Status.OK) | (status[tried] == Status.STIFF)
+    stiff, rest = tried[status[tried] == Status.STIFF], np.flatnonzero(~settled)
     if rest.size:
         run.lanes(method, free, rest, results)
-    if free:
+    if free and rest.size:
         stiff = np.union1d(stiff, rest[status[rest] == Status.STIFF])
     if stiff.size:
         run.lanes("rodas5p", False, stiff, results)

@@ -107,25 +107,26 @@ class Complete:
     def slopes(self, x: np.ndarray, eta: np.ndarray, z: np.ndarray, information: bool = True) -> Slopes:
         """Return log-likelihoods and derivatives by everything; without ``information`` the curvature is empty."""
         chain = self.predictor.chain_of_typical(x, eta)
-        F = self.predictor.solve(chain.phi, "first")
         self.solutions += 1
+        curvature = np.empty((0, 0))
         with np.errstate(all="ignore"):
-            rows = self.density.second(F[0], F[0], z) if information else None
-            if rows is not None:
+            if information:
+                F = self.predictor.solve(chain.phi, "first")
+                f, rows = F[0], self.density.second(F[0], F[0], z)
                 each, l_f, by_sigma = rows.values[SECOND.index("l")], rows.values[SECOND.index("l_f")], rows.sigma[0]
+                g = self.sum(l_f * F[1:])
+                moved = chain.x if self.data.levels is None else self.data.levels.expanded(chain.x)
+                curvature = self._curvature(F, moved, rows.values[SECOND.index("i")], rows.sigma[4])
             else:
-                each, l_f, by_sigma = self.density.slopes(F[0], F[0], z)
-        l = self.sum(each)
-        g, by_z = self.sum(l_f * F[1:]), self.sum(by_sigma).T
+                f, pulled = self.predictor.sensed(chain.phi)
+                each, l_f, by_sigma = self.density.slopes(f, f, z)
+                g = pulled(l_f)
+        l, by_z = self.sum(each), self.sum(by_sigma).T
         l[~np.isfinite(l)] = -np.inf
         by_x, levels = np.einsum("kqi,ki->qi", chain.x, g), self.data.levels
         if levels is not None:
             by_x = levels.expanded(by_x)
-        curvature = np.empty((0, 0))
-        if rows is not None:
-            moved = chain.x if levels is None else levels.expanded(chain.x)
-            curvature = self._curvature(F, moved, rows.values[SECOND.index("i")], rows.sigma[4])
-        return Slopes(F[0], l, np.einsum("kpi,ki->ip", chain.e, g), by_x.T, by_z, curvature)
+        return Slopes(f, l, np.einsum("kpi,ki->ip", chain.e, g), by_x.T, by_z, curvature)
 
     def residual_slopes(self, f: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return derivatives by (x, z) at predictions and their information, with zeros for x: nothing is solved."""

@@ -14,7 +14,8 @@ from pkpd.estimation.methods.loop_arrays import DataRows, Directions, FactorMove
 from pkpd.estimation.methods.outer_terms import outer_terms
 from pkpd.estimation.vector import PopulationVector
 from pkpd.observation.data import FitData
-from pkpd.observation.density import Density
+from pkpd.observation.density import SECOND, Density
+from pkpd.observation.links import ChainRule
 from pkpd.observation.predictor import Predictor
 
 __all__ = ["METHODS", "Objective", "Outcome", "lost_effects"]
@@ -203,6 +204,27 @@ class Objective:
                     S[p, rows] = F[1 + a, rows] * F[1 + b, rows] / f
         return S
 
+    def _bent(self, F: np.ndarray, S: np.ndarray, chain: ChainRule, by_f: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Return what curvature that the objective holds at 0 adds to that of the inner problem, which has it.
+
+        Parameters
+        ----------
+        S : float array, (pairs, N)
+            Second derivatives of predictions, without those held.
+        by_f : float array, (N,)
+            Derivative of the log-density by the prediction.
+        """
+        r, m, out = self.links.n_random, self.m, np.zeros((self.m, self.p, self.p))
+        observed = np.flatnonzero(np.diff(self.data.starts))
+        sums = np.zeros((len(S) + r, m))
+        sums[:, observed] = np.add.reduceat(by_f * np.vstack([S, F[1 : 1 + r]]), self.data.starts[observed], axis=1)
+        for k in range(r):
+            out += sums[len(S) + k][:, None, None] * np.moveaxis(chain.ee[k], -1, 0)
+            for l in range(r):
+                first, second = chain.e[k].T, chain.e[l].T
+                out += sums[self.predictor.pair[k, l]][:, None, None] * first[:, :, None] * second[:, None, :]
+        return -(factor.T @ out @ factor)
+
     def _begin(self, x: np.ndarray) -> np.ndarray:
         """Return random effects to begin with: the last ones, moved along as the vector moves."""
         if self._last is None:
@@ -232,11 +254,12 @@ class Objective:
         F, S, third = self.predictor.second(chain.phi, self.density.curved)
         self.solutions += 1
         G0, g0x, g = np.empty((0, 0)), np.empty((0, 0, 0)), F[0]
+        bent: tuple[ChainRule, np.ndarray] | None = None
         if self.method.linear:
             G0, g0x = F[1:], chain.x
         elif self.method.frozen:
             # Lindstrom and Bates: what was linearised, and where variances are taken, is held while the rest moves
-            S, self._fitted = self._held_slopes(F, S.shape), F[0].copy()
+            bent, S, self._fitted = (chain, S), self._held_slopes(F, S.shape), F[0].copy()
             chain = replace(chain, ee=np.zeros_like(chain.ee), ex=np.zeros_like(chain.ex))
         elif not self.method.interaction:
             at0 = self.predictor.chain(theta, np.zeros((self.m, self.p)))
@@ -253,6 +276,8 @@ class Objective:
         directions = Directions(chain.e, chain.x, chain.ee, chain.ex, chain.eee, chain.eex)
         written = OuterOut(ofv_i, gradient, moved, exact, extra, fisher)
         outer_terms(data, directions, FactorMoves(factor, self._at, size), u, self.method.linear, written)
+        if bent is not None:
+            extra += self._bent(F, bent[1] - S, bent[0], rows.values[SECOND.index("l_f")], factor)
         ofv = float(ofv_i.sum())
         if not np.isfinite(ofv) or not np.isfinite(gradient).all():
             return Outcome(math.inf, np.full(n, np.nan), ofv_i, gradient, 2.0 * fisher, u, converged & exact)

@@ -148,6 +148,10 @@ class StudyFit(StudyRecord):
             Index the name; columns prior_sd, posterior_sd (on the scaled axis), contraction (1 - ratio of variances),
             shift (of the mean, in prior sd), overlap (area shared by prior and posterior density) and verdict.
         """
+        return self._taught.copy()
+
+    @cached_property
+    def _taught(self) -> pd.DataFrame:
         return contraction(self)
 
     def trouble(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,11 +164,16 @@ def _verdict(gained: float, shift: float) -> str:
 
 def _overlap(prior: Floats, posterior: Floats) -> float:
     """Return the area below both densities, from 0 (apart) to 1 (the same)."""
-    from scipy.stats import gaussian_kde
-
     if np.ptp(posterior) == 0:
         return 0.0
     both = np.concatenate([prior, posterior])
     grid = np.linspace(both.min(), both.max(), 256)
-    least = np.minimum(gaussian_kde(prior)(grid), gaussian_kde(posterior)(grid))
+    least = np.minimum(_density(prior, grid), _density(posterior, grid))
     return float(np.clip(least.sum() * (grid[1] - grid[0]), 0.0, 1.0))
+
+
+def _density(draws: Floats, grid: Floats) -> Floats:
+    """Return a density by normal kernels of Scott's width, as SciPy's ``gaussian_kde`` in one dimension."""
+    width = draws.std(ddof=1) * draws.size**-0.2
+    z = (grid[:, None] - draws) / width
+    return np.exp(-0.5 * z * z).sum(axis=1) / (draws.size * width * math.sqrt(2.0 * math.pi))

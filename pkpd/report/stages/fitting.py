@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "predicted_facts", "taught"]
 
 _FEW = 5
+#: settings of methods without ``full``: of the sampler, chains that are just long enough for a result of record
+_SHORT: dict[str, dict[str, Any]] = {"nuts": {"chains": 4, "tune": 400, "draws": 900}, "mode": {"quick": True}}
 
 
 def calibrate(job: ReportJob) -> None:
@@ -30,7 +32,8 @@ def calibrate(job: ReportJob) -> None:
 
         fit = load_study_fit(job.given, study=job.study)
     else:
-        how = study_method(job.engine, seed=job.seed, quick=not job.full, out=job.chains)
+        short = {} if job.full else _SHORT[job.engine]
+        how = study_method(job.engine, seed=job.seed, out=job.chains, **short)
         fit = run(job.study, method=how, progress=job.progress)
     job.calibration = fit
     fit.save(job.folder / "calibration.nc")
