@@ -84,7 +84,45 @@ def first_curve(path: str) -> Facts:
     model = pkpd.models[Path(path)]
     regimen = pkpd.Regimen(amt=100, cmt="depot", ii=24, addl=6)
     sims = pkpd.simulate(model, regimen, times=pkpd.hours(0, 168))
-    return {"seconds": _since_launch(), "last": float(sims["CP"].values[..., -1])}
+    facts = {"seconds": _since_launch(), "cpu": time.process_time()}
+    return {**facts, "last": float(sims["CP"].values[..., -1])}
+
+
+def first_fit() -> Facts:
+    """Return the time from the start of the process to the first fit, then those of fits by two other solvers (s)."""
+    from benchmarks.estimation import theophylline, theophylline_model
+    from pkpd.estimation.api import fit
+    from pkpd.estimation.methods.focei import Focei
+
+    table, _ = theophylline()
+    found: Facts = {}
+    for name in ("auto", "dop853", "rodas5p"):
+        start = time.perf_counter()
+        fit(theophylline_model(), table, Focei(), solver=name)
+        found[name] = time.perf_counter() - start if found else _since_launch()
+        found[f"cpu of {name}"] = time.process_time()  # since the start of the process
+    return found
+
+
+def loops_of_a_run() -> Facts:
+    """Return how long the loops were compiled that the study of anakinra and its schedules need (s), and how many."""
+    from pkpd.engine.machine import jit
+
+    begun: list[float] = []
+    seconds: list[float] = []
+    jit.watchers.append(
+        (lambda loop: begun.append(time.perf_counter()), lambda loop: seconds.append(time.perf_counter() - begun[-1]))
+    )
+    import numpy as np
+
+    import pkpd
+
+    study = pkpd.studies["anakinra_reports"]
+    posterior = study.problem.posterior()
+    posterior.logp_grad(posterior.draw(1, np.random.default_rng(0))[0])
+    regimens = {"daily": "100 mg q24h x7", "twice daily": "100 mg q12h x14"}
+    pkpd.simulate(pkpd.models["anakinra"], regimens, times=pkpd.hours(0, 168))
+    return {"seconds": sum(seconds), "loops": len(seconds), "cpu": time.process_time()}
 
 
 def first_curve_numbalsoda() -> Facts:
@@ -193,6 +231,8 @@ PROBES: dict[str, Callable[..., Facts]] = {
         importing,
         first_curve,
         first_curve_numbalsoda,
+        first_fit,
+        loops_of_a_run,
         compiling,
         latency,
         latency_numbalsoda,

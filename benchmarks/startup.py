@@ -70,7 +70,7 @@ def _new_models(folder: Path) -> Iterator[Path]:
 
 
 def startup(repeats: int = 5) -> list[Line]:
-    """Return the times of import, first curve and compilation.
+    """Return the times of import, first curve, first fit and compilation.
 
     Parameters
     ----------
@@ -92,17 +92,38 @@ def startup(repeats: int = 5) -> list[Line]:
             note = f"and {load:.3f} s to load and trace it; simulated again in {1e3 * again:.2f} ms"
             return statistics.median(one["compile"] for one in found), note
 
+        def empty(name: str) -> dict[str, str]:
+            return {"PKPD_CACHE_DIR": str(folder / name)}
+
         def from_nothing() -> tuple[float, str]:
-            cache = {"NUMBA_CACHE_DIR": str(folder / "numba"), "XDG_CACHE_HOME": str(folder / "cache")}
-            first = ask("first_curve", MODELS / "w1.py", environment=cache)["seconds"]
-            second = ask("first_curve", MODELS / "w1.py", environment=cache)["seconds"]
-            return first, f"a second process: {second:.2f} s"
+            first = ask("first_curve", MODELS / "w1.py", environment=empty("curve"))
+            second = ask("first_curve", MODELS / "w1.py", environment=empty("curve"))["seconds"]
+            return first["seconds"], f"CPU {first['cpu']:.1f} s; a second process: {second:.2f} s"
+
+        def run() -> tuple[float, str]:
+            found = ask("loops_of_a_run", environment=empty("run"))
+            return found["seconds"], f"{found['loops']:.0f} loops; CPU of the whole process {found['cpu']:.1f} s"
+
+        fits: dict[str, float] = {}
+
+        def fit() -> tuple[float, str]:
+            fits.update(ask("first_fit", environment=empty("fit")))
+            again = ask("first_fit", environment=empty("fit"))["auto"]
+            return fits[
+                "auto"
+            ], f"linear model, FOCEI; CPU {fits['cpu of auto']:.1f} s; a second process: {again:.2f} s"
+
+        def another() -> tuple[float, str]:
+            return fits.get("dop853", float("nan")), f"DOP853; then Rodas5P: {fits.get('rodas5p', float('nan')):.2f} s"
 
         return [
             _line("import pkpd", "s", 0.5, lambda: _median_of(repeats, "importing")),
-            _line("model file to first curve", "s", 2.0, curve),
+            _line("model file to first curve", "s", 1.5, curve),
             _line("compile ten states", "s", 0.3, compilation),
-            _line("first run ever, empty cache", "s", 60.0, from_nothing),
+            _line("first run ever, empty cache", "s", 8.0, from_nothing),
+            _line("loops of `make run`, empty cache", "s", 20.0, run),
+            _line("first fit ever, empty cache", "s", 12.0, fit),
+            _line("first fit by another solver", "s", 5.0, another),
             _line("numbalsoda: W1 to first curve", "s", None, lambda: _median_of(1, "first_curve_numbalsoda")),
         ]
 
