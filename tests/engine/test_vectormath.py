@@ -22,7 +22,7 @@ from pkpd.engine.machine.vectorspecial import COS, ERF, SIN
 Array = NDArray[np.float64]
 Function = Callable[..., Array]
 
-WIDTHS = (1, 2, 4, 8)
+WIDTHS = (1, 2, 4, 8, 16)
 F64, I64, PTR = ir.DoubleType(), ir.IntType(64), ir.PointerType()
 INF, NAN, LEAST, MOST = math.inf, math.nan, 5e-324, 1.7976931348623157e308
 ROOMS = 1200  # numbers per accuracy test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from pkpd.engine.graph.derivative import depends_on, derivative, substitute
 from pkpd.engine.graph.nodes import MASKS, Node, const, make, symbol
 from pkpd.engine.graph.tree import walk
 
-__all__ = ["PIECE", "TIME", "Kink", "Slots", "is_dynamic", "rearrange", "switches"]
+__all__ = ["PIECE", "TIME", "Kink", "Slots", "is_dynamic", "periods", "rearrange", "switches"]
 
 TIME = symbol("t", "time")
 #: a time between two stops of the solvers: what conditions on time alone say there, they say all the way
@@ -228,3 +229,15 @@ def switches(roots: Sequence[Node]) -> tuple[list[Node], list[Kink]]:
     """
     found = _Switches(roots)
     return [found.moving[r] for r in roots], found.kinks
+
+
+def periods(roots: Sequence[Node]) -> tuple[float, ...]:
+    """Return after what time floors, sines and cosines of time repeat, NaN where that is no number."""
+    moves = depends_on(roots, lambda s: s.kind == "time")
+    found = []
+    for n in walk(roots):
+        if n.op in ("floor", "sin", "cos") and moves[n]:
+            slope = derivative([n.args[0]], TIME)[0]
+            whole = 1.0 if n.op == "floor" else 2.0 * math.pi
+            found.append(whole / abs(slope.value) if slope.op == "const" and slope.value else math.nan)
+    return tuple(dict.fromkeys(found))

@@ -14,7 +14,7 @@ F64, I64, I1 = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 
 FUSE = ("contract",)
 SIGN = 1 << 63
-WIDTHS = (1, 2, 4, 8)
+WIDTHS = (1, 2, 4, 8, 16)
 
 
 class VectorCore:
