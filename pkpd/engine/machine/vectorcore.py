@@ -30,7 +30,7 @@ class VectorCore:
     builder : ir.IRBuilder
         Where the instructions go.
     lanes : int
-        Doubles in a vector: 1, 2, 4 or 8. LLVM splits vectors that are wider than the registers.
+        Doubles in a vector: 1, 2, 4, 8 or 16. LLVM splits vectors that are wider than the registers.
 
     Raises
     ------

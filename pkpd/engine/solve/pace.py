@@ -43,7 +43,7 @@ ERROR, FACTOR, STIFFNESS, MASK = range(4)
 Value = Any
 CALM_STEPS = 6  # after which steps at the limit of stability are forgotten
 #: part of the steps at the limit that suffice to leave where so many more of them would lead to the last observation
-SOON, FAR = 0.16, 2000.0
+SOON, FAR = 0.1, 2000.0
 
 
 def choose_length(f: Frame) -> None:
