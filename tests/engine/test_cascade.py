@@ -164,6 +164,33 @@ def test_a_squared_driver_has_a_closed_form():
     np.testing.assert_allclose(found, (np.exp(-times / 2) - np.exp(-2 * times)) * 2 / 3, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("method", ["cascade", "dop853", "rodas5p"])
+def test_powers_of_multiples_of_one_state_are_right_for_any_sign_and_size(method):
+    """x' = (a u)^g and y' = (b u)^h of a constant u: x(1) and y(1) are the powers, also where a^g alone vanishes.
+
+    log |a| is rounded, which is g |log a| 2^-53 of the power: 3.3e-13 for 5e-5^300.
+    """
+    cases = np.array([
+        [2.5, 0.4, 1.3, 3.0, 0.7],
+        [0.0, 1.0, 2.0, 3.0, 0.5],
+        [-2.0, 1.5, 3.0, 0.5, 2.0],
+        [1e4, 5e-5, 300.0, 2e-4, 0.1],
+        [1.0, 1.0, 5.0, -1.0, 3.0],
+        [3.0, 0.0, 2.0, 1.0, 0.0],
+        [-1e-12, 2.0, 2.0, 3.0, 4.0],
+        [7.0, 1e-3, 1.0, 1e3, 1.0],
+        [0.03, 11.0, 0.8, 2.0, 2.5],
+    ])  # fmt: skip
+    rhs = lambda t, y, u, a, g, b, h: [0.0, (a * y[0]) ** g, (b * y[0]) ** h]  # noqa: E731
+    kernel = Kernel(equations(rhs, ["u", 0.0, 0.0], ["u", "a", "g", "b", "h"]))
+    found = solve(kernel, [0.0, 1.0], cases.T, method=method)
+    expected = [[(a * u) ** g, (b * u) ** h] for u, a, g, b, h in cases]
+    assert not found.status.any()
+    np.testing.assert_allclose(found.outputs[1:, :, 1].T, expected, rtol=4e-13)
+    undefined = solve(kernel, [0.0, 1.0], [-1.0, 1.0, 0.5, 1.0, 2.0], method=method)
+    assert undefined.status.all()
+
+
 @pytest.mark.parametrize("rate", [40.0, 4000.0])
 def test_what_is_over_long_before_the_next_observation_is_not_missed(rate):
     """u = e^(-rate t), y' = u / (0.01 + u): y grows by log(1.01 / 0.01) / rate in a moment of 24 h."""

@@ -57,6 +57,14 @@ def test_a_condition_is_no_number_so_what_it_compares_gets_the_place():
     assert not any(n.op in MASKS for n in nodes.nodes)
 
 
+def test_several_powers_of_multiples_of_one_state_share_its_logarithm():
+    """log |c x| is log |c| + log |x|; one power alone gains nothing, and numbers need no place."""
+    assert placed((A * X) ** B + (C * X) ** B)[3:] == [repr(log(absolute(A))), repr(log(absolute(C)))]
+    assert placed((A * X) ** B + X**C)[3:] == [repr(log(absolute(A)))]
+    assert placed((A * X) ** B, (C * Y) ** B) == [repr(A), repr(B), repr(C)]
+    assert placed((2 * X) ** B + (3 * X) ** B) == [repr(B)]
+
+
 # --- regrouping -------------------------------------------------------------------------------------------------------
 def test_a_division_by_a_constant_becomes_one_product():
     (out,) = rearrange([-(A * X) / B * Y / C])

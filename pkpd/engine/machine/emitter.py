@@ -10,6 +10,7 @@ from llvmlite import ir
 
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.graph.tree import walk
+from pkpd.engine.machine.split import size_logarithm
 from pkpd.engine.machine.vectormath import VectorMath
 from pkpd.errors import ModelError
 
@@ -154,9 +155,22 @@ class Emitter:
                 return m.mul(m.pow_integer(x, int(e - 0.5)), m.sqrt(x))
         if base.op == "const" and base.value > 0:
             return m.pow(x, self.values[exponent])
-        if base not in self.pairs:
-            self.pairs[base] = m.log_pair(x)
-        return m.pow_from_pair(x, self.pairs[base], self.values[exponent], positive=_never_negative(base))
+        pair = self._log_pair(base)
+        return m.pow_from_pair(x, pair, self.values[exponent], positive=_never_negative(base))
+
+    def _log_pair(self, x: Node) -> tuple[Value, Value]:
+        """Return the logarithm of |x| in two parts, from that of a factor where the other one's is known."""
+        if x not in self.pairs:
+            self.pairs[x] = self._scaled_pair(x) or self.math.log_pair(self.values[x])
+        return self.pairs[x]
+
+    def _scaled_pair(self, x: Node) -> tuple[Value, Value] | None:
+        if x.op == "mul":
+            for c, rest in (x.args, x.args[::-1]):
+                size = self.values.get(size_logarithm(c))
+                if size is not None and rest in self.values:
+                    return self.math.add_to_pair(self._log_pair(rest), size)
+        return None
 
 
 _SIMPLE: dict[str, Callable[..., Value]] = {

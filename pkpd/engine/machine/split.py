@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,18 @@ from pkpd.engine.graph.derivative import depends_on, derivative, substitute
 from pkpd.engine.graph.nodes import MASKS, Node, const, make, symbol
 from pkpd.engine.graph.tree import walk
 
-__all__ = ["PIECE", "TIME", "Kink", "Slots", "is_dynamic", "rearrange", "switches"]
+__all__ = [
+    "PIECE",
+    "TIME",
+    "Kink",
+    "Slots",
+    "is_dynamic",
+    "periods",
+    "rearrange",
+    "scaled_powers",
+    "size_logarithm",
+    "switches",
+]
 
 TIME = symbol("t", "time")
 #: a time between two stops of the solvers: what conditions on time alone say there, they say all the way
@@ -52,6 +64,26 @@ class Slots:
                 stack.extend(reversed(n.args))
             else:
                 self.place(n)
+        for n in scaled_powers(roots):
+            self.place(n)
+
+
+def size_logarithm(c: Node) -> Node:
+    """Return log |c|."""
+    return make("log", make("abs", c))
+
+
+def scaled_powers(roots: Sequence[Node]) -> list[Node]:
+    """Return log |c| for constant factors c of powers (c x)^e, where several are of one x: they share log |x|."""
+    dynamic = depends_on(roots, is_dynamic)
+    factors: dict[Node, dict[Node, None]] = {}
+    for n in walk(roots):
+        if n.op == "pow" and dynamic[n.args[0]]:
+            x, c = n.args[0], const(1)
+            if x.op == "mul" and dynamic[x.args[0]] != dynamic[x.args[1]]:
+                c, x = x.args if dynamic[x.args[1]] else x.args[::-1]
+            factors.setdefault(x, {})[c] = None
+    return [size_logarithm(c) for cs in factors.values() if len(cs) > 1 for c in cs if c.op != "const"]
 
 
 def _factors(product: Node, dynamic: dict[Node, bool], uses: dict[Node, int]) -> tuple[list[Node], list[Node], int]:
@@ -228,3 +260,15 @@ def switches(roots: Sequence[Node]) -> tuple[list[Node], list[Kink]]:
     """
     found = _Switches(roots)
     return [found.moving[r] for r in roots], found.kinks
+
+
+def periods(roots: Sequence[Node]) -> tuple[float, ...]:
+    """Return after what time floors, sines and cosines of time repeat, NaN where that is no number."""
+    moves = depends_on(roots, lambda s: s.kind == "time")
+    found = []
+    for n in walk(roots):
+        if n.op in ("floor", "sin", "cos") and moves[n]:
+            slope = derivative([n.args[0]], TIME)[0]
+            whole = 1.0 if n.op == "floor" else 2.0 * math.pi
+            found.append(whole / abs(slope.value) if slope.op == "const" and slope.value else math.nan)
+    return tuple(dict.fromkeys(found))

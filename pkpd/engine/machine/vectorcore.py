@@ -14,7 +14,7 @@ F64, I64, I1 = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 
 FUSE = ("contract",)
 SIGN = 1 << 63
-WIDTHS = (1, 2, 4, 8)
+WIDTHS = (1, 2, 4, 8, 16)
 
 
 class VectorCore:
@@ -30,7 +30,7 @@ class VectorCore:
     builder : ir.IRBuilder
         Where the instructions go.
     lanes : int
-        Doubles in a vector: 1, 2, 4 or 8. LLVM splits vectors that are wider than the registers.
+        Doubles in a vector: 1, 2, 4, 8 or 16. LLVM splits vectors that are wider than the registers.
 
     Raises
     ------

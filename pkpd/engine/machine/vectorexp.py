@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from llvmlite import ir
+
 from pkpd.engine.machine.vectorcore import Value, VectorCore
 
 __all__ = ["ATANH", "ATANH_LONG", "EXPM1", "VectorExponential"]
@@ -83,6 +85,14 @@ class VectorExponential(VectorCore):
         hi = self.select(self.less(x, self.const(math.inf)), hi, x)
         return self.select(self.equal(x, self.const(0.0)), self.const(-math.inf), hi), lo
 
+    def add_to_pair(self, pair: tuple[Value, Value], size: Value) -> tuple[Value, Value]:
+        """Return log|c x| from the pair of log|x| and from log|c|, whose rounding error remains."""
+        hi, lo = pair
+        total = self._add(hi, size)
+        part = self._sub(total, hi)
+        lost = self._add(self._sub(hi, self._sub(total, part)), self._sub(size, part))
+        return total, self._add(lo, lost)
+
     def pow(self, x: Value, y: Value, *, positive: bool = False) -> Value:
         """Return x^y; see :meth:`pow_from_pair`."""
         return self.pow_from_pair(x, self.log_pair(x), y, positive=positive)
@@ -105,7 +115,7 @@ class VectorExponential(VectorCore):
         zero = self.const(0.0)
         unit = self.logical_or(self.equal(y, zero), self.equal(hi, zero))  # hi is zero where |x| is 1
         power = self.select(unit, self.const(1.0), power)
-        return power if positive else self._power_sign(x, y, power)
+        return power if positive else self._unless_positive(x, y, power)
 
     def pow_integer(self, x: Value, n: int) -> Value:
         """Return x^n by repeated squaring, of 1/x for negative n; x^0 is 1.
@@ -203,6 +213,19 @@ class VectorExponential(VectorCore):
         y = self.select(self.less(x, self.const(math.inf)), y, x)
         edge = self.select(self.equal(x, zero), self.const(-math.inf), self.const(math.nan))
         return self.select(self.less_equal(x, zero), edge, y)
+
+    def _unless_positive(self, x: Value, y: Value, power: Value) -> Value:
+        """Return |x|^y with its sign, which is looked for only where some x is not positive."""
+        b = self.builder
+        others = b.bitcast(self.logical_not(self.less(self.const(0.0), x)), ir.IntType(self.lanes))
+        before = b.block
+        with b.if_then(b.icmp_unsigned("!=", others, ir.Constant(others.type, 0)), likely=False):
+            signed = self._power_sign(x, y, power)
+            inside = b.block
+        out = b.phi(self.vector)
+        out.add_incoming(power, before)
+        out.add_incoming(signed, inside)
+        return out
 
     def _power_sign(self, x: Value, y: Value, power: Value) -> Value:
         """Return |x|^y with its sign: that of x for odd y, NaN for a negative finite x and a y that is no integer."""

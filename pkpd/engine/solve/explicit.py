@@ -9,14 +9,12 @@ import numpy as np
 from llvmlite import ir
 
 from pkpd.engine.machine.emitter import Frame
+from pkpd.engine.solve.lane import END, LONGEST, NEXT, WISH
+from pkpd.engine.solve.pace import ARGUMENTS, ERROR, FACTOR, MASK, STIFFNESS, choose_length, judge
 from pkpd.engine.solve.tableaus import ExplicitTableau
 
-__all__ = ["ARGUMENTS", "emit_explicit", "emit_start", "error_factor", "rows_of_stages"]
+__all__ = ["emit_commit_state", "emit_explicit", "emit_read", "emit_start", "error_factor", "rows_of_stages"]
 
-#: arguments shared by all functions that the solver loop calls; arrays of vectors
-#: t, h, cap (1), y, r, new (states), p (places), K (stages x states), info (4), tol (1 + states: relative, absolute)
-ARGUMENTS = ("t", "h", "cap", "y", "p", "r", "K", "new", "info", "tol")
-ERROR, FACTOR, STIFFNESS, MASK = range(4)
 Value = Any
 
 
@@ -26,10 +24,11 @@ def rows_of_stages(tableau: ExplicitTableau) -> int:
 
 
 def emit_explicit(module: ir.Module, rhs: ir.Function, tableau: ExplicitTableau, n: int, lanes: int) -> None:
-    """Write ``step``, ``start``, ``dense`` and ``commit`` for an explicit method into the module."""
+    """Write ``step``, ``start``, ``dense``, ``read`` and ``commit`` for an explicit method into the module."""
     _emit_step(module, rhs, tableau, n, lanes)
     emit_start(module, rhs, tableau.error_order + 1, n, lanes)
     _emit_dense(module, rhs, tableau, n, lanes)
+    emit_read(module, tableau.dense, n, lanes, slopes=True)
     _emit_commit(module, tableau.stages, n, lanes)
 
 
@@ -96,6 +95,7 @@ def _absolute(f: Frame, i: Value) -> Value:
 def _emit_step(module: ir.Module, rhs: ir.Function, tableau: ExplicitTableau, n: int, lanes: int) -> None:
     f = Frame(module, "step", ARGUMENTS, lanes)
     m, a, s = f.math, f.arg, tableau.stages
+    choose_length(f)
     time, work, last = f.scratch(1), f.scratch(n), f.scratch(n)
     for j in range(1, s):
         target = last if j == tableau.stiffness_pair[0] else work
@@ -127,13 +127,14 @@ def _emit_step(module: ir.Module, rhs: ir.Function, tableau: ExplicitTableau, n:
         squared = m.mul(squared, share)
     error_factor(f, squared, tableau.error_order + 1)
     f.store(m.mul(h2, m.div(change, m.maximum(distance, m.const(1e-300)))), a["info"], STIFFNESS)
+    judge(f, tableau.stiffness_bound)
     f.done()
 
 
 def emit_start(module: ir.Module, rhs: ir.Function, order: int, n: int, lanes: int) -> None:
     """Write ``start``: first stage and first step size of the lanes marked in info[MASK].
 
-    The first step is Hairer's (Solving Ordinary Differential Equations I, section II.4), bounded by h as it stands.
+    The first step is Hairer's (Solving Ordinary Differential Equations I, section II.4), bounded by the longest one.
     """
     f = Frame(module, "start", ARGUMENTS, lanes)
     m, a = f.math, f.arg
@@ -168,35 +169,59 @@ def emit_start(module: ir.Module, rhs: ir.Function, order: int, n: int, lanes: i
     flat = m.less(steep, m.const(1e-15))
     power = m.exp(m.mul(m.const(1.0 / order), m.log(m.div(m.const(0.01), m.maximum(steep, m.const(1e-300))))))
     h1 = m.select(flat, m.maximum(m.const(1e-6), m.mul(m.const(1e-3), h0)), power)
-    first = m.minimum(f.load(a["h"]), m.minimum(m.mul(m.const(100.0), h0), h1))
-    f.store(m.select(fresh, first, f.load(a["h"])), a["h"])
+    first = m.minimum(f.load(a["pace"], LONGEST), m.minimum(m.mul(m.const(100.0), h0), h1))
+    f.store(m.select(fresh, first, f.load(a["pace"], WISH)), a["pace"], WISH)
     f.done()
 
 
 def _emit_dense(module: ir.Module, rhs: ir.Function, tableau: ExplicitTableau, n: int, lanes: int) -> None:
-    """Write ``dense``: ``new[k]`` becomes the coefficient of theta^(k+1), for K as the step left it."""
+    """Write ``dense``: the stages that ``read`` needs beside those of the step."""
     f = Frame(module, "dense", ARGUMENTS, lanes)
-    m, a, s = f.math, f.arg, tableau.stages
     time, work = f.scratch(1), f.scratch(n)
     for j in range(tableau.c_extra.size):
-        _stage(f, rhs, n, tableau.A_extra[j], float(tableau.c_extra[j]), work, time, s + 1 + j)
-    h = f.load(a["h"])
+        _stage(f, rhs, n, tableau.A_extra[j], float(tableau.c_extra[j]), work, time, tableau.stages + 1 + j)
+    f.done()
+
+
+def emit_read(module: ir.Module, dense: np.ndarray, n: int, lanes: int, *, slopes: bool) -> None:
+    """Write ``read``: ``new`` becomes the states at each lane's next observation, within the step that K is of.
+
+    Parameters
+    ----------
+    dense : array, (stages, degree)
+        Weight of each stage as a polynomial of the part of the step, without a constant.
+    slopes : bool
+        Whether stages are rates of change, else changes.
+    """
+    f = Frame(module, "read", ARGUMENTS, lanes)
+    m, a, h = f.math, f.arg, f.load(f.arg["h"])
+    theta = m.div(m.sub(f.load(a["pace"], NEXT), f.load(a["t"])), h)
+    length = m.mul(h, theta) if slopes else theta
+    used = [j for j, row in enumerate(dense) if row.any()]
+    weights = f.scratch(len(used))
+    for k, j in enumerate(used):
+        total = m.const(dense[j, -1])
+        for c in dense[j, -2::-1]:
+            total = m.fma(total, theta, m.const(c))
+        f.store(m.mul(length, total), weights, k)
 
     def body(i: Value) -> None:
-        for k in range(tableau.dense.shape[1]):
-            f.store(
-                m.mul(h, _sum(f, tableau.dense[:, k], n, i)), a["new"], f.builder.add(i, ir.Constant(i.type, k * n))
-            )
+        value = f.load(a["y"], i)
+        for k, j in enumerate(used):
+            stage = f.load(a["K"], f.builder.add(i, ir.Constant(i.type, j * n)))
+            value = m.fma(f.load(weights, k), stage, value)
+        f.store(value, a["new"], i)
 
     f.loop(n, body)
     f.done()
 
 
 def _emit_commit(module: ir.Module, stages: int, n: int, lanes: int) -> None:
-    """Write ``commit``: the lanes marked in info[MASK] move to the new state, whose slope is their first stage."""
+    """Write ``commit``: the lanes marked in info[MASK] move to the step's end, whose slope is their first stage."""
     f = Frame(module, "commit", ARGUMENTS, lanes)
     m, a = f.math, f.arg
     yes = m.less(m.const(0.0), f.load(a["info"], MASK))
+    f.store(m.select(yes, f.load(a["pace"], END), f.load(a["t"])), a["t"])
 
     def body(i: Value) -> None:
         f.store(m.select(yes, f.load(a["new"], i), f.load(a["y"], i)), a["y"], i)

@@ -16,7 +16,7 @@ from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.graph.tree import walk
 from pkpd.engine.machine.emitter import Emitter, Frame
 from pkpd.engine.machine.sources import digest
-from pkpd.engine.machine.split import PIECE, TIME, Slots, is_dynamic, rearrange, switches
+from pkpd.engine.machine.split import PIECE, TIME, Slots, is_dynamic, periods, rearrange, switches
 from pkpd.engine.machine.target import MachineCode, compile_ir, lanes
 from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
@@ -28,7 +28,7 @@ from pkpd.engine.solve.panel_exponential import emit_sets
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
 from pkpd.engine.solve.rosenbrock import emit_rosenbrock, rosenbrock_nodes
 from pkpd.engine.solve.shadows import Shadows, place_shadows, rows_of_doses
-from pkpd.engine.solve.structure import Structure, analyse, analyse_chain, periods
+from pkpd.engine.solve.structure import Structure, analyse, analyse_chain
 from pkpd.engine.solve.switches import place_switches
 from pkpd.engine.solve.tableaus import DOP853, RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 from pkpd.errors import ModelError
@@ -38,6 +38,7 @@ __all__ = ["METHODS", "CompiledMethod", "Equations", "Kernel"]
 #: dosing parameters of a compartment, in the order of ``Kernel.dosing_places``
 DOSING = ("F", "tlag", "rate", "duration")
 SHORT = 6  # states up to which loops over them are written out
+FUNCTIONS = ["start", "step", "dense", "read", "commit"]  # of a method, in the order of its addresses
 METHODS = {"tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
 Value = Any
 
@@ -80,10 +81,10 @@ class CompiledMethod:
 
     Attributes
     ----------
-    stage_rows, degree : int
-        Stages kept, and degree of the dense output.
-    stiffness_bound : float
-        |h lambda| at the limit of stability.
+    lanes : int
+        People side by side.
+    stage_rows : int
+        Stages kept.
     tolerance_power : float
         The step control works with ``rtol ** tolerance_power``, but at most four times rtol. Below 1 where the error
         is estimated for a solution one order lower than the one that is kept, so that what is kept meets rtol, not
@@ -91,15 +92,14 @@ class CompiledMethod:
     """
 
     code: MachineCode
+    lanes: int
     stage_rows: int
-    degree: int
-    stiffness_bound: float
     tolerance_power: float = 1.0
 
     @property
     def addresses(self) -> np.ndarray:
-        """Addresses of start, step, dense and commit."""
-        return np.array([self.code[n] for n in ("start", "step", "dense", "commit")], np.int64)
+        """Addresses of ``FUNCTIONS``."""
+        return np.array([self.code[n] for n in FUNCTIONS], np.int64)
 
 
 class Kernel:
@@ -143,7 +143,7 @@ class Kernel:
 
     def __init__(self, equations: Equations, width: int | None = None) -> None:
         self.lanes = width or lanes()
-        self._methods: dict[str, CompiledMethod] = {}
+        self._methods: dict[tuple[str, int], CompiledMethod] = {}
         self.states = equations.states
         self.n = len(equations.states)
         along = {c: c + s * (TIME - o) for c in equations.sloping for s, o in [slope_inputs(c)]}
@@ -324,27 +324,33 @@ class Kernel:
 
         return self._code(label, source, ["panel", "sets"]), pattern_of(layout, places)
 
-    def method(self, name: str) -> CompiledMethod:
-        """Return the code of ``step``, ``start``, ``dense`` and ``commit`` of a method, compiled at first use."""
-        if name not in self._methods:
-            self._methods[name] = self._compile(name)
-        return self._methods[name]
+    def method(self, name: str, subjects: int = 1) -> CompiledMethod:
+        """Return the code of ``FUNCTIONS`` of a method, compiled at first use.
 
-    def _compile(self, name: str) -> CompiledMethod:
+        In small stiff systems each operation waits for the one before; there, many subjects go two registers abreast.
+        """
+        twice = isinstance(METHODS[name], RosenbrockTableau) and self.n <= SHORT and subjects > self.lanes
+        width = 2 * self.lanes if twice else self.lanes
+        if (name, width) not in self._methods:
+            self._methods[name, width] = self._compile(name, width)
+        return self._methods[name, width]
+
+    def _compile(self, name: str, width: int) -> CompiledMethod:
         tableau = METHODS[name]
-        code = self._code(name, lambda: self._method_source(tableau), ["start", "step", "dense", "commit"])
+        label = name if width == self.lanes else f"{name} {width} abreast"
+        code = self._code(label, lambda: self._method_source(tableau, width), FUNCTIONS)
         if isinstance(tableau, RosenbrockTableau):
             power = (tableau.error_order + 1) / (tableau.order + 1)
-            return CompiledMethod(code, tableau.stages, tableau.dense.shape[1], np.inf, power)
-        return CompiledMethod(code, rows_of_stages(tableau), tableau.dense.shape[1], tableau.stiffness_bound)
+            return CompiledMethod(code, width, tableau.stages, power)
+        return CompiledMethod(code, width, rows_of_stages(tableau))
 
-    def _method_source(self, tableau: ExplicitTableau | RosenbrockTableau) -> str:
+    def _method_source(self, tableau: ExplicitTableau | RosenbrockTableau, width: int) -> str:
         module = ir.Module(name=tableau.name)
-        rhs = self._emit_rhs(module)
+        rhs = self._emit_rhs(module, width)
         if isinstance(tableau, RosenbrockTableau):
-            emit_rosenbrock(module, rhs, tableau, self.jacobian, self.drift, self._leaf_values, self.n, self.lanes)
+            emit_rosenbrock(module, rhs, tableau, self.jacobian, self.drift, self._leaf_values, self.n, width)
         else:
-            emit_explicit(module, rhs, tableau, self.n, self.lanes)
+            emit_explicit(module, rhs, tableau, self.n, width)
         return str(module)
 
     def _leaf_values(self, f: Frame, roots: Sequence[Node]) -> dict[Node, Value]:
@@ -354,8 +360,8 @@ class Kernel:
         values |= {node: f.load(f.arg["p"], k) for k, node in enumerate(self.slots.nodes[: self.n_hot])}
         return values
 
-    def _emit_rhs(self, module: ir.Module) -> ir.Function:
-        f = Frame(module, "rhs", ("t", "y", "p", "r", "dy"), self.lanes)
+    def _emit_rhs(self, module: ir.Module, width: int) -> ir.Function:
+        f = Frame(module, "rhs", ("t", "y", "p", "r", "dy"), width)
         for i, value in enumerate(Emitter(f, self._leaf_values(f, self.derivatives))(self.derivatives)):
             f.store(f.math.add(value, f.load(f.arg["r"], i)), f.arg["dy"], i)
         function = f.done()

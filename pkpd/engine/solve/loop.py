@@ -10,40 +10,75 @@ from collections import namedtuple
 
 import numpy as np
 
-from pkpd.engine.machine.jit import entry, leaf
+from pkpd.engine.machine.jit import compiled, entry, leaf
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.event_codes import BOLUS, RATE, REPLACE, RESET, ROW, SS_CONSTANT, SS_FIRST
 from pkpd.engine.solve.lane import (
+    AGAIN,
+    BUSY,
     CALM,
     DUE,
+    END,
     EV,
     EVEND,
+    FURTHER,
     HIT,
+    INSIDE,
     LANE_ROWS,
+    LAST,
+    LEAVE,
+    LEFT,
+    LONGEST,
     MODE,
+    MOST,
+    NEXT,
     OB,
     OBEND,
+    OUTCOME,
+    PACE_ROWS,
     SSEV,
+    STABLE,
     STEPS,
     STIFF,
+    STOP,
+    STOPPED,
+    TINY,
     WHO,
+    WISH,
     Moving,
     SteadySearch,
 )
+from pkpd.engine.solve.pace import ERROR, MASK
 from pkpd.engine.solve.sizes import Sizes, finite_slopes, forget_sizes, note_sizes, put_at_once
 from pkpd.engine.solve.status import Status
 from pkpd.engine.solve.steady import DEPTH, ss_begin, ss_process, ss_stop, tightness
 
 __all__ = ["MethodArguments", "StepCode", "solve_lanes"]
 
-#: addresses of start, step, dense and commit, (4,); rows of K in units of states; degree of dense output; |h lambda|
-#: beyond which the method is at its limit of stability; places that its code reads; width of its code
-StepCode = namedtuple("StepCode", "addresses stage_rows degree bound n_hot lanes")
-#: what the machine code of a method works on, see ``pkpd.engine.solve.explicit.ARGUMENTS``
-MethodArguments = namedtuple("MethodArguments", "t h cap y p r K new info tol")
+#: addresses of start, step, dense, read and commit, (5,); rows of K in units of states; places that its code reads;
+#: width of its code
+StepCode = namedtuple("StepCode", "addresses stage_rows n_hot lanes")
+#: what the machine code of a method works on, see ``pkpd.engine.solve.pace.ARGUMENTS``
+MethodArguments = namedtuple("MethodArguments", "t h cap y p r K new info tol pace seen")
 MANY_STIFF = 50  # steps in a row at the limit of stability that hand a subject over to the stiff method
 STEP_TOO_SMALL, TOO_MANY_STEPS = int(Status.STEP_TOO_SMALL), int(Status.TOO_MANY_STEPS)
 NOT_FINITE, NO_STEADY_STATE, IS_STIFF = int(Status.NOT_FINITE), int(Status.NO_STEADY_STATE), int(Status.STIFF)
+
+
+@compiled
+def _room(flat, rows, W):
+    """Return the next rows of W numbers of a flat array that keeps in ``flat[0]`` how much of it is taken."""
+    first = int(flat[0])
+    flat[0] = first + rows * W
+    return flat[first : first + rows * W].reshape(rows, W)
+
+
+@compiled
+def _aligned(size):
+    """Return zeros for ``_room``, whose rows of 8 numbers do not cross the lines of the cache."""
+    flat = np.zeros(size + 16)
+    flat[0] = 1 + ((7 - (np.int64(flat.ctypes.data) >> 3)) & 7)
+    return flat
 
 
 @leaf
@@ -61,12 +96,15 @@ def _reset(constants, moving, w):
 
 
 @leaf
-def _load(L, w, who, timeline, observed, constants, moving):
-    L[:, w] = 0
+def _load(L, w, who, timeline, observed, constants, moving, pace, most):
+    for k in range(L.shape[0]):
+        L[k, w] = 0
     L[WHO, w] = who
     L[EV, w], L[EVEND, w] = timeline.ends[who], timeline.ends[who + 1]
     L[OB, w], L[OBEND, w] = observed.first[who], observed.last[who]
     L[DUE, w] = 1
+    pace[BUSY, w], pace[STIFF, w], pace[CALM, w], pace[STEPS, w], pace[MOST, w] = 1.0, 0.0, 0.0, 0.0, most
+    pace[LAST, w] = observed.time[observed.last[who] - 1] if observed.last[who] > observed.first[who] else np.inf
     moving.T[0, w] = timeline.origin[who]
     moving.ROWS[w] = timeline.column[who]
     _set_places(constants.P, moving.ROWS[w], moving.PL, w)
@@ -89,16 +127,16 @@ def _record(L, w, value, row, results, obs_first):
 
 
 @leaf
-def _close(L, w, code, now, results, obs_first, n):
+def _close(L, w, code, now, results, obs_first, n, pace):
     """Free the lane; what was not reached stays not a number."""
     who, out = L[WHO, w], results.out
     if L[MODE, w] and code in (STEP_TOO_SMALL, TOO_MANY_STEPS):
         code = NO_STEADY_STATE
-    results.status[who], results.when[who], results.steps[who] = code, now, L[STEPS, w]
+    results.status[who], results.when[who], results.steps[who] = code, now, int(pace[STEPS, w])
     for s in range(n):
         for i in range(L[OB, w], L[OBEND, w]):
             out[results.first[who] + s * results.stride + i - obs_first[who]] = np.nan
-    L[WHO, w] = -1
+    L[WHO, w], L[DUE, w], pace[BUSY, w] = -1, 1, 0.0
 
 
 @leaf
@@ -132,6 +170,14 @@ def _next_stop(L, w, now, timeline, obs_time, SST):
     return stop
 
 
+@leaf
+def _reschedule(L, w, timeline, obs_time, SST, T, cap, pace):
+    """Note the lane's next stop, and its next observation if one may come before."""
+    stop = _next_stop(L, w, T[0, w], timeline, obs_time, SST)
+    pace[STOP, w], cap[0, w] = stop, np.nextafter(stop, -np.inf)
+    pace[NEXT, w] = np.inf if L[MODE, w] else obs_time[L[OB, w]]
+
+
 @entry
 def solve_lanes(method, steady, constants, subjects, timeline, observed, control, results):
     """Integrate subjects and write their states at the observations.
@@ -151,216 +197,156 @@ def solve_lanes(method, steady, constants, subjects, timeline, observed, control
     results : Results
         Is written.
     """
-    addresses, stage_rows, degree, bound, n_hot, W = method
+    addresses, stage_rows, n_hot, W = method
     rtol, atol, budget, h_max, leave_stiff, proper = control
     ev_time, ev_kind, ev_state, ev_value = timeline.time, timeline.kind, timeline.state, timeline.value
     obs_first, obs_time, obs_order = observed.first, observed.time, observed.order
-    out, out_first, out_stride = results.out, results.first, results.stride
-    place_of, place_first = results.place_of, results.place_first
     n, ss_rows = constants.initial.size, timeline.ss.shape[0]
-    start, step, dense, commit = addresses[0], addresses[1], addresses[2], addresses[3]
-    K = np.zeros((stage_rows * n, W))
-    Y, YN, R = np.zeros((n, W)), np.zeros((n, W)), np.zeros((n, W))
-    F = np.zeros((degree * n, W))
-    PL = np.ones((n_hot + 1, W))  # and the time at which conditions on time are judged
-    T, H, HS, CAP = np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W)), np.zeros((1, W))
-    INFO, TOL = np.zeros((4, W)), np.empty((1 + n, W))
+    start, step, dense, read, commit = addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
+    flat = _aligned((n * (stage_rows + 5) + n_hot + PACE_ROWS + 10) * W)
+    K, YO = _room(flat, stage_rows * n, W), _room(flat, n, W)
+    Y, YN, R = _room(flat, n, W), _room(flat, n, W), _room(flat, n, W)
+    PL = _room(flat, n_hot + 1, W)  # and the time at which conditions on time are judged
+    PL[:] = 1.0
+    T, HS, CAP = _room(flat, 1, W), _room(flat, 1, W), _room(flat, 1, W)
+    INFO, TOL, PACE = _room(flat, 4, W), _room(flat, 1 + n, W), _room(flat, PACE_ROWS, W)
     TOL[0], TOL[1:] = rtol, atol
+    PACE[STABLE], PACE[LONGEST], PACE[LEAVE] = np.inf, h_max, MANY_STIFF if leave_stiff else np.inf
     sizes = Sizes(np.zeros((n, W)), np.zeros((n, W), np.bool_), TOL)
     L = np.zeros((LANE_ROWS, W), np.int64)
-    L[WHO] = -1
-    ROWS = np.zeros(W, np.int64)
-    STOP, DIST = np.zeros(W), np.zeros((2, W))
+    L[WHO], L[DUE] = -1, 1
+    ROWS, SEEN = np.zeros(W, np.int64), np.zeros(2, np.int64)
+    DIST = np.zeros((2, W))
     SST, SSV = np.zeros((3, W)), np.zeros((3, W))
     room = 1 if ss_rows else 0
     past = np.zeros((2, DEPTH * room, n, W))
     search = SteadySearch(SST, SSV, np.zeros((3 * room, n, W)), past, DIST)
     moving = Moving(T, Y, R, PL, ROWS)
-    to_start = MethodArguments(T, H, CAP, Y, PL, R, K, YN, INFO, TOL)
-    to_step = MethodArguments(T, HS, CAP, Y, PL, R, K, YN, INFO, TOL)
-    to_dense = MethodArguments(T, HS, CAP, Y, PL, R, K, F, INFO, TOL)
-    # An explicit method that ran into its limit of stability starts the subject again, with steps that stay below it:
-    # near the limit its error hides from the estimate, and that of the dense output even more.
-    STABLE, AGAIN = np.full(W, np.inf), np.full(W, -1)
+    to_step = MethodArguments(T, HS, CAP, Y, PL, R, K, YN, INFO, TOL, PACE, SEEN)
+    to_read = MethodArguments(T, HS, CAP, Y, PL, R, K, YO, INFO, TOL, PACE, SEEN)
+    again = np.full(W, -1)  # subjects to be started anew
     ordered = obs_order.size > 0
-    queue = 0
+    queue, waiting = 0, True
     while True:
         # --- lanes at a stop: events, observations at this very time, the next subject
-        fresh, busy = False, False
-        for w in range(W):
-            INFO[3, w] = 0.0
-            while True:
-                if L[WHO, w] < 0:
-                    who = AGAIN[w]
-                    if who < 0:
-                        if queue >= subjects.size:
-                            break
-                        who = subjects[queue]
-                        queue += 1
-                        STABLE[w] = np.inf
-                    AGAIN[w] = -1
-                    _load(L, w, who, timeline, observed, constants, moving)
-                    forget_sizes(w, Y, sizes)
-                    INFO[3, w] = 1.0
-                who = L[WHO, w]
-                if steady is not None:  # noqa: SIM102  (see `solve_cascade`)
-                    if L[MODE, w] and L[DUE, w]:
-                        code = ss_process(L, w, timeline, moving, search, constants.accumulates, TOL)
-                        INFO[3, w] = 1.0
-                        if code > 0:
-                            _close(L, w, code, T[0, w], results, obs_first, n)
-                            continue
-                        if L[MODE, w]:
-                            break
-                if not L[DUE, w]:
-                    break
-                finished, code = False, 0
-                while True:
-                    while (
-                        L[OB, w] < L[OBEND, w]
-                        and obs_time[L[OB, w]] <= T[0, w]
-                        and (not ordered or obs_order[L[OB, w]] <= L[EV, w] - timeline.ends[who])
-                    ):
-                        if not _record(L, w, Y, ROWS[w], results, obs_first):
-                            code = NOT_FINITE
-                            break
-                    if code or L[OB, w] >= L[OBEND, w]:
-                        finished = True
-                        break
-                    if L[EV, w] >= L[EVEND, w] or ev_time[L[EV, w]] > T[0, w]:
-                        break
-                    e = L[EV, w]
-                    L[EV, w] += 1
-                    INFO[3, w] = 1.0
-                    put = put_at_once(ev_kind[e], ev_value[e])
-                    if put > 0.0:
-                        sizes.source[ev_state[e], w] = True
-                        sizes.largest[ev_state[e], w] = max(sizes.largest[ev_state[e], w], put)
-                    if steady is not None:  # noqa: SIM102  (see `solve_cascade`)
-                        if ev_kind[e] >= SS_FIRST:
-                            L[SSEV, w] = e
-                            ss_begin(L, w, timeline, moving, search, constants)
-                            break
-                    _apply(e, timeline, constants, moving, w)
-                    if ev_kind[e] == RESET:
-                        for s in range(n):
-                            sizes.source[s, w] |= Y[s, w] != 0.0
-                if finished:
-                    _close(L, w, code, T[0, w], results, obs_first, n)
-                    continue
-                if not L[MODE, w]:
-                    break
-            if L[WHO, w] >= 0:
-                busy = True
-                L[DUE, w] = 0
-                if INFO[3, w] > 0.0:
-                    fresh = True
-                    H[0, w] = h_max
-                    span = _next_stop(L, w, T[0, w], timeline, obs_time, SST) - T[0, w]
-                    PL[n_hot, w] = T[0, w] + 0.5 * span
-                    if L[MODE, w] and ev_kind[L[SSEV, w]] == SS_CONSTANT:  # what holds at the record
-                        PL[n_hot, w] = ev_time[L[SSEV, w]]
-                    tight = tightness(rtol) if L[MODE, w] else 1.0
-                    note_sizes(w, span, proper, Y, R, sizes, rtol * tight, atol * tight)
-        if not busy:
-            break
-        if fresh:
-            call_code(start, to_start)
+        if waiting:
+            fresh, busy, waiting = False, False, False
             for w in range(W):
-                who = L[WHO, w]
-                if who >= 0 and INFO[3, w] > 0.0 and not finite_slopes(K, Y, w):
-                    code = NOT_FINITE
-                    _close(L, w, code, T[0, w], results, obs_first, n)
-        # --- one step of all lanes
-        for w in range(W):
-            if L[WHO, w] < 0:
-                HS[0, w] = 0.0
-                continue
-            STOP[w] = _next_stop(L, w, T[0, w], timeline, obs_time, SST)
-            rest = STOP[w] - T[0, w]
-            h = H[0, w]
-            L[HIT, w] = 1 if h >= rest * 0.999999 else 0
-            HS[0, w] = rest if L[HIT, w] else 0.5 * rest if h > 0.5 * rest else h
-            CAP[0, w] = np.nextafter(STOP[w], -np.inf)
-        call_code(step, to_step)
-        # --- accept or reject, lane by lane
-        inside = False
-        for w in range(W):
-            INFO[3, w] = 0.0
-            who = L[WHO, w]
-            if who < 0:
-                continue
-            L[STEPS, w] += 1
-            factor = INFO[1, w]
-            if INFO[0, w] <= 1.0:
-                INFO[3, w] = 1.0
-                growth = min(6.0, factor)
-                limited = growth >= 1.0 and HS[0, w] > 0.9 * STABLE[w]
-                if limited:
-                    STABLE[w] *= 1.001
-                H[0, w] = min(
-                    h_max,
-                    STABLE[w],
-                    HS[0, w] * growth if (HS[0, w] >= H[0, w] or growth < 1.0) else max(H[0, w], HS[0, w] * growth),
-                )
-                tn = STOP[w] if L[HIT, w] else T[0, w] + HS[0, w]
-                if not L[MODE, w] and obs_time[L[OB, w]] < tn:
-                    inside = True
-                if limited or INFO[2, w] > bound * bound:
-                    L[STIFF, w] += 1
-                    L[CALM, w] = 0
-                elif L[STIFF, w] > 0:
-                    L[CALM, w] += 1
-                    if L[CALM, w] >= 6:
-                        L[STIFF, w] = 0
-            else:
-                if not factor > 0.2:
-                    factor = 0.2
-                if bound * bound < INFO[2, w] < np.inf:
-                    first = STABLE[w] == np.inf
-                    STABLE[w] = HS[0, w] * max(0.7 * bound / math.sqrt(INFO[2, w]), 0.25)
-                    if first:
-                        AGAIN[w], L[WHO, w] = who, -1
-                        continue
-                elif HS[0, w] > 0.9 * STABLE[w]:
-                    STABLE[w] = 0.8 * HS[0, w]
-                H[0, w] = min(HS[0, w] * min(factor, 0.9), STABLE[w])
-                if H[0, w] <= 4e-16 * abs(T[0, w]) or H[0, w] < 1e-290:
-                    code = STEP_TOO_SMALL if math.isfinite(INFO[0, w]) else NOT_FINITE
-                    _close(L, w, code, T[0, w], results, obs_first, n)
+                INFO[MASK, w] = 0.0
+                if not L[DUE, w]:
+                    busy = True
                     continue
-            if L[STEPS, w] >= budget[who] or (leave_stiff and L[STIFF, w] >= MANY_STIFF):
-                code = IS_STIFF if L[STIFF, w] >= MANY_STIFF else TOO_MANY_STEPS
-                INFO[3, w] = 0.0
-                _close(L, w, code, T[0, w], results, obs_first, n)
-        if inside:
-            call_code(dense, to_dense)
-        for w in range(W):
-            if INFO[3, w] == 0.0:
-                continue
-            tn = STOP[w] if L[HIT, w] else T[0, w] + HS[0, w]
-            if not L[MODE, w]:
-                who = L[WHO, w]
-                while L[OB, w] < L[OBEND, w] and obs_time[L[OB, w]] < tn:
-                    theta = (obs_time[L[OB, w]] - T[0, w]) / HS[0, w]
-                    j = out_first[who] + L[OB, w] - obs_first[who]
-                    finite = True
-                    for s in range(n):
-                        acc = F[(degree - 1) * n + s, w]
-                        for d in range(degree - 2, -1, -1):
-                            acc = acc * theta + F[d * n + s, w]
-                        out[j + s * out_stride] = Y[s, w] + theta * acc
-                        finite &= math.isfinite(acc)
-                    if not finite:  # a stage of the interpolation left the domain of the equations
-                        INFO[3, w] = 0.0
+                while True:
+                    if L[WHO, w] < 0:
+                        who = again[w]
+                        if who < 0:
+                            if queue >= subjects.size:
+                                break
+                            who = subjects[queue]
+                            queue += 1
+                            PACE[STABLE, w] = np.inf
+                        again[w] = -1
+                        _load(L, w, who, timeline, observed, constants, moving, PACE, budget[who])
+                        forget_sizes(w, Y, sizes)
+                        INFO[MASK, w] = 1.0
+                    who = L[WHO, w]
+                    if steady is not None:  # noqa: SIM102  (see `solve_cascade`)
+                        if L[MODE, w] and L[DUE, w]:
+                            code = ss_process(L, w, timeline, moving, search, constants.accumulates, TOL)
+                            INFO[MASK, w] = 1.0
+                            if code > 0:
+                                _close(L, w, code, T[0, w], results, obs_first, n, PACE)
+                                continue
+                            if L[MODE, w]:
+                                break
+                    if not L[DUE, w]:
                         break
-                    if place_of.size:
-                        place_of[place_first[who] + L[OB, w] - obs_first[who]] = ROWS[w]
-                    L[OB, w] += 1
-                if INFO[3, w] == 0.0:
-                    code = NOT_FINITE
-                    _close(L, w, code, T[0, w], results, obs_first, n)
+                    finished, code = False, 0
+                    while True:
+                        while (
+                            L[OB, w] < L[OBEND, w]
+                            and obs_time[L[OB, w]] <= T[0, w]
+                            and (not ordered or obs_order[L[OB, w]] <= L[EV, w] - timeline.ends[who])
+                        ):
+                            if not _record(L, w, Y, ROWS[w], results, obs_first):
+                                code = NOT_FINITE
+                                break
+                        if code or L[OB, w] >= L[OBEND, w]:
+                            finished = True
+                            break
+                        if L[EV, w] >= L[EVEND, w] or ev_time[L[EV, w]] > T[0, w]:
+                            break
+                        e = L[EV, w]
+                        L[EV, w] += 1
+                        INFO[MASK, w] = 1.0
+                        put = put_at_once(ev_kind[e], ev_value[e])
+                        if put > 0.0:
+                            sizes.source[ev_state[e], w] = True
+                            sizes.largest[ev_state[e], w] = max(sizes.largest[ev_state[e], w], put)
+                        if steady is not None:  # noqa: SIM102  (see `solve_cascade`)
+                            if ev_kind[e] >= SS_FIRST:
+                                L[SSEV, w] = e
+                                ss_begin(L, w, timeline, moving, search, constants)
+                                break
+                        _apply(e, timeline, constants, moving, w)
+                        if ev_kind[e] == RESET:
+                            for s in range(n):
+                                sizes.source[s, w] |= Y[s, w] != 0.0
+                    if finished:
+                        _close(L, w, code, T[0, w], results, obs_first, n, PACE)
+                        continue
+                    if not L[MODE, w]:
+                        break
+                if L[WHO, w] >= 0:
+                    busy = True
+                    L[DUE, w] = 0
+                    _reschedule(L, w, timeline, obs_time, SST, T, CAP, PACE)
+                    if INFO[MASK, w] > 0.0:
+                        fresh = True
+                        PACE[WISH, w] = h_max
+                        span = PACE[STOP, w] - T[0, w]
+                        PL[n_hot, w] = T[0, w] + 0.5 * span
+                        if L[MODE, w] and ev_kind[L[SSEV, w]] == SS_CONSTANT:  # what holds at the record
+                            PL[n_hot, w] = ev_time[L[SSEV, w]]
+                        tight = tightness(rtol) if L[MODE, w] else 1.0
+                        note_sizes(w, span, proper, Y, R, sizes, rtol * tight, atol * tight)
+            if not busy:
+                break
+            if fresh:
+                call_code(start, to_step)
+                for w in range(W):
+                    if INFO[MASK, w] > 0.0 and L[WHO, w] >= 0 and not finite_slopes(K, Y, w):
+                        _close(L, w, NOT_FINITE, T[0, w], results, obs_first, n, PACE)
+                        waiting = True
+        # --- one step of all lanes, then what of it needs care
+        call_code(step, to_step)
+        inside, stopped = SEEN[INSIDE], SEEN[STOPPED]
+        if inside:
+            call_code(dense, to_step)
+        while inside:
+            call_code(read, to_read)
+            for w in range(W):
+                if not (inside >> w) & 1:
                     continue
-            T[0, w] = tn
-            L[DUE, w] = L[HIT, w]
+                finite = _record(L, w, YO, ROWS[w], results, obs_first)
+                PACE[NEXT, w] = obs_time[L[OB, w]] if L[OB, w] < L[OBEND, w] else np.inf
+                if not finite:  # a stage of the interpolation left the domain of the equations
+                    INFO[MASK, w], PACE[OUTCOME, w], waiting = 0.0, FURTHER, True
+                    _close(L, w, NOT_FINITE, T[0, w], results, obs_first, n, PACE)
+                if not (finite and PACE[NEXT, w] < PACE[END, w]):
+                    inside ^= 1 << w
+        if stopped:
+            waiting = True
+            for w in range(W):
+                outcome = PACE[OUTCOME, w]
+                if not (stopped >> w) & 1 or outcome == FURTHER:
+                    continue
+                L[DUE, w] = 1
+                if outcome == AGAIN:
+                    again[w], L[WHO, w], PACE[BUSY, w] = L[WHO, w], -1, 0.0
+                elif outcome != HIT:
+                    code = IS_STIFF if outcome == LEFT or PACE[STIFF, w] >= MANY_STIFF else TOO_MANY_STEPS
+                    if outcome == TINY:
+                        code = STEP_TOO_SMALL if math.isfinite(INFO[ERROR, w]) else NOT_FINITE
+                    _close(L, w, code, T[0, w], results, obs_first, n, PACE)
         call_code(commit, to_step)

@@ -15,7 +15,7 @@ from llvmlite import ir
 from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.machine.emitter import F64, I64, Emitter, Frame
-from pkpd.engine.machine.split import PIECE, TIME
+from pkpd.engine.machine.split import PIECE, TIME, scaled_powers
 from pkpd.engine.solve.structure import Structure
 
 __all__ = ["NODES", "Panel", "PanelLayout", "emit_panel", "lay_out", "lobatto"]
@@ -147,7 +147,8 @@ class Panel:
 
     def known(self) -> dict[Node, Value]:
         """Return the places that the forcing reads."""
-        below = symbols_and_places(self.structure.forcing.values(), self.places)
+        roots = list(self.structure.forcing.values())
+        below = symbols_and_places([*roots, *scaled_powers(roots)], self.places)
         return {node: self.f.splat(self.number("p", k)) for k, node in enumerate(self.places) if node in below}
 
     def watched(self, known: dict[Node, Value], v: int) -> dict[Node, Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ from llvmlite import ir
 from pkpd.engine.graph.derivative import derivative, jacobian
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.machine.emitter import Emitter, Frame
-from pkpd.engine.solve.explicit import ARGUMENTS, STIFFNESS, emit_commit_state, emit_start, error_factor, scale
+from pkpd.engine.solve.explicit import emit_commit_state, emit_read, emit_start, error_factor, scale
+from pkpd.engine.solve.pace import ARGUMENTS, choose_length, judge
 from pkpd.engine.solve.tableaus import RosenbrockTableau
 
 __all__ = ["Factorisation", "emit_rosenbrock", "rosenbrock_nodes"]
@@ -58,7 +60,7 @@ def emit_rosenbrock(
     module: ir.Module, rhs: ir.Function, tableau: RosenbrockTableau, jac: list[list[Node]], slope: list[Node],
     leaf_values: Any, n: int, lanes: int,
 ) -> None:  # fmt: skip
-    """Write ``step``, ``start``, ``dense`` and ``commit`` for a Rosenbrock method into the module.
+    """Write ``step``, ``start``, ``dense``, ``read`` and ``commit`` for a Rosenbrock method into the module.
 
     leaf_values(frame, roots) gives the vector values of time, states and places in a frame with arguments t, y, p.
     """
@@ -74,7 +76,8 @@ def emit_rosenbrock(
         drift = f.done()
     _emit_step(module, _StageFunctions(rhs, factor, solve, drift), tableau, pattern, n, lanes)
     emit_start(module, rhs, tableau.error_order + 1, n, lanes)
-    _emit_dense(module, tableau, n, lanes)
+    Frame(module, "dense", ARGUMENTS, lanes).done()  # which needs no further stages
+    emit_read(module, tableau.dense, n, lanes, slopes=False)
     emit_commit_state(module, n, lanes)
 
 
@@ -149,12 +152,35 @@ class _StageFunctions(NamedTuple):
     drift: ir.Function | None
 
 
+def _emit_argument(
+    f: Frame, tableau: RosenbrockTableau, j: int, n: int, work: Value, target: Value | None = None
+) -> None:
+    """Store where stage j begins, or for j = s the new state; ``work`` has where the stage before began.
+
+    Some stages of stiffly accurate methods begin where the one before began, plus that one.
+    """
+    rows = np.vstack([tableau.A, tableau.b])
+    before = rows[j - 1] + np.eye(tableau.stages)[j - 1]
+    more = j > 0 and np.array_equal(rows[j], before)
+
+    def argument(i: Value) -> None:
+        if more:
+            last = f.load(f.arg["K"], f.builder.add(i, ir.Constant(i.type, (j - 1) * n)))
+            value = f.math.add(f.load(work, i), last)
+        else:
+            value = _weighted(f, rows[j], n, i, f.load(f.arg["y"], i))
+        f.store(value, work if target is None else target, i)
+
+    f.loop(n, argument)
+
+
 def _emit_step(
     module: ir.Module, called: _StageFunctions, tableau: RosenbrockTableau, pattern: Factorisation, n: int, lanes: int
 ) -> None:
     rhs, factor, solve, drift = called
     f = Frame(module, "step", ARGUMENTS, lanes)
     m, a = f.math, f.arg
+    choose_length(f)
     lu, time, work, slope = f.scratch(len(pattern.place)), f.scratch(1), f.scratch(n), f.scratch(n)
     h = f.load(a["h"])
     per_h = m.div(m.const(1.0), h)
@@ -164,10 +190,7 @@ def _emit_step(
     for j in range(tableau.stages):
         stage = f.address(a["K"], j * n)
 
-        def argument(i: Value, j: int = j) -> None:
-            f.store(_weighted(f, tableau.A[j], n, i, f.load(a["y"], i)), work, i)
-
-        f.loop(n, argument)
+        _emit_argument(f, tableau, j, n, work)
         f.store(m.minimum(m.fma(m.const(tableau.c[j]), h, f.load(a["t"])), f.load(a["cap"])), time)
         f.call(rhs, time, work, a["p"], a["r"], stage)
 
@@ -180,10 +203,7 @@ def _emit_step(
         f.loop(n, right_side)
         f.call(solve, lu, stage)
 
-    def advance(i: Value) -> None:
-        f.store(_weighted(f, tableau.b, n, i, f.load(a["y"], i)), a["new"], i)
-
-    f.loop(n, advance)
+    _emit_argument(f, tableau, tableau.stages, n, work, a["new"])
     total = f.scratch(1)
     f.store(m.const(0.0), total)
 
@@ -193,17 +213,5 @@ def _emit_step(
 
     f.loop(n, error)
     error_factor(f, m.mul(f.load(total), m.const(1.0 / n)), tableau.error_order + 1)
-    f.store(m.const(0.0), a["info"], STIFFNESS)
-    f.done()
-
-
-def _emit_dense(module: ir.Module, tableau: RosenbrockTableau, n: int, lanes: int) -> None:
-    f = Frame(module, "dense", ARGUMENTS, lanes)
-
-    def body(i: Value) -> None:
-        for k in range(tableau.dense.shape[1]):
-            value = _weighted(f, tableau.dense[:, k], n, i, f.math.const(0.0))
-            f.store(value, f.arg["new"], f.builder.add(i, ir.Constant(i.type, k * n)))
-
-    f.loop(n, body)
+    judge(f, math.inf)
     f.done()

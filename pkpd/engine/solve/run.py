@@ -156,9 +156,9 @@ class _Run:
         solve_cascade(machine, room, self.constants, subjects, *work)
 
     def lanes(self, name: str, leave_stiff: bool, subjects: np.ndarray, results: Results) -> None:
-        k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name)
+        k, rtol, method = self.kernel, self.settings.rtol, self.kernel.method(name, subjects.size)
         control = self._control(min(rtol**method.tolerance_power, LOOSEST * rtol), leave_stiff)
-        code = StepCode(method.addresses, method.stage_rows, method.degree, method.stiffness_bound, k.n_hot, k.lanes)
+        code = StepCode(method.addresses, method.stage_rows, k.n_hot, method.lanes)
         steady = 1 if self.timeline.ss.shape[0] else None
         work = self.timeline, self.observed, control, results
         solve_lanes(code, steady, self.constants, subjects, *work)

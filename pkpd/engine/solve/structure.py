@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from pkpd.engine.graph.derivative import depends_on, derivative
+from pkpd.engine.graph.derivative import depends_on
 from pkpd.engine.graph.nodes import Node, const, make
 from pkpd.engine.graph.tree import symbols_of, walk
-from pkpd.engine.machine.split import TIME, is_dynamic
+from pkpd.engine.machine.split import is_dynamic
 
-__all__ = ["Chain", "Structure", "affine_parts", "analyse", "analyse_chain", "periods"]
+__all__ = ["Chain", "Structure", "affine_parts", "analyse", "analyse_chain"]
 
 #: coefficient of each unknown, and what is left where all unknowns are zero
 Affine = tuple[dict[Node, Node], Node]
@@ -169,15 +168,3 @@ def analyse_chain(derivatives: Sequence[Node], states: Sequence[Node], leaders: 
             return None
         order += ready
     return Chain(matrix, constant, forcing, tuple(order), tuple(leaders), frozenset(curved)) if order else None
-
-
-def periods(roots: Sequence[Node]) -> tuple[float, ...]:
-    """Return after what time floors, sines and cosines of time repeat, NaN where that is no number."""
-    moves = depends_on(roots, lambda s: s.kind == "time")
-    found = []
-    for n in walk(roots):
-        if n.op in ("floor", "sin", "cos") and moves[n]:
-            slope = derivative([n.args[0]], TIME)[0]
-            whole = 1.0 if n.op == "floor" else 2.0 * math.pi
-            found.append(whole / abs(slope.value) if slope.op == "const" and slope.value else math.nan)
-    return tuple(dict.fromkeys(found))
