@@ -14,7 +14,8 @@ from typing import Any
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PARTS = (
-    "W1", "W2", "W3", "W4", "latency", "startup", "threads", "memory", "focei", "saem", "gradient", "posterior", "run",
+    "W1", "W2", "W3", "W4", "latency", "startup", "threads", "memory", "sobol", "focei", "saem", "gradient",
+    "posterior", "run",
 )  # fmt: skip
 PACKAGES = ("numpy", "numba", "scipy", "numbalsoda", "diffrax", "jax", "pynlme")
 
@@ -119,6 +120,8 @@ def _measure(part: str, options: argparse.Namespace) -> list[Any]:
         return startup.startup(options.repeats)
     if part == "latency":
         return startup.latencies()
+    if part == "sobol":
+        return startup.sobol(options.repeats)
     if part == "threads":
         return startup.threads(options.repeats)
     return startup.memory(10_000, 0) if options.quick else startup.memory()

@@ -12,7 +12,7 @@ from numba.np.arrayobj import make_array
 from pkpd.engine.machine.jit import spliced
 
 __all__ = [
-    "ROW", "choose_row", "copy_numbers", "copy_row", "multiply_add", "multiply_row", "row_series", "scale_row",
+    "ROW", "choose_row", "clear", "copy_numbers", "copy_row", "multiply_add", "multiply_row", "row_series", "scale_row",
     "transposed",
 ]  # fmt: skip
 
@@ -86,6 +86,18 @@ def copy_numbers(typingctx: Any, c: Any, ic: Any, a: Any, ia: Any, count: Any) -
         return context.get_dummy_value()
 
     return types.void(c, ic, a, ia, count), generate
+
+
+@spliced
+def clear(typingctx: Any, array: Any) -> Any:
+    """Set all numbers of a contiguous array to 0; numba's own assignment compiles errors for shapes that differ."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        whole = make_array(signature.args[0])(context, builder, args[0])
+        cgutils.memset(builder, whole.data, builder.mul(whole.nitems, whole.itemsize), 0)
+        return context.get_dummy_value()
+
+    return types.void(array), generate
 
 
 @spliced

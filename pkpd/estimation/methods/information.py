@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled
+from pkpd.engine.solve.rows import clear
 from pkpd.estimation.methods.dense import cholesky, curvature, inverse
 
 __all__ = ["add_information", "sum_variances"]
@@ -34,7 +35,13 @@ def _times(A, B):
 @compiled
 def _around(A, M):
     """Return A^T M A."""
-    return _times(A.T, _times(M, A))
+    B = _times(M, A)
+    C = np.zeros((A.shape[1], A.shape[1]))
+    for a in range(C.shape[0]):
+        for b in range(C.shape[0]):
+            for k in range(A.shape[0]):
+                C[a, b] += A[k, a] * B[k, b]
+    return C
 
 
 @compiled
@@ -48,7 +55,9 @@ def sum_variances(first, last, data, known):
     F, v, sigma = data.F, data.v, data.sigma
     w_e, once, twice = known.w_e, known.once, known.twice
     d, s = F.shape[0] - 1, sigma.shape[1]
-    w_e[:], once[:], twice[:] = 0.0, 0.0, 0.0
+    clear(w_e)
+    clear(once)
+    clear(twice)
     for j in range(first, last):
         for z in range(s):
             for y in range(s):
@@ -75,7 +84,10 @@ def _add_residuals(E, A, Q, U, moves, q, known, fisher):
     p, w, s = A.shape[1], at.shape[0], w_e.shape[0]
     S, UE = np.zeros((s, p, p)), _times(U, E)
     for z in range(s):
-        S[z] = _times(Q, _around(A, once[z]))
+        inner = _times(Q, _around(A, once[z]))
+        for a in range(p):
+            for b in range(p):
+                S[z, a, b] = inner[a, b]
         for y in range(z + 1):
             t = w_e[z, y]
             N = _times(Q, _around(A, twice[z, y]))
@@ -110,7 +122,9 @@ def add_information(i, e, effects, M, moves, known, Q, fisher):  # noqa: C901
     if math.isnan(cholesky(H, H)):
         return
     inverse(H, Q)
-    U, AQ, B = np.eye(d), _times(A, Q), _times(M, A)
+    U, AQ, B = np.zeros((d, d)), _times(A, Q), _times(M, A)
+    for k in range(d):
+        U[k, k] = 1.0
     for k in range(d):
         for a in range(p):
             E[k, a] = e[k, a, i]

@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from pkpd.engine.machine.jit import compiled, entry
+from pkpd.engine.solve.rows import clear
 from pkpd.estimation.methods.bends import add_bends, sum_bends
 from pkpd.estimation.methods.couples import bend_couples, sum_couples
 from pkpd.estimation.methods.dense import cholesky, curvature, inverse, slopes, solve
@@ -117,7 +118,7 @@ def _effects(i, directions, moves, u, out):  # noqa: C901
                     s += factor[c, a] * ex[k, c, t, i]
                 Ux[k, a, t] = s
         for t in range(w):
-            delta[:] = 0.0
+            clear(delta)
             X[k, q + t] = 0.0
             for a in range(p):
                 Ux[k, a, q + t] = 0.0
@@ -212,14 +213,22 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
     B, N, B_e = np.zeros(d), np.zeros((d, d)), np.zeros((s, d))
     bend_u, bend_x, bend_e = np.zeros(p), np.zeros(q + w), np.zeros(s)
     bends, bend_slopes = Bends(B, N, B_e), BendSlopes(bend_u, bend_x, bend_e)
-    fisher[:] = 0.0
+    clear(fisher)
+    clear(gradient)
+    clear(moved)
+    clear(extra)
     for i in range(m):
-        gradient[i], moved[i], extra[i], exact[i], ofv[i] = 0.0, 0.0, 0.0, True, 0.0
+        exact[i], ofv[i] = True, 0.0
         if starts[i + 1] == starts[i]:
             continue
-        l_phi[:], l_e[:] = 0.0, 0.0
-        L2[:], M[:], I[:], l_fe[:] = 0.0, 0.0, 0.0, 0.0
-        T[:], M_e[:] = 0.0, 0.0
+        clear(l_phi)
+        clear(l_e)
+        clear(L2)
+        clear(M)
+        clear(I)
+        clear(l_fe)
+        clear(T)
+        clear(M_e)
         l = _sum_data(starts[i], starts[i + 1], data, sums)
         sum_couples(i, data, sums)
         _mirror(sums)
@@ -232,12 +241,18 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
                 b[a] += A[k, a] * l_phi[k]
         curvature(A, M, H)
         if curved:
-            B[:], bend_u[:], bend_x[:], bend_e[:] = 0.0, 0.0, 0.0, 0.0
-            N[:], B_e[:] = 0.0, 0.0
+            clear(B)
+            clear(N)
+            clear(B_e)
+            clear(bend_u)
+            clear(bend_x)
+            clear(bend_e)
             sum_bends(starts[i], starts[i + 1], data, bends)
             bend_couples(i, data, bends)
             for k in range(d):
-                H += B[k] * Auu[k]
+                for a in range(p):
+                    for c in range(p):
+                        H[a, c] += B[k] * Auu[k, a, c]
         logdet = cholesky(H, C)
         if logdet != logdet:
             exact[i], ofv[i] = False, np.inf
@@ -261,7 +276,7 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
             _exact_curvature(A, Auu, L2, l_phi, J)
             curvature(A, I, H)
             for a in range(p):
-                ofv[i] += u[i, a] ** 2
+                ofv[i] += u[i, a] * u[i, a]
                 for c in range(p):
                     extra[i, a, c] = J[a, c] - H[a, c]
                 lam[a] = bend_u[a]
@@ -293,7 +308,7 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
             total = 0.0
             for a in range(p):
                 vec[a] = 0.0
-            shift[:] = 0.0
+            clear(shift)
             if t < q + w:
                 total += bend_x[t]
                 for k in range(d):
