@@ -12,9 +12,11 @@ import pytest
 from numba import njit
 
 from pkpd.engine.machine import jit
+from pkpd.engine.machine.bound import Bound
 
 Inner = namedtuple("Inner", "index weight")
 Outer = namedtuple("Outer", "values inner number flags nothing")
+Work = namedtuple("Work", "values inner times")
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +84,35 @@ def test_what_numba_compiled_for_a_loop_serves_others(monkeypatch: pytest.Monkey
         return np.zeros((n, 2))
 
     np.testing.assert_array_equal(alone(4), np.zeros((4, 2)))
+
+
+def worked(work: Any) -> Any:
+    values, inner, times = work
+    sums = 0.0
+    for k in range(inner.index.size):
+        sums += times * values[inner.index[k]] * inner.weight[k]
+    return sums
+
+
+def test_a_bound_tuple_is_read_where_it_lies() -> None:
+    work = Work(np.array([1.0, 2.0, 4.0]), Inner(np.array([2, 0]), np.array([0.5, 8.0])), 3)
+    bound, loop = Bound(work), jit.entry(worked)
+    assert loop(bound) == worked(work) == 30.0
+    work.inner.weight[1] = 16.0
+    assert loop(bound) == worked(work) == 54.0
+    other = np.array([[0.0, 1.0], [2.0, 3.0]])  # longer, and of another shape: its numbers count, in their order
+    bound.put(("values",), other)
+    assert loop(bound) == 3 * 2.0 * 0.5
+    alike = Bound(work._replace(times=5))
+    assert loop(alike) == worked(work._replace(times=5))
+    assert len(loop.signatures) == 1
+
+
+def test_what_a_loop_would_misread_is_not_bound() -> None:
+    work = Work(np.array([1.0, 2.0, 4.0]), Inner(np.array([2, 0]), np.array([0.5, 8.0])), 3)
+    for wrong in (work._replace(values=np.arange(6.0)[::2]), work._replace(times=True), work._replace(times=[3])):
+        with pytest.raises(TypeError, match="Work holds what no loop can be bound to"):
+            Bound(wrong)
+    for array in (np.arange(3), np.arange(6.0)[::2], np.arange(3.0, dtype=np.float32)):
+        with pytest.raises(TypeError, match="values must be a contiguous array of numbers"):
+            Bound(work).put(("values",), array)

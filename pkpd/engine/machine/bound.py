@@ -17,15 +17,16 @@ from numba.core.datamodel.registry import register_default
 from numba.core.pythonapi import NativeValue, unbox
 from numba.np.numpy_support import as_dtype
 
-from pkpd.engine.machine.held import Held
+from pkpd.engine.machine.held import ByAddress
 
 __all__ = ["Bound"]
 
 _NUMBERS = np.dtype(np.float64).str
+_WHOLE = (int, np.int64)
 _BYTES = ir.IntType(8).as_pointer()
 
 
-class _BoundType(Held):
+class _BoundType(ByAddress):
     """A named tuple that lies at an address which Python knows."""
 
 
@@ -100,11 +101,11 @@ class _Words:
 
     def _add(self, kind: Any, value: Any, path: tuple[str, ...]) -> None:
         for field, name, item in zip(kind, kind.fields, value, strict=True):
-            if isinstance(field, Held):
+            if isinstance(field, ByAddress):
                 self._add(field, item, (*path, name)) if isinstance(item, field.instance_class) else self._unfit()
             elif isinstance(field, types.Array):
                 self._array(field, item, (*path, name))
-            elif isinstance(field, types.Integer):
+            elif isinstance(field, types.Integer) and type(item) in _WHOLE:
                 self.found.append(int(item))
             else:
                 self._unfit()

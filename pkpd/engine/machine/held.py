@@ -16,12 +16,12 @@ from numba.core.imputils import impl_ret_borrowed, lower_builtin, lower_getattr_
 from numba.core.pythonapi import NativeValue, unbox
 from numba.np.numpy_support import as_dtype
 
-__all__ = ["Held", "held"]
+__all__ = ["ByAddress", "held"]
 
 _BYTES = ir.IntType(8).as_pointer()
 
 
-class Held(types.BaseNamedTuple):
+class ByAddress(types.BaseNamedTuple):
     """A named tuple of which a loop has the address.
 
     Attributes
@@ -35,7 +35,7 @@ class Held(types.BaseNamedTuple):
         self.types = tuple(map(held, plain))
         self.count = len(self.types)
         self.fields, self.instance_class = plain.fields, plain.instance_class
-        super().__init__(f"Held{plain}")
+        super().__init__(f"ByAddress{plain}")
 
     @property
     def key(self) -> Any:
@@ -51,59 +51,59 @@ class Held(types.BaseNamedTuple):
     def __len__(self) -> int:
         return self.count
 
-    def __unliteral__(self) -> Held:
+    def __unliteral__(self) -> ByAddress:
         return self
 
 
 def held(kind: Any) -> Any:
     """Return the type by which an argument of the given type travels."""
-    return Held(kind) if isinstance(kind, types.BaseNamedTuple) and not isinstance(kind, Held) else kind
+    return ByAddress(kind) if isinstance(kind, types.BaseNamedTuple) and not isinstance(kind, ByAddress) else kind
 
 
 def _layout(context: Any, kind: Any) -> Any:
     """Return how a value lies in memory."""
-    if isinstance(kind, Held):
+    if isinstance(kind, ByAddress):
         return ir.LiteralStructType([_layout(context, k) for k in kind])
     return context.get_value_type(kind)
 
 
-@register_default(Held)
-class _HeldModel(PrimitiveModel):
-    def __init__(self, manager: Any, kind: Held) -> None:
+@register_default(ByAddress)
+class _ByAddressModel(PrimitiveModel):
+    def __init__(self, manager: Any, kind: ByAddress) -> None:
         super().__init__(manager, kind, _BYTES)
 
 
-def _field(context: Any, builder: Any, kind: Held, value: Any, index: int) -> Any:
+def _field(context: Any, builder: Any, kind: ByAddress, value: Any, index: int) -> Any:
     start = builder.bitcast(value, _layout(context, kind).as_pointer())
     place = cgutils.gep_inbounds(builder, start, 0, index)
-    if isinstance(kind[index], Held):
+    if isinstance(kind[index], ByAddress):
         return builder.bitcast(place, _BYTES)
     return impl_ret_borrowed(context, builder, kind[index], builder.load(place))
 
 
-@lower_getattr_generic(Held)
-def _attribute(context: Any, builder: Any, kind: Held, value: Any, name: str) -> Any:
+@lower_getattr_generic(ByAddress)
+def _attribute(context: Any, builder: Any, kind: ByAddress, value: Any, name: str) -> Any:
     return _field(context, builder, kind, value, kind.fields.index(name))
 
 
-@lower_builtin("static_getitem", Held, types.IntegerLiteral)
+@lower_builtin("static_getitem", ByAddress, types.IntegerLiteral)
 def _entry(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return _field(context, builder, signature.args[0], args[0], args[1])
 
 
-@unbox(Held)
-def _unboxed(kind: Held, value: Any, c: Any) -> NativeValue:
+@unbox(ByAddress)
+def _unboxed(kind: ByAddress, value: Any, c: Any) -> NativeValue:
     place = cgutils.alloca_once(c.builder, _layout(c.context, kind))
     failed = cgutils.alloca_once_value(c.builder, cgutils.false_bit)
     _fill(kind, value, place, failed, c)
     return NativeValue(c.builder.bitcast(place, _BYTES), is_error=c.builder.load(failed))
 
 
-def _fill(kind: Held, value: Any, place: Any, failed: Any, c: Any) -> None:
+def _fill(kind: ByAddress, value: Any, place: Any, failed: Any, c: Any) -> None:
     """Write the fields of a Python tuple to their places; the type of each has been looked at."""
     for index, field in enumerate(kind):
         item, where = c.pyapi.tuple_getitem(value, index), cgutils.gep_inbounds(c.builder, place, 0, index)
-        if isinstance(field, Held):
+        if isinstance(field, ByAddress):
             _fill(field, item, where, failed, c)
             continue
         if isinstance(field, types.Array):

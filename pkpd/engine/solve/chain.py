@@ -64,7 +64,7 @@ def lay_out_chain(chain: Chain, states: Sequence[Node], places: Mapping[Node, in
     )  # fmt: skip
 
 
-class Judged(NamedTuple):
+class PanelPart(NamedTuple):
     """A state whose error counts: its forcing's coefficients, place of the panel's width in the set, what an iteration
     changed last, and the weight of the error.
     """  # noqa: D205
@@ -170,7 +170,7 @@ class _Chain(Panel):
             out.append(m.add(*halves))
         return out
 
-    def judge(self, parts: Sequence[Judged], new: Sequence[Value], count: int) -> list[Value]:
+    def judge(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> list[Value]:
         """Return the mean squares of (a_4, a_5) and of (a_6, a_7), in units of the error allowed, over some states."""
         b, m = self.f.builder, self.f.math
         squares, changes = [m.const(0.0)] * len(parts[0].spectrum), ir.Constant(F64, 0.0)
@@ -243,7 +243,7 @@ class _Chain(Panel):
                 if len(outer) == self.lanes:
                     self.finish(outer, new)
             if i < proper or i in inner:
-                judged.append(Judged(i, self.spectrum(g), ends + 1, change, 1.0 if i < proper else LOOSE))
+                judged.append(PanelPart(i, self.spectrum(g), ends + 1, change, 1.0 if i < proper else LOOSE))
         self.finish(outer, new)
         for k, total in enumerate(self.judge(judged, new, sum(part.state < proper for part in judged))):
             self.put(total, "info", k)

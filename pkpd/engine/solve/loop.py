@@ -96,14 +96,14 @@ def _reset(constants, moving, w):
 
 
 @leaf
-def _load(L, w, who, timeline, observed, constants, moving, pace, most):
+def _load(L, w, who, timeline, observed, constants, moving, pace):
     for k in range(L.shape[0]):
         L[k, w] = 0
     L[WHO, w] = who
     L[EV, w], L[EVEND, w] = timeline.ends[who], timeline.ends[who + 1]
     L[OB, w], L[OBEND, w] = observed.first[who], observed.last[who]
     L[DUE, w] = 1
-    pace[BUSY, w], pace[STIFF, w], pace[CALM, w], pace[STEPS, w], pace[MOST, w] = 1.0, 0.0, 0.0, 0.0, most
+    pace[BUSY, w], pace[STIFF, w], pace[CALM, w], pace[STEPS, w] = 1.0, 0.0, 0.0, 0.0
     pace[LAST, w] = observed.time[observed.last[who] - 1] if observed.last[who] > observed.first[who] else np.inf
     moving.T[0, w] = timeline.origin[who]
     moving.ROWS[w] = timeline.column[who]
@@ -246,7 +246,8 @@ def solve_lanes(method, steady, constants, subjects, timeline, observed, control
                             queue += 1
                             PACE[STABLE, w] = np.inf
                         again[w] = -1
-                        _load(L, w, who, timeline, observed, constants, moving, PACE, budget[who])
+                        _load(L, w, who, timeline, observed, constants, moving, PACE)
+                        PACE[MOST, w] = budget[who]
                         forget_sizes(w, Y, sizes)
                         INFO[MASK, w] = 1.0
                     who = L[WHO, w]
