@@ -236,6 +236,7 @@ PROBES: dict[str, Callable[..., Facts]] = {
         compiling,
         latency,
         latency_numbalsoda,
+        prepared,
         memory,
         stream,
     )

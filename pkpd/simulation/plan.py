@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GridPlan", "plan_of"]
 
-#: observations of a block up to which it is kept with its events
-FEW = 4096
+#: doses of a block up to which it is kept with its events, about a megabyte
+FEW = 20_000
 
 Task = tuple[Block, CornerLayout | None, np.ndarray]
 
@@ -98,7 +98,8 @@ class GridPlan:
         block = grid_block(model, every, constant_columns(every.size), records, offsets, self.times)
         extended = self._extended(kernel, block, inputs)
         timed = bool((kernel.dosing_places[np.unique(records.cmt)] >= 0).any()) if records.cmt.size else False
-        if offsets.size == 2 and every.size * self.times.size <= FEW and (self.corners is None or not timed):
+        doses = every.size * (records.addl.size + int(records.addl.sum()))
+        if offsets.size == 2 and doses <= FEW and (self.corners is None or not timed):
             self._blocks[g, every.size] = extended
         return extended
 
@@ -117,7 +118,7 @@ def _plan(
     return GridPlan(tuple(regimens), named, given, tuple(map(pack_records, given)), times, corners, notes)
 
 
-_plans = Kept[GridPlan](64)
+_plans = Kept[GridPlan](32)
 
 
 def plan_of(
