@@ -101,7 +101,7 @@ class Prepared:
         block, _ = self._plan.block(self.model, self._kernel, 0, np.arange(inputs.shape[1]), inputs)
         result = solved(self.model, self._kernel, block, inputs, self._settings, lambda i: f"subject {i + 1}")
         self.status = result.status
-        if self._on_failure != "ignore" and result.status.any():
+        if not result.finite and self._on_failure != "ignore" and result.status.any():
             failures = Failures(self.model, self._kernel)
             failures.note(0, block, inputs, result)
             failures.report(result.status, lambda i: f"subject {i + 1}", self._on_failure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -109,8 +109,7 @@ class Block:
         return {**self.__dict__, "made": {}}
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """Outputs of a block and what became of its subjects.
 
     Attributes

@@ -21,6 +21,7 @@ __all__ = ["ExactRun", "Fates", "judge_unmoved"]
 #: status code, time reached and steps taken of each subject
 Fates = namedtuple("Fates", "status when steps")
 _OUT = ("results", "out")
+FEW = 4096
 
 
 class ExactRun:
@@ -33,6 +34,7 @@ class ExactRun:
         self.fixed = not (kernel.kinks or len(kernel.marks) or kernel.periods or block.records.ss.any())
         self.numbers: bytes | None = None
         self.where: tuple[int, int] | None = None
+        self.own: np.ndarray | None = None  # outputs that are copied, which costs less than to look for other room
         self.moves = bool((block.obs_last > block.obs_first).all()) and bool(
             (block.obs_time[block.obs_last - 1] > block.origin).all()
         )
@@ -45,18 +47,30 @@ class ExactRun:
         kernel, b, fates = self.kernel, self.block, self.fates
         P = self.places(inputs)
         numbers = P[kernel.dose_rows].tobytes() if self.fixed else None
-        where = None if target is None else target[1:]
-        outputs, table = room_for_outputs(len(kernel.outputs), b, target)
-        work = self.work
-        if work is None or numbers is None or numbers != self.numbers or where != self.where:
-            work = self.work = self._work(P, table)
-            self.numbers, self.where = numbers, where
-        work.put(_OUT, table.flat)
+        known = self.work is not None and numbers is not None and numbers == self.numbers
+        work, outputs = self._placed(P, target, known)
+        self.numbers = numbers
         fates.steps[:] = self.bad[0] = 0
         solve_linear(work, self.one)
         if not self.moves:
             judge_unmoved(kernel, P, b, fates)
+        if outputs is self.own:
+            outputs = outputs.copy()
         return Result(outputs, fates.status.copy(), fates.when.copy(), fates.steps.copy(), not self.bad[0])
+
+    def _placed(self, P: np.ndarray, target: Target | None, known: bool) -> tuple[Bound, np.ndarray]:
+        """Return what to solve, that of the last solution where its events are known, and where outputs will stand."""
+        where = None if target is None else target[1:]
+        if known and self.work is not None and where == self.where:
+            if target is None and self.own is not None:
+                return self.work, self.own
+            outputs, table = room_for_outputs(len(self.kernel.outputs), self.block, target)
+            self.work.put(_OUT, table.flat)
+            return self.work, outputs
+        outputs, table = room_for_outputs(len(self.kernel.outputs), self.block, target)
+        self.work, self.where = self._work(P, table), where
+        self.own = outputs if target is None and outputs.size <= FEW else None
+        return self.work, outputs
 
     def _work(self, P: np.ndarray, table: FlatTable) -> Bound:
         """Return what to solve: events as the places say, outputs to where a table says."""

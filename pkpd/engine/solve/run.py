@@ -66,8 +66,8 @@ def solve_block(
     RegimenError
         For SS=2 in equations that are not linear.
     """
-    added = kernel.linear and bool(np.any(block.records.ss == 2))  # only the exact method adds steady states
-    if settings.method == "linear" or added or (settings.method == "auto" and kernel.linear):
+    exact = settings.method == "linear" or (kernel.linear and settings.method == "auto")
+    if exact or (kernel.linear and np.any(block.records.ss == 2)):  # only the exact method adds steady states
         held = block.made.pop("exact", None)  # nobody else has it meanwhile
         if held is None or held.kernel is not kernel or held.places.columns != inputs.shape[1]:
             held = ExactRun(kernel, block, inputs.shape[1])
