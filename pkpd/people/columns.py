@@ -295,6 +295,8 @@ def count(who: str, name: str, value: object, why: str) -> int:
 
 def label_array(who: str, labels: Iterable[Any]) -> NDArray[Any]:
     """Return labels as int64 where every one reads back as its text, else as texts."""
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == "i":
+        return labels.astype(np.int64)
     try:
         out = identifiers(label_texts(labels))
     except DataError as error:

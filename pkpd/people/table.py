@@ -87,7 +87,7 @@ def _target(model: Any, column: str) -> tuple[str, str] | None:
 
 
 def _check_ids(who: str, ids: NDArray[Any], id: str) -> None:
-    for row, label in enumerate(ids.tolist()):
+    for row, label in enumerate(() if ids.dtype.kind in "iu" else ids.tolist()):
         if label is None or label == "" or (isinstance(label, float) and not np.isfinite(label)):
             raise PopulationError(f"{who}: {id} is missing in row {row + 1} ({label!r}); give every row its subject")
 

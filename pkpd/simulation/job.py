@@ -115,7 +115,7 @@ def _simulate_grid(
         if job.residual:
             seed = people.seed if job.seed is None else job.seed
             found |= add_residuals(model, found, seed, people.index[subjects], g * times.size)
-        sink.write(g, subjects, found, result.status, result.when)
+        sink.write(g, subjects, found, result.status)
         bar.advance(1)
 
     bar.start(len(tasks), f"simulating {model.name}")

@@ -56,7 +56,7 @@ class MemorySink:
         self.shape = shape
         self.block = np.empty((len(chosen), *shape))
         self.values: dict[str, np.ndarray] = {q.name: self.block[k] for k, q in enumerate(chosen)}
-        self.status, self.when = np.zeros(shape[:2], np.int64), np.zeros(shape[:2])
+        self.status = np.zeros(shape[:2], np.int64)
         self.lock = threading.Lock()
 
     def target(self, regimen: int, subjects: slice) -> Target | None:
@@ -68,9 +68,7 @@ class MemorySink:
         """Return where the outputs of some subjects are to stand, (outputs, subjects, times)."""
         return self.block[:, regimen, subjects]
 
-    def write(
-        self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray
-    ) -> None:
+    def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray) -> None:
         """Store one block; outputs that were written to their place already cost nothing."""
         for name, array in values.items():
             if name not in self.values:
@@ -79,7 +77,7 @@ class MemorySink:
             place = self.values[name][regimen, subjects]
             if place.__array_interface__["data"] != array.__array_interface__["data"]:
                 place[...] = array
-        self.status[regimen, subjects], self.when[regimen, subjects] = status, when
+        self.status[regimen, subjects] = status
 
     def finish(self) -> None:
         """Nothing is left to do in memory."""
@@ -115,7 +113,7 @@ class ZarrSink:
         self.keep = [i for i, d in enumerate(("regimen", "subject", "time")) if d in coords]
         self.rows = max(64, min(shape[1], (1 << 22) // (8 * max(shape[2], 1))))
         self.group = zarr.open_group(str(self.part), mode="w", attributes={"model": model.name, "title": model.title})
-        self.status, self.when = np.zeros(shape[:2], np.int64), np.zeros(shape[:2])
+        self.status = np.zeros(shape[:2], np.int64)
         self.pending: dict[tuple[int, int], tuple[int, dict[str, np.ndarray]]] = {}
         self.lock = threading.Lock()
         self.shape = shape
@@ -124,6 +122,7 @@ class ZarrSink:
         full = [shape[i] for i in self.keep]
         self.layout = {"shape": full, "chunks": tuple((1, self.rows, shape[2])[i] for i in self.keep)}
         self.chosen, self.doses = chosen, doses
+        self.variables: dict[str, Any] = {}  # to ask the store for them takes longer than to solve a block
         for q in chosen:
             self._variable(q.name)
 
@@ -131,7 +130,9 @@ class ZarrSink:
         """Make room for an output, or for an output with residual error."""
         attributes: dict[str, Any] = dict(variable_attributes(name, self.chosen))
         attributes["doses"] = self.doses
-        self.group.create_array(name, dtype="f8", attributes=attributes, dimension_names=self.dims, **self.layout)
+        self.variables[name] = self.group.create_array(
+            name, dtype="f8", attributes=attributes, dimension_names=self.dims, compressors=_packing(), **self.layout
+        )
 
     def _array(self, name: str, data: np.ndarray, dims: list[str], attributes: dict[str, Any]) -> None:
         # text of fixed length has no place in the specification of Zarr 3
@@ -149,11 +150,9 @@ class ZarrSink:
         """Return None, as `target` does."""
         return None
 
-    def write(
-        self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray, when: np.ndarray
-    ) -> None:
+    def write(self, regimen: int, subjects: slice, values: Mapping[str, np.ndarray], status: np.ndarray) -> None:
         """Keep one block until a chunk of the store is full, then write that."""
-        self.status[regimen, subjects], self.when[regimen, subjects] = status, when
+        self.status[regimen, subjects] = status
         a = subjects.start
         while a < subjects.stop:
             chunk = a // self.rows
@@ -170,7 +169,7 @@ class ZarrSink:
             filled, room = self.pending.pop((regimen, chunk), (0, {}))
             here = slice(subjects.start - begin, subjects.stop - begin)
             for name, array in values.items():
-                if name not in self.group:
+                if name not in self.variables:
                     self._variable(name)
                 room.setdefault(name, np.empty((size, self.shape[2])))[here] = array
             filled += subjects.stop - subjects.start
@@ -179,8 +178,7 @@ class ZarrSink:
                 return
         where: Any = tuple((regimen, slice(begin, begin + size), slice(None))[i] for i in self.keep)
         for name, array in room.items():
-            variable: Any = self.group[name]
-            variable[where] = array if 1 in self.keep else array[0]
+            self.variables[name][where] = array if 1 in self.keep else array[0]
 
     def abandon(self, error: BaseException) -> None:
         """Leave nothing behind of a store that is not complete, and say so if the disk is to blame."""
@@ -201,14 +199,21 @@ class ZarrSink:
 
         for name, text in corners.items():
             for own in (name, f"{name}_observed"):
-                if own in self.group:
-                    self.group[own].attrs["at_doses"] = text
+                if own in self.variables:
+                    self.variables[own].attrs["at_doses"] = text
         self.group.attrs.update(notes)
         if self.path.exists():
             self.path.rmdir()
         self.part.rename(self.path)
         stored = xr.open_zarr(str(self.path), consolidated=False, chunks=None)
         return stored.assign_coords({n: c for n, c in self.coords.items() if _is_text(np.asarray(c[1]))})
+
+
+def _packing() -> Any:
+    """Return how chunks are packed: fast, bytes of equal weight side by side, which suits smooth curves."""
+    from zarr.codecs import BloscCodec
+
+    return BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", typesize=8)
 
 
 def _is_text(data: np.ndarray) -> bool:
