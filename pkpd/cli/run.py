@@ -52,7 +52,7 @@ def command(
     engine: Annotated[
         str,
         typer.Option(
-            help="nuts (sampler; short chains without --full), map (mode and normal approximation), or shipped "
+            help="nuts (sampler; short chains without --full), mode (and its normal approximation), or shipped "
             "(the fit beside the study)."
         ),
     ] = "nuts",
