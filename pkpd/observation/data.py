@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pkpd.model.model import Model
     from pkpd.model.residual import ResidualError
 
-__all__ = ["BLOQ", "Channel", "FitData", "bind", "ranges"]
+__all__ = ["BLOQ", "Channel", "FitData", "bind", "ranges", "starts"]
 
 BLOQ = ("m3", "m4", "m1")
 
@@ -211,6 +211,11 @@ class FitData:
             occasion=self.occasion[rows], joined=None, own={n: v[chosen] for n, v in self.own.items()},
             levels=None if self.levels is None else self.levels.of(chosen),
         )  # fmt: skip
+
+
+def starts(sizes: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return where parts of these sizes begin that stand one behind the other, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from pkpd.engine.graph.nodes import Node
 from pkpd.engine.solve.block import Block
 from pkpd.errors import DataError, RegimenError, nearest
 from pkpd.evidence.kinds import kind_named
+from pkpd.observation.data import starts
 from pkpd.observation.kernel import Batches, PackedTerms
 from pkpd.observation.rules import RuleGroup, Said, compiled_rule
 from pkpd.observation.subject import Subject, check, doses_of, faults_of
@@ -119,7 +120,7 @@ def lay_out(model: Model, subjects: Sequence[Subject], every: float) -> CellLayo
     terms = [t for s in subjects for t in s.terms]
     subject = np.repeat(np.arange(len(subjects)), [len(s.terms) for s in subjects])
     times = [kind_named(t.kind).times(t, every) for t in terms]
-    first = np.concatenate([[0], np.cumsum([t.size for t in times])]).astype(np.int64)
+    first = starts([t.size for t in times])
     flat = np.concatenate([*times, np.empty(0)])
     owner = np.repeat(subject, [t.size for t in times])
     row, grid, ends = np.zeros(flat.size, np.int64), [np.empty(0)], [0]
@@ -205,7 +206,7 @@ def pack_terms(
         subject=layout.subject.astype(np.int64),
         output=np.array([outputs.index(t.output) for t in layout.terms], np.int64),
         scaled=np.array([list(scaled).index(n) if n in scaled else -1 for n in outputs], np.int64),
-        reach_first=np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64),
+        reach_first=starts([len(x) for x in lists]),
         reach=np.array([k for x in lists for k in x], np.int64),
     )
 
@@ -233,8 +234,8 @@ def pack_batches(
     inputs = [_inputs(own, int(w), said, errors) for own, w in zip(together.values(), width, strict=True)]
     packed = Batches(
         address=np.array([code.address for code in together], np.int64), size=size, width=width, cells=cells,
-        factor_first=_starts(size), cell_first=_starts(size * cells), input_first=_starts([x.size for x in inputs]),
-        root_first=_starts(cells + 2),
+        factor_first=starts(size)[:-1], cell_first=starts(size * cells)[:-1],
+        input_first=starts([x.size for x in inputs])[:-1], root_first=starts(cells + 2)[:-1],
         term=_flat([g.term for own in together.values() for g in own], np.int64),
         row=_flat([row[np.concatenate([g.cells for g in own], axis=1)] for own in together.values()], np.int64),
         inputs=_flat(inputs, np.float64), place=_flat([code.places for code in together], np.int64),
@@ -253,10 +254,6 @@ def _inputs(groups: Sequence[RuleGroup], width: int, said: Said, errors: Mapping
         columns.append(np.vstack([np.zeros((len(g.cells) + 1, g.term.size)), *stated, *own]))
     together = np.hstack(columns)
     return np.pad(together, ((0, 0), (0, width - together.shape[1])), mode="edge")
-
-
-def _starts(sizes: Sequence[int] | np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)[: len(sizes)]
 
 
 def _flat(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:

@@ -16,7 +16,7 @@ from pkpd.engine.solve.block import Block, DoseFault, Settings
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import solve_block
 from pkpd.errors import DataError
-from pkpd.observation.data import FitData, ranges
+from pkpd.observation.data import FitData, ranges, starts
 from pkpd.observation.jets import jet, second_order_is_exact
 from pkpd.observation.links import ChainRule, Links
 from pkpd.observation.slopes import Sensed, pull
@@ -137,7 +137,7 @@ class Predictor:
         sizes = np.diff(b.seg_first)[chosen]
         take = ranges(b.seg_first[chosen], b.seg_first[chosen + 1])
         segments = {f: getattr(b, f)[take] for f in ("seg_time", "seg_rank", "seg_column")}
-        return replace(b, **per_subject, **segments, seg_first=np.concatenate([[0], np.cumsum(sizes)]))
+        return replace(b, **per_subject, **segments, seg_first=starts(sizes))
 
     # -- kernels
 
@@ -257,7 +257,7 @@ class Predictor:
     def _sensed(self) -> Sensed:
         nodes, zero = self._kernel("first")[0].outputs, const(0)
         reach = [[d for d in range(self.d) if nodes[(d + 1) * self._k + o] is not zero] for o in range(self._k)]
-        first = np.concatenate([[0], np.cumsum([len(each) for each in reach])]).astype(np.int64)
+        first = starts([len(each) for each in reach])
         flat = np.array([d for each in reach for d in each], np.int64)
         return Sensed(self._column_output, self._place, self.data.subject, self._k, first, flat)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pkpd.engine.machine.jit import compiled, entry
 from pkpd.engine.solve.call import call_code
-from pkpd.observation.data import Channel
+from pkpd.observation.data import Channel, starts
 from pkpd.observation.tape import Tape
 
 __all__ = ["PackedSlopes", "Sensed", "pack_slopes", "pull", "slopes_of"]
@@ -94,9 +94,9 @@ def pack_slopes(
     return PackedSlopes(
         address=_whole([code.address for code in codes]), size=_whole([c.rows.size for c in channels]),
         width=_whole([x.shape[1] for x in inputs]), cells=_whole([len(c.every) for c in channels]),
-        twice=np.array([c.reported is None for c in channels], bool), row_first=_starts([r.size for r in rows])[:-1],
-        input_first=_starts([x.size for x in inputs])[:-1], root_first=_starts([code.size for code in codes])[:-1],
-        own_first=_starts([len(mine) for mine in own]), own=_whole([k for mine in own for k in mine]),
+        twice=np.array([c.reported is None for c in channels], bool), row_first=starts([r.size for r in rows])[:-1],
+        input_first=starts([x.size for x in inputs])[:-1], root_first=starts([code.size for code in codes])[:-1],
+        own_first=starts([len(mine) for mine in own]), own=_whole([k for mine in own for k in mine]),
         row=_whole(np.concatenate([np.empty(0), *rows])),
         inputs=np.concatenate([np.empty(0), *(x.ravel() for x in inputs)]),
         z_first=_whole(z_first), place=_whole(np.concatenate([np.empty(0), *(code.places for code in codes)])),
@@ -107,10 +107,6 @@ def pack_slopes(
 
 def _whole(values: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.array(values, np.int64)
-
-
-def _starts(sizes: Sequence[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 @compiled

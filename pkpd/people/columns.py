@@ -295,10 +295,9 @@ def count(who: str, name: str, value: object, why: str) -> int:
 
 def label_array(who: str, labels: Iterable[Any]) -> NDArray[Any]:
     """Return labels as int64 where every one reads back as its text, else as texts."""
-    if isinstance(labels, np.ndarray) and labels.dtype.kind == "i":
-        return labels.astype(np.int64)
     try:
-        out = identifiers(label_texts(labels))
+        whole = isinstance(labels, np.ndarray) and labels.dtype.kind == "i"
+        out = identifiers(np.asarray(labels) if whole else label_texts(labels))
     except DataError as error:
         raise PopulationError(f"{who}: {error}") from None
     return out if out.dtype != object else np.array(out.tolist(), dtype=str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class GridPlan:
     corners : Corners or None
     notes : dict
         Attribute ``notes`` of the result, if there is something to note.
+    text : str or None
+        All doses as text, where each regimen is one for all.
     """
 
     names: tuple[str, ...]
@@ -59,18 +61,14 @@ class GridPlan:
     times: np.ndarray
     corners: Corners | None
     notes: dict[str, str]
-    _texts: dict[Any, str] = field(default_factory=dict, repr=False)
+    text: str | None
     _blocks: dict[tuple[int, int], tuple[Block, CornerLayout | None]] = field(default_factory=dict, repr=False)
 
     def doses_text(self, model: Model, labels: np.ndarray | None) -> str:
         """Return all doses as text for the attributes of the result."""
-        shared = all(len(each) == 1 for each in self.given)
-        if shared and self._texts:
-            return self._texts[None]
-        text = dataset.doses_text(model, dict(zip(self.names, self.given, strict=True)), labels)
-        if shared:
-            self._texts[None] = text
-        return text
+        if self.text is not None:
+            return self.text
+        return dataset.doses_text(model, dict(zip(self.names, self.given, strict=True)), labels)
 
     def task(
         self, model: Model, kernel: Kernel, people: Population, courses: Courses | None, g: int, subjects: slice
@@ -112,10 +110,12 @@ def _plan(
     times: np.ndarray, around: bool | None,
 ) -> GridPlan:  # fmt: skip
     regimens, named = named_from(model, regimen, population)
-    given = tuple([records_of(model, r) for r in each] for each in regimens.values())
-    corners = corners_from(model, chosen, [r for each in given for r in each], list(regimens), around)
+    given = {name: [records_of(model, r) for r in each] for name, each in regimens.items()}
+    text = dataset.doses_text(model, given, None) if all(len(each) == 1 for each in given.values()) else None
+    corners = corners_from(model, chosen, [r for each in given.values() for r in each], list(given), around)
     notes = dataset.notes_on_regimens(regimens)
-    return GridPlan(tuple(regimens), named, given, tuple(map(pack_records, given)), times, corners, notes)
+    each = tuple(given.values())
+    return GridPlan(tuple(given), named, each, tuple(map(pack_records, each)), times, corners, notes, text)
 
 
 _plans = Kept[GridPlan](32)

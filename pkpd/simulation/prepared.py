@@ -15,7 +15,7 @@ from pkpd.errors import PopulationError, RegimenError
 from pkpd.kinds import needs
 from pkpd.model.model import Model
 from pkpd.options import checked
-from pkpd.people.columns import allowed_range, check_covariate, check_range, unknown
+from pkpd.people.columns import allowed_range, check_covariate, check_range, numbers, unknown
 from pkpd.people.population import Population
 from pkpd.simulation.arguments import (
     OnFailure,
@@ -154,10 +154,7 @@ class Prepared:
 
 
 def _numbers(who: str, value: Any) -> Floats:
-    try:
-        column = np.asarray(value, float)
-    except (TypeError, ValueError):
-        raise PopulationError(f"{who} must be a number or an array of them, got {value!r:.60}") from None
+    column = numbers(who, value)
     if column.ndim > 1 or not column.size:
         raise PopulationError(f"{who} must be a number or one number for each subject, got shape {column.shape}")
     return column

@@ -61,13 +61,13 @@ class ExactRun:
     def _placed(self, P: np.ndarray, target: Target | None, known: bool) -> tuple[Bound, np.ndarray]:
         """Return what to solve, that of the last solution where its events are known, and where outputs will stand."""
         where = None if target is None else target[1:]
-        if known and self.work is not None and where == self.where:
-            if target is None and self.own is not None:
-                return self.work, self.own
-            outputs, table = room_for_outputs(len(self.kernel.outputs), self.block, target)
+        again = known and where == self.where
+        if again and self.work is not None and target is None and self.own is not None:
+            return self.work, self.own
+        outputs, table = room_for_outputs(len(self.kernel.outputs), self.block, target)
+        if again and self.work is not None:
             self.work.put(_OUT, table.flat)
             return self.work, outputs
-        outputs, table = room_for_outputs(len(self.kernel.outputs), self.block, target)
         self.work, self.where = self._work(P, table), where
         self.own = outputs if target is None and outputs.size <= FEW else None
         return self.work, outputs
