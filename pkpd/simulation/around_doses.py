@@ -185,7 +185,8 @@ class Corners:
                         "witness_time": witness_time[q], "witness": witness[q],
                     }  # fmt: skip
                     found.setdefault(name, {})[self.regimens[regimen]] = {k: packed(v) for k, v in entry.items()}
-        who = None if labels is None else [str(label) for label in labels]
+        each = labels.tolist() if isinstance(labels, np.ndarray) else labels
+        who = None if each is None or not found else [str(label) for label in each]
         texts = {name: json.dumps({"subjects": who, "regimens": entries}) for name, entries in found.items()}
         return texts | dict.fromkeys(self.aside, LEFT_OUT)
 

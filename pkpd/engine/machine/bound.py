@@ -62,20 +62,19 @@ class Bound:
     def __init__(self, value: Any) -> None:
         self.value = value
         known = _known.setdefault(type(value), [])
-        self._places: dict[tuple[str, ...], int] = {}
-        for kind in known:
-            words = _Words(kind, value)
-            if words.fit:
+        for layout in known:
+            words = layout.words(value)
+            if words is not None:
                 break
         else:
-            kind = _BoundType(numba.typeof(value))
-            words = _Words(kind, value)
-            if not words.fit:
-                raise TypeError(f"{type(value).__name__} holds what no loop can be bound to: {kind}")
-            known.append(kind)
-        self._numba_type_ = kind
-        self._words = np.array(words.found, np.int64)
-        self._places = words.places
+            layout = _Layout(_BoundType(numba.typeof(value)))
+            words = layout.words(value)
+            if words is None:
+                raise TypeError(f"{type(value).__name__} holds what no loop can be bound to: {layout.kind}")
+            known.append(layout)
+        self._numba_type_ = layout.kind
+        self._words = np.array(words, np.int64)
+        self._places = layout.places
         self.address = self._words.__array_interface__["data"][0]
 
     def put(self, path: tuple[str, ...], array: np.ndarray) -> None:
@@ -87,40 +86,62 @@ class Bound:
         words[place + 4] = own["data"][0]
 
 
-_known: dict[type, list[_BoundType]] = {}
-
-
-class _Words:
+class _Layout:
     """What stands in memory for a value of a type, word by word, and where each array stands."""
 
-    def __init__(self, kind: Any, value: Any) -> None:
-        self.found: list[int] = []
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
         self.places: dict[tuple[str, ...], int] = {}
-        self.fit = True
-        self._add(kind, value, ())
+        self.size = 0
+        self.fields = self._fields(kind, ())
 
-    def _add(self, kind: Any, value: Any, path: tuple[str, ...]) -> None:
-        for field, name, item in zip(kind, kind.fields, value, strict=True):
+    def _fields(self, kind: Any, path: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """Return for each field a class and its fields, or the dtype and dimensions of an array, or nothing more."""
+        out: list[tuple[Any, ...]] = []
+        for field, name in zip(kind, kind.fields, strict=True):
+            own = (*path, name)
             if isinstance(field, ByAddress):
-                self._add(field, item, (*path, name)) if isinstance(item, field.instance_class) else self._unfit()
+                out.append((_TUPLE, field.instance_class, self._fields(field, own)))
             elif isinstance(field, types.Array):
-                self._array(field, item, (*path, name))
-            elif isinstance(field, types.Integer) and type(item) in _WHOLE:
-                self.found.append(int(item))
+                self.places[own] = self.size
+                self.size += 5 + 2 * field.ndim
+                out.append((_ARRAY, as_dtype(field.dtype), field.ndim, field.mutable))
+            elif isinstance(field, types.Integer):
+                self.size += 1
+                out.append((_INTEGER,))
             else:
-                self._unfit()
+                out.append((_NOTHING,))
+        return out
 
-    def _unfit(self) -> None:
-        self.fit = False
+    def words(self, value: Any) -> list[int] | None:
+        """Return the words for a value, or None if it does not fit."""
+        found: list[int] = []
+        return found if _lay(self.fields, value, found) else None
 
-    def _array(self, kind: types.Array, array: Any, path: tuple[str, ...]) -> None:
-        """Add an array as numba lays it out: owner (2), size, size of an item, address, shape, strides."""
-        if (
-            not isinstance(array, np.ndarray) or array.dtype != as_dtype(kind.dtype) or array.ndim != kind.ndim
-            or not array.flags.c_contiguous or array.flags.writeable != kind.mutable
-        ):  # fmt: skip
-            self._unfit()
-            return
-        self.places[path] = len(self.found)
-        address = array.__array_interface__["data"][0]
-        self.found += [0, 0, array.size, array.itemsize, address, *array.shape, *array.strides]
+
+_TUPLE, _ARRAY, _INTEGER, _NOTHING = range(4)
+_known: dict[type, list[_Layout]] = {}
+
+
+def _lay(fields: list[tuple[Any, ...]], value: Any, found: list[int]) -> bool:
+    """Add the words of a tuple, and tell whether it fits; an array is laid out as numba does it.
+
+    That is: owner (2), size, size of an item, address, shape, strides.
+    """
+    for field, item in zip(fields, value, strict=True):
+        if field[0] == _ARRAY:
+            _, dtype, ndim, mutable = field
+            if not isinstance(item, np.ndarray) or item.dtype != dtype or item.ndim != ndim:
+                return False
+            flags = item.flags
+            if not flags.c_contiguous or flags.writeable != mutable:
+                return False
+            found += (0, 0, item.size, item.itemsize, item.__array_interface__["data"][0], *item.shape, *item.strides)
+        elif field[0] == _TUPLE:
+            if not isinstance(item, field[1]) or not _lay(field[2], item, found):
+                return False
+        elif field[0] == _INTEGER and type(item) in _WHOLE:
+            found.append(int(item))
+        else:
+            return False
+    return True
