@@ -7,6 +7,7 @@ Random numbers are drawn for all in one place, so that results do not depend on 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,11 @@ class ChainPoint:
     z: np.ndarray
     mean: np.ndarray
 
+    @cached_property
+    def turn(self) -> np.ndarray:
+        """Inverse of the factor."""
+        return np.linalg.inv(self.factor)
+
 
 @dataclass(frozen=True)
 class ConditionalNormal:
@@ -61,6 +67,11 @@ class ConditionalNormal:
 
     centre: np.ndarray
     root: np.ndarray
+
+    @cached_property
+    def turn(self) -> np.ndarray:
+        """Inverses of the factors."""
+        return np.linalg.inv(self.root)
 
 
 def occasions_of(complete: Complete) -> np.ndarray:
@@ -143,6 +154,7 @@ class Chains:
     f: np.ndarray = field(init=False)
     l: np.ndarray = field(init=False)
     accepted: dict[str, list[float]] = field(default_factory=dict)
+    _kept: tuple[np.ndarray, ChainPoint, np.ndarray] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.active = occasions_of(self.complete)
@@ -181,8 +193,14 @@ class Chains:
 
     def log_prior(self, psi: np.ndarray) -> np.ndarray:
         """Return the log-density of psi without its constant, (m,)."""
-        u = np.linalg.solve(self.point.factor, (psi - self.point.mean).T)
-        return -0.5 * (u * u * self.active.T).sum(axis=0)
+        u = (psi - self.point.mean) @ self.point.turn.T
+        return -0.5 * np.einsum("ik,ik,ik->i", u, u, self.active)
+
+    def _own_prior(self) -> np.ndarray:
+        """Return the log-density of where the chains stand, (m,), which is worked out once."""
+        if self._kept is None or self._kept[0] is not self.psi or self._kept[1] is not self.point:
+            self._kept = self.psi, self.point, self.log_prior(self.psi)
+        return self._kept[2]
 
     # -- kernels
 
@@ -199,12 +217,9 @@ class Chains:
         if not p:
             return
         normal, uniform = self.rng.standard_normal((m, p)), self.rng.random(m)
-        ratio, walk = np.zeros(m), None
+        ratio, walk = None, None
         if kernel == "prior":
             trial = self.point.mean + normal @ self.point.factor.T
-            ratio = self.log_prior(self.psi)
-            trial = np.where(self.active, trial, self.point.mean)
-            ratio -= self.log_prior(trial)
         elif kernel == "componentwise":
             a = self._turn = (self._turn + 1) % p
             walk = self._walk[kernel][a : a + 1]
@@ -222,7 +237,7 @@ class Chains:
             trial = np.where(self.active, trial, self.point.mean)
             ratio = self._log_t(near, self.psi) - self._log_t(near, trial)
         trial = np.where(self.active, trial, self.point.mean)
-        share = self._accept(trial, ratio, np.log(uniform))
+        share = self._accept(trial, ratio, np.log(uniform), kernel == "prior")
         self.accepted.setdefault(kernel, []).append(share)
         if walk is not None:
             self._uses += 1
@@ -232,18 +247,34 @@ class Chains:
 
     def _log_t(self, near: ConditionalNormal, psi: np.ndarray) -> np.ndarray:
         """Return the log-density of the independent proposals, without what they all share."""
-        t = np.linalg.solve(near.root, (psi - near.centre)[:, :, None])[:, :, 0]
+        t = np.einsum("iab,ib->ia", near.turn, psi - near.centre)
         square = np.where(self.active, t * t, 0.0).sum(axis=1)
         return log_t(square, self.dims, NU)
 
-    def _accept(self, trial: np.ndarray, ratio: np.ndarray, log_uniform: np.ndarray) -> float:
+    def _accept(self, trial: np.ndarray, ratio: np.ndarray | None, log_uniform: np.ndarray, from_prior: bool) -> float:
+        """Let each chain take its proposal or stay.
+
+        Parameters
+        ----------
+        ratio : float array, (m,), optional
+            By how much the log-density of the proposal is larger where the chain stands than at the trial.
+        from_prior : bool
+            Whether trials are drawn from the population, whose density then cancels.
+        """
         f = self.complete.predict(self.point.x, trial - self.point.mean)
         l = self.complete.loglik(f, self.point.z)
+        densities = None if from_prior else (self.log_prior(trial), self._own_prior())
         with np.errstate(invalid="ignore"):
-            gain = l + self.log_prior(trial) - self.l - self.log_prior(self.psi) + ratio
+            gain = l - self.l
+            if densities is not None:
+                gain += densities[0] - densities[1]
+            if ratio is not None:
+                gain += ratio
         # a chain that stands where nothing can be computed leaves for any place that can
         took = (log_uniform < gain) | (~np.isfinite(self.l) & np.isfinite(l))
         self.psi = np.where(took[:, None], trial, self.psi)
+        if densities is not None:
+            self._kept = self.psi, self.point, np.where(took, *densities)
         self.l = np.where(took, l, self.l)
         self.f = np.where(took[self.complete.data.subject], f, self.f)
         return float(took.mean())
