@@ -118,6 +118,8 @@ def _starts(who: str, ids: NDArray[Any], id: str, *, long: bool) -> NDArray[np.i
     if long:
         new[1:] = ids[1:] != ids[:-1]
     first = np.flatnonzero(new)
+    if ids.dtype.kind in "iu" and np.unique(ids[first]).size == first.size:  # without a million objects for as many
+        return np.append(first, len(ids)).astype(np.int64)
     seen: dict[Any, int] = {}
     twice: list[tuple[int, Any]] = []
     for row, label in zip(first.tolist(), ids[first].tolist(), strict=True):
