@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,21 +46,28 @@ class Prepared:
     names : tuple of str
         What a call can give: parameters (typical values, in their units), ``eta_<parameter>`` (random effects, on the
         parameter's own scale) and covariates.
-    outputs : dict of str to str
+    outputs : mapping of str to str
         Outputs and their units.
     times : array, shape (times,)
-        In ``time_unit``.
+        In ``time_unit``; read only.
     status : int array, shape (n,)
-        What became of the subjects of the last call, 0 where all went well.
+        What became of the subjects of the last call, 0 where all went well; empty after one that was refused.
+
+    Notes
+    -----
+    Effects of occasions are 0; :func:`pkpd.simulate` takes them from a population. What is pickled or copied is what it
+    was made from, so that a copy in another process or thread is prepared there anew.
     """
 
     def __init__(
         self, model: Model, chosen: Sequence[OutputQuantity], kernel: Kernel, plan: GridPlan, settings: Settings,
-        on_failure: str,
+        on_failure: str, made: tuple[Any, Any, Any, dict[str, Any]],
     ) -> None:  # fmt: skip
-        self.model, self.times, self.time_unit = model, plan.times, model.time_unit
-        self.outputs = {q.name: q.unit for q in chosen}
-        self.status = np.zeros(0, np.int64)
+        self.model, self.time_unit, self._made = model, model.time_unit, made
+        self.times = plan.times.copy()
+        self.times.setflags(write=False)
+        self.outputs = MappingProxyType({q.name: q.unit for q in chosen})
+        self.status = _NOBODY
         self._kernel, self._plan, self._settings, self._on_failure = kernel, plan, settings, on_failure
         self._rows: dict[str, int] = {}
         for row, node in enumerate(kernel.inputs):
@@ -94,9 +102,12 @@ class Prepared:
         Raises
         ------
         PopulationError
-            If a name is unknown, or a value is none that the parameter or covariate can have.
+            If a name is unknown or given twice, or a value is none that the parameter or covariate can have.
+        RegimenError
+            If a dose is impossible with these numbers: a lag or a bioavailability below 0.
         """
-        given = {**values, **more} if values else more
+        self.status = _NOBODY
+        given = more if values is None else self._together(values, more)
         inputs, single = self._inputs(given)
         block, _ = self._plan.block(self.model, self._kernel, 0, np.arange(inputs.shape[1]), inputs)
         result = solved(self.model, self._kernel, block, inputs, self._settings, lambda i: f"subject {i + 1}")
@@ -107,6 +118,28 @@ class Prepared:
             failures.report(result.status, lambda i: f"subject {i + 1}", self._on_failure)
         out = result.outputs[:, 0] if single else result.outputs
         return dict(zip(self.outputs, out, strict=True))
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return _again, self._made
+
+    def __copy__(self) -> Prepared:
+        return _again(*self._made)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Prepared:
+        return _again(*self._made)
+
+    def _together(self, values: Any, more: dict[str, Any]) -> dict[str, Any]:
+        """Return what a call is given in both ways as one."""
+        if not isinstance(values, Mapping):
+            if not (hasattr(values, "to_dict") and getattr(values, "ndim", 0) == 1):  # a row of a data frame has it
+                raise PopulationError(
+                    f"{self._who} takes numbers by name, run(CL=4.0), a mapping of these or a row of a table, "
+                    f"got {values!r:.80}"
+                )
+            values = values.to_dict()
+        if twice := [name for name in more if name in values]:
+            raise PopulationError(f"{self._who}: {', '.join(map(repr, twice))} given twice, in the mapping and by name")
+        return {**values, **more}
 
     def _inputs(self, given: Mapping[str, Any]) -> tuple[Floats, bool]:
         """Return the array of inputs, (inputs, n), and whether only numbers are given."""
@@ -153,10 +186,23 @@ class Prepared:
         return f"Prepared('{self.model.name}', {self.times.size} times, outputs {', '.join(self.outputs)})"
 
 
+_NOBODY = np.zeros(0, np.int64)
+
+
+def _again(model: Model, regimen: Any, times: Any, options: dict[str, Any]) -> Prepared:
+    return prepare(model, regimen, times, **options)
+
+
 def _numbers(who: str, value: Any) -> Floats:
-    column = numbers(who, value)
+    raw = np.asarray(value)
+    if raw.dtype.kind not in "iufO" or np.ma.is_masked(value):
+        what = "a masked array" if np.ma.is_masked(value) else f"{value!r:.60}"
+        raise PopulationError(f"{who} must be a number or one number for each subject, got {what}")
+    column = numbers(who, raw)
     if column.ndim > 1 or not column.size:
-        raise PopulationError(f"{who} must be a number or one number for each subject, got shape {column.shape}")
+        raise PopulationError(
+            f"{who} must be a number or one number for each subject, at least one, got shape {column.shape}"
+        )
     return column
 
 
@@ -177,7 +223,7 @@ def prepare(
     """Prepare a simulation that is run again and again with other numbers, in loops that others write.
 
     What `simulate` works out in every call (doses on the model's clock, events, checks, labels) is worked out once; a
-    call then costs little more than the solution, and gives the same numbers to the bit.
+    call then costs little more than the solution, and gives the same numbers to the bit. Effects of occasions are 0.
 
     Parameters
     ----------
@@ -222,4 +268,10 @@ def prepare(
     kernel = kernel_for(model, chosen)
     check_method("prepare", model, kernel, method)
     plan = plan_of(model, chosen, kernel, regimen, None, times_from(model, times, "prepare"), False)
-    return Prepared(model, chosen, kernel, plan, settings, on_failure)
+    listed = outputs if outputs is None or isinstance(outputs, str) else tuple(outputs)
+    options = {
+        "outputs": listed, "method": method, "rtol": rtol, "atol": atol, "h_max": h_max, "max_steps": max_steps,
+        "on_failure": on_failure,
+    }  # fmt: skip
+    made = model, regimen, times, options
+    return Prepared(model, chosen, kernel, plan, settings, on_failure, made)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import pkpd
@@ -53,6 +59,50 @@ def test_results_of_earlier_calls_stay_as_they_were():
     run(CL=4.0)
     np.testing.assert_array_equal(first, kept)
     assert status is not run.status
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
+def test_a_copy_is_prepared_anew(again: Callable):
+    run = pkpd.prepare(pkpd.models["pk1_oral"], "100 mg PO once", TIMES, outputs=["Cc"], rtol=1e-6)
+    other = again(run)
+    np.testing.assert_array_equal(other(CL=2.0)["Cc"], run(CL=2.0)["Cc"])
+    assert other.outputs == run.outputs
+    assert other.status is not run.status
+
+
+def test_a_row_of_a_table_is_taken():
+    run = pkpd.prepare(pkpd.models["pk1_oral"], "100 mg PO once", TIMES, outputs=["Cc"])
+    rows = pd.DataFrame({"CL": [2.0, 3.0], "V": [40.0, 50.0]})
+    np.testing.assert_array_equal(run(rows.iloc[1])["Cc"], run(CL=3.0, V=50.0)["Cc"])
+
+
+def test_what_it_says_of_itself_cannot_be_changed():
+    run = pkpd.prepare(pkpd.models["pk1_oral"], "100 mg PO once", TIMES)
+    with pytest.raises(ValueError, match="read-only"):
+        run.times[1] = 3.0
+    with pytest.raises(TypeError):
+        run.outputs["x"] = "y"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "said"),
+    [
+        ({"CL": 4.0}, {"CL": 8.0}, "'CL' given twice"),
+        (4.0, {}, "takes numbers by name"),
+        (pd.DataFrame({"CL": [4.0]}), {}, "a row of a table"),
+        ({"CL": "4"}, {}, "must be a number"),
+        ({"CL": True}, {}, "must be a number"),
+        ({"CL": 1j}, {}, "must be a number"),
+        ({"CL": np.ma.masked_less([4.0, -1.0], 0.0)}, {}, "masked array"),
+        ({"CL": []}, {}, "at least one"),
+    ],
+)
+def test_what_is_no_number_by_name_is_refused(given: Any, more: dict, said: str):
+    run = pkpd.prepare(pkpd.models["pk1_oral"], "100 mg PO once", TIMES)
+    run(CL=[2.0, 3.0])
+    with pytest.raises(PkpdError, match=said):
+        run(given, **more)
+    assert run.status.size == 0
 
 
 def test_doses_that_depend_on_parameters_move_with_them():
