@@ -17,6 +17,7 @@ from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.run import solve_block
 from pkpd.errors import DataError
 from pkpd.observation.data import FitData, ranges, starts
+from pkpd.observation.first_links import FirstLinks
 from pkpd.observation.jets import jet, second_order_is_exact
 from pkpd.observation.links import ChainRule, Links
 from pkpd.observation.slopes import Sensed, pull
@@ -193,20 +194,16 @@ class Predictor:
 
         ``order`` is that of the highest derivative, 1 to 3.
         """
-        found, levels = self.chain_of_typical(theta, eta, order), self.data.levels
+        self.first.fill(theta, eta)
+        found, levels = self.links.chain(self.first.inputs, order), self.data.levels
         if levels is None:
             return found
         return replace(found, **{name: levels.expanded(getattr(found, name)) for name in ("x", "ex", "eex")})
 
-    def chain_of_typical(self, theta: np.ndarray, eta: np.ndarray, order: int = 1) -> ChainRule:
-        """Return what :meth:`chain` does, with derivatives by subjects' own typical values in the place of theta."""
-        levels, q = self.data.levels, len(self.links.thetas)
-        inputs = np.empty((q + eta.shape[1] + len(self.links.constant), self.m))
-        inputs[:q] = theta[:, None] if levels is None else levels.values(theta)
-        inputs[q : q + eta.shape[1]] = eta.T
-        for r, node in enumerate(self.links.constant, start=q + eta.shape[1]):
-            inputs[r] = (self.data.own if node.kind == "theta" else self.data.constant)[node.name]
-        return self.links.chain(inputs, order)
+    @cached_property
+    def first(self) -> FirstLinks:
+        """Directions and those of their first derivatives that are not zero."""
+        return FirstLinks(self.links, self.data)
 
     def rows(self, chosen: np.ndarray) -> np.ndarray:
         """Return the numbers of the observations of some subjects."""
