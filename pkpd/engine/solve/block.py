@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -119,15 +120,23 @@ class Result(NamedTuple):
     when : float array, (m,)
         Time reached.
     steps : int array, (m,)
-    finite : bool
-        Whether all outputs are known to be finite.
+    checked : bool or None
+        Whether all outputs are finite, as the solver has seen; None where it has not looked.
     """
 
     outputs: np.ndarray
     status: np.ndarray
     when: np.ndarray
     steps: np.ndarray
-    finite: bool
+    checked: bool | None
+
+    @property
+    def finite(self) -> bool:
+        """Whether all outputs are known to be finite."""
+        if self.checked is not None:
+            return self.checked
+        with np.errstate(all="ignore"):
+            return math.isfinite(float(np.sum(self.outputs)))
 
 
 #: flat array, position of the first number, distance between outputs
