@@ -12,8 +12,9 @@ import numpy as np
 
 from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.solve.arrays import Records
-from pkpd.engine.solve.block import Block, DoseFault, Settings
+from pkpd.engine.solve.block import Block, DoseFault, Result, Settings
 from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.pull import Pull
 from pkpd.engine.solve.run import solve_block
 from pkpd.errors import DataError
 from pkpd.observation.data import FitData, ranges, starts
@@ -233,7 +234,7 @@ class Predictor:
         kernel, inputs, _ = self._kernel(kind)
         inputs[: self.d] = phi[:, self._owner]
         who = np.arange(self.m) if chosen is None else chosen
-        if self.threads > 1 and who.size >= (SHARED_LINEAR if kernel.linear else SHARED):
+        if self._is_shared(kernel, who.size):
             return self._threaded(kernel, inputs, who)
         return self._outputs(kernel, inputs, self.block if chosen is None else self._part(chosen))
 
@@ -241,6 +242,9 @@ class Predictor:
         """Return predictions, (N,), and what turns the derivatives of a sum over each subject's data by these into
         those by directions, (d, m).
         """  # noqa: D205
+        kernel, inputs, _ = self._kernel("first")
+        if not (kernel.linear or self._is_shared(kernel, self.m)):
+            return self._sensed_by_states(kernel, inputs, phi)
         out = self._solved(phi, "first", None)
 
         def pulled(by_f: np.ndarray) -> np.ndarray:
@@ -249,6 +253,29 @@ class Predictor:
             return found
 
         return out[self._column_output, self._place], pulled
+
+    def _sensed_by_states(
+        self, kernel: Kernel, inputs: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Do as :meth:`sensed` for one thread, without the derivatives of each prediction."""
+        inputs[: self.d] = phi[:, self._owner]
+        try:
+            result = solve_block(kernel, self.block, inputs, self.settings, shown=self._k)
+        except DoseFault:
+            return np.full(self.n, np.nan), lambda by_f: np.full((self.d, self.m), np.nan)
+        self._blank(result, self.block)
+
+        def pulled(by_f: np.ndarray) -> np.ndarray:
+            assert result.states is not None
+            found = self._pull(result.states, by_f)
+            found[:, result.status != 0] = np.nan
+            return found
+
+        return result.outputs[self._column_output, self._place], pulled
+
+    @cached_property
+    def _pull(self) -> Pull:
+        return Pull(self._kernel("first")[0], self.block, self._k, self._column_output, self._place)
 
     @cached_property
     def _sensed(self) -> Sensed:
@@ -263,10 +290,19 @@ class Predictor:
             result = solve_block(kernel, block, inputs, self.settings)
         except DoseFault:  # an impossible dose: as if it could not be solved
             return np.full((len(kernel.outputs), self._seen.size), np.nan)
-        out = result.outputs
-        for i in np.flatnonzero(result.status):
-            out[:, block.obs_first[i] : block.obs_last[i]] = np.nan
-        return out
+        self._blank(result, block)
+        return result.outputs
+
+    @staticmethod
+    def _blank(result: Result, block: Block) -> None:
+        """Leave no outputs of subjects that could not be solved."""
+        if result.status.any():
+            for i in np.flatnonzero(result.status):
+                result.outputs[:, block.obs_first[i] : block.obs_last[i]] = np.nan
+
+    def _is_shared(self, kernel: Kernel, subjects: int) -> bool:
+        """Tell whether threads share the work on so many subjects."""
+        return self.threads > 1 and subjects >= (SHARED_LINEAR if kernel.linear else SHARED)
 
     def _threaded(self, kernel: Kernel, inputs: np.ndarray, who: np.ndarray) -> np.ndarray:
         parts = np.array_split(who, self.threads)

@@ -29,5 +29,9 @@ def test_slopes_are_those_of_the_curved_sums(bloq):
     x, z = lay.start[: lay.q], lay.start[lay.q + lay.w :]
     fast, slow = (complete.slopes(x, eta, z, information=i) for i in (False, True))
     assert np.abs(slow.x).max() > 0.0
+    whole = complete.gradient(x, eta, z)
+    assert whole.l == pytest.approx(float(slow.l.sum()), rel=1e-12)
+    for name, wanted in (("eta", slow.eta), ("x", slow.x.sum(axis=0)), ("z", slow.z.sum(axis=0))):
+        np.testing.assert_allclose(getattr(whole, name), wanted, rtol=1e-10, atol=1e-10, err_msg=name)
     for name in ("f", "l", "eta", "x", "z"):
         np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), rtol=1e-10, atol=1e-10, err_msg=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,7 +12,10 @@ import numpy as np
 from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.event_codes import ADDITIONAL, LAGGED_AFTER
 
-__all__ = ["CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "DoseFault", "Result", "Settings", "Target"]
+__all__ = [
+    "CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "DoseFault", "FlatTable", "Result", "Settings", "States",
+    "Target",
+]  # fmt: skip
 
 #: observations between two events up to which panels that end at each of them cost less than long steps
 CASCADE_ROWS = 16
@@ -110,6 +114,23 @@ class Block:
         return {**self.__dict__, "made": {}}
 
 
+#: row s of a subject's j-th observation stands at ``flat[first[i] + s * stride + j]``
+FlatTable = namedtuple("FlatTable", "flat first stride")
+
+
+class States(NamedTuple):
+    """States at all observations, as they are until this thread solves again.
+
+    Attributes
+    ----------
+    P : float array, (places, columns)
+    table : FlatTable
+    """
+
+    P: np.ndarray
+    table: FlatTable
+
+
 class Result(NamedTuple):
     """Outputs of a block and what became of its subjects.
 
@@ -122,6 +143,8 @@ class Result(NamedTuple):
     steps : int array, (m,)
     checked : bool or None
         Whether all outputs are finite, as the solver has seen; None where it has not looked.
+    states : States or None
+        None where they were kept nowhere.
     """
 
     outputs: np.ndarray
@@ -129,6 +152,7 @@ class Result(NamedTuple):
     when: np.ndarray
     steps: np.ndarray
     checked: bool | None
+    states: States | None = None
 
     @property
     def finite(self) -> bool:

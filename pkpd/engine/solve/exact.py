@@ -6,11 +6,11 @@ import numpy as np
 
 from pkpd.engine.machine.bound import Bound
 from pkpd.engine.solve.arrays import Constants
-from pkpd.engine.solve.block import Block, Result, Settings, Target
+from pkpd.engine.solve.block import Block, FlatTable, Result, Settings, Target
 from pkpd.engine.solve.kept_run import Fates, KeptRun, judge_unmoved
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.linear import LinearResults, LinearWork, make_single, solve_linear
-from pkpd.engine.solve.observe import FlatTable, room_for_outputs
+from pkpd.engine.solve.observe import room_for_outputs
 
 __all__ = ["ExactRun"]
 
@@ -33,7 +33,7 @@ class ExactRun(KeptRun):
         self.fates = Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64))
         self.work: Bound | None = None
 
-    def solve(self, inputs: np.ndarray, settings: Settings, target: Target | None) -> Result:
+    def solve(self, inputs: np.ndarray, settings: Settings, target: Target | None, shown: int | None) -> Result:
         """Return the solution; arguments as for :func:`pkpd.engine.solve.run.solve_block`."""
         fates, P = self.fates, self.places(inputs)
         work, outputs = self._placed(P, target, self.meets(P))

@@ -9,7 +9,17 @@ import numpy as np
 
 from pkpd.engine.machine.target import MachineCode
 from pkpd.engine.solve.arrays import Constants, Control, Records, Results
-from pkpd.engine.solve.block import CASCADE_ROWS, MAX_STEPS, STEPS_PER_EVENT, Block, Result, Settings, Target
+from pkpd.engine.solve.block import (
+    CASCADE_ROWS,
+    MAX_STEPS,
+    STEPS_PER_EVENT,
+    Block,
+    FlatTable,
+    Result,
+    Settings,
+    States,
+    Target,
+)
 from pkpd.engine.solve.cascade import PanelCode, solve_cascade
 from pkpd.engine.solve.cascade_march import PanelAddresses
 from pkpd.engine.solve.cascade_steady import make_room
@@ -17,7 +27,8 @@ from pkpd.engine.solve.exact import ExactRun
 from pkpd.engine.solve.kept_run import Fates, KeptRun, judge_unmoved
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.loop import StepCode, solve_lanes
-from pkpd.engine.solve.observe import FlatTable, observe, room_for_outputs
+from pkpd.engine.solve.observe import observe, room_for_outputs
+from pkpd.engine.solve.observe_code import ABREAST
 from pkpd.engine.solve.panel_sets import KEPT, LONGER_KEPT, Pattern
 from pkpd.engine.solve.status import Status
 from pkpd.errors import RegimenError
@@ -45,8 +56,9 @@ def _scratch(size: int, what: str = "states") -> np.ndarray:
 
 
 def solve_block(
-    kernel: Kernel, block: Block, inputs: np.ndarray, settings: Settings, target: Target | None = None
-) -> Result:
+    kernel: Kernel, block: Block, inputs: np.ndarray, settings: Settings, target: Target | None = None,
+    shown: int | None = None,
+) -> Result:  # fmt: skip
     """Solve all subjects of a block.
 
     Parameters
@@ -55,6 +67,8 @@ def solve_block(
         In the order of ``kernel.inputs``; columns as the block refers to them.
     target : (flat float array, first, stride), optional
         Where output o of subject i on a common grid goes: ``flat[first + o * stride + i * times]``.
+    shown : int, optional
+        How many outputs are wanted, the first ones, by who solves by steps or panels; the exact method has all.
 
     Raises
     ------
@@ -69,7 +83,7 @@ def solve_block(
     held = block.made.pop(name, None)  # nobody else has it meanwhile
     if held is None or not held.fits(kernel, inputs.shape[1]):
         held = make(kernel, block, inputs.shape[1])
-    result = held.solve(inputs, settings, target)
+    result = held.solve(inputs, settings, target, shown)
     block.made[name] = held
     return result
 
@@ -98,7 +112,7 @@ class SteppedRun(KeptRun):
         self.settings: Settings | None = None
         self.nowhere = np.zeros(0, np.int64)
 
-    def solve(self, inputs: np.ndarray, settings: Settings, target: Target | None) -> Result:
+    def solve(self, inputs: np.ndarray, settings: Settings, target: Target | None, shown: int | None) -> Result:
         """Return the solution; arguments as for :func:`solve_block`."""
         kernel, b, n = self.kernel, self.block, self.kernel.n
         m, times = b.column.size, b.obs_time.size
@@ -106,15 +120,16 @@ class SteppedRun(KeptRun):
         if not self.meets(P) or self.settings is not settings:
             self._prepare(P, settings)
         fates = Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64))
-        outputs, table = room_for_outputs(len(kernel.outputs), b, target)
-        states = _scratch(n * times * (m if b.shared else 1))
+        outputs, table = room_for_outputs(len(kernel.outputs) if shown is None else shown, b, target)
+        states = _scratch(n * times * (m if b.shared else 1) + ABREAST)  # vectors may reach beyond the last one
         place_of = np.zeros((m if b.shared else 1) * times, np.int64) if self.tracked else self.nowhere
         self._solve(Results(states, self.first, times, place_of, self.place_first, *fates))
         judge_unmoved(kernel, P, b, fates)
         columns = place_of if self.tracked else b.obs_column
-        observe(kernel, b, P, FlatTable(states, self.first, times), columns, table)
+        found = States(P, FlatTable(states, self.first, times))
+        observe(kernel, b, found, columns, table, shown)
         _blank(outputs, b, states, self.first, fates.status)
-        return Result(outputs, *fates, None)
+        return Result(outputs, *fates, None, found)
 
     def _prepare(self, P: np.ndarray, settings: Settings) -> None:
         """Work out what stays as it is until events or settings change."""
