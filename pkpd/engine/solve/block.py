@@ -21,6 +21,8 @@ __all__ = [
 CASCADE_ROWS = 16
 #: default limit of work, see :class:`Settings`
 MAX_STEPS, STEPS_PER_EVENT = 100_000, 1_000
+#: what a block keeps at most: a run and the events of some kernels
+MOST_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Block:
     lag_rank, add_rank : float
         Place of lagged and of other additional doses among the records of their time.
     made : dict
-        What the last solution leaves to the next: its events, where doses depend on the same numbers, and room.
+        What the last solutions leave to the next, by kernel: events, where doses depend on the same numbers, and room.
     """
 
     column: np.ndarray
@@ -109,6 +111,12 @@ class Block:
     lag_rank: float = LAGGED_AFTER
     add_rank: float = ADDITIONAL
     made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def keep(self, what: Any, value: Any) -> None:
+        """Keep something for the next solution, in the place of the oldest where there is much."""
+        for old in list(self.made)[: max(0, len(self.made) - MOST_KEPT + 1)]:
+            self.made.pop(old, None)
+        self.made[what] = value
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "made": {}}

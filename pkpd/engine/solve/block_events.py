@@ -99,16 +99,16 @@ def timeline(kernel: Kernel, block: Block, P: np.ndarray) -> Expanded:
         time switches too often.
     """
     numbers = P[kernel.dose_rows].tobytes()
-    owner, known, plain, last = block.made.get("events", (None, b"", None, None))
-    same = owner is kernel and known == numbers
-    if same and last is not None:
-        return last
+    held = block.made.get(("events", kernel))
+    same = held is not None and held[0] == numbers
+    if same and held[2] is not None:
+        return held[2]
     at = _arrays(kernel, block, P)
-    made = plain if same else _made(kernel, at)
+    made = held[1] if same else _made(kernel, at)
     found = _completed(kernel, block, at, made)
     if not made[2].size:  # steady states are written to by what follows
         lasts = not (kernel.marks.size or kernel.kinks)  # nothing else enters
-        block.made["events"] = kernel, numbers, made, found if lasts else None
+        block.keep(("events", kernel), (numbers, made, found if lasts else None))
     return found
 
 

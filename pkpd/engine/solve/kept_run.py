@@ -37,10 +37,6 @@ class KeptRun:
         self.places = Places(kernel, columns)
         self._expanded: Expanded | None = None
 
-    def fits(self, kernel: Kernel, columns: int) -> bool:
-        """Tell whether it is that of a kernel and of inputs of so many columns."""
-        return self.kernel is kernel and self.places.columns == columns
-
     def meets(self, P: np.ndarray) -> bool:
         """Find the events for places P; tell whether they are those of the last solution."""
         b, found = self.block, timeline(self.kernel, self.block, P)

@@ -80,11 +80,11 @@ def solve_block(
     exact = settings.method == "linear" or (kernel.linear and settings.method == "auto")
     exact = exact or (kernel.linear and bool(np.any(block.records.ss == 2)))  # only the exact method adds steady states
     name, make = ("exact", ExactRun) if exact else ("stepped", SteppedRun)
-    held = block.made.pop(name, None)  # nobody else has it meanwhile
-    if held is None or not held.fits(kernel, inputs.shape[1]):
+    held = block.made.pop((name, kernel), None)  # nobody else has it meanwhile
+    if held is None or held.places.columns != inputs.shape[1]:
         held = make(kernel, block, inputs.shape[1])
     result = held.solve(inputs, settings, target, shown)
-    block.made[name] = held
+    block.keep((name, kernel), held)
     return result
 
 
