@@ -182,7 +182,7 @@ class Priors:
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the log-density at a vector and its gradient; constants are left out."""
         apart = (x - self.location) / self.sd
-        total, g = -0.5 * float(apart @ apart), -apart / self.sd
+        total, g = -0.5 * float(np.vdot(apart, apart)), apart / -self.sd
         places, scale = self._deviations
         if places.size:
             logs = x[places]

@@ -84,6 +84,8 @@ class Predictor:
         for c in data.channels:
             for rows in c.every:
                 self._column_output[rows] = outputs.index(c.output)
+        #: where each observation stands among the predictions of all outputs in all rows
+        self._flat = self._column_output * self._seen.size + self._place
         self._lay_out(records)
         self._kernels: dict[Any, tuple[Kernel, np.ndarray, np.ndarray | None]] = {}
         self._sizes = np.ones(self.d)
@@ -232,11 +234,15 @@ class Predictor:
     def _solved(self, phi: np.ndarray, kind: str, chosen: np.ndarray | None) -> np.ndarray:
         """Return what :meth:`solve` does, of all outputs in all rows that are observed, (parts * outputs, rows)."""
         kernel, inputs, _ = self._kernel(kind)
-        inputs[: self.d] = phi[:, self._owner]
+        self._steer(inputs, phi)
         who = np.arange(self.m) if chosen is None else chosen
         if self._is_shared(kernel, who.size):
             return self._threaded(kernel, inputs, who)
         return self._outputs(kernel, inputs, self.block if chosen is None else self._part(chosen))
+
+    def _steer(self, inputs: np.ndarray, phi: np.ndarray) -> None:
+        """Write the directions, (d, m), to the columns of a kernel's inputs."""
+        inputs[: self.d] = phi if self._courses is None else phi[:, self._owner]
 
     def sensed(self, phi: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Return predictions, (N,), and what turns the derivatives of a sum over each subject's data by these into
@@ -252,26 +258,27 @@ class Predictor:
             pull(out, self._sensed, by_f, found)
             return found
 
-        return out[self._column_output, self._place], pulled
+        return out.take(self._flat), pulled
 
     def _sensed_by_states(
         self, kernel: Kernel, inputs: np.ndarray, phi: np.ndarray
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Do as :meth:`sensed` for one thread, without the derivatives of each prediction."""
-        inputs[: self.d] = phi[:, self._owner]
+        self._steer(inputs, phi)
         try:
             result = solve_block(kernel, self.block, inputs, self.settings, shown=self._k)
         except DoseFault:
             return np.full(self.n, np.nan), lambda by_f: np.full((self.d, self.m), np.nan)
-        self._blank(result, self.block)
+        failed = self._blank(result, self.block)
 
         def pulled(by_f: np.ndarray) -> np.ndarray:
             assert result.states is not None
             found = self._pull(result.states, by_f)
-            found[:, result.status != 0] = np.nan
+            if failed:
+                found[:, result.status != 0] = np.nan
             return found
 
-        return result.outputs[self._column_output, self._place], pulled
+        return result.outputs.take(self._flat), pulled
 
     @cached_property
     def _pull(self) -> Pull:
@@ -294,11 +301,13 @@ class Predictor:
         return result.outputs
 
     @staticmethod
-    def _blank(result: Result, block: Block) -> None:
-        """Leave no outputs of subjects that could not be solved."""
-        if result.status.any():
+    def _blank(result: Result, block: Block) -> bool:
+        """Leave no outputs of subjects that could not be solved; tell whether there are some."""
+        failed = bool(result.status.any())
+        if failed:
             for i in np.flatnonzero(result.status):
                 result.outputs[:, block.obs_first[i] : block.obs_last[i]] = np.nan
+        return failed
 
     def _is_shared(self, kernel: Kernel, subjects: int) -> bool:
         """Tell whether threads share the work on so many subjects."""
