@@ -110,7 +110,7 @@ class Block:
     near: float = 1e-9
     lag_rank: float = LAGGED_AFTER
     add_rank: float = ADDITIONAL
-    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def keep(self, what: Any, value: Any) -> None:
         """Keep something for the next solution, in the place of the oldest where there is much."""

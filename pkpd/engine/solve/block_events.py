@@ -100,11 +100,11 @@ def timeline(kernel: Kernel, block: Block, P: np.ndarray) -> Expanded:
     """
     numbers = P[kernel.dose_rows].tobytes()
     held = block.made.get(("events", kernel))
-    same = held is not None and held[0] == numbers
-    if same and held[2] is not None:
-        return held[2]
+    plain, last = held[1:] if held is not None and held[0] == numbers else (None, None)
+    if last is not None:
+        return last
     at = _arrays(kernel, block, P)
-    made = held[1] if same else _made(kernel, at)
+    made = _made(kernel, at) if plain is None else plain
     found = _completed(kernel, block, at, made)
     if not made[2].size:  # steady states are written to by what follows
         lasts = not (kernel.marks.size or kernel.kinks)  # nothing else enters

@@ -111,7 +111,7 @@ class Complete:
     def predict(self, x: np.ndarray, eta: np.ndarray) -> np.ndarray:
         """Return the predictions, (N,), for thetas on their scale and random effects (m, p)."""
         self.solutions += 1
-        return self.predictor.solve(self.predictor.chain(x, eta).phi, "plain")[0]
+        return self.predictor.solve(self.predictor.first(x, eta)[0], "plain")[0]
 
     def rows(self, f: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Return the log-density of each datum, (N,), at predictions and residual parameters on their scale."""
