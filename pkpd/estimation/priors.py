@@ -188,10 +188,9 @@ class Priors:
             logs = x[places]
             r = (np.exp(logs) / scale) ** 2
             total -= 0.5 * float(r.sum())
-            g[places] -= r
+            g[places] += float(self.full) - r
             if self.full:
                 total += float(logs.sum())
-                g[places] += 1.0
         for row in self.rows:
             if row.number:
                 total += self._row(row, x, g)

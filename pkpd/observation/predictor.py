@@ -249,7 +249,8 @@ class Predictor:
         those by directions, (d, m).
         """  # noqa: D205
         kernel, inputs, _ = self._kernel("first")
-        if not (kernel.linear or self._is_shared(kernel, self.m)):
+        # who threads may share is added up from outputs by one thread too: sums must not depend on their number
+        if not kernel.linear and self.m < SHARED:
             return self._sensed_by_states(kernel, inputs, phi)
         out = self._solved(phi, "first", None)
 

@@ -162,9 +162,10 @@ class PopulationPosterior:
             self._centre(by_v, found.eta, u, factor, by_factor, g)
             total -= self._log_volume(factor)
         if lay.w:
-            entry, row, column, logs = self._along
-            by = by_factor[row, column] * np.where(logs, factor[row, column], 1.0)
-            g[lay.q : at] += np.bincount(entry, by, lay.w)
+            entry, place, plain = self._along
+            scale = factor.take(place)
+            scale[plain] = 1.0
+            g[lay.q : at] += np.bincount(entry, by_factor.take(place) * scale, lay.w)
         out = np.empty(self.dim)
         out[: lay.size] = self._x_axes.back(g)
         if self._all:
@@ -218,16 +219,16 @@ class PopulationPosterior:
         g[self.means.thetas] -= np.einsum("ink,in->k", self.means.C, by_v[:, :n])
         by_factor[:n, :n] = pull.T @ u[:, :n] - m * np.diag(1.0 / np.diag(L))
 
-    def _places_of_factor(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return estimated entries of the factor: number, row, column, whether it is the logarithm that is estimated.
+    def _places_of_factor(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return of estimated entries of the factor: number, place, and which are not estimated as logarithms.
 
         Effects of occasions share theirs.
         """
-        lay, found = self.layout, []
+        lay, found, p = self.layout, [], self.complete.p
         for k, e in enumerate(lay.entries[lay.q : lay.q + lay.w]):
             steps = [0]
             if e.kind == "iov":
                 steps = [self.n + o * len(lay.kappas) for o in range(self.problem.links.occasions)]
-            found += [(k, step + e.at[0], step + e.at[1], e.scale == "log") for step in steps]
-        entry, row, column, logs = np.array(found, np.int64).reshape(-1, 4).T
-        return entry, row, column, logs.astype(bool)
+            found += [(k, (step + e.at[0]) * p + step + e.at[1], e.scale == "log") for step in steps]
+        entry, place, logs = np.ascontiguousarray(np.array(found, np.int64).reshape(-1, 3).T)
+        return entry, place, np.flatnonzero(logs == 0)
