@@ -114,8 +114,9 @@ class Block:
 
     def keep(self, what: Any, value: Any) -> None:
         """Keep something for the next solution, in the place of the oldest where there is much."""
-        for old in list(self.made)[: max(0, len(self.made) - MOST_KEPT + 1)]:
-            self.made.pop(old, None)
+        if len(self.made) >= MOST_KEPT and what not in self.made:
+            for old in list(self.made)[: len(self.made) - MOST_KEPT + 1]:
+                self.made.pop(old, None)
         self.made[what] = value
 
     def __getstate__(self) -> dict[str, Any]:
