@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,15 +181,28 @@ class Priors:
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the log-density at a vector and its gradient; constants are left out."""
-        g = -(x - self.location) / self.sd**2
-        total = float(-0.5 * np.sum(((x - self.location) / self.sd) ** 2))
-        for k in np.flatnonzero(np.isfinite(self.scale)):
-            r = math.exp(2.0 * x[k]) / self.scale[k] ** 2
-            total += -0.5 * r + (x[k] if self.full else 0.0)
-            g[k] += -r + (1.0 if self.full else 0.0)
+        apart = (x - self.location) / self.sd
+        total, g = -0.5 * float(np.vdot(apart, apart)), apart / -self.sd
+        places, scale = self._deviations
+        if places.size:
+            logs = x[places]
+            r = (np.exp(logs) / scale) ** 2
+            total -= 0.5 * float(r.sum())
+            g[places] += float(self.full) - r
+            if self.full:
+                total += float(logs.sum())
         for row in self.rows:
-            total += self._row(row, x, g)
+            if row.number:
+                total += self._row(row, x, g)
         return total, g
+
+    @cached_property
+    def _deviations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places of logarithms of standard deviations that no correlations belong to, and scales of their priors."""
+        residual = np.flatnonzero(np.isfinite(self.scale))
+        single = [row for row in self.rows if not row.number]
+        places = np.array([row.places[-1] for row in single], np.int64)
+        return np.append(residual, places), np.append(self.scale[residual], [row.scale for row in single])
 
     def _row(self, row: _Row, x: np.ndarray, g: np.ndarray) -> float:
         """Return the log-density of a row ``l = r w``, r its standard deviation and w that of the correlations' factor.

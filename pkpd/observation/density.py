@@ -169,7 +169,8 @@ class Density:
 
         Arguments are those of :meth:`first`.
         """
-        l, by_f, by_z = np.zeros(self.n), np.zeros(self.n), np.zeros((self.s, self.n))
+        rows = np.zeros((2 + self.s, self.n))
+        l, by_f, by_z = rows[0], rows[1], rows[2:]
         slopes_of(self._packed, f, g, z, l, by_f, by_z)
         return l, by_f, by_z
 

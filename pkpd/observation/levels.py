@@ -43,12 +43,12 @@ class Levels:
         if not by.shape[-2]:
             return by
         out = np.zeros((*by.shape[:-2], self.size, by.shape[-1]))
-        theta, subject, entry = self._estimated
+        theta, subject, entry = self.estimated
         out[..., entry, subject] = by[..., theta, subject]
         return out
 
     @cached_property
-    def _estimated(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def estimated(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Thetas and subjects whose typical value is estimated, and its number."""
         theta, subject = np.nonzero(self.place >= 0)
         return theta, subject, self.place[theta, subject]

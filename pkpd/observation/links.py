@@ -274,6 +274,18 @@ class Links:
         self._tapes.append(Tape(self._inputs, self._nodes))
         self._last = [part for own in by_e for part in own]
 
+    def _up_to(self, order: int) -> Tape:
+        while len(self._tapes) < order:
+            self._differentiate()
+        return self._tapes[order - 1]
+
+    def first(self) -> tuple[Tape, np.ndarray]:
+        """Return machine code of the directions and of those first derivatives that are not zero, and which these are.
+
+        Entry ``k p + a`` is that of direction k by random effect a, and ``d p + k q + t`` by theta t.
+        """
+        return self._up_to(1), self._at[0]
+
     def chain(self, inputs: np.ndarray, order: int) -> ChainRule:
         """Return the directions of subjects and their derivatives.
 
@@ -284,10 +296,8 @@ class Links:
         order : {1, 2, 3}
             Highest derivative.
         """
-        while len(self._tapes) < order:
-            self._differentiate()
         m, first = inputs.shape[1], len(self.directions)
-        values = self._tapes[order - 1](inputs)
+        values = self._up_to(order)(inputs)
         phi, out = values[:first], []
         for k, (by_e, by_x) in enumerate(self._shapes):
             if k >= order:

@@ -12,11 +12,13 @@ import numpy as np
 
 from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.solve.arrays import Records
-from pkpd.engine.solve.block import Block, DoseFault, Settings
+from pkpd.engine.solve.block import Block, DoseFault, Result, Settings
 from pkpd.engine.solve.kernel import Kernel
+from pkpd.engine.solve.pull import Pull
 from pkpd.engine.solve.run import solve_block
 from pkpd.errors import DataError
 from pkpd.observation.data import FitData, ranges, starts
+from pkpd.observation.first_links import FirstLinks
 from pkpd.observation.jets import jet, second_order_is_exact
 from pkpd.observation.links import ChainRule, Links
 from pkpd.observation.slopes import Sensed, pull
@@ -82,6 +84,8 @@ class Predictor:
         for c in data.channels:
             for rows in c.every:
                 self._column_output[rows] = outputs.index(c.output)
+        #: where each observation stands among the predictions of all outputs in all rows
+        self._flat = self._column_output * self._seen.size + self._place
         self._lay_out(records)
         self._kernels: dict[Any, tuple[Kernel, np.ndarray, np.ndarray | None]] = {}
         self._sizes = np.ones(self.d)
@@ -193,20 +197,16 @@ class Predictor:
 
         ``order`` is that of the highest derivative, 1 to 3.
         """
-        found, levels = self.chain_of_typical(theta, eta, order), self.data.levels
+        self.first.fill(theta, eta)
+        found, levels = self.links.chain(self.first.inputs, order), self.data.levels
         if levels is None:
             return found
         return replace(found, **{name: levels.expanded(getattr(found, name)) for name in ("x", "ex", "eex")})
 
-    def chain_of_typical(self, theta: np.ndarray, eta: np.ndarray, order: int = 1) -> ChainRule:
-        """Return what :meth:`chain` does, with derivatives by subjects' own typical values in the place of theta."""
-        levels, q = self.data.levels, len(self.links.thetas)
-        inputs = np.empty((q + eta.shape[1] + len(self.links.constant), self.m))
-        inputs[:q] = theta[:, None] if levels is None else levels.values(theta)
-        inputs[q : q + eta.shape[1]] = eta.T
-        for r, node in enumerate(self.links.constant, start=q + eta.shape[1]):
-            inputs[r] = (self.data.own if node.kind == "theta" else self.data.constant)[node.name]
-        return self.links.chain(inputs, order)
+    @cached_property
+    def first(self) -> FirstLinks:
+        """Directions and those of their first derivatives that are not zero."""
+        return FirstLinks(self.links, self.data)
 
     def rows(self, chosen: np.ndarray) -> np.ndarray:
         """Return the numbers of the observations of some subjects."""
@@ -234,16 +234,24 @@ class Predictor:
     def _solved(self, phi: np.ndarray, kind: str, chosen: np.ndarray | None) -> np.ndarray:
         """Return what :meth:`solve` does, of all outputs in all rows that are observed, (parts * outputs, rows)."""
         kernel, inputs, _ = self._kernel(kind)
-        inputs[: self.d] = phi[:, self._owner]
+        self._steer(inputs, phi)
         who = np.arange(self.m) if chosen is None else chosen
-        if self.threads > 1 and who.size >= (SHARED_LINEAR if kernel.linear else SHARED):
+        if self._is_shared(kernel, who.size):
             return self._threaded(kernel, inputs, who)
         return self._outputs(kernel, inputs, self.block if chosen is None else self._part(chosen))
+
+    def _steer(self, inputs: np.ndarray, phi: np.ndarray) -> None:
+        """Write the directions, (d, m), to the columns of a kernel's inputs."""
+        inputs[: self.d] = phi if self._courses is None else phi[:, self._owner]
 
     def sensed(self, phi: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Return predictions, (N,), and what turns the derivatives of a sum over each subject's data by these into
         those by directions, (d, m).
         """  # noqa: D205
+        kernel, inputs, _ = self._kernel("first")
+        # who threads may share is added up from outputs by one thread too: sums must not depend on their number
+        if not kernel.linear and self.m < SHARED:
+            return self._sensed_by_states(kernel, inputs, phi)
         out = self._solved(phi, "first", None)
 
         def pulled(by_f: np.ndarray) -> np.ndarray:
@@ -251,7 +259,31 @@ class Predictor:
             pull(out, self._sensed, by_f, found)
             return found
 
-        return out[self._column_output, self._place], pulled
+        return out.take(self._flat), pulled
+
+    def _sensed_by_states(
+        self, kernel: Kernel, inputs: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Do as :meth:`sensed` for one thread, without the derivatives of each prediction."""
+        self._steer(inputs, phi)
+        try:
+            result = solve_block(kernel, self.block, inputs, self.settings, shown=self._k)
+        except DoseFault:
+            return np.full(self.n, np.nan), lambda by_f: np.full((self.d, self.m), np.nan)
+        failed = self._blank(result, self.block)
+
+        def pulled(by_f: np.ndarray) -> np.ndarray:
+            assert result.states is not None
+            found = self._pull(result.states, by_f)
+            if failed:
+                found[:, result.status != 0] = np.nan
+            return found
+
+        return result.outputs.take(self._flat), pulled
+
+    @cached_property
+    def _pull(self) -> Pull:
+        return Pull(self._kernel("first")[0], self.block, self._k, self._column_output, self._place)
 
     @cached_property
     def _sensed(self) -> Sensed:
@@ -266,10 +298,21 @@ class Predictor:
             result = solve_block(kernel, block, inputs, self.settings)
         except DoseFault:  # an impossible dose: as if it could not be solved
             return np.full((len(kernel.outputs), self._seen.size), np.nan)
-        out = result.outputs
-        for i in np.flatnonzero(result.status):
-            out[:, block.obs_first[i] : block.obs_last[i]] = np.nan
-        return out
+        self._blank(result, block)
+        return result.outputs
+
+    @staticmethod
+    def _blank(result: Result, block: Block) -> bool:
+        """Leave no outputs of subjects that could not be solved; tell whether there are some."""
+        failed = bool(result.status.any())
+        if failed:
+            for i in np.flatnonzero(result.status):
+                result.outputs[:, block.obs_first[i] : block.obs_last[i]] = np.nan
+        return failed
+
+    def _is_shared(self, kernel: Kernel, subjects: int) -> bool:
+        """Tell whether threads share the work on so many subjects."""
+        return self.threads > 1 and subjects >= (SHARED_LINEAR if kernel.linear else SHARED)
 
     def _threaded(self, kernel: Kernel, inputs: np.ndarray, who: np.ndarray) -> np.ndarray:
         parts = np.array_split(who, self.threads)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, entry
+from pkpd.engine.machine.jit import entry, leaf
 from pkpd.engine.solve.call import call_code
 from pkpd.observation.data import Channel, starts
 from pkpd.observation.tape import Tape
@@ -36,7 +36,7 @@ class PackedSlopes(NamedTuple):
     row : int array
         Numbers of the observations; of the first cell of each datum, then of the second.
     inputs : float array
-        Rows of the code's inputs, those that do not change filled in.
+        Rows of the code's inputs, those that do not change filled in; the others are written by every call.
     z_first : int array, (channels,)
         Row of the first residual parameter.
     place : int array
@@ -109,27 +109,25 @@ def _whole(values: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.array(values, np.int64)
 
 
-@compiled
-def _fill(b, c, f, g, z, inputs):
-    """Write to the inputs of a channel what changes: predictions and residual parameters."""
-    n, width, at, first = b.size[c], b.width[c], b.input_first[c], b.row_first[c]
-    for k in range(b.cells[c]):
-        for j in range(width):
-            inputs[at + k * width + j] = f[b.row[first + k * n + min(j, n - 1)]]
-    if b.twice[c]:
-        for j in range(width):
-            inputs[at + width + j] = g[b.row[first + min(j, n - 1)]]
-    for q in range(b.own_first[c], b.own_first[c + 1]):
-        row = at + (b.z_first[c] + q - b.own_first[c]) * width
-        for j in range(width):
-            inputs[row + j] = z[b.own[q]]
+@leaf
+def _gather(inputs, start, width, values, row, first, n):
+    """Write some of the values to a row of inputs, the last one again up to its end."""
+    for j in range(n):
+        inputs[start + j] = values[row[first + j]]
+    for j in range(n, width):
+        inputs[start + j] = inputs[start + n - 1]
 
 
-@compiled
-def _said(b, c, r, j, found):
-    """Return what the machine code of a channel writes of a datum."""
-    place = b.place[b.root_first[c] + r]
-    return found[place * b.width[c] + j] if place >= 0 else b.number[b.root_first[c] + r]
+@leaf
+def _scatter(out, row, first, n, found, place, width, number):
+    """Write what the machine code found of each datum, or a number, to the rows of some observations."""
+    if place < 0:
+        for j in range(n):
+            out[row[first + j]] = number
+        return
+    start = place * width
+    for j in range(n):
+        out[row[first + j]] = found[start + j]
 
 
 @entry
@@ -139,6 +137,7 @@ def slopes_of(b, f, g, z, l, by_f, by_z):
     Parameters
     ----------
     b : PackedSlopes
+        Whose inputs are written to.
     f, g : float array, (N,)
         Predictions, and those that variances are taken at.
     z : float array, (s,)
@@ -146,18 +145,26 @@ def slopes_of(b, f, g, z, l, by_f, by_z):
     l, by_f : float array, (N,)
     by_z : float array, (s, N)
     """
-    inputs, found = b.inputs.copy(), np.empty(b.room)
+    inputs, found, row, place, number, own = b.inputs, np.empty(b.room), b.row, b.place, b.number, b.own
     for c in range(b.address.size):
-        n, cells, first = b.size[c], b.cells[c], b.row_first[c]
-        _fill(b, c, f, g, z, inputs)
-        call_code(b.address[c], (b.width[c], b.width[c], inputs[b.input_first[c] :], found))
-        for j in range(n):
-            row = b.row[first + j]
-            l[row] = _said(b, c, 0, j, found)
-            for k in range(cells):
-                by_f[b.row[first + k * n + j]] = _said(b, c, 1 + k, j, found)
-            for q in range(b.own_first[c], b.own_first[c + 1]):
-                by_z[b.own[q], row] = _said(b, c, 1 + cells + q - b.own_first[c], j, found)
+        n, width, cells, first, root = b.size[c], b.width[c], b.cells[c], b.row_first[c], b.root_first[c]
+        at, mine, end = b.input_first[c], b.own_first[c], b.own_first[c + 1]
+        for k in range(cells):
+            _gather(inputs, at + k * width, width, f, row, first + k * n, n)
+        if b.twice[c]:
+            _gather(inputs, at + width, width, g, row, first, n)
+        for q in range(mine, end):
+            start, value = at + (b.z_first[c] + q - mine) * width, z[own[q]]
+            for j in range(width):
+                inputs[start + j] = value
+        call_code(b.address[c], (width, width, inputs[at:], found))
+        _scatter(l, row, first, n, found, place[root], width, number[root])
+        for k in range(cells):
+            r = root + 1 + k
+            _scatter(by_f, row, first + k * n, n, found, place[r], width, number[r])
+        for q in range(mine, end):
+            r = root + 1 + cells + q - mine
+            _scatter(by_z[own[q]], row, first, n, found, place[r], width, number[r])
 
 
 #: of each observation its output, its row in the predictions, whose it is; number of outputs; directions that each

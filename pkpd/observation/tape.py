@@ -9,7 +9,7 @@ import numpy as np
 
 from pkpd.engine.graph.nodes import Node, const, symbol
 from pkpd.engine.solve.kernel import Equations, Kernel
-from pkpd.engine.solve.places import prepare
+from pkpd.engine.solve.places import Places, prepare
 
 __all__ = ["Tape", "tape"]
 
@@ -66,7 +66,15 @@ class Tape:
         columns = values.shape[1]
         if not columns or not self.size:
             return np.empty((self.size, columns))
-        out = prepare(self._kernel, values)[self.places, :columns]
+        return self.read(prepare(self._kernel, values), columns)
+
+    def room(self, columns: int) -> Places:
+        """Return room for so many columns of inputs and for what the machine code writes of them."""
+        return Places(self._kernel, columns)
+
+    def read(self, P: np.ndarray, columns: int) -> np.ndarray:
+        """Return the expressions, (k, columns), out of what the machine code wrote."""
+        out = P[self.places, :columns]
         for r, value in self._fixed:
             out[r] = value
         return out

@@ -10,8 +10,8 @@ from pkpd.dosing.record import NEAR, OFF, ON
 from pkpd.engine.graph.derivative import depends_on
 from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.block import Block
+from pkpd.engine.solve.block_events import timeline
 from pkpd.engine.solve.event_codes import ADDITIONAL, ADDITIONAL_AFTER, LAGGED, LAGGED_AFTER
-from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.places import prepare
 from pkpd.model.trace import TIME

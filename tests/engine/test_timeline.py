@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pkpd.engine.graph.functions import where
 from pkpd.engine.solve.block import Block, DoseFault
+from pkpd.engine.solve.block_events import timeline
 from pkpd.engine.solve.event_codes import (
     BOLUS,
     OFF,
@@ -27,7 +28,6 @@ from pkpd.engine.solve.event_codes import (
     SS_INFUSION,
     STOP,
 )
-from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.places import prepare
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -76,11 +75,11 @@ class Valley:
     def __init__(self, posterior):
         self.inner, self.own = posterior.complete, [posterior.names.index(f"k[s/{p}]") for p in "abc"]
 
-    def slopes(self, x, eta, z, information=True):
-        found = self.inner.slopes(x, eta, z, information)
+    def gradient(self, x, eta, z):
+        found = self.inner.gradient(x, eta, z)
         by, own = np.zeros(found.x.shape), x[self.own]
-        by[np.arange(3), self.own] = np.where(own * own < 1.0, 16.0 * own, 0.0)
-        return replace(found, l=8.0 * np.minimum(own * own, 1.0), x=by)
+        by[self.own] = np.where(own * own < 1.0, 16.0 * own, 0.0)
+        return found._replace(l=float(8.0 * np.minimum(own * own, 1.0).sum()), x=by)
 
     def predict(self, x, eta):
         return x[self.own]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import namedtuple
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,12 +12,17 @@ import numpy as np
 from pkpd.engine.solve.arrays import Records
 from pkpd.engine.solve.event_codes import ADDITIONAL, LAGGED_AFTER
 
-__all__ = ["CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "DoseFault", "Result", "Settings", "Target"]
+__all__ = [
+    "CASCADE_ROWS", "MAX_STEPS", "STEPS_PER_EVENT", "Block", "DoseFault", "FlatTable", "Result", "Settings", "States",
+    "Target",
+]  # fmt: skip
 
 #: observations between two events up to which panels that end at each of them cost less than long steps
 CASCADE_ROWS = 16
 #: default limit of work, see :class:`Settings`
 MAX_STEPS, STEPS_PER_EVENT = 100_000, 1_000
+#: what a block keeps at most: a run and the events of some kernels
+MOST_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Block:
     lag_rank, add_rank : float
         Place of lagged and of other additional doses among the records of their time.
     made : dict
-        What the last solution leaves to the next: its events, where doses depend on the same numbers, and room.
+        What the last solutions leave to the next, by kernel: events, where doses depend on the same numbers, and room.
     """
 
     column: np.ndarray
@@ -103,10 +110,34 @@ class Block:
     near: float = 1e-9
     lag_rank: float = LAGGED_AFTER
     add_rank: float = ADDITIONAL
-    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def keep(self, what: Any, value: Any) -> None:
+        """Keep something for the next solution, in the place of the oldest where there is much."""
+        if len(self.made) >= MOST_KEPT and what not in self.made:
+            for old in list(self.made)[: len(self.made) - MOST_KEPT + 1]:
+                self.made.pop(old, None)
+        self.made[what] = value
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "made": {}}
+
+
+#: row s of a subject's j-th observation stands at ``flat[first[i] + s * stride + j]``
+FlatTable = namedtuple("FlatTable", "flat first stride")
+
+
+class States(NamedTuple):
+    """States at all observations, as they are until this thread solves again.
+
+    Attributes
+    ----------
+    P : float array, (places, columns)
+    table : FlatTable
+    """
+
+    P: np.ndarray
+    table: FlatTable
 
 
 class Result(NamedTuple):
@@ -119,15 +150,26 @@ class Result(NamedTuple):
     when : float array, (m,)
         Time reached.
     steps : int array, (m,)
-    finite : bool
-        Whether all outputs are known to be finite.
+    checked : bool or None
+        Whether all outputs are finite, as the solver has seen; None where it has not looked.
+    states : States or None
+        None where they were kept nowhere.
     """
 
     outputs: np.ndarray
     status: np.ndarray
     when: np.ndarray
     steps: np.ndarray
-    finite: bool
+    checked: bool | None
+    states: States | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether all outputs are known to be finite."""
+        if self.checked is not None:
+            return self.checked
+        with np.errstate(all="ignore"):
+            return math.isfinite(float(np.sum(self.outputs)))
 
 
 #: flat array, position of the first number, distance between outputs

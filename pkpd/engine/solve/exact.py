@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import numpy as np
 
 from pkpd.engine.machine.bound import Bound
-from pkpd.engine.solve.arrays import Constants, Observed, Timeline
-from pkpd.engine.solve.block import Block, Result, Target
-from pkpd.engine.solve.expand import timeline
+from pkpd.engine.solve.arrays import Constants
+from pkpd.engine.solve.block import Block, FlatTable, Result, Settings, Target
+from pkpd.engine.solve.kept_run import Fates, KeptRun, judge_unmoved
 from pkpd.engine.solve.kernel import Kernel
 from pkpd.engine.solve.linear import LinearResults, LinearWork, make_single, solve_linear
-from pkpd.engine.solve.observe import FlatTable, finite_rates, room_for_outputs
-from pkpd.engine.solve.places import Places
-from pkpd.engine.solve.status import Status
+from pkpd.engine.solve.observe import room_for_outputs
 
-__all__ = ["ExactRun", "Fates", "judge_unmoved"]
+__all__ = ["ExactRun"]
 
-#: status code, time reached and steps taken of each subject
-Fates = namedtuple("Fates", "status when steps")
 _OUT = ("results", "out")
 FEW = 4096
 
 
-class ExactRun:
+class ExactRun(KeptRun):
     """One block of a linear kernel, with room that is used by every solution; one thread at a time may use it."""
 
     def __init__(self, kernel: Kernel, block: Block, columns: int) -> None:
+        super().__init__(kernel, block, columns)
         m = block.column.size
-        self.kernel, self.block = kernel, block
-        self.places = Places(kernel, columns)
-        self.fixed = not (kernel.kinks or len(kernel.marks) or kernel.periods or block.records.ss.any())
-        self.numbers: bytes | None = None
         self.where: tuple[int, int] | None = None
         self.own: np.ndarray | None = None  # outputs that are copied, which costs less than to look for other room
         self.moves = bool((block.obs_last > block.obs_first).all()) and bool(
@@ -42,18 +33,14 @@ class ExactRun:
         self.fates = Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64))
         self.work: Bound | None = None
 
-    def solve(self, inputs: np.ndarray, target: Target | None) -> Result:
+    def solve(self, inputs: np.ndarray, settings: Settings, target: Target | None, shown: int | None) -> Result:
         """Return the solution; arguments as for :func:`pkpd.engine.solve.run.solve_block`."""
-        kernel, b, fates = self.kernel, self.block, self.fates
-        P = self.places(inputs)
-        numbers = P[kernel.dose_rows].tobytes() if self.fixed else None
-        known = self.work is not None and numbers is not None and numbers == self.numbers
-        work, outputs = self._placed(P, target, known)
-        self.numbers = numbers
+        fates, P = self.fates, self.places(inputs)
+        work, outputs = self._placed(P, target, self.meets(P))
         fates.steps[:] = self.bad[0] = 0
         solve_linear(work, self.one)
         if not self.moves:
-            judge_unmoved(kernel, P, b, fates)
+            judge_unmoved(self.kernel, P, self.block, fates)
         if outputs is self.own:
             outputs = outputs.copy()
         return Result(outputs, fates.status.copy(), fates.when.copy(), fates.steps.copy(), not self.bad[0])
@@ -75,27 +62,13 @@ class ExactRun:
     def _work(self, P: np.ndarray, table: FlatTable) -> Bound:
         """Return what to solve: events as the places say, outputs to where a table says."""
         kernel, b = self.kernel, self.block
-        ends, ev, ss, stops, order = timeline(kernel, b, P)
-        events = ev.time, ev.kind, ev.state, ev.value, ev.row, ss, stops, kernel.marks
-        self.one = make_single(kernel.n) if ss.shape[0] else None
+        self.one = make_single(kernel.n) if self.timeline.ss.shape[0] else None
         return Bound(
             LinearWork(
                 kernel.exact[1],
                 Constants(P, kernel.initial_places, kernel.accumulates),
-                Timeline(b.column, b.origin, ends, *events),
-                Observed(b.obs_first, b.obs_last, b.obs_time, order),
+                self.timeline,
+                self.observed,
                 LinearResults(table.flat, table.first, table.stride, b.obs_column, *self.fates, self.bad),
             )
         )
-
-
-def judge_unmoved(kernel: Kernel, P: np.ndarray, b: Block, fates: Fates) -> None:
-    """Fail subjects that took no step, but could not have taken one: their rates of change are not finite."""
-    status, when, steps = fates
-    hot = P[: kernel.n_hot]
-    if steps.all() or np.isfinite(hot).all():
-        return
-    still = np.flatnonzero((status == Status.OK) & (steps == 0) & ~np.isfinite(hot[:, b.column]).all(axis=0))
-    if still.size:
-        bad = ~finite_rates(kernel, P, b.column[still], b.origin[still])
-        status[still[bad]], when[still[bad]] = Status.NOT_FINITE, b.origin[still[bad]]

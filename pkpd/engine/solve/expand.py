@@ -8,13 +8,11 @@ import numpy as np
 
 from pkpd.engine.graph.functions import NEVER
 from pkpd.engine.machine.jit import compiled, entry, leaf
-from pkpd.engine.solve.arrange import arrange, one_time, order_observations
-from pkpd.engine.solve.arrays import Events, Held, SubjectArrays, Who
-from pkpd.engine.solve.block import Block, DoseFault
+from pkpd.engine.solve.arrange import arrange, one_time
+from pkpd.engine.solve.arrays import Held, Who
 from pkpd.engine.solve.event_codes import (
     ADDITIONAL,
     BOLUS,
-    MANY_SWITCHES,
     RATE,
     REPLACE,
     RESET,
@@ -24,13 +22,11 @@ from pkpd.engine.solve.event_codes import (
     SS_FIRST,
     STOP,
 )
-from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.rhythm import turns
-from pkpd.engine.solve.shadows import SS_AMOUNT, SS_COLUMNS, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD, SS_TURNS
+from pkpd.engine.solve.shadows import SS_AMOUNT, SS_FIRST_STOP, SS_LAST_STOP, SS_ON, SS_PERIOD, SS_TURNS
 from pkpd.engine.solve.switches import switch_times
 from pkpd.engine.solve.timeline import expand_boluses, expand_events, room_for
 
-__all__ = ["timeline"]
+__all__ = ["estimate", "expand", "expand_plain", "mark", "merge", "switch"]
 
 #: switch times that all subjects share, and from when to when all of them are known
 SharedTimes = namedtuple("SharedTimes", "times start end")
@@ -58,7 +54,7 @@ def _person(i, at):
 
 
 @entry
-def _estimate(at):
+def estimate(at):
     """Return about how many events and steady states there are."""
     inputs = at.shadows.partials.shape[0]
     events, steady = at.seg_time.size, 0
@@ -70,7 +66,7 @@ def _estimate(at):
 
 
 @entry
-def _expand(ev, ss, at, ends):
+def expand(ev, ss, at, ends):
     """Write the events, as many as there is room for; return how many steady states there are, and a fault."""
     obs_time, obs_first, obs_last = at.obs_time, at.obs_first, at.obs_last
     q = 0
@@ -86,8 +82,8 @@ def _expand(ev, ss, at, ends):
 
 
 @entry
-def _expand_plain(ev, at, ends):
-    """Do as :func:`_expand` for boluses and constant columns alone; return False where there is more to it.
+def expand_plain(ev, at, ends):
+    """Do as :func:`expand` for boluses and constant columns alone; return False where there is more to it.
 
     It is what most models need, and compiled in a fraction of the time.
     """
@@ -151,7 +147,7 @@ def _between(switches, held, shared, start, end):
 
 
 @entry
-def _mark(ev, ends, ss, amounts, marks, out):
+def mark(ev, ends, ss, amounts, marks, out):
     """Write the events and, behind each dose, what it sets; return the ends."""
     m = ends.size - 1
     out_ends, n = np.zeros(m + 1, np.int64), 0
@@ -228,7 +224,7 @@ def _in_cycle(switches, held, shared, marks, ss, row, state, time):
 
 
 @entry
-def _switch(switches, at, origin, ends, ev, ss, marks):
+def switch(switches, at, origin, ends, ev, ss, marks):
     """Return the switch times of all subjects and the ends of each one's, those within the cycles of steady states,
     and the subject and condition at fault.
     """  # noqa: D205
@@ -280,7 +276,7 @@ def _switch(switches, at, origin, ends, ev, ss, marks):
 
 
 @entry
-def _merge(ev, ends, stops, stop_ends, out):
+def merge(ev, ends, stops, stop_ends, out):
     """Write events and stops in order of time, without stops at times that have an event; return the ends."""
     m = ends.size - 1
     out_ends, n = np.zeros(m + 1, np.int64), 0
@@ -298,97 +294,3 @@ def _merge(ev, ends, stops, stop_ends, out):
                 n = _copy(ev, e, out, n)
         out_ends[i + 1] = n
     return out_ends
-
-
-def _room(size: int) -> Events:
-    return Events(*(np.empty(size, np.int64 if f in ("kind", "state", "row") else np.float64) for f in Events._fields))
-
-
-def _arrays(kernel: Kernel, block: Block, P: np.ndarray) -> SubjectArrays:
-    b, k = block, kernel
-    return SubjectArrays(
-        b.column, b.records, b.rec_first, b.rec_last, b.rec_column, b.seg_first, b.seg_time, b.seg_rank, b.seg_column,
-        P, k.dosing_places, k.shadow_places, b.obs_time, b.obs_first, b.obs_last, b.anew, b.near, b.lag_rank,
-        b.add_rank,
-    )  # fmt: skip
-
-
-def _made(kernel: Kernel, at: SubjectArrays) -> tuple[np.ndarray, Events, np.ndarray]:
-    """Return the ends of each subject's events, the events and the steady states, conditions on time left aside."""
-    total, steady = _estimate(at)
-    width = SS_COLUMNS + (3 * kernel.n if at.shadows.partials.size else 0)
-    ends = np.zeros(at.column.size + 1, np.int64)
-    rec, plain = at.rec, not (at.seg_time.size or at.shadows.partials.size or steady)
-    plain = plain and not (rec.rate.any() or (rec.evid > 2).any() or rec.ss.any())
-    while True:
-        ev, ss = _room(total), np.zeros((steady, width))
-        if plain and _expand_plain(ev, at, ends):
-            if ends[-1] <= total:
-                return ends, ev, ss
-            total = int(ends[-1])
-            continue
-        q, fault, subject, record = _expand(ev, ss, at, ends)
-        if fault:
-            raise DoseFault(fault, subject, record)
-        if ends[-1] <= total and q <= steady:
-            return ends, ev, ss[:q]
-        total, steady = int(ends[-1]), max(int(q), steady)
-
-
-def _made_once(kernel: Kernel, block: Block, at: SubjectArrays) -> tuple[np.ndarray, Events, np.ndarray]:
-    """Return what `_made` does, from the last solution of the block where doses depend on the same numbers."""
-    numbers = at.P[kernel.dose_rows]
-    held = block.made.get("events")
-    if held is not None and held[0] is kernel and np.array_equal(held[1], numbers):
-        return held[2]
-    found = _made(kernel, at)
-    if not found[2].size:  # steady states are written to by what follows
-        block.made["events"] = kernel, numbers, found
-    return found
-
-
-def _set_turns(kernel: Kernel, block: Block, P: np.ndarray, ends: np.ndarray, ev: Events, ss: np.ndarray) -> None:
-    """Write to steady states after how many of their intervals the equations repeat, found for one subject of each."""
-    known: dict[float, int] = {}
-    for e in np.flatnonzero(ev.kind[: ends[-1]] >= SS_FIRST).tolist():
-        row = int(ev.row[e])
-        period = float(ss[row, SS_PERIOD])
-        if (ev.kind[e] - SS_CONSTANT) % SS_ADD == 0:  # has no cycle
-            continue
-        if period not in known:
-            subject = int(np.searchsorted(ends, e, side="right")) - 1
-            known[period] = turns(kernel, P, int(block.column[subject]), period, float(ev.time[e]))
-        ss[row, SS_TURNS] = known[period]
-
-
-def timeline(
-    kernel: Kernel, block: Block, P: np.ndarray
-) -> tuple[np.ndarray, Events, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the ends of each subject's events, the events, the steady states, their stops, the order of observations.
-
-    Raises
-    ------
-    DoseFault
-        If a dose has an impossible bioavailability, lag, rate or duration, or is repeated too often, or a condition on
-        time switches too often.
-    """
-    b, k, at = block, kernel, _arrays(kernel, block, P)
-    ends, ev, ss = _made_once(kernel, block, at)
-    if k.periods and ss.size:
-        _set_turns(k, b, P, ends, ev, ss)
-    cycle_stops = np.empty(0)
-    if k.marks.size:
-        marked = _room(int(ends[-1]) * (1 + len(k.marks)))
-        ev, ends = marked, _mark(ev, ends, ss, b.records.amt, k.marks, marked)
-    if k.kinks:
-        stops, stop_ends, cycle_stops, subject, kink = _switch(
-            k.switches, at, b.origin, ends, ev, ss if ss.size else None, k.marks
-        )
-        if subject >= 0:
-            raise DoseFault(MANY_SWITCHES, subject, kink)
-        merged = _room(int(ends[-1]) + stops.size)
-        ev, ends = merged, _merge(ev, ends, stops, stop_ends, merged)
-    order = np.zeros(b.obs_time.size if b.obs_rank.size else 0, np.int64)
-    if order.size:
-        order_observations(ev.time, ev.rank, ends, b.obs_time, b.obs_rank, b.obs_first, b.obs_last, order)
-    return ends, ev, ss, cycle_stops, order

@@ -22,7 +22,7 @@ from pkpd.engine.solve.chain import emit_chain, lay_out_chain
 from pkpd.engine.solve.explicit import emit_explicit, rows_of_stages
 from pkpd.engine.solve.linear_code import LinearCode, emit_march, emit_project
 from pkpd.engine.solve.linear_sets import linear_pattern
-from pkpd.engine.solve.observe_code import emit_observe, emit_prepare
+from pkpd.engine.solve.observe_code import emit_observe, emit_prepare, emit_pull
 from pkpd.engine.solve.panel import PanelLayout, emit_panel, lay_out
 from pkpd.engine.solve.panel_exponential import emit_sets
 from pkpd.engine.solve.panel_sets import Pattern, pattern_of
@@ -144,6 +144,7 @@ class Kernel:
     def __init__(self, equations: Equations, width: int | None = None) -> None:
         self.lanes = width or lanes()
         self._methods: dict[tuple[str, int], CompiledMethod] = {}
+        self._shown: dict[int, MachineCode] = {}
         self.states = equations.states
         self.n = len(equations.states)
         along = {c: c + s * (TIME - o) for c in equations.sloping for s, o in [slope_inputs(c)]}
@@ -241,6 +242,26 @@ class Kernel:
     def observe(self) -> MachineCode:
         """Code of ``observe`` that turns states into outputs."""
         return self._observing("observe", self.outputs)
+
+    def shown(self, count: int | None) -> MachineCode:
+        """Return the code of ``observe`` of the first outputs, of all for None."""
+        if count is None:
+            return self.observe
+        if count not in self._shown:
+            self._shown[count] = self._observing(f"observe {count}", self.outputs[:count])
+        return self._shown[count]
+
+    def pull(self, count: int) -> MachineCode:
+        """Return the code of ``pull``, whose parts are as many outputs each as come before them."""
+        parts = [list(enumerate(self.outputs[a : a + count])) for a in range(count, len(self.outputs), count)]
+
+        def source() -> str:
+            module = ir.Module(name="pull")
+            kept = [[(o, node) for o, node in part if node is not const(0)] for part in parts]
+            emit_pull(module, kept, self.states, self.slots.nodes)
+            return str(module)
+
+        return self._code(f"pull {count}", source, ["pull"])
 
     @functools.cached_property
     def rates(self) -> MachineCode:

@@ -7,14 +7,12 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.engine.machine.jit import entry
-from pkpd.engine.solve.block import Block, Target
+from pkpd.engine.solve.block import Block, FlatTable, States, Target
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.kernel import Kernel
 
-__all__ = ["FlatTable", "finite_rates", "observe", "rates_at", "room_for_outputs"]
+__all__ = ["finite_rates", "observe", "rates_at", "room_for_outputs"]
 
-#: row s of a subject's j-th observation stands at ``flat[first[i] + s * stride + j]``
-FlatTable = namedtuple("FlatTable", "flat first stride")
 #: address and width of the machine code, numbers of states and of outputs
 ObserveCode = namedtuple("ObserveCode", "address lanes states outputs")
 #: half-open range of each subject's observations; columns of P, of subjects (``single``) or of observations
@@ -75,7 +73,7 @@ def room_for_outputs(count: int, b: Block, target: Target | None) -> tuple[np.nd
 
 
 def observe(
-    kernel: Kernel, b: Block, P: np.ndarray, states: FlatTable, columns: np.ndarray, outputs: FlatTable
+    kernel: Kernel, b: Block, states: States, columns: np.ndarray, outputs: FlatTable, shown: int | None = None
 ) -> None:
     """Write the outputs of all subjects.
 
@@ -83,11 +81,14 @@ def observe(
     ----------
     columns : int array
         Column of P of each observation; empty: the subject's own.
+    shown : int, optional
+        How many of the outputs, the first ones; all without.
     """
-    single = not columns.size
-    code = ObserveCode(kernel.observe["observe"], kernel.lanes, kernel.n, len(kernel.outputs))
+    single, P = not columns.size, states.P
+    count = len(kernel.outputs) if shown is None else shown
+    code = ObserveCode(kernel.shown(shown)["observe"], kernel.lanes, kernel.n, count)
     rows = ObservedRows(b.obs_first, b.obs_last, b.column if single else columns, single)
-    _observe(code, b.obs_time, P.reshape(-1), P.shape[1], states, outputs, rows)
+    _observe(code, b.obs_time, P.reshape(-1), P.shape[1], states.table, outputs, rows)
 
 
 def finite_rates(kernel: Kernel, P: np.ndarray, columns: np.ndarray, times: np.ndarray) -> np.ndarray:

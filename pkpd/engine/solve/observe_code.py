@@ -9,10 +9,13 @@ from llvmlite import ir
 
 from pkpd.engine.graph.nodes import Node
 from pkpd.engine.graph.tree import walk
-from pkpd.engine.machine.emitter import F64, Emitter, Frame
+from pkpd.engine.machine.emitter import F64, I64, Emitter, Frame
 from pkpd.engine.machine.split import PIECE, TIME
 
-__all__ = ["emit_observe", "emit_prepare"]
+__all__ = ["ABREAST", "emit_observe", "emit_prepare", "emit_pull"]
+
+#: observations that are added up side by side, on all machines, so that sums do not depend on it
+ABREAST = 8
 
 Value = Any
 
@@ -32,6 +35,55 @@ def emit_prepare(module: ir.Module, inputs: Sequence[Node], places: Sequence[Nod
             f.builder.store(value, at("out", k, column), align=8)
 
     f.loop(f.arg["count"], body, step=lanes)
+    f.done()
+
+
+def emit_pull(
+    module: ir.Module, parts: Sequence[Sequence[tuple[int, Node]]], states: Sequence[Node], places: Sequence[Node]
+) -> None:
+    """Write ``pull(count, t, y, ystride, p, pstride, w, seen, wstride, out)`` for vectors of a subject's observations.
+
+    Each part is a list of (output o, expression); ``out[k]`` becomes the sum over observations of w_o times the k-th
+    part's expressions, of those observations and outputs that ``seen`` is above 0 at.
+    """
+    names = ("count", "t", "y", "ystride", "p", "pstride", "w", "seen", "wstride", "out")
+    f = Frame(module, "pull", names, ABREAST, numbers=("count", "ystride", "pstride", "wstride"))
+    b, m = f.builder, f.math
+    used = set(walk([node for part in parts for _, node in part]))
+
+    def read(base: str, stride: str, row: int, column: Value) -> Value:
+        start = b.add(b.mul(f.arg[stride], ir.Constant(column.type, row)), column)
+        return b.load(b.gep(f.arg[base], [start], source_etype=F64), align=8, typ=f.vector)
+
+    fixed = {}
+    for k, node in enumerate(places):
+        if node in used:
+            offset = b.mul(f.arg["pstride"], ir.Constant(f.arg["pstride"].type, k))
+            fixed[node] = f.splat(b.load(b.gep(f.arg["p"], [offset], source_etype=F64), align=8, typ=F64))
+
+    def body(held: list[Value]) -> list[Value]:
+        row, *sums = held
+        known = dict(fixed)
+        if TIME in used or PIECE in used:
+            known[TIME] = known[PIECE] = b.load(b.gep(f.arg["t"], [row], source_etype=F64), align=8, typ=f.vector)
+        known |= {s: read("y", "ystride", i, row) for i, s in enumerate(states) if s in used}
+        outputs = sorted({o for part in parts for o, _ in part})
+        weight = {o: read("w", "wstride", o, row) for o in outputs}
+        seen = {o: m.greater(read("seen", "wstride", o, row), m.const(0.0)) for o in outputs}
+        emitter = Emitter(f, known)
+        for k, part in enumerate(parts):
+            for (o, _), value in zip(part, emitter([node for _, node in part]), strict=True):
+                sums[k] = m.fma(weight[o], m.select(seen[o], value, m.const(0.0)), sums[k])
+        return [b.add(row, ir.Constant(row.type, ABREAST)), *sums]
+
+    nothing = [m.const(0.0)] * len(parts)
+    _, *sums = f.repeat(f.arg["count"], [ir.Constant(f.arg["count"].type, 0), *nothing], body)
+    for k, total in enumerate(sums):
+        lanes = [b.extract_element(total, ir.Constant(ir.IntType(32), j)) for j in range(ABREAST)]
+        while len(lanes) > 1:
+            half = len(lanes) // 2
+            lanes = [b.fadd(x, y) for x, y in zip(lanes[:half], lanes[half:], strict=True)]
+        b.store(lanes[0], b.gep(f.arg["out"], [ir.Constant(I64, k)], source_etype=F64), align=8)
     f.done()
 
 

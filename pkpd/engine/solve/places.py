@@ -22,6 +22,8 @@ class Places:
     Attributes
     ----------
     columns : int
+    room, inputs : float array, (inputs, width), (inputs, columns)
+        What P depends on; the first columns of the room are the inputs.
     P : float array, (n_places, width)
         As many columns as fill whole registers; the last one is repeated.
     """
@@ -29,18 +31,27 @@ class Places:
     def __init__(self, kernel: Kernel, columns: int) -> None:
         width = -(-columns // kernel.lanes) * kernel.lanes
         self.columns, self.P = columns, np.empty((kernel.n_places, width))
-        self._inputs = np.empty((len(kernel.inputs), width))
+        self.room = np.empty((len(kernel.inputs), width))
+        self.inputs = self.room[:, :columns]
         self._address = kernel.prepare["prepare"]
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Return P for inputs of shape (inputs, columns)."""
-        padded, width = self._inputs, self.P.shape[1]
         if self.columns == 1:
-            padded[:] = inputs
-        else:
-            padded[:, : self.columns] = inputs
-            padded[:, self.columns :] = inputs[:, -1:]
-        _prepare(self._address, width, width, padded, self.P)
+            self.room[:] = inputs
+            return self._written()
+        self.inputs[:] = inputs
+        return self.run()
+
+    def run(self) -> np.ndarray:
+        """Return P for what stands in ``inputs``."""
+        if self.columns < self.P.shape[1]:
+            self.room[:, self.columns :] = self.room[:, self.columns - 1 : self.columns]
+        return self._written()
+
+    def _written(self) -> np.ndarray:
+        width = self.P.shape[1]
+        _prepare(self._address, width, width, self.room, self.P)
         return self.P
 
 

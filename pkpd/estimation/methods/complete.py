@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,25 @@ if TYPE_CHECKING:
     from pkpd.estimation.problem import Problem
     from pkpd.estimation.vector import PopulationVector
 
-__all__ = ["Complete", "Slopes"]
+__all__ = ["Complete", "Gradient", "Slopes"]
+
+
+class Gradient(NamedTuple):
+    """Log-likelihood of complete data and its first derivatives, summed over subjects but for their random effects.
+
+    Attributes
+    ----------
+    l : float
+        NaN or infinite where it, or a derivative by a direction, cannot be computed.
+    eta : float array, (m, p)
+    x, z : float array, (q,), (s,)
+        By estimated thetas and residual parameters on their scale.
+    """
+
+    l: float
+    eta: np.ndarray
+    x: np.ndarray
+    z: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -92,7 +111,7 @@ class Complete:
     def predict(self, x: np.ndarray, eta: np.ndarray) -> np.ndarray:
         """Return the predictions, (N,), for thetas on their scale and random effects (m, p)."""
         self.solutions += 1
-        return self.predictor.solve(self.predictor.chain(x, eta).phi, "plain")[0]
+        return self.predictor.solve(self.predictor.first(x, eta)[0], "plain")[0]
 
     def rows(self, f: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Return the log-density of each datum, (N,), at predictions and residual parameters on their scale."""
@@ -106,42 +125,48 @@ class Complete:
 
     def slopes(self, x: np.ndarray, eta: np.ndarray, z: np.ndarray, information: bool = True) -> Slopes:
         """Return log-likelihoods and derivatives by everything; without ``information`` the curvature is empty."""
-        chain = self.predictor.chain_of_typical(x, eta)
         self.solutions += 1
         curvature = np.empty((0, 0))
+        phi, entries = self.predictor.first(x, eta)
         with np.errstate(all="ignore"):
             if information:
-                F = self.predictor.solve(chain.phi, "first")
+                F = self.predictor.solve(phi, "first")
                 f, rows = F[0], self.density.second(F[0], F[0], z)
                 each, l_f, by_sigma = rows.values[SECOND.index("l")], rows.values[SECOND.index("l_f")], rows.sigma[0]
                 g = self.sum(l_f * F[1:])
-                moved = chain.x if self.data.levels is None else self.data.levels.expanded(chain.x)
-                curvature = self._curvature(F, moved, rows.values[SECOND.index("i")], rows.sigma[4])
+                J = self.predictor.first.steep(entries, F[1:], self.data.subject)
+                curvature = self._curvature(J, rows.values[SECOND.index("i")], rows.sigma[4])
             else:
-                f, pulled = self.predictor.sensed(chain.phi)
+                f, pulled = self.predictor.sensed(phi)
                 each, l_f, by_sigma = self.density.slopes(f, f, z)
                 g = pulled(l_f)
         l, by_z = self.sum(each), self.sum(by_sigma).T
         l[~np.isfinite(l)] = -np.inf
-        by_x, levels = np.einsum("kqi,ki->qi", chain.x, g), self.data.levels
-        if levels is not None:
-            by_x = levels.expanded(by_x)
-        return Slopes(f, l, np.einsum("kpi,ki->ip", chain.e, g), by_x.T, by_z, curvature)
+        by_eta, by_x = self.predictor.first.each(entries, g)
+        return Slopes(f, l, by_eta, by_x, by_z, curvature)
+
+    def gradient(self, x: np.ndarray, eta: np.ndarray, z: np.ndarray) -> Gradient:
+        """Return the log-likelihood of all subjects and its derivatives by everything."""
+        self.solutions += 1
+        phi, entries = self.predictor.first(x, eta)
+        f, pulled = self.predictor.sensed(phi)
+        each, l_f, by_sigma = self.density.slopes(f, f, z)
+        g = pulled(l_f)
+        # the likelihood is not to be had either where no estimated number moves a direction without a derivative
+        l = float(each.sum()) if math.isfinite(g.sum()) else math.nan
+        return Gradient(l, *self.predictor.first.total(entries, g), by_sigma.sum(axis=1))
 
     def residual_slopes(self, f: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return derivatives by (x, z) at predictions and their information, with zeros for x: nothing is solved."""
         with np.errstate(all="ignore"):
             rows = self.density.second(f, f, z)
         g = np.concatenate([np.zeros(self.q), rows.sigma[0].sum(axis=1)])
-        return g, self._curvature(f[None], np.zeros((0, self.q, self.m)), rows.values[SECOND.index("i")], rows.sigma[4])
+        return g, self._curvature(np.zeros((self.q, f.size)), rows.values[SECOND.index("i")], rows.sigma[4])
 
-    def _curvature(self, F: np.ndarray, by_x: np.ndarray, info: np.ndarray, root: np.ndarray) -> np.ndarray:
+    def _curvature(self, J: np.ndarray, info: np.ndarray, root: np.ndarray) -> np.ndarray:
+        """Return the information on (x, z), from derivatives of predictions by x (q, N) and what each datum says."""
         q, out = self.q, np.zeros((self.q + self.s, self.q + self.s))
         info = np.nan_to_num(np.maximum(info, 0.0), nan=0.0, posinf=0.0)
-        J = np.zeros((q, self.data.y.size))
-        for k in range(F.shape[0] - 1):
-            for t in np.flatnonzero(by_x[k].any(axis=1)):
-                J[t] += by_x[k, t][self.data.subject] * F[1 + k]
         J = np.nan_to_num(J, nan=0.0, posinf=0.0, neginf=0.0)
         root = np.nan_to_num(root, nan=0.0, posinf=0.0, neginf=0.0)
         out[:q, :q] = (J * info) @ J.T

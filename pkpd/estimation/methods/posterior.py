@@ -41,6 +41,22 @@ class Axes:
     eta_root: np.ndarray
 
 
+class _Root:
+    """A factor that axes are stretched by, (..., n, n); where it is diagonal, numbers take the place of products."""
+
+    def __init__(self, root: np.ndarray) -> None:
+        self.root, self.lengths = root, np.diagonal(root, axis1=-2, axis2=-1).copy()
+        self.diagonal = bool((root == self.lengths[..., None] * np.eye(root.shape[-1])).all())
+
+    def __call__(self, own: np.ndarray) -> np.ndarray:
+        """Return the factor times vectors, (..., n)."""
+        return self.lengths * own if self.diagonal else np.einsum("...ab,...b->...a", self.root, own)
+
+    def back(self, by: np.ndarray) -> np.ndarray:
+        """Return derivatives by what the factor is applied to, from those by the result, (..., n)."""
+        return self.lengths * by if self.diagonal else np.einsum("...ba,...b->...a", self.root, by)
+
+
 class PopulationPosterior:
     """Log-density of an unconstrained vector q: the estimated vector, then the random effects of each subject.
 
@@ -76,6 +92,10 @@ class PopulationPosterior:
             turn[: self.n, : self.n] = np.eye(self.n)
             shift[:, : self.n] = self.means.mean(frame.x[: lay.q])
         self.v0, self.v_root = frame.eta @ turn.T + shift, turn @ frame.eta_root
+        self._x_axes, self._v_axes = _Root(self.x_root), _Root(self.v_root)
+        self._all, self._some = bool(self.active.all()), np.flatnonzero(self.active)
+        self._bounded = bool(np.isfinite(lay.low).any() or np.isfinite(lay.high).any())
+        self._along = self._places_of_factor()
 
     @cached_property
     def means(self) -> Means:
@@ -86,10 +106,14 @@ class PopulationPosterior:
 
     def split(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the estimated vector and the random effects as they are sampled, (m, p)."""
-        n, own = self.layout.size, np.zeros(self.active.shape)
-        own[self.active] = q[n:]
-        v = self.v0 + np.einsum("iab,ib->ia", self.v_root, own)
-        return self.x0 + self.x_root @ q[:n], np.where(self.active, v, 0.0)
+        n = self.layout.size
+        if self._all:
+            v = self.v0 + self._v_axes(q[n:].reshape(self.active.shape))
+        else:
+            own = np.zeros(self.active.shape)
+            own.flat[self._some] = q[n:]
+            v = np.where(self.active, self.v0 + self._v_axes(own), 0.0)
+        return self.x0 + self._x_axes(q[:n]), v
 
     def effects(self, x: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return random effects, standard ones, and their factor."""
@@ -109,32 +133,46 @@ class PopulationPosterior:
     def logp_grad(self, q: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the log-density at q and its gradient, (dim,); -inf and zeros where it cannot be had."""
         self.calls += 1
-        lay, nowhere = self.layout, (-np.inf, np.zeros(self.dim))
+        with np.errstate(all="ignore"):
+            found = self._logp_grad(q)
+        if found is None or not math.isfinite(found[0]) or not np.isfinite(found[1]).all():
+            return -np.inf, np.zeros(self.dim)
+        return found
+
+    def _logp_grad(self, q: np.ndarray) -> tuple[float, np.ndarray] | None:
+        """Return the log-density and its gradient, None where it is known that they cannot be had."""
+        lay = self.layout
         x, v = self.split(q)
         if self._is_outside(q, x):
-            return nowhere
+            return None
         eta, u, factor = self.effects(x, v)
+        if self._is_forbidden(x, eta):
+            return None
         at = lay.q + lay.w
-        with np.errstate(all="ignore"):
-            found = self.complete.slopes(x[: lay.q], eta, x[at:], information=False)
-        if not (np.isfinite(found.l).all() and np.isfinite(found.eta).all() and np.isfinite(found.x).all()):
-            return nowhere
+        found = self.complete.gradient(x[: lay.q], eta, x[at:])
+        if not math.isfinite(found.l):
+            return None
         prior, g = self.priors(x)
-        total = float(found.l.sum()) + prior - 0.5 * float((u * u).sum())
-        g[: lay.q] += found.x.sum(axis=0)
-        g[at:] += found.z.sum(axis=0)
+        total = found.l + prior - 0.5 * float(np.vdot(u, u))
+        g[: lay.q] += found.x
+        g[at:] += found.z
         by_factor = found.eta.T @ u
         by_v = found.eta @ factor - u
         if self.centred:
             self._centre(by_v, found.eta, u, factor, by_factor, g)
             total -= self._log_volume(factor)
-        for k in range(lay.w):
-            g[lay.q + k] += self._along(k, by_factor, factor)
-        own = np.einsum("iba,ib->ia", self.v_root, np.where(self.active, by_v, 0.0))
-        gradient = np.concatenate([self.x_root.T @ g, own[self.active]])
-        if not math.isfinite(total) or not np.isfinite(gradient).all():
-            return nowhere
-        return float(total), gradient
+        if lay.w:
+            entry, place, plain = self._along
+            scale = factor.take(place)
+            scale[plain] = 1.0
+            g[lay.q : at] += np.bincount(entry, by_factor.take(place) * scale, lay.w)
+        out = np.empty(self.dim)
+        out[: lay.size] = self._x_axes.back(g)
+        if self._all:
+            out[lay.size :] = self._v_axes.back(by_v).reshape(-1)
+        else:
+            out[lay.size :] = self._v_axes.back(np.where(self.active, by_v, 0.0)).reshape(-1)[self._some]
+        return total, out
 
     def logp(self, q: np.ndarray) -> float:
         """Return the log-density at q; -inf where it cannot be had."""
@@ -144,6 +182,8 @@ class PopulationPosterior:
         if self._is_outside(q, x):
             return -np.inf
         eta, u, factor = self.effects(x, v)
+        if self._is_forbidden(x, eta):
+            return -np.inf
         complete = self.complete
         with np.errstate(all="ignore"):
             found = complete.loglik(complete.predict(x[: lay.q], eta), x[lay.q + lay.w :])
@@ -154,7 +194,13 @@ class PopulationPosterior:
 
     def _is_outside(self, q: np.ndarray, x: np.ndarray) -> bool:
         """Tell whether there is no density at q, whose estimated vector is x, before anything is solved."""
-        return not np.isfinite(q).all() or bool((x < self.layout.low).any() or (x > self.layout.high).any())
+        if not np.isfinite(q).all():
+            return True
+        return self._bounded and bool((x < self.layout.low).any() or (x > self.layout.high).any())
+
+    def _is_forbidden(self, x: np.ndarray, eta: np.ndarray) -> bool:
+        """Tell whether values that follow from an estimated vector and random effects have no density."""
+        return False
 
     def _log_volume(self, factor: np.ndarray) -> float:
         """Return what the density of centred effects lacks of that of standard ones, of all subjects."""
@@ -173,12 +219,16 @@ class PopulationPosterior:
         g[self.means.thetas] -= np.einsum("ink,in->k", self.means.C, by_v[:, :n])
         by_factor[:n, :n] = pull.T @ u[:, :n] - m * np.diag(1.0 / np.diag(L))
 
-    def _along(self, k: int, by_factor: np.ndarray, factor: np.ndarray) -> float:
-        """Return the derivative by an entry of a factor, which effects of occasions share."""
-        lay, e = self.layout, self.layout.entries[self.layout.q + k]
-        i, j = e.at
-        places = [(i, j)]
-        if e.kind == "iov":
-            steps = range(self.problem.links.occasions)
-            places = [(self.n + o * len(lay.kappas) + i, self.n + o * len(lay.kappas) + j) for o in steps]
-        return sum(float(by_factor[p]) * (float(factor[p]) if e.scale == "log" else 1.0) for p in places)
+    def _places_of_factor(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return of estimated entries of the factor: number, place, and which are not estimated as logarithms.
+
+        Effects of occasions share theirs.
+        """
+        lay, found, p = self.layout, [], self.complete.p
+        for k, e in enumerate(lay.entries[lay.q : lay.q + lay.w]):
+            steps = [0]
+            if e.kind == "iov":
+                steps = [self.n + o * len(lay.kappas) for o in range(self.problem.links.occasions)]
+            found += [(k, (step + e.at[0]) * p + step + e.at[1], e.scale == "log") for step in steps]
+        entry, place, logs = np.ascontiguousarray(np.array(found, np.int64).reshape(-1, 3).T)
+        return entry, place, np.flatnonzero(logs == 0)

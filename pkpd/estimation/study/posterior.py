@@ -42,9 +42,9 @@ class StudyPosterior(PopulationPosterior):
         """Return draws of q from the prior, shape (n, dim)."""
         return self.vector.draw(n, rng)
 
-    def _is_outside(self, q: Floats, x: Floats) -> bool:
-        """Tell whether there is no density at q, whose estimated vector is x, before anything is solved."""
-        return super()._is_outside(q, x) or bool(self.vector.is_outside(q))
+    def _is_forbidden(self, x: Floats, eta: Floats) -> bool:
+        """Tell whether the model forbids a value, typical or a patient's."""
+        return bool(self.vector.forbids(x, eta))
 
     def transform(self, q: Floats) -> dict[str, Floats]:
         """Return every named variable in its natural unit for q of shape (..., dim)."""

@@ -230,10 +230,13 @@ class StudyVector:
 
     def is_outside(self, q: Floats) -> NDArray[np.bool_]:
         """Tell of vectors (..., dim) whether a value of them, typical or a patient's, is one that the model forbids."""
-        out = np.zeros(q.shape[:-1], bool)
+        return self.forbids(*self.split(q))
+
+    def forbids(self, x: Floats, eta: Floats) -> NDArray[np.bool_]:
+        """Tell what :meth:`is_outside` does of estimated vectors (..., size) and random effects (..., m, p)."""
+        out = np.zeros(x.shape[:-1], bool)
         if not (limits := self.design.limits):
             return out
-        x, eta = self.split(q)
         found = {v.name: v.free for v in self.variables if v.free in limits and v.kind in _PLACES}
         values = self._values_of([v for v in self.variables if v.name in found], x, eta)
         for name, parameter in found.items():
