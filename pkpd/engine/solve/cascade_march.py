@@ -22,7 +22,8 @@ How long the next one may be follows from where the integrand ceases to be smoot
 a panel, as an effect's that saturates soon after a dose, coefficients fall by rho each, rho + 1 / rho = 2 (1 + 2 a)
 (Trefethen LN. Approximation Theory and Approximation Practice, 2013, theorem 8.1), and the square of the estimate is
 as ``h^2 rho^-21``. The ratio of the coefficients tells rho and thereby a; from farther away a panel may be longer by as
-much. The first one after a dose into a state is as long as the last one there might have been.
+much. Coefficients that do not fall, at a kink or where rounding is all that is left of them, tell their size alone,
+times h. The first panel after a dose into a state is as long as the last one there might have been.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ PanelAddresses = namedtuple("PanelAddresses", "panel sets")
 REACH = 16.0
 LEAST = 0.5**40  # of the way to the next stop
 LONGEST, SHORTEST = 32.0, 0.0625  # factors from one panel to the next
-UNRESOLVED = 0.9  # coefficients that fall no faster tell nothing
+UNRESOLVED = 0.9  # coefficients that fall no faster tell their size alone
 HOPEFUL = 0.1  # estimate that is tried
 NEEDS_SET = -1
 STEP_TOO_SMALL, TOO_MANY_STEPS = int(Status.STEP_TOO_SMALL), int(Status.TOO_MANY_STEPS)
@@ -99,7 +100,9 @@ def _scaled(square, ratio, behind, growing):
         Whether the longest is wanted that may be tried, from once the length on, or else the longest of shorter ones.
     """
     if not 0.0 < ratio < UNRESOLVED:
-        return (LONGEST if ratio == 0.0 else 1.0) if growing else SHORTEST
+        if not growing:
+            return SHORTEST
+        return LONGEST if ratio == 0.0 else min(max(math.sqrt(HOPEFUL / square), 1.0), LONGEST)
     rho = 1.0 / math.sqrt(math.sqrt(ratio))
     away = 0.25 * (rho + 1.0 / rho) - 0.5 + behind
     factor = 1.0

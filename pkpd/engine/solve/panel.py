@@ -5,9 +5,10 @@ See ``pkpd.engine.solve.cascade`` for the method. The nodes of the panel stand s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -16,9 +17,10 @@ from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.machine.emitter import F64, I64, Emitter, Frame
 from pkpd.engine.machine.split import PIECE, TIME, scaled_powers
+from pkpd.engine.machine.vectorcore import VectorCore
 from pkpd.engine.solve.structure import Structure
 
-__all__ = ["NODES", "Panel", "PanelLayout", "emit_panel", "lay_out", "lobatto"]
+__all__ = ["NODES", "Panel", "PanelLayout", "PanelPart", "emit_panel", "lay_out", "lobatto"]
 
 NODES = 8
 ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
@@ -37,6 +39,31 @@ def lobatto() -> tuple[np.ndarray, np.ndarray]:
     w = 1.0 / (NODES * (NODES - 1) * np.polynomial.legendre.legval(y, last) ** 2)
     coefficients = np.linalg.inv(np.polynomial.legendre.legvander(y, NODES - 1))
     return (y + 1) / 2, np.array([w, *coefficients[4:]])
+
+
+@functools.cache
+def spectral_columns() -> np.ndarray:
+    """Return what the sum and the difference of each node and the one opposite contribute, (NODES / 2, NODES).
+
+    The first half is of the sum: to the integral, to coefficients 4 and 6, to nothing; the other half of the
+    difference: to nothing, to coefficients 5 and 7, to nothing.
+    """
+    rows, half = lobatto()[1], NODES // 2
+    even, odd = (0.5 * (rows[:, :half] + sign * rows[:, : half - 1 : -1]) for sign in (1.0, -1.0))
+    nothing = np.zeros(half)
+    return np.column_stack([even[0], even[1], even[3], nothing, nothing, odd[2], odd[4], nothing])
+
+
+class PanelPart(NamedTuple):
+    """A state whose error counts, the spectrum of its forcing, the width of the panel, the weight of the error, and
+    what an iteration changed last.
+    """  # noqa: D205
+
+    state: int
+    spectrum: Value
+    width: Value
+    weight: float = 1.0
+    change: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +153,7 @@ class Panel:
         self.structure, self.layout, self.states, self.places = structure, layout, states, places
         self.lanes, self.vectors = lanes, NODES // lanes
         b = self.f.builder
+        self.wide = VectorCore(b, NODES)
         start = b.mul(self.f.arg["which"], ir.Constant(I64, layout.size))
         self.f.arg["set"] = b.gep(self.f.arg["set"], [start], source_etype=F64)
         self.step = self.number("clock", 1)
@@ -192,10 +220,35 @@ class Panel:
                 out.setdefault(i, []).append(value)
         return out
 
-    def dot(self, values: Sequence[Value], row: np.ndarray) -> Value:
-        """Return the scalar product of the values at the nodes and a constant row."""
-        m = self.f.math
-        return self.total([m.mul(value, self.fixed(row, v)) for v, value in enumerate(values)])
+    def spectrum(self, values: Sequence[Value]) -> Value:
+        """Return what :func:`spectral_columns` gives of numbers at the nodes, one vector of NODES doubles.
+
+        LLVM splits it where registers are narrower. A node and the one opposite enter rows of even degree by their
+        sum and those of odd degree by their difference, so that four products give all.
+        """
+        joined, half, m = list(values), NODES // 2, self.wide
+        while len(joined) > 1:
+            pairs = zip(joined[::2], joined[1::2], strict=True)
+            joined = [self.chosen(x, y, range(2 * x.type.count)) for x, y in pairs]
+        near = self.chosen(joined[0], joined[0], [*range(half)] * 2)
+        far = self.chosen(joined[0], joined[0], [*range(NODES - 1, half - 1, -1)] * 2)
+        folded = m.fma(far, ir.Constant(m.vector, [1.0] * half + [-1.0] * half), near)
+        terms = [
+            (ir.Constant(m.vector, column.tolist()), self.chosen(folded, folded, [j] * half + [half + j] * half))
+            for j, column in enumerate(spectral_columns())
+        ]
+        return m.add(*(m.fma(*second, m.mul(*first)) for first, second in (terms[:2], terms[2:])))
+
+    def chosen(self, x: Value, y: Value, places: Iterable[int]) -> Value:
+        """Return the numbers at some places of two vectors."""
+        numbers = list(places)
+        return self.f.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers))
+
+    def everywhere(self, scalar: Value) -> Value:
+        """Return a vector of NODES doubles that are all the scalar."""
+        nothing = ir.Constant(self.wide.vector, ir.Undefined)
+        first = self.f.builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
+        return self.chosen(first, nothing, [0] * NODES)
 
     def total(self, values: Sequence[Value]) -> Value:
         """Return the sum of numbers at the nodes."""
@@ -236,22 +289,37 @@ class Panel:
         known = module.globals.get("llvm.fabs.f64")
         return known or ir.Function(module, ir.FunctionType(F64, [F64]), name="llvm.fabs.f64")
 
+    def judge(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> None:
+        """Write to ``info`` the mean squares of (a_4, a_5) and of (a_6, a_7), in units of the error allowed."""
+        b, m = self.f.builder, self.wide
+        squares: Value = m.const(0.0)
+        changes: Value | None = None
+        for part in parts:
+            larger = self.larger(self.state[part.state], new[part.state])
+            scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), larger))
+            weight = ir.Constant(F64, part.weight)
+            each = m.mul(part.spectrum, self.everywhere(b.fdiv(b.fmul(part.width, weight), scale)))
+            squares = m.fma(each, each, squares)
+            if part.change is not None:
+                factor = b.fdiv(weight, scale)
+                change = b.fmul(part.change, b.fmul(factor, factor))
+                changes = change if changes is None else b.fadd(changes, change)
+        even, odd = (self.chosen(squares, squares, range(first, first + 2)) for first in (1, NODES // 2 + 1))
+        pair: Value = b.fadd(even, odd)
+        if changes is not None:
+            everywhere = self.everywhere(changes)
+            pair = b.fadd(pair, self.chosen(everywhere, everywhere, range(2)))
+        b.store(b.fmul(pair, ir.Constant(pair.type, [1.0 / count] * 2)), self.f.arg["info"], align=8)
+
     def emit(self) -> None:
         """Write the function."""
-        b, at = self.f.builder, self.layout
+        b, judged = self.f.builder, []
         integrands, new = self.integrands(), self.linear()
-        rows = lobatto()[1]
-        low = high = ir.Constant(F64, 0.0)
-        for i in at.affected:
-            parts = [self.dot(integrands[i], row) for row in rows]
-            new[i] = b.fadd(new[i], b.fmul(self.step, parts[0]))
-            scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), self.larger(self.state[i], new[i])))
-            factor = b.fdiv(self.step, scale)
-            squares = [b.fmul(s, s) for s in (b.fmul(p, factor) for p in parts[1:])]
-            low = b.fadd(low, b.fadd(squares[0], squares[1]))
-            high = b.fadd(high, b.fadd(squares[2], squares[3]))
-        for k, total in enumerate((low, high)):
-            self.put(b.fdiv(total, ir.Constant(F64, float(len(at.affected)))), "info", k)
+        for i in self.layout.affected:
+            spectrum = self.spectrum(integrands[i])
+            new[i] = b.fadd(new[i], b.fmul(self.step, b.extract_element(spectrum, ir.Constant(ir.IntType(32), 0))))
+            judged.append(PanelPart(i, spectrum, self.step))
+        self.judge(judged, new, len(judged))
         for i, value in enumerate(new):
             self.put(value, "new", i)
         self.f.done()
