@@ -200,10 +200,7 @@ class _Chain(Panel):
                 width, weight = self.number("set", ends + 1), 1.0 if i < proper else LOOSE
                 judged.append(PanelPart(i, self.spectrum(g), width, weight, change))
         self.finish(outer, new)
-        self.judge(judged, new, sum(part.state < proper for part in judged))
-        for i, value in enumerate(new):
-            self.put(value, "new", i)
-        self.f.done()
+        self.close(judged, new, sum(part.state < proper for part in judged))
 
 
 def emit_chain(

@@ -23,7 +23,7 @@ from pkpd.engine.solve.structure import Structure
 __all__ = ["NODES", "Panel", "PanelLayout", "PanelPart", "emit_panel", "lay_out", "lobatto"]
 
 NODES = 8
-ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
+ARGUMENTS = ("clock", "x", "p", "set", "which", "info")
 Value = Any
 
 
@@ -289,8 +289,8 @@ class Panel:
         known = module.globals.get("llvm.fabs.f64")
         return known or ir.Function(module, ir.FunctionType(F64, [F64]), name="llvm.fabs.f64")
 
-    def judge(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> None:
-        """Write to ``info`` the mean squares of (a_4, a_5) and of (a_6, a_7), in units of the error allowed."""
+    def judge(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> tuple[Value, Value]:
+        """Return the mean squares of (a_4, a_5) and of (a_6, a_7), in units of the error allowed."""
         b, m = self.f.builder, self.wide
         squares: Value = m.const(0.0)
         changes: Value | None = None
@@ -309,7 +309,25 @@ class Panel:
         if changes is not None:
             everywhere = self.everywhere(changes)
             pair = b.fadd(pair, self.chosen(everywhere, everywhere, range(2)))
-        b.store(b.fmul(pair, ir.Constant(pair.type, [1.0 / count] * 2)), self.f.arg["info"], align=8)
+        pair = b.fmul(pair, ir.Constant(pair.type, [1.0 / count] * 2))
+        return b.extract_element(pair, ir.Constant(ir.IntType(32), 0)), b.extract_element(
+            pair, ir.Constant(ir.IntType(32), 1)
+        )
+
+    def close(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> None:
+        """Write what became of the panel, move the states on if its error is allowed, and close the function."""
+        b, one = self.f.builder, ir.Constant(F64, 1.0)
+        low, high = self.judge(parts, new, count)
+        some = b.fcmp_ordered(">", low, ir.Constant(F64, 0.0))
+        ratio = b.select(some, b.fdiv(high, low), ir.Constant(F64, 0.0))
+        falling = b.select(b.and_(some, b.fcmp_ordered("<", ratio, one)), ratio, one)
+        square = b.fmul(b.fmul(high, falling), falling)
+        self.put(square, "info", 0)
+        self.put(ratio, "info", 1)
+        with b.if_then(b.fcmp_ordered("<=", square, one), likely=True):
+            for i, value in enumerate(new):
+                self.put(value, "x", i)
+        self.f.done()
 
     def emit(self) -> None:
         """Write the function."""
@@ -319,10 +337,7 @@ class Panel:
             spectrum = self.spectrum(integrands[i])
             new[i] = b.fadd(new[i], b.fmul(self.step, b.extract_element(spectrum, ir.Constant(ir.IntType(32), 0))))
             judged.append(PanelPart(i, spectrum, self.step))
-        self.judge(judged, new, len(judged))
-        for i, value in enumerate(new):
-            self.put(value, "new", i)
-        self.f.done()
+        self.close(judged, new, len(judged))
 
 
 def symbols_and_places(roots: Iterable[Node], places: Sequence[Node]) -> set[Node]:
@@ -345,11 +360,13 @@ def emit_panel(
     places: Sequence[Node],
     lanes: int,
 ) -> None:
-    """Write ``panel(clock, x, p, set, which, new, info)``.
+    """Write ``panel(clock, x, p, set, which, info)``.
 
     ``clock`` holds the time, the length h of the panel, atol, rtol and the latest time that belongs to the panel; ``x``
     (n) the states, ``p`` the places; ``set`` holds sets, each laid out as :class:`PanelLayout` says, and ``which`` is
-    the number of the one to use. ``new`` (n) receives the states at the end and ``info`` the mean squares, over
-    affected states, of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand over the error allowed.
+    the number of the one to use. ``info`` receives the square of the estimated error, over the error allowed, and
+    ``(high / low)^2`` (see ``pkpd.engine.solve.cascade_march``), where low and high are root mean squares over affected
+    states of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand, over the error allowed. ``x`` becomes
+    the states at the end if that square is 1 or less.
     """
     Panel(module, structure, layout, states, places, lanes).emit()
