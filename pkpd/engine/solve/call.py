@@ -39,7 +39,7 @@ def call_code(typingctx: Any, address: Any, arguments: Any) -> Any:
     """Call machine code with a tuple of arguments: arrays by their data, whole numbers.
 
     Of a method it is ``pkpd.engine.solve.loop.MethodArguments``; of ``prepare`` (count, stride, inputs, out); of
-    ``observe`` (count, t, y, ystride, p, pstride, out, ostride); of ``panel`` (clock, x, p, sets, which, info).
+    ``observe`` (count, t, y, ystride, p, pstride, out, ostride); of ``panel`` (clock, x, p, sets, which, new, info).
     """
     return types.void(address, arguments), _invoke
 

@@ -142,7 +142,7 @@ def carry(address, start, target, me, sets):
     int
         0, a status code above 0 on failure, or NEEDS_SET: then ``supply`` and call again, with the same start.
     """
-    clock, x, p, _, info, pace, usual, count = me
+    clock, x, new, p, _, info, pace, usual, count = me
     lengths, version, stored = sets.lengths, sets.version, sets.stored
     span = target - start
     clock[LATEST] = target - (1.5 * EPS * abs(target) + TINY)  # one or two numbers below
@@ -167,7 +167,7 @@ def carry(address, start, target, me, sets):
         if which < 0 or version[which] != count[VERSION]:
             count[WHICH] = which
             return NEEDS_SET
-        call_code(address.panel, (clock, x, p, stored, which, info))
+        call_code(address.panel, (clock, x, p, stored, which, new, info))
         count[STEPS] += 1
         square, ratio = info[0], info[1]
         if square <= 1.0:

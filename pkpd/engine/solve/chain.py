@@ -198,7 +198,7 @@ class _Chain(Panel):
                     self.finish(outer, new)
             if i < proper or i in inner:
                 width, weight = self.number("set", ends + 1), 1.0 if i < proper else LOOSE
-                judged.append(PanelPart(i, self.spectrum(g), width, weight, change))
+                judged.append(PanelPart(i, self.spectrum(g, i in inner), width, weight, change))
         self.finish(outer, new)
         self.close(judged, new, sum(part.state < proper for part in judged))
 

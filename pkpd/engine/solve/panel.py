@@ -23,7 +23,7 @@ from pkpd.engine.solve.structure import Structure
 __all__ = ["NODES", "Panel", "PanelLayout", "PanelPart", "emit_panel", "lay_out", "lobatto"]
 
 NODES = 8
-ARGUMENTS = ("clock", "x", "p", "set", "which", "info")
+ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
 Value = Any
 
 
@@ -42,16 +42,17 @@ def lobatto() -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def spectral_columns() -> np.ndarray:
-    """Return what the sum and the difference of each node and the one opposite contribute, (NODES / 2, NODES).
+def spectral_columns(folded: bool) -> np.ndarray:
+    """Return what each node contributes to the integral, coefficients 4 and 6, nothing, nothing, 5 and 7, nothing.
 
-    The first half is of the sum: to the integral, to coefficients 4 and 6, to nothing; the other half of the
-    difference: to nothing, to coefficients 5 and 7, to nothing.
+    Folded: what the sum of a node and the one opposite contributes to the first half of these numbers, and their
+    difference to the other half, of which one half of the nodes is left.
     """
     rows, half = lobatto()[1], NODES // 2
-    even, odd = (0.5 * (rows[:, :half] + sign * rows[:, : half - 1 : -1]) for sign in (1.0, -1.0))
-    nothing = np.zeros(half)
-    return np.column_stack([even[0], even[1], even[3], nothing, nothing, odd[2], odd[4], nothing])
+    nothing = np.zeros(NODES)
+    columns = np.column_stack([rows[0], rows[1], rows[3], nothing, nothing, rows[2], rows[4], nothing])
+    opposite = columns[::-1] * ([1.0] * half + [-1.0] * half)
+    return 0.5 * (columns + opposite)[:half] if folded else columns
 
 
 class PanelPart(NamedTuple):
@@ -220,24 +221,37 @@ class Panel:
                 out.setdefault(i, []).append(value)
         return out
 
-    def spectrum(self, values: Sequence[Value]) -> Value:
+    def spectrum(self, values: Sequence[Value], spread: bool = False) -> Value:
         """Return what :func:`spectral_columns` gives of numbers at the nodes, one vector of NODES doubles.
 
         LLVM splits it where registers are narrower. A node and the one opposite enter rows of even degree by their
-        sum and those of odd degree by their difference, so that four products give all.
+        sum and those of odd degree by their difference, so that four products give all. Where the number at each node
+        is in all lanes anyway (``spread``), eight products cost less.
         """
-        joined, half, m = list(values), NODES // 2, self.wide
+        g, half, m = self.joined(values), NODES // 2, self.wide
+        if spread:
+            return self.weighted(spectral_columns(folded=False), [self.chosen(g, g, [j] * NODES) for j in range(NODES)])
+        near, far = (self.chosen(g, g, [*order] * 2) for order in (range(half), range(NODES - 1, half - 1, -1)))
+        folded = m.fma(far, ir.Constant(m.vector, [1.0] * half + [-1.0] * half), near)
+        places = [[j] * half + [half + j] * half for j in range(half)]
+        return self.weighted(spectral_columns(folded=True), [self.chosen(folded, folded, each) for each in places])
+
+    def weighted(self, columns: np.ndarray, numbers: Sequence[Value]) -> Value:
+        """Return the sum of columns times vectors, as two sums, since each term waits for the one before."""
+        m = self.wide
+        terms = [(ir.Constant(m.vector, c.tolist()), each) for c, each in zip(columns, numbers, strict=True)]
+        sums = [
+            functools.reduce(lambda t, w: m.fma(*w, t), own[1:], m.mul(*own[0])) for own in (terms[::2], terms[1::2])
+        ]
+        return m.add(*sums)
+
+    def joined(self, values: Sequence[Value]) -> Value:
+        """Return the numbers at the nodes as one vector."""
+        joined = list(values)
         while len(joined) > 1:
             pairs = zip(joined[::2], joined[1::2], strict=True)
             joined = [self.chosen(x, y, range(2 * x.type.count)) for x, y in pairs]
-        near = self.chosen(joined[0], joined[0], [*range(half)] * 2)
-        far = self.chosen(joined[0], joined[0], [*range(NODES - 1, half - 1, -1)] * 2)
-        folded = m.fma(far, ir.Constant(m.vector, [1.0] * half + [-1.0] * half), near)
-        terms = [
-            (ir.Constant(m.vector, column.tolist()), self.chosen(folded, folded, [j] * half + [half + j] * half))
-            for j, column in enumerate(spectral_columns())
-        ]
-        return m.add(*(m.fma(*second, m.mul(*first)) for first, second in (terms[:2], terms[2:])))
+        return joined[0]
 
     def chosen(self, x: Value, y: Value, places: Iterable[int]) -> Value:
         """Return the numbers at some places of two vectors."""
@@ -324,9 +338,17 @@ class Panel:
         square = b.fmul(b.fmul(high, falling), falling)
         self.put(square, "info", 0)
         self.put(ratio, "info", 1)
+        for i, value in enumerate(new):
+            self.put(value, "new", i)
         with b.if_then(b.fcmp_ordered("<=", square, one), likely=True):
-            for i, value in enumerate(new):
-                self.put(value, "x", i)
+            whole = len(new) // NODES
+            for k in range(whole):
+                place, target = (
+                    b.gep(self.f.arg[a], [ir.Constant(I64, k * NODES)], source_etype=F64) for a in ("new", "x")
+                )
+                b.store(b.load(place, align=8, typ=self.wide.vector), target, align=8)
+            for i in range(whole * NODES, len(new)):
+                self.put(new[i], "x", i)
         self.f.done()
 
     def emit(self) -> None:
@@ -360,13 +382,13 @@ def emit_panel(
     places: Sequence[Node],
     lanes: int,
 ) -> None:
-    """Write ``panel(clock, x, p, set, which, info)``.
+    """Write ``panel(clock, x, p, set, which, new, info)``.
 
     ``clock`` holds the time, the length h of the panel, atol, rtol and the latest time that belongs to the panel; ``x``
     (n) the states, ``p`` the places; ``set`` holds sets, each laid out as :class:`PanelLayout` says, and ``which`` is
-    the number of the one to use. ``info`` receives the square of the estimated error, over the error allowed, and
-    ``(high / low)^2`` (see ``pkpd.engine.solve.cascade_march``), where low and high are root mean squares over affected
-    states of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand, over the error allowed. ``x`` becomes
-    the states at the end if that square is 1 or less.
+    the number of the one to use. ``new`` (n) receives the states at the end, and ``info`` the square of the estimated
+    error and ``(high / low)^2`` (see ``pkpd.engine.solve.cascade_march``); low and high are root mean squares over
+    affected states of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand, over the error allowed. ``x``
+    becomes ``new`` if that square is 1 or less.
     """
     Panel(module, structure, layout, states, places, lanes).emit()

@@ -30,9 +30,9 @@ __all__ = [
 Pattern = namedtuple("Pattern", "nodes upstream size timed matrix groups table added")
 #: sets by the length of a panel, and of which constants they are; of chains, weights by length, and of which rates
 Sets = namedtuple("Sets", "lengths version stored spans rates weights")
-#: states, places, constants and infusions, arrays of the numbers that are listed below, and the length hoped for after
-#: an event of each state (or of none, at last)
-Subject = namedtuple("Subject", "clock x p c info pace usual count")
+#: states now and at the panel's end, places, constants and infusions, arrays of the numbers that are listed below, and
+#: the length hoped for after an event of each state (or of none, at last)
+Subject = namedtuple("Subject", "clock x new p c info pace usual count")
 KEPT = 24  # lengths of panels whose sets are remembered
 LONGER_KEPT = 64  # lengths whose weights are
 TIME, LENGTH, ATOL, RTOL, LATEST = range(5)  # of clock: panel's start and length, tolerances, end of its last piece
@@ -64,6 +64,7 @@ def make(at, stored, weights, n, places, rtol, atol, h_max):
     me = Subject(
         np.zeros(6),
         np.zeros(n),
+        np.zeros(n),
         np.zeros(places),
         np.zeros(n),
         np.zeros(2),
@@ -89,7 +90,7 @@ def borrow(at, sets, me):
             unowned(sets.rates), unowned(sets.weights),
         ),
         Subject(
-            unowned(me.clock), unowned(me.x), unowned(me.p), unowned(me.c), unowned(me.info),
+            unowned(me.clock), unowned(me.x), unowned(me.new), unowned(me.p), unowned(me.c), unowned(me.info),
             unowned(me.pace), unowned(me.usual), unowned(me.count),
         ),
     )  # fmt: skip
