@@ -338,10 +338,10 @@ class Panel:
         square = b.fmul(b.fmul(high, falling), falling)
         self.put(square, "info", 0)
         self.put(ratio, "info", 1)
-        for i, value in enumerate(new):
+        whole = len(new) // NODES
+        for i, value in enumerate(new[: whole * NODES]):  # many would not fit into registers till all is known
             self.put(value, "new", i)
         with b.if_then(b.fcmp_ordered("<=", square, one), likely=True):
-            whole = len(new) // NODES
             for k in range(whole):
                 place, target = (
                     b.gep(self.f.arg[a], [ir.Constant(I64, k * NODES)], source_etype=F64) for a in ("new", "x")
@@ -386,9 +386,9 @@ def emit_panel(
 
     ``clock`` holds the time, the length h of the panel, atol, rtol and the latest time that belongs to the panel; ``x``
     (n) the states, ``p`` the places; ``set`` holds sets, each laid out as :class:`PanelLayout` says, and ``which`` is
-    the number of the one to use. ``new`` (n) receives the states at the end, and ``info`` the square of the estimated
-    error and ``(high / low)^2`` (see ``pkpd.engine.solve.cascade_march``); low and high are root mean squares over
-    affected states of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand, over the error allowed. ``x``
-    becomes ``new`` if that square is 1 or less.
+    the number of the one to use. ``new`` (n) is room, and ``info`` receives the square of the estimated error and
+    ``(high / low)^2`` (see ``pkpd.engine.solve.cascade_march``); low and high are root mean squares over affected
+    states of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand, over the error allowed. ``x`` becomes
+    the states at the end if that square is 1 or less.
     """
     Panel(module, structure, layout, states, places, lanes).emit()
