@@ -136,6 +136,24 @@ def test_agrees_with_a_stepping_solver(name, doses):
     np.testing.assert_allclose(panels, steps, rtol=1e-9, atol=1e-9)
 
 
+def test_panels_are_not_short_for_ever_where_rounding_is_all_that_varies():
+    # once the switch is over the forcing is a constant, and its coefficients are rounding errors that do not fall
+    k = kernel("switched", dosed=True)
+    for rtol in (1e-11, 1e-12):
+        result = solve(k, TIMES, list(VALUES.values()), DOSE, method="cascade", rtol=rtol, atol=rtol / 100)
+        assert result.status[0] == 0
+        assert result.steps[0] < 200  # each of 13 intervals between events and observations takes one, a few some
+
+
+@pytest.mark.parametrize("lanes", ["1", "2", "4"])
+def test_sums_over_nodes_do_not_depend_on_the_width_of_registers(lanes, monkeypatch):
+    wide = one(kernel("effect site"), TIMES, list(VALUES.values()), DOSE, method="cascade", rtol=1e-6, atol=1e-8)
+    monkeypatch.setenv("PKPD_LANES", lanes)
+    k = Kernel(equations(response(*EFFECTS["effect site"]), [0.0, 0.0, 0.0, 50.0, 50.0, 50.0], NAMES))
+    narrow = one(k, TIMES, list(VALUES.values()), DOSE, method="cascade", rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(narrow, wide, rtol=1e-13)
+
+
 def test_agrees_with_scipy_after_a_bolus():
     def rhs(t: float, y: np.ndarray) -> list[float]:
         ka, k, ke0, kin, kout, emax, ec50, hill, _ = VALUES.values()

@@ -7,6 +7,7 @@ minimax ones of our own, by Remez exchange in 50 digits, rounded to double.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from llvmlite import ir
 
@@ -34,6 +35,7 @@ LN2_HI, LN2_LO = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # k LN2
 ROUND = 1.5 * 2.0**52  # added to a number it leaves the nearest integer in the lowest bits
 TINY = 2.0**-1022  # below are the subnormals
 ONE, ROOT_HALF, MANTISSA = 0x3FF0000000000000, 0x3FE6A09E667F3BCD, 0x000FFFFFFFFFFFFF
+USUAL = 707.0  # exponents of e up to which 2^k is a normal number
 COUNT = 2.0**52  # its bits, with an integer in the lowest, are 2^52 + the integer
 
 
@@ -111,11 +113,14 @@ class VectorExponential(VectorCore):
         hi, lo = pair
         product = self._mul(y, hi)
         rest = self.fma(y, lo, self.fma(y, hi, self.neg(product)))
-        power = self.exp_pair(product, rest)
-        zero = self.const(0.0)
-        unit = self.logical_or(self.equal(y, zero), self.equal(hi, zero))  # hi is zero where |x| is 1
-        power = self.select(unit, self.const(1.0), power)
-        return power if positive else self._unless_positive(x, y, power)
+        z, r = self._reduce(product, 1023)
+        power = self._mul(
+            self._add(self._expm1(self._add(r, rest)), self.const(1.0)), self._power_of_two(self._bits(z))
+        )
+        usual = self.less(self.abs(product), self.const(USUAL))
+        if not positive:
+            usual = self.logical_and(usual, self.less(self.const(0.0), x))
+        return self._unless(usual, power, lambda: self._any_power(x, y, (hi, product, rest), positive))
 
     def pow_integer(self, x: Value, n: int) -> Value:
         """Return x^n by repeated squaring, of 1/x for negative n; x^0 is 1.
@@ -214,18 +219,26 @@ class VectorExponential(VectorCore):
         edge = self.select(self.equal(x, zero), self.const(-math.inf), self.const(math.nan))
         return self.select(self.less_equal(x, zero), edge, y)
 
-    def _unless_positive(self, x: Value, y: Value, power: Value) -> Value:
-        """Return |x|^y with its sign, which is looked for only where some x is not positive."""
+    def _unless(self, usual: Value, value: Value, other: Callable[[], Value]) -> Value:
+        """Return the value, or, where a condition does not hold in all lanes, what the other way gives for all."""
         b = self.builder
-        others = b.bitcast(self.logical_not(self.less(self.const(0.0), x)), ir.IntType(self.lanes))
+        others = b.bitcast(self.logical_not(usual), ir.IntType(self.lanes))
         before = b.block
         with b.if_then(b.icmp_unsigned("!=", others, ir.Constant(others.type, 0)), likely=False):
-            signed = self._power_sign(x, y, power)
+            found = other()
             inside = b.block
         out = b.phi(self.vector)
-        out.add_incoming(power, before)
-        out.add_incoming(signed, inside)
+        out.add_incoming(value, before)
+        out.add_incoming(found, inside)
         return out
+
+    def _any_power(self, x: Value, y: Value, parts: tuple[Value, Value, Value], positive: bool) -> Value:
+        """Return x^y from log|x| to double precision and from the two parts of y log|x|, whatever they are."""
+        hi, product, rest = parts
+        power, zero = self.exp_pair(product, rest), self.const(0.0)
+        unit = self.logical_or(self.equal(y, zero), self.equal(hi, zero))  # hi is zero where |x| is 1
+        power = self.select(unit, self.const(1.0), power)
+        return power if positive else self._power_sign(x, y, power)
 
     def _power_sign(self, x: Value, y: Value, power: Value) -> Value:
         """Return |x|^y with its sign: that of x for odd y, NaN for a negative finite x and a y that is no integer."""

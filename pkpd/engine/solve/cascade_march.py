@@ -22,15 +22,14 @@ How long the next one may be follows from where the integrand ceases to be smoot
 a panel, as an effect's that saturates soon after a dose, coefficients fall by rho each, rho + 1 / rho = 2 (1 + 2 a)
 (Trefethen LN. Approximation Theory and Approximation Practice, 2013, theorem 8.1), and the square of the estimate is
 as ``h^2 rho^-21``. The ratio of the coefficients tells rho and thereby a; from farther away a panel may be longer by as
-much. The first one after a dose into a state is as long as the last one there might have been.
+much. Coefficients that do not fall, at a kink or where rounding is all that is left of them, tell their size alone,
+times h. The first panel after a dose into a state is as long as the last one there might have been.
 """
 
 from __future__ import annotations
 
 import math
 from collections import namedtuple
-
-import numpy as np
 
 from pkpd.engine.machine.jit import inlined, leaf
 from pkpd.engine.solve.call import call_code
@@ -56,7 +55,6 @@ from pkpd.engine.solve.panel_sets import (
     WHICH,
     supply,
 )
-from pkpd.engine.solve.rows import copy_numbers
 from pkpd.engine.solve.status import Status
 
 __all__ = ["NEEDS_SET", "PanelAddresses", "begin_stretch", "carry", "carry_on", "set_constants"]
@@ -67,9 +65,11 @@ PanelAddresses = namedtuple("PanelAddresses", "panel sets")
 REACH = 16.0
 LEAST = 0.5**40  # of the way to the next stop
 LONGEST, SHORTEST = 32.0, 0.0625  # factors from one panel to the next
-UNRESOLVED = 0.9  # coefficients that fall no faster tell nothing
+UNRESOLVED = 0.9  # coefficients that fall no faster tell their size alone
 HOPEFUL = 0.1  # estimate that is tried
+LEAST_RATIO = 1e-48  # which the power 21/4 leaves finite
 NEEDS_SET = -1
+EPS, TINY = 2.0**-53, 1e-300
 STEP_TOO_SMALL, TOO_MANY_STEPS = int(Status.STEP_TOO_SMALL), int(Status.TOO_MANY_STEPS)
 NOT_FINITE, IS_STIFF = int(Status.NOT_FINITE), int(Status.STIFF)
 MANY_SHORT = 250  # panels between two events, after which a stiff method costs less
@@ -84,7 +84,7 @@ def set_constants(b, r, c, count):
 
 
 @leaf
-def _scaled(square, ratio, behind, growing):
+def _scaled(square, ratio, behind, wanted):
     """Return by how much to multiply the length of a panel for the next one, see above.
 
     Parameters
@@ -95,27 +95,36 @@ def _scaled(square, ratio, behind, growing):
         ``(high / low)^2``.
     behind : float
         How far behind the panel's start the next one begins, in lengths: 1 at its end, 0 where it is tried again.
-    growing : bool
-        Whether the longest is wanted that may be tried, from once the length on, or else the longest of shorter ones.
+    wanted : float
+        Above 1: the longest is looked for that may be tried, doubling until it is as long as this; 1 or less: the
+        longest of shorter ones.
     """
+    growing = wanted > 1.0
     if not 0.0 < ratio < UNRESOLVED:
-        return (LONGEST if ratio == 0.0 else 1.0) if growing else SHORTEST
-    rho = 1.0 / math.sqrt(math.sqrt(ratio))
-    away = 0.25 * (rho + 1.0 / rho) - 0.5 + behind
-    factor = 1.0
+        if not growing:
+            return SHORTEST
+        return LONGEST if ratio == 0.0 else min(max(math.sqrt(HOPEFUL / square), 1.0), LONGEST)
+    root = math.sqrt(math.sqrt(max(ratio, LEAST_RATIO)))
+    rho = 1.0 / root
+    away = 0.5 * (rho + root) - 1.0 + 2.0 * behind  # twice
+    size, factor, enough = square * _power_21(rho), 1.0, min(wanted, LONGEST)
     while True:
-        tried = 2.0 * factor if growing else 0.5 * factor
-        at = 1.0 + 2.0 * away / tried
-        fall = rho / (at + math.sqrt(at * at - 1.0))
-        second = fall * fall
-        fourth = second * second
-        sixteenth = (fourth * fourth) * (fourth * fourth)
-        fits = square * tried * tried * sixteenth * fourth * fall <= HOPEFUL
-        if growing and not (fits and factor < LONGEST):
+        tried, near = (2.0 * factor, 0.5 * away) if growing else (0.5 * factor, 2.0 * away)
+        at = 1.0 + near
+        fits = size * tried * tried <= HOPEFUL * _power_21(at + math.sqrt(at * at - 1.0))
+        if growing and not fits:
             return factor
-        factor = tried
-        if not growing and (fits or factor <= SHORTEST):
+        factor, away = tried, near
+        if (growing and factor >= enough) or (not growing and (fits or factor <= SHORTEST)):
             return factor
+
+
+@inlined
+def _power_21(x):
+    second = x * x
+    fourth = second * second
+    sixteenth = (fourth * fourth) * (fourth * fourth)
+    return sixteenth * fourth * x
 
 
 @inlined
@@ -136,11 +145,11 @@ def carry(address, start, target, me, sets):
     clock, x, new, p, _, info, pace, usual, count = me
     lengths, version, stored = sets.lengths, sets.version, sets.stored
     span = target - start
-    clock[LATEST] = np.nextafter(target, -np.inf)
+    clock[LATEST] = target - (1.5 * EPS * abs(target) + TINY)  # one or two numbers below
     while pace[DONE] < 1.0:
         left, now = 1.0 - pace[DONE], start + pace[DONE] * span
         if pace[RATIO] >= 0.0 and left * span > pace[HOPE]:  # what the last one tells, once it is asked for
-            pace[HOPE] *= _scaled(pace[SQUARE], pace[RATIO], 1.0, True)
+            pace[HOPE] *= _scaled(pace[SQUARE], pace[RATIO], 1.0, left * span / pace[HOPE])
             pace[RATIO] = -1.0
         bound = min(REACH / pace[DOWN], REACH / pace[UP] + now - pace[SINCE], pace[HOPE], pace[H_MAX]) * (1.0 + 1e-9)
         part = left if left * span <= bound else math.ldexp(0.5, math.frexp(bound / span)[1])
@@ -160,25 +169,21 @@ def carry(address, start, target, me, sets):
             return NEEDS_SET
         call_code(address.panel, (clock, x, p, stored, which, new, info))
         count[STEPS] += 1
-        ratio = info[1] / info[0] if info[0] > 0.0 else 0.0
-        shrinking = min(1.0, ratio) if info[0] > 0.0 else 1.0
-        square = info[1] * shrinking * shrinking
+        square, ratio = info[0], info[1]
         if square <= 1.0:
             if part < 1.0 and count[SHORT] >= 0:
                 count[SHORT] += 1
                 if count[SHORT] == MANY_SHORT:
                     return IS_STIFF
-            copy_numbers(x, 0, new, 0, x.size)
             pace[DONE] += part
             pace[HOPE], pace[SQUARE], pace[RATIO] = h, square, ratio
-            if pace[AFTER] >= 0.0:  # the first one after an event; one cut short by the next stop tells little
+            if pace[AFTER] >= 0.0:  # the first one after an event; one that the next stop ends was long enough
                 state = int(pace[AFTER])
-                if state < x.size:
-                    first = h * _scaled(square, ratio, 0.0, True)
-                    usual[state] = first if part < 1.0 else max(usual[state], first)
+                if state < x.size and part < 1.0:
+                    usual[state] = h * _scaled(square, ratio, 0.0, LONGEST)
                 pace[AFTER] = -1.0
         else:
-            pace[HOPE], pace[RATIO] = h * _scaled(square, ratio, 0.0, False), -1.0
+            pace[HOPE], pace[RATIO] = h * _scaled(square, ratio, 0.0, 0.0), -1.0
     pace[DONE] = 0.0
     clock[TIME] = target
     return 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -22,7 +22,7 @@ from llvmlite import ir
 from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.machine.emitter import F64, I64, Emitter
-from pkpd.engine.solve.panel import NODES, Panel, PanelLayout, lay_out, lobatto
+from pkpd.engine.solve.panel import NODES, Panel, PanelLayout, PanelPart, lay_out
 from pkpd.engine.solve.structure import Chain
 from pkpd.engine.solve.weights import DECAY, LAST, ROWS
 
@@ -62,18 +62,6 @@ def lay_out_chain(chain: Chain, states: Sequence[Node], places: Mapping[Node, in
         base, entries=base.entries[keep], products=products, watched=watched, reads=reads, pairs=np.empty(0, np.int64),
         affected=np.array(sorted(chain.order), np.int64), size=size, groups=np.array(groups, np.int64).reshape(-1, 3),
     )  # fmt: skip
-
-
-class PanelPart(NamedTuple):
-    """A state whose error counts: its forcing's coefficients, place of the panel's width in the set, what an iteration
-    changed last, and the weight of the error.
-    """  # noqa: D205
-
-    state: int
-    spectrum: list[Value]
-    width: int
-    change: Value | None
-    weight: float
 
 
 class _Chain(Panel):
@@ -155,40 +143,6 @@ class _Chain(Panel):
         b.position_at_end(after)
         return change
 
-    def spectrum(self, g: Sequence[Value]) -> list[Value]:
-        """Return the Legendre coefficients 4 to 7 of a forcing side by side, in as many vectors as they need."""
-        m, weights = self.f.math, lobatto()[1][1:]
-        padded = np.zeros((max(self.lanes, len(weights)), NODES))
-        padded[: len(weights)] = weights
-        out = []
-        for rows in padded.reshape(-1, self.lanes, NODES):
-            terms = [(ir.Constant(self.f.vector, rows[:, j].tolist()), self.lane(g, j)) for j in range(NODES)]
-            halves = [
-                functools.reduce(lambda t, w: m.fma(*w, t), own[1:], m.mul(*own[0]))
-                for own in (terms[::2], terms[1::2])
-            ]
-            out.append(m.add(*halves))
-        return out
-
-    def judge(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> list[Value]:
-        """Return the mean squares of (a_4, a_5) and of (a_6, a_7), in units of the error allowed, over some states."""
-        b, m = self.f.builder, self.f.math
-        squares, changes = [m.const(0.0)] * len(parts[0].spectrum), ir.Constant(F64, 0.0)
-        for part in parts:
-            larger = self.larger(self.state[part.state], new[part.state])
-            scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), larger))
-            factor = b.fdiv(ir.Constant(F64, part.weight), scale)
-            allowed = self.f.splat(b.fmul(self.number("set", part.width), factor))
-            found = [m.mul(each, allowed) for each in part.spectrum]
-            squares = [m.fma(each, each, total) for each, total in zip(found, squares, strict=True)]
-            if part.change is not None:
-                changes = b.fadd(changes, b.fmul(part.change, b.fmul(factor, factor)))
-        each = [
-            b.extract_element(squares[k // self.lanes], ir.Constant(ir.IntType(32), k % self.lanes)) for k in range(4)
-        ]
-        pairs = [b.fadd(each[0], each[1]), b.fadd(each[2], each[3])]
-        return [b.fdiv(b.fadd(pair, changes), ir.Constant(F64, float(count))) for pair in pairs]
-
     def totals(self, values: Sequence[Value]) -> list[Value]:
         """Return the sums over the lanes of up to as many vectors as there are lanes: lanes are turned into vectors."""
         m, b, width = self.f.math, self.f.builder, self.lanes
@@ -243,13 +197,10 @@ class _Chain(Panel):
                 if len(outer) == self.lanes:
                     self.finish(outer, new)
             if i < proper or i in inner:
-                judged.append(PanelPart(i, self.spectrum(g), ends + 1, change, 1.0 if i < proper else LOOSE))
+                width, weight = self.number("set", ends + 1), 1.0 if i < proper else LOOSE
+                judged.append(PanelPart(i, self.spectrum(g, i in inner), width, weight, change))
         self.finish(outer, new)
-        for k, total in enumerate(self.judge(judged, new, sum(part.state < proper for part in judged))):
-            self.put(total, "info", k)
-        for i, value in enumerate(new):
-            self.put(value, "new", i)
-        self.f.done()
+        self.close(judged, new, sum(part.state < proper for part in judged))
 
 
 def emit_chain(

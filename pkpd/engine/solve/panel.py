@@ -5,9 +5,10 @@ See ``pkpd.engine.solve.cascade`` for the method. The nodes of the panel stand s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -16,9 +17,10 @@ from pkpd.engine.graph.nodes import Node, const
 from pkpd.engine.graph.tree import symbols_of
 from pkpd.engine.machine.emitter import F64, I64, Emitter, Frame
 from pkpd.engine.machine.split import PIECE, TIME, scaled_powers
+from pkpd.engine.machine.vectorcore import VectorCore
 from pkpd.engine.solve.structure import Structure
 
-__all__ = ["NODES", "Panel", "PanelLayout", "emit_panel", "lay_out", "lobatto"]
+__all__ = ["NODES", "Panel", "PanelLayout", "PanelPart", "emit_panel", "lay_out", "lobatto"]
 
 NODES = 8
 ARGUMENTS = ("clock", "x", "p", "set", "which", "new", "info")
@@ -37,6 +39,32 @@ def lobatto() -> tuple[np.ndarray, np.ndarray]:
     w = 1.0 / (NODES * (NODES - 1) * np.polynomial.legendre.legval(y, last) ** 2)
     coefficients = np.linalg.inv(np.polynomial.legendre.legvander(y, NODES - 1))
     return (y + 1) / 2, np.array([w, *coefficients[4:]])
+
+
+@functools.cache
+def spectral_columns(folded: bool) -> np.ndarray:
+    """Return what each node contributes to the integral, coefficients 4 and 6, nothing, nothing, 5 and 7, nothing.
+
+    Folded: what the sum of a node and the one opposite contributes to the first half of these numbers, and their
+    difference to the other half, of which one half of the nodes is left.
+    """
+    rows, half = lobatto()[1], NODES // 2
+    nothing = np.zeros(NODES)
+    columns = np.column_stack([rows[0], rows[1], rows[3], nothing, nothing, rows[2], rows[4], nothing])
+    opposite = columns[::-1] * ([1.0] * half + [-1.0] * half)
+    return 0.5 * (columns + opposite)[:half] if folded else columns
+
+
+class PanelPart(NamedTuple):
+    """A state whose error counts, the spectrum of its forcing, the width of the panel, the weight of the error, and
+    what an iteration changed last.
+    """  # noqa: D205
+
+    state: int
+    spectrum: Value
+    width: Value
+    weight: float = 1.0
+    change: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +154,7 @@ class Panel:
         self.structure, self.layout, self.states, self.places = structure, layout, states, places
         self.lanes, self.vectors = lanes, NODES // lanes
         b = self.f.builder
+        self.wide = VectorCore(b, NODES)
         start = b.mul(self.f.arg["which"], ir.Constant(I64, layout.size))
         self.f.arg["set"] = b.gep(self.f.arg["set"], [start], source_etype=F64)
         self.step = self.number("clock", 1)
@@ -192,10 +221,48 @@ class Panel:
                 out.setdefault(i, []).append(value)
         return out
 
-    def dot(self, values: Sequence[Value], row: np.ndarray) -> Value:
-        """Return the scalar product of the values at the nodes and a constant row."""
-        m = self.f.math
-        return self.total([m.mul(value, self.fixed(row, v)) for v, value in enumerate(values)])
+    def spectrum(self, values: Sequence[Value], spread: bool = False) -> Value:
+        """Return what :func:`spectral_columns` gives of numbers at the nodes, one vector of NODES doubles.
+
+        LLVM splits it where registers are narrower. A node and the one opposite enter rows of even degree by their
+        sum and those of odd degree by their difference, so that four products give all. Where the number at each node
+        is in all lanes anyway (``spread``), eight products cost less.
+        """
+        g, half, m = self.joined(values), NODES // 2, self.wide
+        if spread:
+            return self.weighted(spectral_columns(folded=False), [self.chosen(g, g, [j] * NODES) for j in range(NODES)])
+        near, far = (self.chosen(g, g, [*order] * 2) for order in (range(half), range(NODES - 1, half - 1, -1)))
+        folded = m.fma(far, ir.Constant(m.vector, [1.0] * half + [-1.0] * half), near)
+        places = [[j] * half + [half + j] * half for j in range(half)]
+        return self.weighted(spectral_columns(folded=True), [self.chosen(folded, folded, each) for each in places])
+
+    def weighted(self, columns: np.ndarray, numbers: Sequence[Value]) -> Value:
+        """Return the sum of columns times vectors, as two sums, since each term waits for the one before."""
+        m = self.wide
+        terms = [(ir.Constant(m.vector, c.tolist()), each) for c, each in zip(columns, numbers, strict=True)]
+        sums = [
+            functools.reduce(lambda t, w: m.fma(*w, t), own[1:], m.mul(*own[0])) for own in (terms[::2], terms[1::2])
+        ]
+        return m.add(*sums)
+
+    def joined(self, values: Sequence[Value]) -> Value:
+        """Return the numbers at the nodes as one vector."""
+        joined = list(values)
+        while len(joined) > 1:
+            pairs = zip(joined[::2], joined[1::2], strict=True)
+            joined = [self.chosen(x, y, range(2 * x.type.count)) for x, y in pairs]
+        return joined[0]
+
+    def chosen(self, x: Value, y: Value, places: Iterable[int]) -> Value:
+        """Return the numbers at some places of two vectors."""
+        numbers = list(places)
+        return self.f.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers))
+
+    def everywhere(self, scalar: Value) -> Value:
+        """Return a vector of NODES doubles that are all the scalar."""
+        nothing = ir.Constant(self.wide.vector, ir.Undefined)
+        first = self.f.builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
+        return self.chosen(first, nothing, [0] * NODES)
 
     def total(self, values: Sequence[Value]) -> Value:
         """Return the sum of numbers at the nodes."""
@@ -236,25 +303,63 @@ class Panel:
         known = module.globals.get("llvm.fabs.f64")
         return known or ir.Function(module, ir.FunctionType(F64, [F64]), name="llvm.fabs.f64")
 
+    def judge(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> tuple[Value, Value]:
+        """Return the mean squares of (a_4, a_5) and of (a_6, a_7), in units of the error allowed."""
+        b, m = self.f.builder, self.wide
+        squares: Value = m.const(0.0)
+        changes: Value | None = None
+        for part in parts:
+            larger = self.larger(self.state[part.state], new[part.state])
+            scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), larger))
+            weight = ir.Constant(F64, part.weight)
+            each = m.mul(part.spectrum, self.everywhere(b.fdiv(b.fmul(part.width, weight), scale)))
+            squares = m.fma(each, each, squares)
+            if part.change is not None:
+                factor = b.fdiv(weight, scale)
+                change = b.fmul(part.change, b.fmul(factor, factor))
+                changes = change if changes is None else b.fadd(changes, change)
+        even, odd = (self.chosen(squares, squares, range(first, first + 2)) for first in (1, NODES // 2 + 1))
+        pair: Value = b.fadd(even, odd)
+        if changes is not None:
+            everywhere = self.everywhere(changes)
+            pair = b.fadd(pair, self.chosen(everywhere, everywhere, range(2)))
+        pair = b.fmul(pair, ir.Constant(pair.type, [1.0 / count] * 2))
+        return b.extract_element(pair, ir.Constant(ir.IntType(32), 0)), b.extract_element(
+            pair, ir.Constant(ir.IntType(32), 1)
+        )
+
+    def close(self, parts: Sequence[PanelPart], new: Sequence[Value], count: int) -> None:
+        """Write what became of the panel, move the states on if its error is allowed, and close the function."""
+        b, one = self.f.builder, ir.Constant(F64, 1.0)
+        low, high = self.judge(parts, new, count)
+        some = b.fcmp_ordered(">", low, ir.Constant(F64, 0.0))
+        ratio = b.select(some, b.fdiv(high, low), ir.Constant(F64, 0.0))
+        falling = b.select(b.and_(some, b.fcmp_ordered("<", ratio, one)), ratio, one)
+        square = b.fmul(b.fmul(high, falling), falling)
+        self.put(square, "info", 0)
+        self.put(ratio, "info", 1)
+        whole = len(new) // NODES
+        for i, value in enumerate(new[: whole * NODES]):  # many would not fit into registers till all is known
+            self.put(value, "new", i)
+        with b.if_then(b.fcmp_ordered("<=", square, one), likely=True):
+            for k in range(whole):
+                place, target = (
+                    b.gep(self.f.arg[a], [ir.Constant(I64, k * NODES)], source_etype=F64) for a in ("new", "x")
+                )
+                b.store(b.load(place, align=8, typ=self.wide.vector), target, align=8)
+            for i in range(whole * NODES, len(new)):
+                self.put(new[i], "x", i)
+        self.f.done()
+
     def emit(self) -> None:
         """Write the function."""
-        b, at = self.f.builder, self.layout
+        b, judged = self.f.builder, []
         integrands, new = self.integrands(), self.linear()
-        rows = lobatto()[1]
-        low = high = ir.Constant(F64, 0.0)
-        for i in at.affected:
-            parts = [self.dot(integrands[i], row) for row in rows]
-            new[i] = b.fadd(new[i], b.fmul(self.step, parts[0]))
-            scale = b.fadd(self.number("clock", 2), b.fmul(self.number("clock", 3), self.larger(self.state[i], new[i])))
-            factor = b.fdiv(self.step, scale)
-            squares = [b.fmul(s, s) for s in (b.fmul(p, factor) for p in parts[1:])]
-            low = b.fadd(low, b.fadd(squares[0], squares[1]))
-            high = b.fadd(high, b.fadd(squares[2], squares[3]))
-        for k, total in enumerate((low, high)):
-            self.put(b.fdiv(total, ir.Constant(F64, float(len(at.affected)))), "info", k)
-        for i, value in enumerate(new):
-            self.put(value, "new", i)
-        self.f.done()
+        for i in self.layout.affected:
+            spectrum = self.spectrum(integrands[i])
+            new[i] = b.fadd(new[i], b.fmul(self.step, b.extract_element(spectrum, ir.Constant(ir.IntType(32), 0))))
+            judged.append(PanelPart(i, spectrum, self.step))
+        self.close(judged, new, len(judged))
 
 
 def symbols_and_places(roots: Iterable[Node], places: Sequence[Node]) -> set[Node]:
@@ -281,7 +386,9 @@ def emit_panel(
 
     ``clock`` holds the time, the length h of the panel, atol, rtol and the latest time that belongs to the panel; ``x``
     (n) the states, ``p`` the places; ``set`` holds sets, each laid out as :class:`PanelLayout` says, and ``which`` is
-    the number of the one to use. ``new`` (n) receives the states at the end and ``info`` the mean squares, over
-    affected states, of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand over the error allowed.
+    the number of the one to use. ``new`` (n) is room, and ``info`` receives the square of the estimated error and
+    ``(high / low)^2`` (see ``pkpd.engine.solve.cascade_march``); low and high are root mean squares over affected
+    states of h times the Legendre coefficients 4, 5 and 6, 7 of the integrand, over the error allowed. ``x`` becomes
+    the states at the end if that square is 1 or less.
     """
     Panel(module, structure, layout, states, places, lanes).emit()

@@ -30,8 +30,8 @@ __all__ = [
 Pattern = namedtuple("Pattern", "nodes upstream size timed matrix groups table added")
 #: sets by the length of a panel, and of which constants they are; of chains, weights by length, and of which rates
 Sets = namedtuple("Sets", "lengths version stored spans rates weights")
-#: states now and at the panel's end, places, constants and infusions, arrays of the numbers that are listed below, and
-#: the length hoped for after an event of each state (or of none, at last)
+#: states and room for those at a panel's end, places, constants and infusions, arrays of the numbers that are listed
+#: below, and the length hoped for after an event of each state (or of none, at last)
 Subject = namedtuple("Subject", "clock x new p c info pace usual count")
 KEPT = 24  # lengths of panels whose sets are remembered
 LONGER_KEPT = 64  # lengths whose weights are
