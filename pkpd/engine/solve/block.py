@@ -18,7 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: observations between two events up to which panels that end at each of them cost less than long steps
-CASCADE_ROWS = 16
+CASCADE_ROWS = 64
 #: default limit of work, see :class:`Settings`
 MAX_STEPS, STEPS_PER_EVENT = 100_000, 1_000
 #: what a block keeps at most: a run and the events of some kernels
@@ -34,8 +34,8 @@ class Settings:
     method : {"auto", "linear", "cascade", "tsit5", "dop853", "rodas5p"}
         ``auto`` is exact for linear models. Of cascades (linear equations driven by others, see
         ``pkpd.engine.solve.cascade``) it gives ``cascade`` the subjects with no more than ``CASCADE_ROWS`` observations
-        for each interval between events, since each ends a panel. All else goes to ``explicit`` and, where stiff, to
-        ``rodas5p``.
+        for each interval between events, since each ends a panel. All else goes to ``explicit`` and, where stiff or
+        where that came upon what is no number, to ``rodas5p``.
     rtol, atol : float
         Bounds of the local error of each state, relative and in the state's unit; where the amounts in play are below
         1, atol is multiplied by them, see ``pkpd.engine.solve.sizes``.

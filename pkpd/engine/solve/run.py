@@ -200,7 +200,10 @@ class SteppedRun(KeptRun):
         if rest.size and plan.steps is not None:
             self.lanes(plan.steps, plan.free, rest, results)
         if plan.free and rest.size:
-            stiff = np.union1d(stiff, rest[status[rest] == Status.STIFF])
+            # what only rounding leaves of an amount may be negative, where a power of it is no number: an implicit step
+            # comes to rest there
+            lost = (status[rest] == Status.NOT_FINITE) & (results.when[rest] > self.block.origin[rest])
+            stiff = np.union1d(stiff, rest[lost | (status[rest] == Status.STIFF)])
         if stiff.size:
             self.lanes("rodas5p", False, stiff, results)
 
