@@ -15,7 +15,6 @@ from numba.core import types
 from numba.core.datamodel.models import PrimitiveModel
 from numba.core.datamodel.registry import register_default
 from numba.core.pythonapi import NativeValue, unbox
-from numba.np.numpy_support import as_dtype
 
 from pkpd.engine.machine.held import ByAddress
 
@@ -100,11 +99,11 @@ class _Words:
         self._add(kind, value, ())
 
     def _add(self, kind: Any, value: Any, path: tuple[str, ...]) -> None:
-        for field, name, item in zip(kind, kind.fields, value, strict=True):
+        for field, name, item, dtype in zip(kind, kind.fields, value, kind.dtypes, strict=True):
             if isinstance(field, ByAddress):
                 self._add(field, item, (*path, name)) if isinstance(item, field.instance_class) else self._unfit()
             elif isinstance(field, types.Array):
-                self._array(field, item, (*path, name))
+                self._array(field, dtype, item, (*path, name))
             elif isinstance(field, types.Integer) and type(item) in _WHOLE:
                 self.found.append(int(item))
             else:
@@ -113,10 +112,10 @@ class _Words:
     def _unfit(self) -> None:
         self.fit = False
 
-    def _array(self, kind: types.Array, array: Any, path: tuple[str, ...]) -> None:
+    def _array(self, kind: types.Array, dtype: Any, array: Any, path: tuple[str, ...]) -> None:
         """Add an array as numba lays it out: owner (2), size, size of an item, address, shape, strides."""
         if (
-            not isinstance(array, np.ndarray) or array.dtype != as_dtype(kind.dtype) or array.ndim != kind.ndim
+            not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != kind.ndim
             or not array.flags.c_contiguous or array.flags.writeable != kind.mutable
         ):  # fmt: skip
             self._unfit()

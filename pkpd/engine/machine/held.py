@@ -28,11 +28,14 @@ class ByAddress(types.BaseNamedTuple):
     ----------
     types : tuple of numba types
         Of the fields; a named tuple within is held too.
+    dtypes : tuple
+        NumPy's of the fields that are arrays, None of others.
     """
 
     def __init__(self, plain: Any) -> None:
         self.plain = plain
         self.types = tuple(map(held, plain))
+        self.dtypes = tuple(as_dtype(kind.dtype) if isinstance(kind, types.Array) else None for kind in plain)
         self.count = len(self.types)
         self.fields, self.instance_class = plain.fields, plain.instance_class
         super().__init__(f"ByAddress{plain}")
