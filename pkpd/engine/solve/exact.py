@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from pkpd.engine.machine.bound import Bound
-from pkpd.engine.solve.arrays import Constants, Observed, Timeline
+from pkpd.engine.solve.arrays import Constants, Timeline
 from pkpd.engine.solve.block import Block, Result, Target
 from pkpd.engine.solve.expand import timeline
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.linear import LinearResults, LinearWork, make_single, solve_linear
+from pkpd.engine.solve.linear import LinearResults, LinearWork, make_room, make_single, solve_linear
+from pkpd.engine.solve.linear_group import Stops
 from pkpd.engine.solve.observe import FlatTable, finite_rates, room_for_outputs
 from pkpd.engine.solve.places import Places
 from pkpd.engine.solve.status import Status
@@ -22,6 +24,19 @@ __all__ = ["ExactRun", "Fates", "judge_unmoved"]
 Fates = namedtuple("Fates", "status when steps")
 _OUT = ("results", "out")
 FEW = 4096
+
+
+#: rooms of kernels for so many observations that nobody uses now
+_spare: WeakKeyDictionary[Kernel, dict[int, list[Bound]]] = WeakKeyDictionary()
+
+
+def _room(kernel: Kernel, most: int) -> Bound:
+    """Return room that nobody else uses meanwhile."""
+    spare = _spare.setdefault(kernel, {}).setdefault(most, [])
+    try:
+        return spare.pop()
+    except IndexError:
+        return Bound(make_room(kernel.exact[1], most))
 
 
 class ExactRun:
@@ -41,6 +56,7 @@ class ExactRun:
         self.bad = np.zeros(1, np.int64)
         self.fates = Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64))
         self.work: Bound | None = None
+        self.most = int((block.obs_last - block.obs_first).max(initial=1))
 
     def solve(self, inputs: np.ndarray, target: Target | None) -> Result:
         """Return the solution; arguments as for :func:`pkpd.engine.solve.run.solve_block`."""
@@ -51,7 +67,9 @@ class ExactRun:
         work, outputs = self._placed(P, target, known)
         self.numbers = numbers
         fates.steps[:] = self.bad[0] = 0
-        solve_linear(work, self.one)
+        room = _room(kernel, self.most)
+        solve_linear(work, room, self.one)
+        _spare[kernel][self.most].append(room)
         if not self.moves:
             judge_unmoved(kernel, P, b, fates)
         if outputs is self.own:
@@ -83,7 +101,7 @@ class ExactRun:
                 kernel.exact[1],
                 Constants(P, kernel.initial_places, kernel.accumulates),
                 Timeline(b.column, b.origin, ends, *events),
-                Observed(b.obs_first, b.obs_last, b.obs_time, order),
+                Stops(ends, ev.time, b.obs_first, b.obs_last, b.obs_time, order),
                 LinearResults(table.flat, table.first, table.stride, b.obs_column, *self.fates, self.bad),
             )
         )
