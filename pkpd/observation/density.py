@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from pkpd.errors import DataError, ModelError
 from pkpd.evidence.kinds import Cell, Stated
 from pkpd.model.residual import NormalError, ResidualError
 from pkpd.model.residual.tails import HALF_LOG_2PI
+from pkpd.observation.couples import Couples
 from pkpd.observation.data import Channel, FitData
 from pkpd.observation.known import log_density_of
 from pkpd.observation.reports import MOST_CELLS
@@ -26,7 +26,7 @@ from pkpd.observation.rules import law_of_rule, moved_error
 from pkpd.observation.slopes import PackedSlopes, pack_slopes, slopes_of
 from pkpd.observation.tape import Tape, tape
 
-__all__ = ["FACTOR", "SECOND", "Couples", "Density", "Rows", "SigmaSpec", "laws_of"]
+__all__ = ["FACTOR", "SECOND", "Density", "Rows", "SigmaSpec", "laws_of"]
 
 #: number of a residual parameter that is a factor on the standard deviation
 FACTOR = -1
@@ -48,11 +48,6 @@ class SigmaSpec:
     output: str
     number: int
     fixed: bool
-
-
-#: data whose density is of two predictions together, c of them: their numbers (2, c), sorted; the derivatives of l by
-#: both predictions, and of this by the first and by the second (3, c); and by the residual parameters (s, c)
-Couples = namedtuple("Couples", "rows values sigma")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Announcement:
     def _say(self) -> None:
         self.said = True
         kept = "once for this machine" if cache_directory() else "which no folder can keep for the next time"
-        sys.stderr.write(f"pkpd: compiling its solvers, {kept} (about half a minute) ...\n")
+        sys.stderr.write(f"pkpd: compiling its solvers, {kept} (about ten seconds) ...\n")
 
 
 _announcement = Announcement()

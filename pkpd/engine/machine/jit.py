@@ -25,7 +25,7 @@ from pkpd import cache
 from pkpd.engine.machine.sources import digest
 from pkpd.engine.machine.whole import EntryCompiler, PartCompiler
 
-__all__ = ["compiled", "entry", "inlined", "leaf", "spliced", "watchers"]
+__all__ = ["compiled", "entry", "inlined", "leaf", "spliced", "uncounted_entry", "watchers"]
 
 #: called with a loop's name when its compilation begins, as opposed to being read from disk, and when it ends
 watchers: list[tuple[Callable[[str], None], Callable[[str], None]]] = []
@@ -80,19 +80,23 @@ class _Kept(NullCache):
             self.turn = None
 
 
-def entry(function: Callable[..., Any]) -> Any:
+def entry(function: Callable[..., Any], counted: bool = True) -> Any:
     """Decorate a loop that Python calls: no interpreter inside, no lock held, kept on disk."""
-    wrappers: dict[str, Any] = {"no_cfunc_wrapper": True, "pipeline_class": EntryCompiler}
+    wrappers: dict[str, Any] = {"no_cfunc_wrapper": True, "pipeline_class": EntryCompiler, "_nrt": counted}
     dispatcher: Any = njit(nogil=True, error_model="numpy", **wrappers)(function)
     dispatcher._cache = _Kept(function)
     return dispatcher
 
 
+def uncounted_entry(function: Callable[..., Any]) -> Any:
+    """Decorate a loop as :func:`entry` does that makes no arrays and returns none; its parts are leaves."""
+    return entry(function, counted=False)
+
+
 def compiled(function: Callable[..., Any], inline: Any = "never", counted: bool = True) -> Any:
     """Decorate a part of loops, which Python cannot call; it is kept with the loops that use it."""
     wrappers: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": PartCompiler}
-    if not counted:
-        wrappers["_nrt"] = False
+    wrappers["_nrt"] = counted  # else that of the loop which calls it
     dispatcher: Any = njit(nogil=True, error_model="numpy", inline=inline, **wrappers)(function)
     by_type = dispatcher.get_call_template
 

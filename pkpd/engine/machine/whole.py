@@ -14,14 +14,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
-from numba.core import typed_passes as typed
-from numba.core import untyped_passes as untyped
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary, JITCPUCodegen
-from numba.core.compiler import CompilerBase, Flags
-from numba.core.compiler_machinery import PassManager
+from numba.core.compiler import CompilerBase
 from numba.core.registry import cpu_target
 
 from pkpd.engine.machine.held import held
+from pkpd.engine.machine.passes import LoopPasses, QuickFlags, quickly
 
 __all__ = ["EntryCompiler", "PartCompiler"]
 
@@ -113,44 +111,23 @@ class _Whole(JITCodeLibrary):
         self._finalize_final_module()
 
     def _optimize_final_module(self) -> None:
-        """Optimise once, at the level beyond which loops gain nothing."""
+        """Optimise once, without what loops gain nothing by: their work is in rows of eight and in models' own code."""
         module = self._final_module
         module.data_layout = self._codegen._data_layout
         for function in module.functions:
             if not function.is_declaration and not function.name.startswith(_WRAPPER):
                 function.linkage = "internal"
-        passes, builder = self._codegen._module_pass_manager(opt=2)
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+        builder = llvm.create_pass_builder(self._codegen._tm, options)
+        passes = builder.getModulePassManager()
+        passes.add_refprune_pass()  # of references counted twice
         passes.run(module, builder)
 
 
-_DEFAULTS = {name: option.default for name, option in Flags.options.items()}
-
-
-class _QuickFlags(Flags):
-    """numba's options of a function; it compares them at each operator, and reads every one of them for it."""
-
-    __slots__ = ()
-
-    def values(self) -> dict[str, Any]:
-        """Return all options by name."""
-        return _DEFAULTS | self._values
-
-    def __eq__(self, other: object) -> Any:
-        if type(other) is _QuickFlags and (other is self or other._values == self._values):
-            return True
-        return super().__eq__(other)
-
-    def __hash__(self) -> int:
-        return super().__hash__()
-
-
-#: numba's passes that can change a loop: of arithmetic, branches, calls and arrays, without closures or containers
-_PASSES = (
-    untyped.TranslateByteCode, untyped.FixupArgs, untyped.IRProcessing, untyped.RewriteSemanticConstants,
-    untyped.DeadBranchPrune, untyped.GenericRewrites, untyped.InlineInlinables, untyped.DeadBranchPrune,
-    untyped.ReconstructSSA, untyped.DeadBranchPrune, typed.NopythonTypeInference, typed.PreLowerStripPhis,
-    typed.NopythonRewrites, typed.IRLegalization, typed.AnnotateTypes, typed.NativeLowering, typed.NoPythonBackend,
-)  # fmt: skip
+@functools.cache
+def _passes() -> LoopPasses:
+    return LoopPasses()
 
 
 class PartCompiler(CompilerBase):
@@ -158,15 +135,11 @@ class PartCompiler(CompilerBase):
 
     def define_pipelines(self) -> list[Any]:
         """Return the passes over a function."""
-        passes: Any = PassManager("loops")
-        for one in _PASSES:
-            passes.add_pass(one, one.name())
-        passes.finalize()
-        return [passes]
+        return [_passes()]
 
     def compile_extra(self, func: Any) -> Any:
         """Compile a part for the types in ``state.args``."""
-        self.state.flags = _QuickFlags(self.state.flags)
+        self.state.flags = QuickFlags(self.state.flags)
         return super().compile_extra(func)
 
 
@@ -179,7 +152,7 @@ class EntryCompiler(PartCompiler):
         self.state.args = tuple(map(held, given))
         self.state.library = _Whole(self.state.targetctx.codegen(), func.__qualname__)
         self.state.library.enable_object_caching()
-        with _making_parts(), _no_collection():
+        with _making_parts(), quickly(), _no_collection():
             made = super().compile_extra(func)
         return made._replace(signature=made.signature.replace(args=given))
 

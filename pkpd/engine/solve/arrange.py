@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, entry, leaf
+from pkpd.engine.machine.jit import entry, leaf, uncounted_entry
 
-__all__ = ["arrange", "moved_onto", "one_time", "order_observations"]
+__all__ = ["arrange", "copy_event", "moved_onto", "one_time", "order_observations"]
 
 ROUNDING = 4e-15  # of sums of times, relative to the largest
-FEW = 64  # events up to which they are sorted by insertion
 
 
 @leaf
@@ -19,14 +18,15 @@ def one_time(near, rec, first, last, horizon):
     return max(near, ROUNDING * span) if np.isfinite(span) else near
 
 
-@compiled
-def arrange(ev, first, last, obs_time, obs_first, obs_last, near):
+@leaf
+def arrange(ev, first, last, obs_time, obs_first, obs_last, near, room):
     """Sort events by time, then rank, keeping the order of equals.
 
     The time of an event within ``near`` of an observation becomes that of the observation, else that of an event
     shortly before it: sums of intervals, lags and durations round in other ways than times that are written down.
+    ``room`` is for so many whole numbers, (2, events).
     """
-    _sort(ev, first, last)
+    _sort(ev, first, last, room)
     moved, latest = False, -np.inf
     for e in range(first, last):
         time = ev.time[e]
@@ -35,7 +35,7 @@ def arrange(ev, first, last, obs_time, obs_first, obs_last, near):
         if latest != time:
             ev.time[e], moved = latest, True
     if moved:
-        _sort(ev, first, last)
+        _sort(ev, first, last, room)
 
 
 @leaf
@@ -77,86 +77,70 @@ def _is_before(ev, i, j):
     return ev.time[i] < ev.time[j] or (ev.time[i] == ev.time[j] and ev.rank[i] < ev.rank[j])
 
 
-@compiled
-def _sort(ev, first, last):
+@leaf
+def copy_event(ev, e, out, n):
+    """Copy event e to the n-th place of others; return the next place."""
+    out.time[n], out.rank[n], out.kind[n] = ev.time[e], ev.rank[e], ev.kind[e]
+    out.state[n], out.value[n], out.row[n] = ev.state[e], ev.value[e], ev.row[e]
+    return n + 1
+
+
+@leaf
+def _sort(ev, first, last, room):
     """Sort by time, then rank, keeping the order of equals."""
     in_order = first + 1
     while in_order < last and not _is_before(ev, in_order, in_order - 1):
         in_order += 1
-    if in_order >= last:
-        return
-    if last - first <= FEW:
-        _insert(ev, first, last)
-        return
-    order = _merged(ev, first, last)
-    _reorder(ev.time, order, first)
-    _reorder(ev.rank, order, first)
-    _reorder(ev.value, order, first)
-    _reorder(ev.kind, order, first)
-    _reorder(ev.state, order, first)
-    _reorder(ev.row, order, first)
-
-
-@compiled
-def _reorder(column, order, first):
-    """Put the entries at ``order`` in the places from ``first`` on."""
-    moved = np.empty(order.size, column.dtype)
-    for k in range(order.size):
-        moved[k] = column[order[k]]
-    for k in range(order.size):
-        column[first + k] = moved[k]
+    if in_order < last:
+        _reorder(ev, first, last, room, _merged(ev, first, last, room))
 
 
 @leaf
-def _insert(ev, first, last):
-    for i in range(first + 1, last):
-        t, r = ev.time[i], ev.rank[i]
-        kind, state, value, row = ev.kind[i], ev.state[i], ev.value[i], ev.row[i]
-        j = i - 1
-        while j >= first and (ev.time[j] > t or (ev.time[j] == t and ev.rank[j] > r)):
-            ev.time[j + 1], ev.rank[j + 1], ev.kind[j + 1] = ev.time[j], ev.rank[j], ev.kind[j]
-            ev.state[j + 1], ev.value[j + 1], ev.row[j + 1] = ev.state[j], ev.value[j], ev.row[j]
-            j -= 1
-        ev.time[j + 1], ev.rank[j + 1], ev.kind[j + 1] = t, r, kind
-        ev.state[j + 1], ev.value[j + 1], ev.row[j + 1] = state, value, row
+def _reorder(ev, first, last, room, which):
+    """Put the events that a row of ``room`` lists in the places from ``first`` on, cycle by cycle."""
+    for start in range(first, last):
+        if room[which, start - first] == start:
+            continue
+        t, r, kind = ev.time[start], ev.rank[start], ev.kind[start]
+        state, value, row, to = ev.state[start], ev.value[start], ev.row[start], start
+        while room[which, to - first] != start:
+            source = room[which, to - first]
+            copy_event(ev, source, ev, to)
+            room[which, to - first] = to
+            to = source
+        room[which, to - first] = to
+        ev.time[to], ev.rank[to], ev.kind[to], ev.state[to], ev.value[to], ev.row[to] = t, r, kind, state, value, row
 
 
-@compiled
-def _merged(ev, first, last):
-    """Return the numbers of the events in order, by merging sorted parts of 1, 2, 4, ... events."""
-    n = last - first
-    order, other = np.arange(first, last), np.empty(n, np.int64)
-    width = 1
+@leaf
+def _merged(ev, first, last, room):
+    """List the events in order, by merging sorted parts of 1, 2, 4, ... of them; return the row of the list."""
+    n, old, new, width = last - first, 0, 1, 1
+    for k in range(n):
+        room[0, k] = first + k
     while width < n:
         for start in range(0, n, 2 * width):
             middle, end = min(start + width, n), min(start + 2 * width, n)
             i, j = start, middle
             for k in range(start, end):
-                if j >= end or (i < middle and not _is_before(ev, order[j], order[i])):
-                    other[k] = order[i]
+                if j >= end or (i < middle and not _is_before(ev, room[old, j], room[old, i])):
+                    room[new, k] = room[old, i]
                     i += 1
                 else:
-                    other[k] = order[j]
+                    room[new, k] = room[old, j]
                     j += 1
-        order, other = other, order
+        old, new = new, old
         width *= 2
-    return order
+    return old
 
 
-@leaf
-def _observation_order(ev_time, ev_rank, obs_time, obs_rank, order):
-    """Write for each observation of a subject how many of its events come before it."""
-    e = 0
-    for i in range(obs_time.size):
-        time, rank = obs_time[i], obs_rank[i]
-        while e < ev_time.size and (ev_time[e] < time or (ev_time[e] == time and ev_rank[e] < rank)):
-            e += 1
-        order[i] = e
-
-
-@entry
+@uncounted_entry
 def order_observations(ev_time, ev_rank, ends, obs_time, obs_rank, obs_first, obs_last, order):
-    """Do as :func:`_observation_order` for each subject in turn."""
+    """Write for each observation of each subject how many of the subject's events come before it."""
     for i in range(ends.size - 1):
-        e, o = slice(ends[i], ends[i + 1]), slice(obs_first[i], obs_last[i])
-        _observation_order(ev_time[e], ev_rank[e], obs_time[o], obs_rank[o], order[o])
+        e, end = ends[i], ends[i + 1]
+        for o in range(obs_first[i], obs_last[i]):
+            time, rank = obs_time[o], obs_rank[o]
+            while e < end and (ev_time[e] < time or (ev_time[e] == time and ev_rank[e] < rank)):
+                e += 1
+            order[o] = e - ends[i]

@@ -36,16 +36,16 @@ def _made(kernel: Kernel, at: SubjectArrays) -> tuple[np.ndarray, Events, np.nda
     total, steady = estimate(at)
     width = SS_COLUMNS + (3 * kernel.n if at.shadows.partials.size else 0)
     ends = np.zeros(at.column.size + 1, np.int64)
-    rec, plain = at.rec, not (at.seg_time.size or at.shadows.partials.size or steady)
+    rec, plain = at.rec, not (at.seg_time.size or at.shadows.dosed.any() or steady)
     plain = plain and not (rec.rate.any() or (rec.evid > 2).any() or rec.ss.any())
     while True:
-        ev, ss = _room(total), np.zeros((steady, width))
-        if plain and expand_plain(ev, at, ends):
+        ev, ss, order = _room(total), np.zeros((steady, width)), np.empty((2, total), np.int64)
+        if plain and expand_plain(ev, at, ends, order):
             if ends[-1] <= total:
                 return ends, ev, ss
             total = int(ends[-1])
             continue
-        q, fault, subject, record = expand(ev, ss, at, ends)
+        q, fault, subject, record = expand(ev, ss, at, ends, order)
         if fault:
             raise DoseFault(fault, subject, record)
         if ends[-1] <= total and q <= steady:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
 from pkpd.engine.machine.bound import Bound
@@ -9,13 +11,25 @@ from pkpd.engine.solve.arrays import Constants
 from pkpd.engine.solve.block import Block, FlatTable, Result, Settings, Target
 from pkpd.engine.solve.kept_run import Fates, KeptRun, judge_unmoved
 from pkpd.engine.solve.kernel import Kernel
-from pkpd.engine.solve.linear import LinearResults, LinearWork, make_single, solve_linear
+from pkpd.engine.solve.linear import LinearResults, LinearWork, make_room, make_single, solve_linear
+from pkpd.engine.solve.linear_group import Stops
 from pkpd.engine.solve.observe import room_for_outputs
 
 __all__ = ["ExactRun"]
 
 _OUT = ("results", "out")
 FEW = 4096
+#: rooms of kernels for so many observations that nobody uses now
+_spare: WeakKeyDictionary[Kernel, dict[int, list[Bound]]] = WeakKeyDictionary()
+
+
+def _room(kernel: Kernel, most: int) -> Bound:
+    """Return room that nobody else uses meanwhile."""
+    spare = _spare.setdefault(kernel, {}).setdefault(most, [])
+    try:
+        return spare.pop()
+    except IndexError:
+        return Bound(make_room(kernel.exact[1], most))
 
 
 class ExactRun(KeptRun):
@@ -32,13 +46,16 @@ class ExactRun(KeptRun):
         self.bad = np.zeros(1, np.int64)
         self.fates = Fates(np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.int64))
         self.work: Bound | None = None
+        self.most = int((block.obs_last - block.obs_first).max(initial=1))
 
     def solve(self, inputs: np.ndarray, settings: Settings, target: Target | None, shown: int | None) -> Result:
         """Return the solution; arguments as for :func:`pkpd.engine.solve.run.solve_block`."""
         fates, P = self.fates, self.places(inputs)
         work, outputs = self._placed(P, target, self.meets(P))
         fates.steps[:] = self.bad[0] = 0
-        solve_linear(work, self.one)
+        room = _room(self.kernel, self.most)
+        solve_linear(work, room, self.one)
+        _spare[self.kernel][self.most].append(room)
         if not self.moves:
             judge_unmoved(self.kernel, P, self.block, fates)
         if outputs is self.own:
@@ -61,14 +78,14 @@ class ExactRun(KeptRun):
 
     def _work(self, P: np.ndarray, table: FlatTable) -> Bound:
         """Return what to solve: events as the places say, outputs to where a table says."""
-        kernel, b = self.kernel, self.block
-        self.one = make_single(kernel.n) if self.timeline.ss.shape[0] else None
+        kernel, b, line = self.kernel, self.block, self.timeline
+        self.one = make_single(kernel.n) if line.ss.shape[0] else None
         return Bound(
             LinearWork(
                 kernel.exact[1],
                 Constants(P, kernel.initial_places, kernel.accumulates),
-                self.timeline,
-                self.observed,
+                line,
+                Stops(line.ends, line.time, *self.observed),
                 LinearResults(table.flat, table.first, table.stride, b.obs_column, *self.fates, self.bad),
             )
         )

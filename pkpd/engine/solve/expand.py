@@ -7,8 +7,8 @@ from collections import namedtuple
 import numpy as np
 
 from pkpd.engine.graph.functions import NEVER
-from pkpd.engine.machine.jit import compiled, entry, leaf
-from pkpd.engine.solve.arrange import arrange, one_time
+from pkpd.engine.machine.jit import compiled, entry, leaf, uncounted_entry
+from pkpd.engine.solve.arrange import arrange, copy_event, one_time
 from pkpd.engine.solve.arrays import Held, Who
 from pkpd.engine.solve.event_codes import (
     ADDITIONAL,
@@ -53,7 +53,7 @@ def _person(i, at):
     )  # fmt: skip
 
 
-@entry
+@uncounted_entry
 def estimate(at):
     """Return about how many events and steady states there are."""
     inputs = at.shadows.partials.shape[0]
@@ -66,7 +66,7 @@ def estimate(at):
 
 
 @entry
-def expand(ev, ss, at, ends):
+def expand(ev, ss, at, ends, order):
     """Write the events, as many as there is room for; return how many steady states there are, and a fault."""
     obs_time, obs_first, obs_last = at.obs_time, at.obs_first, at.obs_last
     q = 0
@@ -77,12 +77,12 @@ def expand(ev, ss, at, ends):
         ends[i + 1] = end
         if end <= ev.time.size:
             close = one_time(at.near, at.rec, at.rec_first[i], at.rec_last[i], _horizon(i, at))
-            arrange(ev, ends[i], end, obs_time, obs_first[i], obs_last[i], close)
+            arrange(ev, ends[i], end, obs_time, obs_first[i], obs_last[i], close, order)
     return q, 0, -1, -1
 
 
-@entry
-def expand_plain(ev, at, ends):
+@uncounted_entry
+def expand_plain(ev, at, ends, order):
     """Do as :func:`expand` for boluses and constant columns alone; return False where there is more to it.
 
     It is what most models need, and compiled in a fraction of the time.
@@ -101,7 +101,7 @@ def expand_plain(ev, at, ends):
         if ends[i + 1] < 0:
             return False
         if ends[i + 1] <= ev.time.size:
-            arrange(ev, ends[i], ends[i + 1], at.obs_time, at.obs_first[i], at.obs_last[i], close)
+            arrange(ev, ends[i], ends[i + 1], at.obs_time, at.obs_first[i], at.obs_last[i], close, order)
     return True
 
 
@@ -122,7 +122,7 @@ def _copy_all(ev, first, end):
     """Write the events from ``first`` to ``end`` once more behind them, if there is room; return the new end."""
     if 2 * end - first <= ev.time.size:
         for e in range(first, end):
-            _copy(ev, e, ev, end + e - first)
+            copy_event(ev, e, ev, end + e - first)
     return 2 * end - first
 
 
@@ -154,7 +154,7 @@ def mark(ev, ends, ss, amounts, marks, out):
     for i in range(m):
         for e in range(ends[i], ends[i + 1]):
             kind, row, time = ev.kind[e], ev.row[e], ev.time[e]
-            n = _copy(ev, e, out, n)
+            n = copy_event(ev, e, out, n)
             amount = -1.0
             if kind in (BOLUS, RATE) and row >= 0:
                 amount = amounts[row]
@@ -168,13 +168,6 @@ def mark(ev, ends, ss, amounts, marks, out):
                     n += 1
         out_ends[i + 1] = n
     return out_ends
-
-
-@leaf
-def _copy(ev, e, out, n):
-    out.time[n], out.rank[n], out.kind[n] = ev.time[e], ev.rank[e], ev.kind[e]
-    out.state[n], out.value[n], out.row[n] = ev.state[e], ev.value[e], ev.row[e]
-    return n + 1
 
 
 @leaf
@@ -291,6 +284,6 @@ def merge(ev, ends, stops, stop_ends, out):
                     n += 1
                 s += 1
             if e < ends[i + 1]:
-                n = _copy(ev, e, out, n)
+                n = copy_event(ev, e, out, n)
         out_ends[i + 1] = n
     return out_ends

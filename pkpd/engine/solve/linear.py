@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, entry, leaf
+from pkpd.engine.machine.jit import compiled, leaf, uncounted_entry
 from pkpd.engine.solve.arrays import SteadyDose
 from pkpd.engine.solve.call import call_code
 from pkpd.engine.solve.event_codes import SS_ADD, SS_FIRST
@@ -32,7 +32,6 @@ from pkpd.engine.solve.linear_group import (
     STEP,
     WHEN,
     WHO,
-    Stops,
     apply,
     begin,
     changes_column,
@@ -49,7 +48,7 @@ from pkpd.engine.solve.periodic import make_steady_room, steady
 from pkpd.engine.solve.rows import ROW, copy_row
 from pkpd.engine.solve.status import Status
 
-__all__ = ["LinearResults", "LinearWork", "make_single", "solve_linear"]
+__all__ = ["LinearResults", "LinearWork", "make_room", "make_single", "solve_linear"]
 
 NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 #: output o of a subject's j-th observation goes to ``out[first[i] + o * stride + j]``; the column of P of each row of
@@ -59,10 +58,22 @@ LinearResults = namedtuple("LinearResults", "out first stride columns status whe
 #: room of a group for its states and outputs: states at all observations, their times in rows of eight, rows of what
 #: outputs read of P, where each subject's stand, sums that are zero where all is finite, and a few outputs
 Seen = namedtuple("Seen", "S T p where sums few")
-#: LinearCode; constants, timeline and observed as for ``pkpd.engine.solve.loop.solve_lanes``; LinearResults
-LinearWork = namedtuple("LinearWork", "code constants timeline observed results")
+#: room of `solve_linear`
+LinearRoom = namedtuple("LinearRoom", "sets group seen")
+#: LinearCode; constants and timeline as for ``pkpd.engine.solve.loop.solve_lanes``; Stops; LinearResults
+LinearWork = namedtuple("LinearWork", "code constants timeline stops results")
 #: one subject: matrix, vectors, and what a steady state needs
 Single = namedtuple("Single", "A b x r base none kept kept_r room")
+
+
+def make_room(code: Any, most: int) -> LinearRoom:
+    """Return room for groups of subjects who have at most so many observations."""
+    at, n = code.pattern, code.states
+    seen = Seen(
+        np.zeros((most * n, ROW)), np.zeros((most if code.timed else 1, ROW)), np.zeros((code.places.size, ROW)),
+        np.zeros(ROW, np.int64), np.zeros((2, ROW)), np.zeros(code.outputs * ROW * ROW),
+    )  # fmt: skip
+    return LinearRoom(make_sets(at), make_group(n, len(at.entries)), seen)
 
 
 def make_single(n: int) -> Any:
@@ -169,19 +180,10 @@ def _observe(code, o, end, width, stops, group, sets, S):
 # -- outputs
 
 
-@compiled
-def _make_seen(code, most):
-    return Seen(
-        np.zeros((most * code.states, ROW)), np.zeros((most if code.timed else 1, ROW)),
-        np.zeros((code.places.size, ROW)), np.zeros(ROW, np.int64), np.zeros((2, ROW)),
-        np.zeros(code.outputs * ROW * ROW),
-    )  # fmt: skip
-
-
 @leaf
-def _look(code, P, ids, a, b, observed, columns, seen):
+def _look(code, P, ids, a, b, stops, columns, seen):
     """Gather what the outputs of the observations from a on read; return up to which one, at most b, it holds."""
-    end, first, time = b, observed.first, observed.time
+    end, first, time = b, stops.first, stops.time
     for w in range(ROW):
         start = first[ids[WHO, w]]
         column = columns[start + a] if columns.size else ids[COLUMN, w]
@@ -199,11 +201,11 @@ def _look(code, P, ids, a, b, observed, columns, seen):
 
 
 @leaf
-def _project(code, P, ids, a, b, observed, seen, results):
+def _project(code, P, ids, a, b, stops, seen, results):
     """Write the outputs of a group's observations a to b - 1."""
     out, first, stride, S, where = results.out, results.first, results.stride, seen.S, seen.where
     while a < b:
-        end = _look(code, P, ids, a, b, observed, results.columns, seen)
+        end = _look(code, P, ids, a, b, stops, results.columns, seen)
         count = end - a
         if count >= ROW:
             for w in range(ROW):
@@ -231,14 +233,14 @@ def _last_finite(S, n, count, w):
 
 
 @leaf
-def _judge(code, S, count, used, group, observed, sums, results):
+def _judge(code, S, count, used, group, stops, sums, results):
     """Note how far each subject of a group came; what was not reached is not a number."""
     ids, clock, n = group.ids, group.clock, code.states
     for w in range(used):
         who, code_of, reached, when = ids[WHO, w], ids[CODE, w], ids[REACHED, w], clock[WHEN, w]
         good = count if sums[0, w] == 0.0 else _last_finite(S, n, count, w)
         if good < (reached if code_of else count):
-            code_of, reached, when = NOT_FINITE, good, observed.time[observed.first[who] + good]
+            code_of, reached, when = NOT_FINITE, good, stops.time[stops.first[who] + good]
         if not code_of:
             reached, when = count, clock[NOW, w]
         results.status[who], results.when[who] = code_of, when
@@ -249,22 +251,19 @@ def _judge(code, S, count, used, group, observed, sums, results):
                 results.out[results.first[who] + q * results.stride + k] = np.nan
 
 
-@entry
-def solve_linear(work, one):
+@uncounted_entry
+def solve_linear(work, room, one):
     """Solve all subjects exactly.
 
     work : LinearWork, bound to memory
+    room : LinearRoom, bound to memory
     one : Single or None
         Room for steady states; None where there are none, which compiles in a third of the time.
     """
-    code, constants, timeline, observed, results = work
-    at, n, most = code.pattern, code.states, 1
-    first, last, obs_time, order = observed
-    stops = Stops(timeline.ends, timeline.time, first, last, obs_time, order)
-    m = first.size
-    for who in range(m):
-        most = max(most, last[who] - first[who])
-    sets, group, seen = make_sets(at), make_group(n, at.entries.shape[0]), _make_seen(code, most)
+    code, constants, timeline, stops, results = work
+    at, n = code.pattern, code.states
+    first, last, m = stops.first, stops.last, stops.first.size
+    sets, group, seen = room
     S, P = seen.S, constants.P
     place, ids = 0, group.ids
     while place < m:
@@ -288,7 +287,7 @@ def solve_linear(work, one):
                     copy_row(group.vectors, i, group.vectors, NEXT * n + i)
                 steps += 1
             if not results.columns.size and changes_column(e, used, timeline, ids):
-                _project(code, P, ids, shown, o, observed, seen, results)
+                _project(code, P, ids, shown, o, stops, seen, results)
                 shown = o
             if apply(e, used, at, constants, timeline, o, group, sets.used) and one is not None:
                 _apply_steady(e, used, at, constants, timeline, o, group, one)
@@ -296,5 +295,5 @@ def solve_linear(work, one):
             e += 1
         for w in range(used):
             results.steps[ids[WHO, w]] += steps
-        _project(code, P, ids, shown, count, observed, seen, results)
-        _judge(code, S, count, used, group, observed, seen.sums, results)
+        _project(code, P, ids, shown, count, stops, seen, results)
+        _judge(code, S, count, used, group, stops, seen.sums, results)

@@ -10,7 +10,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, leaf
+from pkpd.engine.machine.jit import leaf
 from pkpd.engine.solve.event_codes import BOLUS, RATE, REPLACE, RESET, SS_FIRST
 from pkpd.engine.solve.event_codes import ROW as NEW_COLUMN
 from pkpd.engine.solve.rows import ROW
@@ -34,8 +34,7 @@ NOW, STEP, WHEN, NORM = range(4)  # of clock: time, length of the last step, tim
 _, CONSTANTS, INFUSIONS, FORCE, ADDED, NEXT = range(6)  # of vectors, each of n rows
 
 
-@compiled
-def make_group(n, m):
+def make_group(n: int, m: int) -> Group:
     """Return room for eight subjects of n states and m entries."""
     return Group(np.zeros((4, ROW), np.int64), np.zeros((4, ROW)), np.zeros((m, ROW)), np.zeros((6 * n, ROW)))
 

@@ -11,7 +11,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, leaf
+from pkpd.engine.machine.jit import leaf
 from pkpd.engine.solve.panel import PanelLayout
 from pkpd.engine.solve.propagate import ORDER
 from pkpd.engine.solve.rows import ROW, choose_row, copy_row, multiply_add, multiply_row, scale_row
@@ -36,14 +36,11 @@ def linear_pattern(layout: PanelLayout, places: np.ndarray) -> LinearPattern:
     )  # fmt: skip
 
 
-@compiled
-def make_sets(at):
+def make_sets(at: LinearPattern) -> StepSets:
     """Return room for the sets."""
-    m = at.entries.shape[0]
+    m = len(at.entries)
     unit = np.zeros((m, ROW))
-    for e in range(m):
-        if at.entries[e, 0] == at.entries[e, 1]:
-            unit[e] = 1.0
+    unit[at.entries[:, 0] == at.entries[:, 1]] = 1.0
     return StepSets(
         np.zeros((KEPT, ROW)), np.zeros(1, np.int64), np.zeros((KEPT * m, ROW)), np.zeros((KEPT * m, ROW)), unit,
         np.zeros((3 * m, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)),

@@ -139,7 +139,7 @@ def _repeats(addl, ii, start, horizon):
     return min(addl, MANY + 1) if fit >= min(addl, MANY + 1) else int(fit)
 
 
-@compiled
+@leaf
 def room_for(rec, first, last, horizon, inputs):
     """Return about how many events and steady states a subject's records make; what needs more is found on the way."""
     events, steady = 0, 0

@@ -6,19 +6,21 @@ each direction, which the expected information of normal data does not have.
 
 from __future__ import annotations
 
-import numpy as np
-
-from pkpd.engine.machine.jit import compiled
+from pkpd.engine.machine.jit import leaf
+from pkpd.engine.solve.rows import clear
 
 __all__ = ["add_bends", "sum_bends"]
 
 
-@compiled
+@leaf
 def sum_bends(first, last, data, bends):
-    """Sum what the bends of phi(u) add to the curvature of a subject's own data: ``B_k d2phi_k/du2``."""
+    """Sum anew what the bends of phi(u) add to the curvature of a subject's own data: ``B_k d2phi_k/du2``."""
     F, S, pair, v, sigma = data.F, data.S, data.pair, data.v, data.sigma
     B, N, B_e = bends.B, bends.N, bends.B_e
     d, s = B.size, B_e.shape[0]
+    clear(B)
+    clear(N)
+    clear(B_e)
     for j in range(first, last):
         for k in range(d):
             B[k] += v[5, j] * F[1 + k, j]
@@ -29,15 +31,18 @@ def sum_bends(first, last, data, bends):
                 B_e[z, k] += sigma[3, z, j] * F[1 + k, j]
 
 
-@compiled
-def add_bends(i, moves, u, directions, Psi, bends, tau, out):  # noqa: C901
+@leaf
+def add_bends(i, directions, moves, u, room, bends):  # noqa: C901
     """Add what the bends contribute to derivatives of the log determinant: to tau, and by u, by x and by sigma."""
     factor, at, size = moves.factor, moves.at, moves.size
     ee, eee, eex = directions.ee, directions.eee, directions.eex
     B, N, B_e = bends.B, bends.N, bends.B_e
-    by_u, by_x, by_e = out.by_u, out.by_x, out.by_e
-    d, p, q, w = B.size, u.size, eex.shape[3], at.shape[0]
-    P, half = np.zeros((p, p)), np.zeros((p, p))
+    P, half, by_eta, Psi, tau = bends.P, bends.half, bends.by_eta, room.Psi, room.tau
+    by_u, by_x, by_e = room.bend_slopes
+    d, p, q, w = B.size, u.shape[1], eex.shape[3], at.shape[0]
+    clear(P)
+    clear(half)
+    clear(by_eta)
     for a in range(p):
         for b in range(p):
             for c in range(b + 1):
@@ -46,7 +51,6 @@ def add_bends(i, moves, u, directions, Psi, bends, tau, out):  # noqa: C901
         for b in range(p):
             for c in range(a + 1):
                 P[a, b] += factor[a, c] * half[c, b]
-    by_eta = np.zeros(p)
     for k in range(d):
         total = 0.0
         for a in range(p):
@@ -75,4 +79,4 @@ def add_bends(i, moves, u, directions, Psi, bends, tau, out):  # noqa: C901
             r, c = at[t, o, 0], at[t, o, 1]
             if r < 0:
                 break
-            by_x[q + t] += by_eta[r] * size[t] * u[c]
+            by_x[q + t] += by_eta[r] * size[t] * u[i, c]

@@ -7,19 +7,19 @@ that both occur in.
 
 from __future__ import annotations
 
-from pkpd.engine.machine.jit import compiled
+from pkpd.engine.machine.jit import leaf
 
 __all__ = ["bend_couples", "sum_couples"]
 
 
-@compiled
+@leaf
 def _second(data, a, b, j):
     """Return a second derivative of a prediction, 0 where none is needed."""
     at = data.pair[a, b]
     return data.S[at, j] if at >= 0 else 0.0
 
 
-@compiled
+@leaf
 def sum_couples(i, data, sums):
     """Add the couples of a subject to its sums, lower triangles of those that are symmetric."""
     F, rows, values, sigma = data.F, data.couples.rows, data.couples.values, data.couples.sigma
@@ -46,7 +46,7 @@ def sum_couples(i, data, sums):
                     M_e[z, a, b] -= sigma[z, c] * both
 
 
-@compiled
+@leaf
 def bend_couples(i, data, bends):
     """Add the couples of a subject to the derivatives of what the bends of phi(u) add to the curvature."""
     F, rows, values = data.F, data.couples.rows, data.couples.values

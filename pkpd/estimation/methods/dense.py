@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled
+from pkpd.engine.machine.jit import leaf
 
 __all__ = ["cholesky", "curvature", "inverse", "slopes", "solve"]
 
 
-@compiled
+@leaf
 def cholesky(H, L):
     """Write the lower factor of H; return the logarithm of the determinant, NaN if H is not positive definite."""
     n = H.shape[0]
@@ -31,21 +31,21 @@ def cholesky(H, L):
     return total
 
 
-@compiled
-def solve(L, b):
-    """Solve L L^T x = b in place."""
-    n = b.size
+@leaf
+def solve(L, B, row):
+    """Solve L L^T x = b in place, where b is a row of B."""
+    n = L.shape[0]
     for i in range(n):
         for k in range(i):
-            b[i] -= L[i, k] * b[k]
-        b[i] /= L[i, i]
+            B[row, i] -= L[i, k] * B[row, k]
+        B[row, i] /= L[i, i]
     for i in range(n - 1, -1, -1):
         for k in range(i + 1, n):
-            b[i] -= L[k, i] * b[k]
-        b[i] /= L[i, i]
+            B[row, i] -= L[k, i] * B[row, k]
+        B[row, i] /= L[i, i]
 
 
-@compiled
+@leaf
 def slopes(e, factor, i, A):
     """Write A = dphi/deta L of subject i."""
     d, p = e.shape[0], e.shape[1]
@@ -57,7 +57,7 @@ def slopes(e, factor, i, A):
             A[k, b] = s
 
 
-@compiled
+@leaf
 def curvature(A, M, H):
     """Write H = I + A^T M A."""
     d, p = A.shape
@@ -73,10 +73,10 @@ def curvature(A, M, H):
             H[b, a] = s
 
 
-@compiled
+@leaf
 def inverse(C, Q):
     """Write the inverse of L L^T, L in C."""
     for a in range(Q.shape[0]):
-        Q[a] = 0.0
-        Q[a, a] = 1.0
-        solve(C, Q[a])
+        for b in range(Q.shape[0]):
+            Q[a, b] = 1.0 if a == b else 0.0
+        solve(C, Q, a)

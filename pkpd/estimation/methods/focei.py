@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pkpd.engine.machine.ahead import wanted_soon
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.checkpoint import read_state, write_state
 from pkpd.estimation.identity import identity_of
 from pkpd.estimation.method import CovarianceKind, Method
+from pkpd.estimation.methods import compile_loops
 from pkpd.estimation.methods.flipflop import flip_flop
 from pkpd.estimation.methods.limits import limits_of
 from pkpd.estimation.methods.objective import Objective, Outcome, lost_effects
@@ -89,6 +91,7 @@ class Focei(Method):
         method = self.name
         begun = time.perf_counter()
         layout, messages = problem.layout, list(problem.messages)
+        wanted_soon(compile_loops.__name__, compile_loops.LOOPS)
         objective = problem.objective(method)
         problem.check_start(objective)
         keeper = _Keeper(problem, method, None if self.checkpoint is None else Path(self.checkpoint), progress)

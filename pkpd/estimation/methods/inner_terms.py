@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from pkpd.engine.machine.jit import entry
+from pkpd.engine.machine.jit import uncounted_entry
+from pkpd.engine.solve.rows import clear
 from pkpd.estimation.methods.dense import cholesky, curvature, slopes, solve
 
 __all__ = ["inner_terms"]
 
 
-@entry
-def inner_terms(rows, chosen, e, factor, u, extra, out):  # noqa: C901
+@uncounted_entry
+def inner_terms(rows, chosen, e, factor, u, extra, room, out):  # noqa: C901
     """Write value, gradient and Newton step of ``-l + u^T u / 2`` for some subjects.
 
     Parameters
@@ -25,27 +24,29 @@ def inner_terms(rows, chosen, e, factor, u, extra, out):  # noqa: C901
     u : float array, (m, p)
     extra : float array, (m, p, p)
         What the exact second derivative adds to the one from M; used where the sum is positive definite.
+    room : InnerRoom
     out : InnerOut
         Written.
     """
     starts, F, first = rows.starts, rows.F, rows.first
-    value, gradient, step, decrement, M = out.value, out.gradient, out.step, out.decrement, out.M
-    d, p = e.shape[0], e.shape[1]
-    g, A, H, C = np.zeros(d), np.zeros((d, p)), np.zeros((p, p)), np.zeros((p, p))
-    for i in chosen:
-        l = 0.0
-        g[:] = 0.0
-        M[i] = 0.0
+    value, gradient, step, decrement = out.value, out.gradient, out.step, out.decrement
+    g, A, M, H, C = room
+    d, p = A.shape
+    for c in range(chosen.size):
+        i, l = chosen[c], 0.0
+        clear(g)
+        clear(M)
         for j in range(starts[i], starts[i + 1]):
             l += first[0, j]
             for a in range(d):
                 g[a] += first[1, j] * F[1 + a, j]
                 w = first[2, j] * F[1 + a, j]
                 for b in range(a + 1):
-                    M[i, a, b] += w * F[1 + b, j]
+                    M[a, b] += w * F[1 + b, j]
         for a in range(d):
-            for b in range(a):
-                M[i, b, a] = M[i, a, b]
+            for b in range(a + 1):
+                M[b, a] = M[a, b]
+                out.M[i, a, b], out.M[i, b, a] = M[a, b], M[a, b]
         slopes(e, factor, i, A)
         total = -l
         for a in range(p):
@@ -55,7 +56,7 @@ def inner_terms(rows, chosen, e, factor, u, extra, out):  # noqa: C901
                 s -= A[k, a] * g[k]
             gradient[i, a] = s
         value[i] = total
-        curvature(A, M[i], H)
+        curvature(A, M, H)
         for a in range(p):
             for b in range(p):
                 C[a, b] = H[a, b] + extra[i, a, b]
@@ -65,7 +66,7 @@ def inner_terms(rows, chosen, e, factor, u, extra, out):  # noqa: C901
         for a in range(p):
             step[i, a] = -gradient[i, a]
         if logdet == logdet:
-            solve(C, step[i])
+            solve(C, step, i)
         decrement[i] = 0.0
         for a in range(p):
             decrement[i] -= gradient[i, a] * step[i, a]

@@ -10,7 +10,17 @@ import numpy as np
 from pkpd.errors import DataError
 from pkpd.estimation.methods.inner import Evaluate, InnerState, Modes, better_modes, find_modes
 from pkpd.estimation.methods.inner_terms import inner_terms
-from pkpd.estimation.methods.loop_arrays import DataRows, Directions, FactorMoves, InnerOut, InnerRows, OuterOut
+from pkpd.estimation.methods.loop_arrays import (
+    DataRows,
+    Directions,
+    FactorMoves,
+    InnerOut,
+    InnerRows,
+    OuterOut,
+    bends_room,
+    inner_room,
+    outer_room,
+)
 from pkpd.estimation.methods.outer_terms import outer_terms
 from pkpd.estimation.vector import PopulationVector
 from pkpd.observation.data import FitData
@@ -166,7 +176,7 @@ class Objective:
         theta, factor, _, z = self.unpack(x)
         g = self._variance_predictions(theta)
         r, starts = self.links.n_random, self.data.starts
-        F = np.empty((1 + r, self.data.y.size))
+        F, room = np.empty((1 + r, self.data.y.size)), inner_room(r, self.p)
 
         def evaluate(state: InnerState, chosen: np.ndarray) -> None:
             everyone = chosen.size == self.m
@@ -180,7 +190,7 @@ class Objective:
                 F[:, rows] = out[:, rows]
             first = self.density.first(F[0], F[0] if g is None else g, z)
             out = InnerOut(state.value, state.gradient, state.step, state.decrement, state.M)
-            inner_terms(InnerRows(starts, F, first), chosen, chain.e[:r], factor, state.u, self._extra, out)
+            inner_terms(InnerRows(starts, F, first), chosen, chain.e[:r], factor, state.u, self._extra, room, out)
 
         return evaluate
 
@@ -275,7 +285,10 @@ class Objective:
         )  # fmt: skip
         directions = Directions(chain.e, chain.x, chain.ee, chain.ex, chain.eee, chain.eex)
         written = OuterOut(ofv_i, gradient, moved, exact, extra, fisher)
-        outer_terms(data, directions, FactorMoves(factor, self._at, size), u, self.method.linear, written)
+        (d, _, _), q, s = chain.e.shape, chain.x.shape[1], rows.sigma.shape[1]
+        room = outer_room(d, p, q, size.size, s, len(G0))
+        bends = bends_room(d, p, s) if chain.eee.size else None
+        outer_terms(data, directions, FactorMoves(factor, self._at, size), u, self.method.linear, room, bends, written)
         if bent is not None:
             extra += self._bent(F, bent[1] - S, bent[0], rows.values[SECOND.index("l_f")], factor)
         ofv = float(ofv_i.sum())

@@ -18,18 +18,17 @@ import math
 
 import numpy as np
 
-from pkpd.engine.machine.jit import compiled, entry
+from pkpd.engine.machine.jit import leaf, uncounted_entry
 from pkpd.engine.solve.rows import clear
 from pkpd.estimation.methods.bends import add_bends, sum_bends
 from pkpd.estimation.methods.couples import bend_couples, sum_couples
 from pkpd.estimation.methods.dense import cholesky, curvature, inverse, slopes, solve
 from pkpd.estimation.methods.information import add_information, sum_variances
-from pkpd.estimation.methods.loop_arrays import Bends, BendSlopes, EffectSlopes, ResidualInformation, SubjectSums
 
 __all__ = ["outer_terms"]
 
 
-@compiled
+@leaf
 def _sum_data(first, last, data, sums):
     """Sum the data of a subject; return the log-density."""
     F, S, pair, third, v, sigma, G0 = data.F, data.S, data.pair, data.third, data.v, data.sigma, data.G0
@@ -73,7 +72,7 @@ def _sum_data(first, last, data, sums):
     return l
 
 
-@compiled
+@leaf
 def _mirror(sums):
     """Fill in the upper triangles of symmetric sums."""
     L2, M, I, T, M_e = sums.L2, sums.M, sums.I, sums.T, sums.M_e
@@ -87,16 +86,14 @@ def _mirror(sums):
                 M_e[z, b, a] = M_e[z, a, b]
 
 
-@compiled
+@leaf
 def _effects(i, directions, moves, u, out):  # noqa: C901
     """Write the derivatives of phi by u and by thetas and covariances of subject i."""
     e, x, ee, ex = directions.e, directions.x, directions.ee, directions.ex
     factor, at, size = moves.factor, moves.at, moves.size
-    A, Auu, X, Ux = out.A, out.Auu, out.X, out.Ux
+    A, Auu, X, Ux, delta, half = out
     d, p, q, w = e.shape[0], e.shape[1], x.shape[1], at.shape[0]
     slopes(e, factor, i, A)
-    delta = np.zeros(p)
-    half = np.zeros((p, p))
     for k in range(d):
         for a in range(p):
             for b in range(p):
@@ -126,7 +123,7 @@ def _effects(i, directions, moves, u, out):  # noqa: C901
                 r, c = at[t, o, 0], at[t, o, 1]
                 if r < 0:
                     break
-                delta[r] += size[t] * u[c]
+                delta[r] += size[t] * u[i, c]
                 Ux[k, c, q + t] += e[k, r, i] * size[t]
             for r in range(p):
                 if delta[r] != 0.0:
@@ -135,7 +132,7 @@ def _effects(i, directions, moves, u, out):  # noqa: C901
                         Ux[k, a, q + t] += half[r, a] * delta[r]
 
 
-@compiled
+@leaf
 def _exact_curvature(A, Auu, L2, g, J):
     """Write the second derivative by u of ``-l + u^T u / 2``."""
     curvature(A, L2, J)
@@ -148,15 +145,17 @@ def _exact_curvature(A, Auu, L2, g, J):
             J[a, b] = s
 
 
-@compiled
-def _weights(A, M, T, Psi, V, W, tau):
+@leaf
+def _weights(A, M, T, room):
     """Write V = M A Psi, W = A Psi A^T and tau_k = sum_ab T_abk W_ab."""
+    Psi, V, W, tau, B = room.Psi, room.V, room.W, room.tau, room.AP
     d, p = A.shape
-    B = np.zeros((d, p))
     for k in range(d):
         for a in range(p):
+            t = 0.0
             for b in range(p):
-                B[k, a] += A[k, b] * Psi[b, a]
+                t += A[k, b] * Psi[b, a]
+            B[k, a] = t
     for k in range(d):
         for c in range(d):
             t = 0.0
@@ -176,43 +175,37 @@ def _weights(A, M, T, Psi, V, W, tau):
         tau[k] = t
 
 
-@entry
-def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
+@uncounted_entry
+def outer_terms(data, directions, moves, u, linear, room, bends, out):  # noqa: C901, PLR0915
     """Write the objective and its exact gradient for each subject.
 
     Parameters
     ----------
     data : DataRows
     directions : Directions
-        eee and eex are empty where no datum's own curvature counts.
     moves : FactorMoves
     u : float array, (m, p)
     linear : bool
         FO: the model is taken as linear in u at u = 0.
+    room : OuterRoom
+    bends : Bends or None
+        None where no datum's own curvature counts, and then all that it needs is left out.
     out : OuterOut
         Written.
     """
     starts, sigma, G0, g0x = data.starts, data.sigma, data.G0, data.g0x
-    e, x, eee = directions.e, directions.x, directions.eee
+    e, x = directions.e, directions.x
     at = moves.at
     ofv, gradient, moved, exact, extra, fisher = out.ofv, out.gradient, out.moved, out.exact, out.extra, out.fisher
     m, d, p, q, w, s = u.shape[0], e.shape[0], e.shape[1], x.shape[1], at.shape[0], sigma.shape[1]
     k0 = G0.shape[0]
     n, ne = q + w + s, s + k0
-    A, Auu = np.zeros((d, p)), np.zeros((d, p, p))
-    X, Ux = np.zeros((d, q + w)), np.zeros((d, p, q + w))
-    effects = EffectSlopes(A, Auu, X, Ux)
-    l_phi, L2, M, I, T = np.zeros(d), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d)), np.zeros((d, d, d))
-    l_e, l_fe, M_e, w_e = np.zeros(ne), np.zeros((ne, d)), np.zeros((ne, d, d)), np.zeros((s, s))
-    known = ResidualInformation(w_e, np.zeros((s, d, d)), np.zeros((s, s, d, d)))
-    sums = SubjectSums(l_phi, L2, M, I, T, l_e, l_fe, M_e)
-    H, C, J, Psi = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
-    V, W, tau = np.zeros((d, p)), np.zeros((d, d)), np.zeros(d)
-    b, vec, lam, by_e, shift = np.zeros(p), np.zeros(p), np.zeros(p), np.zeros(ne), np.zeros(d)
-    curved = eee.size > 0
-    B, N, B_e = np.zeros(d), np.zeros((d, d)), np.zeros((s, d))
-    bend_u, bend_x, bend_e = np.zeros(p), np.zeros(q + w), np.zeros(s)
-    bends, bend_slopes = Bends(B, N, B_e), BendSlopes(bend_u, bend_x, bend_e)
+    effects, sums, known = room.effects, room.sums, room.known
+    A, Auu, X, Ux = effects.A, effects.Auu, effects.X, effects.Ux
+    l_phi, L2, M, I, T, l_e, l_fe, M_e = sums
+    H, C, J, Psi, V, W, tau = room.H, room.C, room.J, room.Psi, room.V, room.W, room.tau
+    b, vec, lam, by_e, shift = room.b, room.vec, room.lam, room.by_e, room.shift
+    bend_u, bend_x, bend_e = room.bend_slopes
     clear(fisher)
     clear(gradient)
     clear(moved)
@@ -230,20 +223,18 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
         clear(T)
         clear(M_e)
         l = _sum_data(starts[i], starts[i + 1], data, sums)
-        sum_couples(i, data, sums)
+        if bends is not None:  # no couple of data is normal
+            sum_couples(i, data, sums)
         _mirror(sums)
         sum_variances(starts[i], starts[i + 1], data, known)
-        _effects(i, directions, moves, u[i], effects)
-        add_information(i, e, effects, I, moves, known, Psi, fisher)
+        _effects(i, directions, moves, u, effects)
+        add_information(i, e, effects, I, moves, known, room.information, fisher)
         for a in range(p):
             b[a] = 0.0
             for k in range(d):
                 b[a] += A[k, a] * l_phi[k]
         curvature(A, M, H)
-        if curved:
-            clear(B)
-            clear(N)
-            clear(B_e)
+        if bends is not None:
             clear(bend_u)
             clear(bend_x)
             clear(bend_e)
@@ -252,7 +243,7 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
             for k in range(d):
                 for a in range(p):
                     for c in range(p):
-                        H[a, c] += B[k] * Auu[k, a, c]
+                        H[a, c] += bends.B[k] * Auu[k, a, c]
         logdet = cholesky(H, C)
         if logdet != logdet:
             exact[i], ofv[i] = False, np.inf
@@ -261,29 +252,28 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
         ofv[i] = logdet - 2.0 * l
         if linear:
             for a in range(p):
-                vec[a] = b[a]
-            solve(C, vec)
+                vec[0, a] = b[a]
+            solve(C, vec, 0)
             for a in range(p):
-                ofv[i] -= b[a] * vec[a]
-                lam[a] = -2.0 * vec[a]
+                ofv[i] -= b[a] * vec[0, a]
+                lam[0, a] = -2.0 * vec[0, a]
                 for c in range(p):
-                    Psi[a, c] += vec[a] * vec[c]
-            _weights(A, M, T, Psi, V, W, tau)
-        else:
-            _weights(A, M, T, Psi, V, W, tau)
-            if curved:
-                add_bends(i, moves, u[i], directions, Psi, bends, tau, bend_slopes)
+                    Psi[a, c] += vec[0, a] * vec[0, c]
+        _weights(A, M, T, room)
+        if not linear:
+            if bends is not None:
+                add_bends(i, directions, moves, u, room, bends)
             _exact_curvature(A, Auu, L2, l_phi, J)
             curvature(A, I, H)
             for a in range(p):
                 ofv[i] += u[i, a] * u[i, a]
                 for c in range(p):
                     extra[i, a, c] = J[a, c] - H[a, c]
-                lam[a] = bend_u[a]
+                lam[0, a] = bend_u[a]
                 for k in range(d):
-                    lam[a] += tau[k] * A[k, a]
+                    lam[0, a] += tau[k] * A[k, a]
                     for c in range(p):
-                        lam[a] += 2.0 * V[k, c] * Auu[k, c, a]
+                        lam[0, a] += 2.0 * V[k, c] * Auu[k, c, a]
             if math.isnan(cholesky(J, J)):
                 exact[i] = False
                 curvature(A, M, J)
@@ -291,13 +281,13 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
             # what a Newton step would still change, to first order in the log determinant
             decrement = 0.0
             for a in range(p):
-                vec[a] = b[a] - u[i, a]
-                decrement += vec[a] * vec[a]
-            solve(J, vec)
+                vec[0, a] = b[a] - u[i, a]
+                decrement += vec[0, a] * vec[0, a]
+            solve(J, vec, 0)
             if decrement < 1e-6:
                 for a in range(p):
-                    ofv[i] += (lam[a] - (b[a] - u[i, a])) * vec[a]
-            solve(J, lam)
+                    ofv[i] += (lam[0, a] - (b[a] - u[i, a])) * vec[0, a]
+            solve(J, lam, 0)
         for z in range(ne):
             t = -2.0 * l_e[z] + (bend_e[z] if z < s else 0.0)
             for k in range(d):
@@ -307,7 +297,7 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
         for t in range(n):
             total = 0.0
             for a in range(p):
-                vec[a] = 0.0
+                vec[0, a] = 0.0
             clear(shift)
             if t < q + w:
                 total += bend_x[t]
@@ -317,7 +307,7 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
                         shift[k] += L2[k, c] * X[c, t]
                     for a in range(p):
                         total += 2.0 * V[k, a] * Ux[k, a, t]
-                        vec[a] += Ux[k, a, t] * l_phi[k]
+                        vec[0, a] += Ux[k, a, t] * l_phi[k]
                 if t < q:
                     for z in range(k0):
                         total += by_e[s + z] * g0x[z, t, i]
@@ -330,10 +320,10 @@ def outer_terms(data, directions, moves, u, linear, out):  # noqa: C901, PLR0915
                     shift[k] += l_fe[z, k]
             for a in range(p):
                 for k in range(d):
-                    vec[a] += A[k, a] * shift[k]
-                total += lam[a] * vec[a]
+                    vec[0, a] += A[k, a] * shift[k]
+                total += lam[0, a] * vec[0, a]
             gradient[i, t] = total
             if not linear:
-                solve(J, vec)
+                solve(J, vec, 0)
                 for a in range(p):
-                    moved[i, a, t] = vec[a]
+                    moved[i, a, t] = vec[0, a]
