@@ -20,6 +20,7 @@ from engine_tools import METHODS, equations, one, solve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pkpd
 from pkpd.dosing.dose import Dose
 from pkpd.dosing.regimen import Regimen
 from pkpd.engine.solve.kernel import Kernel
@@ -320,3 +321,25 @@ def test_growth_beyond_all_numbers_is_reported_and_not_returned(method):
     assert np.isnan(outputs[0, 25:]).all()
     assert not np.isinf(outputs).any()
     np.testing.assert_allclose(outputs[1], np.exp(0.1 * times), rtol=1e-7)
+
+
+@pytest.mark.parametrize("ka", [1e4, 1e8, 1e12, 1e16])
+@pytest.mark.parametrize("ss", [0, 1])
+def test_a_rate_far_above_the_others_costs_no_digits(ka: float, ss: int):
+    """Absorption at once is a bolus: what ka leaves of exp(-k t) is ka / (ka - k) of it [G], chapter 1."""
+    regimen = Regimen(amt=100.0, cmt="depot", ii=12.0, addl=1, ss=ss)
+    first, second, earlier = bolus(TIMES), bolus(TIMES - 12.0), bolus(TIMES + 12.0) / (1.0 - math.exp(-12.0 * K))
+    expected = 100.0 / V * ka / (ka - K) * (first + second + ss * earlier)
+    found, late = concentrations(regimen, "linear", ka=ka), ~np.isin(TIMES, (0.0, 12.0))  # absorbed by then
+    np.testing.assert_allclose(found[late], expected[late], rtol=1e-11)
+
+
+def test_a_fast_state_upstream_of_an_effect_costs_no_digits():
+    """A fast absorption in a cascade gives what a bolus gives, but for the moment that it takes."""
+    model, times = pkpd.models["pk2_oral_irm1"].replace(values={"F": 1.0, "tlag": 0.0}), np.array([2.0, 12.0, 30.0])
+    fast = simulate(
+        model.replace(values={"ka": 1e10}), Regimen(amt=100.0, cmt="depot"), times=times, method="cascade", **TIGHT
+    )
+    bolus = simulate(model, Regimen(amt=100.0, cmt="central"), times=times, method="rodas5p", **TIGHT)
+    for output in ("Cc", "R"):
+        np.testing.assert_allclose(fast[output].to_numpy(), bolus[output].to_numpy(), rtol=1e-8)

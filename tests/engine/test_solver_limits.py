@@ -224,3 +224,16 @@ def test_a_small_marker_that_a_drug_drives_is_solved_as_well(method):
         solve(kernel, times, [s], dose, method=method, rtol=1e-8, atol=1e-11).outputs[1:] / s for s in (1.0, 1e-12)
     ]
     np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+def test_auto_solves_whom_rounding_takes_out_of_the_equations():
+    """Of a drug that is long gone rounding may leave less than nothing, of which a broken power is no number."""
+    model = pkpd.models["pk2_oral_irm3"].replace(values={"gamma": 1.5})
+    people, times = Population.draw(model, 60, seed=0), pkpd.hours(0, 1000, 2)
+    regimen = Regimen(amt=100.0, cmt="depot", ii=24.0, addl=2)
+    with pytest.warns(SolverWarning):
+        lost = pkpd.simulate(model, regimen, people, times, method="dop853").status.to_numpy()
+    assert (lost == Status.NOT_FINITE).any()
+    found, exact = (pkpd.simulate(model, regimen, people, times, method=how) for how in ("auto", "cascade"))
+    assert not found.status.any()
+    np.testing.assert_allclose(found.R.to_numpy(), exact.R.to_numpy(), rtol=1e-6)

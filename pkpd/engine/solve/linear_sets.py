@@ -1,7 +1,8 @@
 """The exact step of ``x' = A x + c`` for eight subjects side by side, each with its own A and its own step length.
 
 As in :mod:`pkpd.engine.solve.propagate`, ``E = exp(A h)`` and ``G = int_0^h exp(A s) ds`` come from their Taylor series
-at h / 2^k and k doublings, k that of each subject; only entries that can differ from zero are computed.
+at h / 2^k and k doublings, k that of each subject, the first ones by E - 1; only entries that can differ from zero are
+computed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from pkpd.engine.machine.jit import leaf
 from pkpd.engine.solve.panel import PanelLayout
-from pkpd.engine.solve.propagate import ORDER
+from pkpd.engine.solve.propagate import LAST, ORDER
 from pkpd.engine.solve.rows import ROW, choose_row, copy_row, multiply_add, multiply_row, scale_row
 
 __all__ = ["LinearPattern", "StepSets", "drive", "find_sets", "linear_pattern", "make_sets", "move"]
@@ -22,8 +23,9 @@ __all__ = ["LinearPattern", "StepSets", "drive", "find_sets", "linear_pattern", 
 #: ``pkpd.engine.solve.panel.PanelLayout``; places of A at the entries, (m,), and of the constant part, (n,), -1: zero
 LinearPattern = namedtuple("LinearPattern", "entries products places constants")
 #: step lengths, (KEPT, 8), and how many were met, (1,); E and G of each, (KEPT m, 8); rows that are one on the
-#: diagonal, (m, 8); room (3 m, 8); h / 2^k, (1, 8); doublings that are left, (1, 8); zeros, (1, 8)
-StepSets = namedtuple("StepSets", "lengths used E G unit work s left zero")
+#: diagonal, (m, 8); room (3 m, 8); h / 2^k, (1, 8); doublings that are left, (1, 8); zeros, (1, 8); what a doubling
+#: adds of G and of E itself, (2, 8)
+StepSets = namedtuple("StepSets", "lengths used E G unit work s left zero own")
 KEPT = 12  # step lengths whose sets are remembered
 
 
@@ -43,7 +45,7 @@ def make_sets(at: LinearPattern) -> StepSets:
     unit[at.entries[:, 0] == at.entries[:, 1]] = 1.0
     return StepSets(
         np.zeros((KEPT, ROW)), np.zeros(1, np.int64), np.zeros((KEPT * m, ROW)), np.zeros((KEPT * m, ROW)), unit,
-        np.zeros((3 * m, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)),
+        np.zeros((3 * m, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)), np.zeros((1, ROW)), np.zeros((2, ROW)),
     )  # fmt: skip
 
 
@@ -68,6 +70,16 @@ def _doublings(clock, norm, h, s, left):
 
 
 @leaf
+def _add_unit(first, sets):
+    """Let E hold exp(A s) itself in the lanes that have few doublings left, where it holds that less 1."""
+    for w in range(ROW):
+        if sets.own[1, w] != 0.0 and sets.left[0, w] <= LAST:
+            sets.own[0, w], sets.own[1, w] = 1.0, 0.0
+            for e in range(sets.unit.shape[0]):
+                sets.E[first + e, w] += sets.unit[e, w]
+
+
+@leaf
 def _make(products, A, clock, norm, h, first, sets):
     """Write exp(A h) and its integral to the sets that begin at row ``first``."""
     m, E, G, unit, work = sets.unit.shape[0], sets.E, sets.G, sets.unit, sets.work
@@ -84,21 +96,24 @@ def _make(products, A, clock, norm, h, first, sets):
         for e in range(m):
             scale_row(work, Q + e, work, X + e, 1.0 / power)
     for e in range(m):
-        copy_row(E, first + e, unit, e)
+        copy_row(E, first + e, sets.zero, 0)
         multiply_row(G, first + e, work, Q + e, sets.s, 0)
     _add_products(products, E, first, work, Z, work, Q)
+    sets.own[:] = 2.0
+    _add_unit(first, sets)
     for _ in range(most):
         for e in range(m):
-            copy_row(work, X + e, G, first + e)
+            multiply_row(work, X + e, G, first + e, sets.own, 0)
         _add_products(products, work, X, E, first, G, first)
         for e in range(m):
             choose_row(G, first + e, work, X + e, sets.left, 0)
-            copy_row(work, X + e, sets.zero, 0)
+            multiply_row(work, X + e, E, first + e, sets.own, 1)
         _add_products(products, work, X, E, first, E, first)
         for e in range(m):
             choose_row(E, first + e, work, X + e, sets.left, 0)
         for w in range(ROW):
             sets.left[0, w] -= 1.0
+        _add_unit(first, sets)
 
 
 @leaf

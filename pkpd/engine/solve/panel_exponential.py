@@ -4,6 +4,8 @@ At the nodes c of a panel of length h, with the nodes side by side in the vector
 from s = c h / 2^k by Horner's rule and k doublings, only at entries that can differ from zero:
 
     G = s (I + A s / 2 (I + A s / 3 (...))),    E = I + A G,    G(2 s) = G + E G,    E(2 s) = E E
+
+the first ones by E - I, see ``pkpd.engine.solve.propagate``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from llvmlite import ir
 
 from pkpd.engine.machine.emitter import F64, I64, Frame
 from pkpd.engine.solve.panel import NODES, PanelLayout
-from pkpd.engine.solve.propagate import ORDER
+from pkpd.engine.solve.propagate import LAST, ORDER
 
 __all__ = ["PART", "emit_sets"]
 
@@ -65,7 +67,7 @@ class _Sets:
         return [value if i == k else None for i, k in self.entries]
 
     def small(self, s: Value) -> tuple[list[Value], list[Value]]:
-        """Return exp(A s) and its integral at all entries for small s."""
+        """Return exp(A s) - I and the integral of exp(A s) at all entries for small s."""
         m, products = self.f.math, self.of_matrix
         A = {a: self.one("p", place) for a, place in self.matrix.items()}
         As = {a: m.mul(value, s) for a, value in A.items()}
@@ -80,7 +82,7 @@ class _Sets:
         # factors 1 / (k + 1)! from k = ORDER down
         held = self.f.repeat(ir.Constant(I64, ORDER), [last, m.const(ORDER + 1.0), *first], body)
         G = [m.mul(value, s) for value in held[2:]]
-        return self.product(products, A, G, self.unit(m.const(1.0))), G
+        return self.product(products, A, G, [None] * len(self.entries)), G
 
     def emit(self) -> None:
         """Write the function."""
@@ -91,9 +93,21 @@ class _Sets:
             E, G = held[:n], held[n:]
             return [*self.product(terms, E, E, [None] * n), *self.product(terms, E, G, G)]
 
+        def double_less(held: list[Value]) -> list[Value]:
+            twice = [m.add(value, value) for value in held]
+            D, G = held[:n], held[n:]
+            return [*self.product(terms, D, D, twice[:n]), *self.product(terms, D, G, twice[n:])]
+
+        b, doublings, last = self.f.builder, self.f.arg["doublings"], ir.Constant(I64, LAST)
+        many = b.icmp_signed(">", doublings, last)
+        early = b.select(many, b.sub(doublings, last), ir.Constant(I64, 0))
+        late = b.select(many, last, doublings)
         for v in range(self.vectors):
-            E, G = self.small(m.mul(self.f.load(self.f.arg["nodes"], v), part))
-            held = self.f.repeat(self.f.arg["doublings"], [*E, *G], double)
+            D, G = self.small(m.mul(self.f.load(self.f.arg["nodes"], v), part))
+            held = self.f.repeat(early, [*D, *G], double_less)
+            for e, (i, k) in enumerate(self.entries):
+                held[e] = m.add(held[e], m.const(1.0)) if i == k else held[e]
+            held = self.f.repeat(late, held, double)
             self.keep(held[:n], held[n:], v)
         self.f.done()
 

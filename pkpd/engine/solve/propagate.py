@@ -2,6 +2,13 @@
 
 Both come from their Taylor series at h / 2^k and k doublings; for compartmental A (no negative entry off the diagonal)
 the doublings add non-negative numbers only, so that every entry keeps its relative accuracy, small ones included.
+
+A doubling also doubles what E has lost by rounding, and where one rate is far above the others, E of the slow ones is
+hardly less than 1 for many doublings. All but the last ``LAST`` are therefore taken by D = E - 1, which loses nothing:
+
+    D(2 s) = 2 D + D D,    G(2 s) = 2 G + D G
+
+What decays so fast that D loses it, by more than exp(-1) in h / 2^LAST, is below the smallest number at h.
 """
 
 from __future__ import annotations
@@ -11,10 +18,11 @@ from collections import namedtuple
 
 from pkpd.engine.machine.jit import leaf
 
-__all__ = ["KEPT", "ORDER", "Propagators", "advance", "find", "multiply"]
+__all__ = ["KEPT", "LAST", "ORDER", "Propagators", "advance", "find", "multiply"]
 
 KEPT = 12  # step lengths whose propagators are remembered
 ORDER = 14
+LAST = 10
 #: step lengths and how many were met, (1,); E and G of each, (KEPT, n, n); room, (3, n, n)
 Propagators = namedtuple("Propagators", "lengths used E G work")
 SMALL = 6  # states up to which matrices are multiplied entry by entry
@@ -68,17 +76,23 @@ def _propagator(A, h, E, G, work):
     multiply(Z, Q, X)
     for i in range(n):
         for j in range(n):
-            E[i, j] = X[i, j] + (1.0 if i == j else 0.0)
+            E[i, j] = X[i, j]
             G[i, j] = Q[i, j] * s
-    for _ in range(k):
+    for left in range(k, -1, -1):
+        less = 1.0 if left > LAST else 0.0  # whether E holds D
+        if left == min(k, LAST):
+            for i in range(n):
+                E[i, i] += 1.0
+        if left == 0:
+            break
         multiply(E, G, X)
         for i in range(n):
             for j in range(n):
-                G[i, j] += X[i, j]
+                G[i, j] = X[i, j] + (1.0 + less) * G[i, j]
         multiply(E, E, X)
         for i in range(n):
             for j in range(n):
-                E[i, j] = X[i, j]
+                E[i, j] = X[i, j] + 2.0 * less * E[i, j]
 
 
 @leaf
