@@ -100,15 +100,17 @@ def timeline(kernel: Kernel, block: Block, P: np.ndarray) -> Expanded:
     """
     numbers = P[kernel.dose_rows].tobytes()
     held = block.made.get(("events", kernel))
-    plain, last = held[1:] if held is not None and held[0] == numbers else (None, None)
+    made, steady, last = held[1:] if held is not None and held[0] == numbers else (None, None, None)
+    if made is not None:
+        made[2][:] = steady  # which the last solution has written to
     if last is not None:
         return last
     at = _arrays(kernel, block, P)
-    made = _made(kernel, at) if plain is None else plain
+    made = _made(kernel, at) if made is None else made
+    steady = made[2].copy()
     found = _completed(kernel, block, at, made)
-    if not made[2].size:  # steady states are written to by what follows
-        lasts = not (kernel.marks.size or kernel.kinks)  # nothing else enters
-        block.keep(("events", kernel), (numbers, made, found if lasts else None))
+    lasts = not (kernel.marks.size or kernel.kinks or (kernel.periods and steady.size))  # nothing else enters
+    block.keep(("events", kernel), (numbers, made, steady, found if lasts else None))
     return found
 
 
