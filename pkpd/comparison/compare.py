@@ -134,7 +134,7 @@ def compare(
         Concentration above 0 that blocks half of the drug's target, in the unit of the concentration, for a model
         without an output ``blockade``.
     rtol, atol : float
-        As for `simulate`.
+        As for `simulate`; wider here (1e-6, 1e-9), which many runs pay for.
     seed : int
 
     Returns

@@ -78,7 +78,7 @@ def sensitivity(
         observations of outputs could tell apart; how well data know them is told by :func:`pkpd.uncertainty.profile`.
         Their fields are their options: ``Sobol(n=4096)``.
     rtol, atol, threads
-        As for :func:`pkpd.simulate`.
+        As for :func:`pkpd.simulate`; tolerances are wider here (1e-6, 1e-9), which many runs pay for.
     on_failure : {"warn", "raise", "ignore"}
         What to do if runs fail; the result's notes tell it always.
 

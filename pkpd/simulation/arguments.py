@@ -80,7 +80,7 @@ def threads_from(threads: int | None) -> int:
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
-        raise PkpdError(f"simulate: threads must be at least 1, got {threads!r}")
+        raise PkpdError(f"simulate: threads must be a whole number, 1 or more, got {threads!r}")
     return int(threads)
 
 

@@ -133,7 +133,7 @@ def test_options_are_refused_with_the_nearest_name():
         ({"max_steps": 0}, "max_steps must be a whole number of at least 1, got 0"),
         ({"max_steps": 2.5}, "max_steps must be a whole number"),
         ({"seed": 1.5, "n": 2}, "seed must be a whole number >= 0, got 1.5"),
-        ({"threads": 1.5}, "threads must be at least 1, got 1.5"),
+        ({"threads": 1.5}, "threads must be a whole number, 1 or more, got 1.5"),
         ({"rtol": "1e-3"}, "rtol must be > 0, got '1e-3'"),
     ],
 )

@@ -37,7 +37,7 @@ HAS = "it has outputs Cc, amount and states depot, central"
         ({"rtol": 0.0}, PkpdError, "rtol must be > 0, got 0.0"),
         ({"atol": -1.0}, PkpdError, "atol must be > 0, got -1.0"),
         ({"h_max": np.nan}, PkpdError, "h_max must be > 0, got nan"),
-        ({"threads": 0}, PkpdError, "threads must be at least 1, got 0"),
+        ({"threads": 0}, PkpdError, "threads must be a whole number, 1 or more, got 0"),
         ({"on_failure": "stop"}, PkpdError, "on_failure must be 'warn', 'raise' or 'ignore', got 'stop'"),
         ({"occasions": [5.0, 5.0]}, PkpdError, "occasions must be increasing times"),
         ({"occasions": [np.nan]}, PkpdError, "occasions must be increasing times"),
