@@ -24,13 +24,15 @@ Runs = namedtuple("Runs", "subject row number count column place")
 #: place in ``weights`` of what each given weight is of; which places are of something, as 1 and 0; room for weights of
 #: each output, so many apart
 Weights = namedtuple("Weights", "cell seen weights stride")
+#: times of observations, P as a flat array and its width, and the states
+Solved = namedtuple("Solved", "time flat width states")
 
 
 @entry
-def _pull(address, runs, cells, by, t, flat, width, states, part, out):
+def _pull(address, runs, cells, by, solved, part, out):
     """Add weighted derivatives up, for each part (of an input) and subject."""
     cell, seen, weights, stride = cells
-    y, y_first, y_stride = states
+    t, flat, width, (y, y_first, y_stride) = solved
     for c in range(weights.size):
         weights[c] = 0.0
     for n in range(by.size):
@@ -78,8 +80,8 @@ class Pull:
         """Return the sums, (inputs, subjects), for the states of the last solution and weights (N,)."""
         P, table = states
         out = np.empty((self.parts, table.first.size))
-        flat, width = P.reshape(-1), P.shape[1]
-        _pull(self._code["pull"], self._runs, self._cells, by, self._times, flat, width, table, self._part, out)
+        solved = Solved(self._times, P.reshape(-1), P.shape[1], table)
+        _pull(self._code["pull"], self._runs, self._cells, by, solved, self._part, out)
         return out
 
 
