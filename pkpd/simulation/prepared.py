@@ -254,7 +254,7 @@ def prepare(
     >>> run = pkpd.prepare(pkpd.models["pk1_oral"], "100 mg PO q24h x3", times=pkpd.hours(0, 72), outputs=["Cc"])
     >>> run(CL=4.0)["Cc"].shape, run(CL=np.array([3.0, 4.0, 5.0]), eta_V=0.2)["Cc"].shape
     ((73,), (3, 73))
-    >>> "CL" in run.names, run.outputs
+    >>> "CL" in run.names, dict(run.outputs)
     (True, {'Cc': 'mg/L'})
     """
     needs("prepare", model, ("Model",), "load one, pkpd.models[name]; a fit's is its .model")
