@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["block_size", "grid_block", "pack_records"]
 
-BYTES = 1 << 22  # states of a block of subjects; what fits into the cache of a core
+#: bytes of a block of subjects: of states, which should fit into the cache of a core; of outputs, where states are
+#: kept nowhere
+STATES, OUTPUTS = 1 << 22, 1 << 24
+#: subjects of a block between which what Python does for each, one thread at a time, comes to little
+MOST = 2048
 
 
-def block_size(subjects: int, states: int, times: int, threads: int) -> int:
-    """Return how many subjects to solve at a time."""
-    fitting = max(64, min(BYTES // (8 * states * max(times, 1)), 1024))
+def block_size(subjects: int, states: int, outputs: int, times: int, threads: int) -> int:
+    """Return how many subjects to solve at a time; ``states`` is 0 where outputs are written at once."""
+    room, each = (STATES, states) if states else (OUTPUTS, outputs)
+    fitting = max(64, min(room // (8 * max(each * times, 1)), MOST))
     rounds = -(-subjects // (fitting * threads))  # as many blocks for each thread
     return max(1, -(-subjects // (rounds * threads)))
 

@@ -87,7 +87,8 @@ def _simulate_grid(
     coords = dataset.coordinates(times, model.time_unit, plan.names if plan.named else None, labels)
     corners = None if plan.corners is None else plan.corners.fresh()
     sink = _sink(job, len(plan.names), people.n, times, coords, plan.doses_text(model, labels))
-    size = grid.block_size(people.n, kernel.n, times.size, job.threads)
+    states = 0 if kernel.linear and job.settings.method in ("auto", "linear") else kernel.n
+    size = grid.block_size(people.n, states, len(job.chosen), times.size, job.threads)
     tasks = [(g, s) for g in range(len(plan.names)) for s in grid.slices(people.n, size)]
     names, n = plan.names, people.n
     failures = Failures(model, kernel)

@@ -194,7 +194,8 @@ def test_results_do_not_depend_on_threads_or_blocks(monkeypatch, name):
         people = Population.draw(model, 150, seed=3)
     one = simulate(model, regimen, people, TIMES, outputs=outputs, threads=1)
     for threads, size in ((2, 1 << 20), (5, 1 << 20), (3, 1), (1, 1 << 12)):
-        monkeypatch.setattr(grids, "BYTES", size)
+        monkeypatch.setattr(grids, "STATES", size)
+        monkeypatch.setattr(grids, "OUTPUTS", size)
         other = simulate(model, regimen, people, TIMES, outputs=outputs, threads=threads)
         for variable in outputs:
             np.testing.assert_array_equal(other[variable], one[variable])
@@ -212,7 +213,7 @@ def test_results_do_not_depend_on_the_order_or_the_choice_of_subjects():
 def test_a_block_of_subjects_is_never_empty():
     for subjects in (1, 2, 63, 64, 65, 1000, 12345):
         for threads in (1, 2, 3, 16):
-            size = grids.block_size(subjects, 5, 100, threads)
+            size = grids.block_size(subjects, 5 * (subjects % 2), 3, 100, threads)
             parts = list(grids.slices(subjects, size))
             assert [p.start for p in parts[1:]] == [p.stop for p in parts[:-1]]
             assert parts[0].start == 0

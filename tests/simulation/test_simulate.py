@@ -208,7 +208,8 @@ def _plain(attributes: dict[Any, Any]) -> dict[Any, Any]:
 def test_chunks_are_filled_whatever_the_blocks_are(tmp_path, monkeypatch):
     from pkpd.simulation import grid
 
-    monkeypatch.setattr(grid, "BYTES", 1)
+    monkeypatch.setattr(grid, "STATES", 1)
+    monkeypatch.setattr(grid, "OUTPUTS", 1)
     memory = simulate(drug(), {"a": DAILY, "b": TWICE}, people(500), TIMES, threads=3)
     stored = simulate(drug(), {"a": DAILY, "b": TWICE}, people(500), TIMES, threads=3, store=tmp_path / "s.zarr")
     same(stored.load(), memory)
