@@ -19,7 +19,7 @@ __all__ = ["calibrate", "predicted_facts", "taught"]
 
 _FEW = 5
 #: settings of methods without ``full``: of the sampler, chains that are just long enough for a result of record
-_SHORT: dict[str, dict[str, Any]] = {"nuts": {"chains": 4, "tune": 400, "draws": 900}, "mode": {"quick": True}}
+_SHORT: dict[str, dict[str, Any]] = {"nuts": {"chains": 4, "tune": 400, "draws": 1050}, "mode": {"quick": True}}
 
 
 def calibrate(job: ReportJob) -> None:
