@@ -90,26 +90,29 @@ class _Sets:
         part = self.one("clock", PART)
 
         def double(held: list[Value]) -> list[Value]:
+            left, less, *held = held
             E, G = held[:n], held[n:]
-            return [*self.product(terms, E, E, [None] * n), *self.product(terms, E, G, G)]
+            twice, more = self.f.splat(b.fadd(less, less)), self.f.splat(b.fadd(less, ir.Constant(F64, 1.0)))
+            D = self.product(terms, E, E, [m.mul(twice, value) for value in E])
+            G = self.product(terms, E, G, [m.mul(more, value) for value in G])
+            left = b.sub(left, ir.Constant(I64, 1))
+            return [left, *self.whole(left, less, D), *G]
 
-        def double_less(held: list[Value]) -> list[Value]:
-            twice = [m.add(value, value) for value in held]
-            D, G = held[:n], held[n:]
-            return [*self.product(terms, D, D, twice[:n]), *self.product(terms, D, G, twice[n:])]
-
-        b, doublings, last = self.f.builder, self.f.arg["doublings"], ir.Constant(I64, LAST)
-        many = b.icmp_signed(">", doublings, last)
-        early = b.select(many, b.sub(doublings, last), ir.Constant(I64, 0))
-        late = b.select(many, last, doublings)
+        b, doublings = self.f.builder, self.f.arg["doublings"]
         for v in range(self.vectors):
             D, G = self.small(m.mul(self.f.load(self.f.arg["nodes"], v), part))
-            held = self.f.repeat(early, [*D, *G], double_less)
-            for e, (i, k) in enumerate(self.entries):
-                held[e] = m.add(held[e], m.const(1.0)) if i == k else held[e]
-            held = self.f.repeat(late, held, double)
+            start = [doublings, *self.whole(doublings, ir.Constant(F64, 1.0), D), *G]
+            held = self.f.repeat(doublings, start, double)[2:]
             self.keep(held[:n], held[n:], v)
         self.f.done()
+
+    def whole(self, left: Value, less: Value, D: Sequence[Value]) -> list[Value]:
+        """Return whether E lacks I for the doublings that are left, as 1 or 0, and E, to which it may be added now."""
+        b, m = self.f.builder, self.f.math
+        early = b.icmp_signed(">", left, ir.Constant(I64, LAST))
+        unit = self.f.splat(b.select(early, ir.Constant(F64, 0.0), less))
+        less = b.select(early, less, ir.Constant(F64, 0.0))
+        return [less, *(m.add(d, unit) if i == k else d for d, (i, k) in zip(D, self.entries, strict=True))]
 
     def keep(self, E: Sequence[Value], G: Sequence[Value], v: int) -> None:
         """Write what the set holds of the v-th nodes, and after the last ones what it holds of the panel's end."""
