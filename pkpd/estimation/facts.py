@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     from pkpd.estimation.record import FitRecord
     from pkpd.observation.reported import Reported
 
-__all__ = ["DRAWS", "FactPredictions", "Predicted", "fact_table", "facts_of_population", "predicted_facts"]
+__all__ = [
+    "DRAWS", "EXCEPTION", "FactPredictions", "Predicted", "fact_table", "facts_of_population", "predicted_facts",
+    "reproduced",
+]  # fmt: skip
 
 #: probability of a reported region below which it is called missed
 OUTSIDE = 0.05
+#: share of a patient's qualitative facts that is reproduced on average, below which the patient is an exception; and
+#: facts about one marker from which on that marker is judged by itself as well
+EXCEPTION, SEVERAL = 0.6, 3
 #: draws by which facts are predicted
 DRAWS = 400
 
@@ -125,6 +131,43 @@ def fact_table(found: FactPredictions) -> pd.DataFrame:
             "pit": np.where(region, np.nan, found.pit), "2.5%": low, "50%": middle, "97.5%": high, "inside": inside,
         }
     )  # fmt: skip
+
+
+def reproduced(found: FactPredictions, days: Mapping[str, float]) -> pd.DataFrame:
+    """Return how many of each patient's qualitative facts a replicate reproduces, see ``StudyFit.reproduced``.
+
+    Parameters
+    ----------
+    days : mapping of str to float
+        When each fact was, which orders them; those of one day keep the order of the report.
+    """
+    import pandas as pd
+
+    region = np.array([kind_named(k).region for k in found.kind], bool)
+    # a replicate states the grade itself, and 1 where a bound or a direction holds throughout
+    same = found.replicate[~np.isnan(found.replicate).any(axis=1)] == found.observed
+    rows: dict[str, dict[str, Any]] = {}
+    for patient in dict.fromkeys(found.patient):
+        own = [k for k, who in enumerate(found.patient) if who == patient and region[k]]
+        if not own:
+            continue
+        own.sort(key=lambda k: days[found.fact[k]])
+        each, markers = same[:, own], np.array([found.marker[k] for k in own])
+        shares = {m: float(each[:, markers == m].mean()) for m in dict.fromkeys(markers.tolist())}
+        judged = {m: share for m, share in shares.items() if (markers == m).sum() >= SEVERAL} or shares
+        weakest = min(judged, key=lambda m: judged[m])
+        rows[patient] = {
+            "facts": len(own),
+            "reproduced": float(each.sum(axis=1).mean()),
+            "share": float(each.mean()),
+            "in_order": float(np.cumprod(each, axis=1).sum(axis=1).mean()),
+            "all": float(each.all(axis=1).mean()),
+            "weakest": weakest,
+            "weakest_share": shares[weakest],
+            "exception": min(float(each.mean()), judged[weakest]) < EXCEPTION,
+        }
+    columns = ["facts", "reproduced", "share", "in_order", "all", "weakest", "weakest_share", "exception"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("patient")
 
 
 def facts_of_population(fit: FitRecord, seed: int = 0) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from scipy import stats
 
 from pkpd.errors import LibraryError, PkpdError
 from pkpd.estimation.api import fit
+from pkpd.estimation.facts import FactPredictions, reproduced
 from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.spreads import HalfNormal
@@ -349,3 +350,40 @@ def test_a_population_says_only_who_varies():
 def test_a_fit_says_by_which_versions_it_was_made():
     made = json.loads(fit(small_study()).attrs["versions"])
     assert sorted(made) == ["arviz", "numba", "numpy", "nutpie", "pkpd", "scipy"]
+
+
+def test_facts_are_counted_as_new_data_show_them_together():
+    """By hand: four replicates of three grades and a bound of one patient, and of a bound of another."""
+    found = FactPredictions(
+        use="fit", fact=["late", "grade", "first", "number", "again", "other"],
+        patient=["a", "a", "a", "a", "a", "b"], marker=["CRP", "ICANS", "ICANS", "CRP", "ICANS", "CRP"],
+        kind=["below", "grade", "grade", "density", "grade", "above"], text=[""] * 6,
+        observed=np.array([1.0, 2.0, 0.0, 7.0, 3.0, 1.0]),
+        replicate=np.array(
+            [
+                [1.0, 2.0, 0.0, 6.0, 3.0, 1.0],  # all
+                [1.0, 2.0, 1.0, 7.0, 3.0, 1.0],  # the first is missed
+                [0.4, 2.0, 0.0, 7.0, 1.0, 0.0],  # the first two only
+                [1.0, 1.0, 0.0, 7.0, 1.0, 1.0],  # the first and the last
+            ]
+        ),
+        probability=np.full(6, np.nan), pit=np.full(6, np.nan),
+    )  # fmt: skip
+    table = reproduced(found, {"first": 1.0, "grade": 2.0, "again": 3.0, "late": 4.0, "number": 5.0, "other": 1.0})
+    a, b = table.loc["a"], table.loc["b"]
+    assert (a["facts"], a["reproduced"], a["in_order"], a["all"]) == (4, (4 + 3 + 2 + 2) / 4, (4 + 0 + 2 + 1) / 4, 0.25)
+    assert (a["share"], a["weakest"], a["weakest_share"]) == (11 / 16, "ICANS", 8 / 12)
+    assert (b["facts"], b["share"], b["weakest"]) == (1, 0.75, "CRP")
+    assert table["exception"].tolist() == [False, False]
+    unlike = replace(found, observed=np.array([1.0, 2.0, 0.0, 7.0, 2.0, 1.0]))  # grades 1 and 3 where 2 was reported
+    seen = reproduced(unlike, dict.fromkeys(found.fact, 0.0)).loc["a"]
+    assert (seen["weakest_share"], bool(seen["exception"])) == (6 / 12, True)
+
+
+def test_the_boy_whom_the_model_does_not_tell_is_an_exception():
+    """Fever at each taper and none at each restart: 3.1 of seven in new data, all seven in none of 400."""
+    table = load_study_fit("anakinra_reports").reproduced()
+    boy = table.loc["naviglio2021/p1"]
+    assert (boy["facts"], boy["weakest"], boy["all"]) == (14, "temperature", 0.0)
+    assert bool(table["exception"]["naviglio2021/p1"])
+    assert float(boy["in_order"]) < 4

@@ -102,9 +102,10 @@ def test_a_fit_is_read_with_its_own_data_and_fixed_values_only(tmp_path: Any) ->
 
 
 def test_one_datum_of_one_subject_ends_in_words() -> None:
+    """The likelihood has no bound as the residual error falls to 0; which way the search goes there is rounding."""
     fit = pkpd.fit(bolus(), pkpd.read_events(doses_and_levels().iloc[:2]), "laplace")
     assert not fit.converged
-    assert any("do not tell" in m for m in fit.messages)
+    assert any("sigma_prop is at its bound" in m and "not a maximum" in m for m in fit.messages)
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e200])

@@ -69,7 +69,7 @@ def test_areas_fill_the_variance():
     assert len(axes) == 2
     areas = [c for c in axes[0].collections if c.get_label() in ("_area", "_interactions")]
     assert len(areas) == 4
-    assert max(v[1] for v in areas[-1].get_paths()[0].vertices) == 1
+    assert max(v[1] for v in areas[-1].get_paths()[0].vertices) == pytest.approx(1, rel=1e-12)
     drawn = [line for line in axes[1].lines if line.get_label() == "_line"]
     assert len(drawn) == 2
     best = found.over_time()["ST"].sel(quantity="Cc").idxmax("parameter").item()

@@ -14,6 +14,7 @@ import numpy as np
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.convergence import arviz
+from pkpd.estimation.facts import reproduced
 from pkpd.estimation.study.draws import check_about, check_draws, share_without_density
 from pkpd.estimation.study.groups import attributes, make_groups
 from pkpd.estimation.study.held_back import predicted_checks
@@ -22,7 +23,7 @@ from pkpd.estimation.study.problem import StudyProblem
 from pkpd.estimation.study.record import StudyRecord
 from pkpd.estimation.study.saved import save_study_fit
 from pkpd.estimation.study.study import Study
-from pkpd.estimation.study.tables import contraction, facts, summary, trouble
+from pkpd.estimation.study.tables import contraction, facts, fitted_facts, summary, trouble
 from pkpd.simulation.source import Subjects
 
 if TYPE_CHECKING:
@@ -133,6 +134,24 @@ class StudyFit(StudyRecord):
             nothing; one that no likelihood could take is not there.
         """
         return facts(self, self.held_back)
+
+    def reproduced(self) -> pd.DataFrame:
+        """Return how many of a patient's qualitative facts new data from the posterior reproduce, and all at once.
+
+        Qualitative facts are those that state a bound, a direction or a grade. Each of them may be probable by itself
+        while a course that shows them all is not.
+
+        Returns
+        -------
+        DataFrame
+            Index the patient; columns facts (how many), reproduced (of a replicate, on average), share (of them),
+            in_order (how many from the first day on until one is missed, on average), all (share of replicates that
+            reproduce all), weakest and weakest_share (the marker of which least is reproduced, among those with three
+            facts or more if there are some) and exception (share or weakest_share below 0.6: the model does not tell
+            what happened to this patient).
+        """
+        days = {fact.name: fact.day for fact in self.study.problem.reported}
+        return reproduced(fitted_facts(self), days)
 
     @cached_property
     def held_back(self) -> FactPredictions | None:

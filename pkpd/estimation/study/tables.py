@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pkpd.estimation.study.record import StudyRecord
 
-__all__ = ["contraction", "diagnostics", "divergences", "facts", "scalars", "summary", "trouble"]
+__all__ = ["contraction", "diagnostics", "divergences", "facts", "fitted_facts", "scalars", "summary", "trouble"]
 
 Floats = NDArray[np.float64]
 _MUCH, _SOME = 0.5, 0.1
@@ -113,22 +113,25 @@ def facts(calibration: StudyRecord, held: FactPredictions | None) -> pd.DataFram
     """Return what is predicted of each fact, see ``StudyFit.facts``."""
     import pandas as pd
 
+    fitted = fact_table(fitted_facts(calibration))
+    return fitted if held is None else pd.concat([fitted, fact_table(held)], ignore_index=True)
+
+
+def fitted_facts(calibration: StudyRecord) -> FactPredictions:
+    """Return what is predicted of the facts that were fitted."""
     constant, predicted = calibration.idata.constant_data, calibration.idata.posterior_predictive
     replicate = predicted["replicate"].values.astype(np.float64)
 
     def words(name: str) -> list[str]:
         return [str(each) for each in constant[name].values]
 
-    fitted = fact_table(
-        FactPredictions(
-            use="fit", fact=words("fact"), patient=words("fact_patient"), marker=words("fact_marker"),
-            kind=words("fact_kind"),
-            text=words("fact_text"), observed=calibration.idata.observed_data["facts"].values.astype(np.float64),
-            replicate=replicate.reshape(-1, replicate.shape[-1]), probability=predicted["probability"].values,
-            pit=predicted["pit"].values,
-        )
+    return FactPredictions(
+        use="fit", fact=words("fact"), patient=words("fact_patient"), marker=words("fact_marker"),
+        kind=words("fact_kind"),
+        text=words("fact_text"), observed=calibration.idata.observed_data["facts"].values.astype(np.float64),
+        replicate=replicate.reshape(-1, replicate.shape[-1]), probability=predicted["probability"].values,
+        pit=predicted["pit"].values,
     )  # fmt: skip
-    return fitted if held is None else pd.concat([fitted, fact_table(held)], ignore_index=True)
 
 
 def contraction(calibration: StudyRecord) -> pd.DataFrame:

@@ -97,15 +97,15 @@ def predicted_facts(job: ReportJob) -> None:
     table, held = ([row for row in records(facts) if row["use"] == use] for use in ("fit", "check"))
     inside = sum(row["inside"] for row in table)
     section = job.section("checks")
+    numbers = len(job.fit.summary())
     section.add(
         Text(
-            f"**The facts.** {inside} of the {len(table)} facts lie inside the 95% interval of what "
-            "the calibrated model predicts for them (about 95% would be expected if the model were exactly right and "
-            "knew nothing of the facts; it was calibrated to them, so this shows that it can describe them, not that "
-            "it is true)."
+            f"**The facts.** Each for itself, {inside} of the {len(table)} facts lie inside the 95% interval of what "
+            f"the calibrated model predicts for them. {_weight_of(numbers, len(table))}"
         )
     )
     _name_outside(section, table)
+    _together(job, section)
     if held:
         right = sum(row["inside"] for row in held)
         section.add(
@@ -127,6 +127,43 @@ def predicted_facts(job: ReportJob) -> None:
             )
         )
     _appendix(job, facts)
+
+
+def _weight_of(numbers: int, facts: int) -> str:
+    """Say what it is worth that a model with so many numbers describes so many facts."""
+    if numbers >= facts:
+        return (
+            f"It has {numbers} numbers to describe {facts} facts with, so that this says that it can bend to them, not "
+            "that it is true."
+        )
+    return "It was calibrated to them, so that this says that it can describe them, not that it is true."
+
+
+def _together(job: ReportJob, section: Section) -> None:
+    """Say how many of each patient's qualitative facts are reproduced together, and name who is an exception."""
+    found = job.fit.reproduced()
+    if found.empty:
+        return
+    job.keep_table("facts_together", found.reset_index())
+    together = records(found.reset_index())
+    share = sum(row["reproduced"] for row in together) / sum(row["facts"] for row in together)
+    said = (
+        "**Together.** A bound, a direction or a grade is easily met alone. New data drawn from the calibrated model "
+        f"show {percent(share)} of a patient's qualitative facts on average; the table says how many at once, and how "
+        "many in their order before the first that is missed."
+    )
+    rows = []
+    for row in together:
+        shown = [number(row["reproduced"]), number(row["in_order"]), percent(row["all"])]
+        weakest = f"{row['weakest']}: {percent(row['weakest_share'])}"
+        rows.append([row["patient"], int(row["facts"]), *shown, weakest, not row["exception"]])
+        if row["exception"]:
+            said += (
+                f" **{row['patient']}** is an exception: of the facts about {row['weakest']} new data show "
+                f"{percent(row['weakest_share'])}, so that the model does not tell what happened to this patient."
+            )
+    heads = ["patient", "qualitative facts", "reproduced", "in order", "all at once", "least of", "told"]
+    section.add(Text(said), Table("Qualitative facts that new data reproduce", heads, rows))
 
 
 def _name_outside(section: Section, table: list[dict[str, Any]]) -> None:
