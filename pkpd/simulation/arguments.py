@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pkpd.cores import cores
 from pkpd.dosing.events import EventTable
 from pkpd.dosing.regimen import Regimen
 from pkpd.engine.solve.block import Settings
@@ -78,7 +78,7 @@ def check_method(verb: str, model: Model, kernel: Kernel, method: str) -> None:
 def threads_from(threads: int | None) -> int:
     """Return the number of threads, all cores by default."""
     if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
     if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
         raise PkpdError(f"simulate: threads must be a whole number, 1 or more, got {threads!r}")
     return int(threads)

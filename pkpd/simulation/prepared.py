@@ -122,12 +122,6 @@ class Prepared:
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return _again, self._made
 
-    def __copy__(self) -> Prepared:
-        return _again(*self._made)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Prepared:
-        return _again(*self._made)
-
     def _together(self, values: Any, more: dict[str, Any]) -> dict[str, Any]:
         """Return what a call is given in both ways as one."""
         if not isinstance(values, Mapping):

@@ -8,12 +8,12 @@ where there is no second core, no such folder or no interpreter to start, loops 
 from __future__ import annotations
 
 import atexit
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from pkpd.cache import cache_directory
+from pkpd.cores import cores
 from pkpd.engine.machine.jit import watchers
 
 __all__ = ["command", "wanted_soon"]
@@ -55,9 +55,8 @@ def _begin(loop: str) -> None:
 
 
 def _is_possible() -> bool:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     ordinary = Path(sys.executable or "").name.startswith("python") and not getattr(sys, "frozen", False)
-    return cores > 1 and ordinary and cache_directory() is not None
+    return cores() > 1 and ordinary and cache_directory() is not None
 
 
 @atexit.register
