@@ -2,22 +2,28 @@
 
 The signal behind the receptor follows the drive with the half-life of IL-6, as the tone does, less what tocilizumab
 takes away: 1 / (1 + CTCZ / IC50) is left, competitive with IL-6 far below its affinity. CRP and temperature are
-turnover models in units of their response to the full signal, so that their slopes scale the outputs.
+turnover models in units of their response to the full signal, so that their slopes scale the outputs. Body temperature
+is regulated: fever is steep in what drives it, as antipyretic effects are (Hill coefficients of 4.0-4.3, Brown 1998).
 
 Equations: signal' = k (DRIVE / (1 + CTCZ / IC50) - signal); crp' = kout_CRP (signal - crp); heat' = kout_T (signal -
-heat); CRP = CRP0 + slope_CRP crp; temperature = T0 + slope_T heat.
+heat); CRP = CRP0 + slope_CRP crp; temperature = T0 + slope_T g(heat), g(x) = (1 + EC50_T^h) x^h / (EC50_T^h + x^h) with
+h = gamma_T, so that g(1) = 1.
 
 Where the sources disagree: CRP leaves plasma with a half-life of 19 h (tracer, Vigushin 1993, k 0.0365/h), 29 h (Li
 2018, 0.0238/h) or 31 h (Netterberg 2018, 0.0224/h), the latter two from the course of disease, which holds the delay
 of what drives CRP as well. Chosen: the tracer, since that delay is a state here. The log-log slope of CRP on IL-6 was
 0.85 in one re-analysis; here it is 1.
 
-Assumed: all of temperature, for which no model was found; that fever passes the IL-6 receptor (tocilizumab lowered
+Assumed: all of temperature, for which no model was found (h is taken as half of the antipyretics', whose effect may be
+steep by itself); that fever passes the IL-6 receptor (tocilizumab lowered
 temperature in 27 patients with COVID-19); the slopes, of the order of CRP in severe COVID-19. Left out: fibrinogen,
 which the reports show in a figure only; the acute-phase delay of 4-6 h; the rise of serum IL-6 under blockade.
 """
 
 from pkpd import Additive, Covariate, LogNormal, Model, Output, Parameter, State
+
+#: keeps powers of no fever at all differentiable
+TINY = 1e-6
 
 
 def dynamics(t, x, p, cov):
@@ -30,7 +36,9 @@ def dynamics(t, x, p, cov):
 
 
 def outputs(t, x, p):
-    return {"CRP": p.CRP0 + p.slope_CRP * x.crp, "temperature": p.T0 + p.slope_T * x.heat}
+    half, heat = p.EC50_T**p.gamma_T, (x.heat + TINY) ** p.gamma_T
+    fever = (1 + half) * heat / (half + heat)
+    return {"CRP": p.CRP0 + p.slope_CRP * x.crp, "temperature": p.T0 + p.slope_T * fever}
 
 
 AFFINITY = "0.7 nmol/L soluble (read in PMC3910013), 2.5 nmol/L on membranes (not verified), 148 kDa"
@@ -68,6 +76,10 @@ model = Model(
         Parameter(
             "slope_T", 2.8, "degC", "rise of temperature at full drive", sd=0.2, source="convention", known="assumed"
         ),
+        Parameter(
+            "gamma_T", 2.0, "", "steepness of fever", sd=0.4, source="half of 4.0-4.3, Brown 1998", known="assumed"
+        ),
+        Parameter("EC50_T", 0.4, "", "signal of half of the fever", source="convention", known="assumed"),
     ],
     outputs=[
         Output("CRP", "mg/L", "C-reactive protein", error=LogNormal(0.3)),

@@ -1,10 +1,10 @@
 """Anakinra and inflammation: how much of a patient's disease IL-1 carries, seen through markers and grades.
 
-Composed of `anakinra`, `tocilizumab_linear`, `dexamethasone`, `inflammatory_tone`, `acute_phase`, `tissue_injury` and
-`neurotoxicity`. Anakinra blocks the IL-1 receptor: S = 1 / (1 + Cc / IC50) of the signal is left, competitive with
+Composed of `anakinra`, `tocilizumab_linear`, `dexamethasone` (with `oral_input` for tapers whose amounts are not
+known), `inflammatory_tone`, `acute_phase`, `tissue_injury` and `neurotoxicity`. Anakinra blocks the IL-1 receptor: S = 1 / (1 + Cc / IC50) of the signal is left, competitive with
 IL-1 far below its affinity. The share phi of the drive passes there; tone follows, markers follow tone. Tocilizumab
-acts on CRP and temperature only, dexamethasone (as for any steroid, in equivalents) on the drive. All drugs are linear
-and all else is linear in what they drive, so that the equations are solved exactly up to a quadrature (a cascade).
+acts on CRP and temperature only, dexamethasone (as for any steroid, in equivalents) on the drive, or past IL-6; it spares
+D-dimer and lowers lymphocytes itself. All drugs are linear and all else is linear in what they drive, so that the equations are solved exactly up to a quadrature (a cascade).
 
 Neurotoxicity has the same drive; the share w_csf of its IL-1 signal lies behind the blood-brain barrier, where anakinra
 in cerebrospinal fluid counts (about 2% of plasma), the rest on the plasma side. Both are possible; data may tell.
@@ -36,11 +36,14 @@ def connect(t, x, p):
     phi = p.tone.phi
     through = phi * (p.w_csf * S_csf + (1 - p.w_csf) * S) + 1 - phi
     return {
+        "dexamethasone.INFLOW": x.dexamethasone_taper.rate,
         "tone.IL1": S,
         "tone.CDEX": x.dexamethasone.Cc,
-        "acute.DRIVE": x.tone.drive,
+        "acute.DRIVE": x.tone.held_drive,
         "acute.CTCZ": x.tocilizumab.Cc,
         "injury.TONE": x.tone.tone,
+        "injury.BARE": x.tone.bare,
+        "injury.CDEX": x.dexamethasone.Cc,
         "neuro.SIGNAL": x.tone.u * x.tone.unheld * through,
     }
 
@@ -69,6 +72,7 @@ PARTS = {
     "anakinra": models["anakinra"],
     "tocilizumab": models["tocilizumab_linear"],
     "dexamethasone": models["dexamethasone"],
+    "dexamethasone_taper": models["oral_input"],
     "tone": models["inflammatory_tone"],
     "acute": models["acute_phase"],
     "injury": models["tissue_injury"],

@@ -6,22 +6,22 @@ health (Krzyzanski 2021, `dexamethasone_krzyzanski2021`: 9.3 L/h; older literatu
 of 4. Li 2023 found clearance to fall as CRP rises; the size of it is not in the abstract and is left out. Absorption
 was not studied there: ka is that of Krzyzanski 2021, F an assumption. Dexamethasone base, not phosphate.
 
-Equations: depot' = -ka depot; central' = ka depot - CL Cc - Q (Cc - Cp); peripheral' = Q (Cc - Cp), with Cc = central
-/ V1, Cp = peripheral / V2.
+Equations: depot' = -ka depot; central' = ka depot + INFLOW - CL Cc - Q (Cc - Cp); peripheral' = Q (Cc - Cp), with Cc =
+central / V1, Cp = peripheral / V2. INFLOW is what another model brings into plasma, such as doses of unknown amount.
 """
 
-from pkpd import Model, Output, Parameter, Proportional, State
+from pkpd import Covariate, Model, Output, Parameter, Proportional, State
 
 
 def dosing(p):
     return {"depot": {"F": p.F}}
 
 
-def dynamics(t, x, p):
+def dynamics(t, x, p, cov):
     absorbed, Cc, Cp = p.ka * x.depot, x.central / p.V1, x.peripheral / p.V2
     return {
         "depot": -absorbed,
-        "central": absorbed - p.CL * Cc - p.Q * (Cc - Cp),
+        "central": absorbed + cov.INFLOW - p.CL * Cc - p.Q * (Cc - Cp),
         "peripheral": p.Q * (Cc - Cp),
     }
 
@@ -40,6 +40,7 @@ model = Model(
         State("central", "mg", "plasma"),
         State("peripheral", "mg", "slower tissue"),
     ],
+    covariates=[Covariate("INFLOW", "mg/h", 0.0, "what comes from elsewhere")],
     parameters=[
         Parameter("CL", 2.85, "L/h", "clearance", cv=0.63, source=LI),
         Parameter("V1", 15.4, "L", "central volume", source=LI),

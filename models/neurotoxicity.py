@@ -1,13 +1,13 @@
 """Neurotoxicity after cell therapy: a latent state behind the grades 0-4 of ICANS.
 
 The latent state follows a signal (1 in the full, untreated disease) with a turnover of its own; the grade is an ordinal
-observation of its logarithm: P(grade >= g) = s(ICANS - cut_g) with s(y) = 1 / (1 + exp(-y)), cuts 0, 1.5, 3, 4.5.
+observation of its logarithm: P(grade >= g) = s(ICANS - cut_g) with s(y) = 1 / (1 + exp(-y)), cuts 0, 3, 6, 9.
 
 Equations: N' = k (SIGNAL - N); ICANS = slope log((N + 0.02) / N50).
 
 Assumed: everything; no model of ICANS under IL-1 blockade was found. N50 is the state at which half are graded 1 or
-more, and differs between patients; equal distances of the cuts are a convention that the slope scales; 0.02 keeps the
-logarithm finite without disease. Grades were CARTOX grades in Strati 2020.
+more, and differs between patients; equal distances of the cuts are a convention that the slope scales, and 3 means
+that a grade in the middle of its range is given right in two of three; 0.02 keeps the logarithm finite without disease. Grades were CARTOX grades in Strati 2020.
 """
 
 from pkpd import Covariate, Model, Output, Parameter, State
@@ -30,10 +30,10 @@ model = Model(
     covariates=[Covariate("SIGNAL", "", 1.0, "signal that drives it")],
     parameters=[
         Parameter("k", 0.03, "1/h", "turnover, half-life about a day", source="grades change in days", known="assumed"),
-        Parameter("slope", 3.0, "", "latent logit per log of the state", source="convention", known="assumed"),
+        Parameter("slope", 6.0, "", "latent logit per log of the state", source="convention", known="assumed"),
         Parameter("N50", 0.1, "", "state of grade 1 or more in half", sd=0.6, source="convention", known="assumed"),
     ],
-    outputs=[Output("ICANS", "", "grade of ICANS on the latent logit scale", error=Ordinal(cuts=(0.0, 1.5, 3.0, 4.5)))],
+    outputs=[Output("ICANS", "", "grade of ICANS on the latent logit scale", error=Ordinal(cuts=(0.0, 3.0, 6.0, 9.0)))],
     dynamics=dynamics,
     calculate=outputs,
 )

@@ -56,8 +56,8 @@ def _given(row: Row, patients: Collection[str] | None, drugs: Collection[str], s
     if number is not None and number > 1 and not row["interval"]:
         row.fault("interval", f"{number:g} doses need an interval", "give the hours between them", show=False)
     duration = row.number("duration", "> 0 h, or empty for a bolus", lambda hours: hours > 0)
-    if duration is not None and route in INTO and route != "IV":
-        row.fault("duration", f"a dose given {route} is no infusion", "leave it empty, or say IV")
+    if duration is not None and route == "IM":
+        row.fault("duration", "a dose given IM is no infusion", "leave it empty, or say IV, SC (a pump) or PO")
     known, where, reason = row.origin()
     return ReportedDose(
         patient=row["patient"],

@@ -32,7 +32,7 @@ def clocked(model: Model) -> tuple[str, ...]:
     --------
     >>> from pkpd.library import load_model
     >>> clocked(load_model("anakinra_inflammation"))
-    ('tone.t_on', 'tone.t_off')
+    ('tone.t_on', 'tone.t_off', 'tone.t_back', 'tone.wander_from')
     """
     trace = model.trace
     roots = list(_equations(trace))

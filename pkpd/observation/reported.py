@@ -62,6 +62,7 @@ def fact_terms(
     exclude: Iterable[str],
     reinterpret: Mapping[tuple[str, str], float],
     patients: Iterable[str],
+    include: Iterable[str] = (),
 ) -> tuple[list[Reported], list[str]]:
     """Return the facts of a seed that are fitted, and what is wrong with them.
 
@@ -76,6 +77,8 @@ def fact_terms(
         Factors on values.
     patients : iterable of str
         Whose facts, ``"seed/patient"``.
+    include : iterable of str
+        Patterns of facts that the seed holds back and that are fitted all the same.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def fact_terms(
     """
     out: list[Reported] = []
     faults: list[str] = []
-    for fact in _facts(evidence, "fit", exclude, patients):
+    for fact in _facts(evidence, "fit", exclude, patients, include):
         found = _understood(evidence, model, fact, reinterpret)
         if isinstance(found, str):
             faults.append(found)
@@ -118,6 +121,7 @@ def check_terms(
     exclude: Iterable[str],
     reinterpret: Mapping[tuple[str, str], float],
     patients: Iterable[str],
+    include: Iterable[str] = (),
 ) -> list[Reported]:
     """Return the facts of a seed that are held back from a fit, as far as the model can predict them.
 
@@ -125,7 +129,7 @@ def check_terms(
     """
     errors = {name: output.error for name, output in model.outputs.items()}
     out: list[Reported] = []
-    for fact in _facts(evidence, "check", exclude, patients):
+    for fact in _facts(evidence, "check", exclude, patients, include):
         kind = kind_of_fact(fact.kind, fact.op)
         if kind is None or any(getattr(fact, column) in (None, "") for column in kind.needs):
             continue
@@ -135,15 +139,21 @@ def check_terms(
     return out
 
 
-def _facts(evidence: Any, use: str, exclude: Iterable[str], patients: Iterable[str]) -> list[Any]:
+def _facts(
+    evidence: Any, use: str, exclude: Iterable[str], patients: Iterable[str], include: Iterable[str]
+) -> list[Any]:
     """Return the facts of a seed that are used so, of some patients."""
     wanted = set(patients)
+
+    def used(fact: Any, name: str) -> str:
+        return "fit" if fact.use == "check" and matches(name, include) else fact.use
+
     return [
         fact
         for fact in evidence.facts
-        if fact.use == use
-        and f"{evidence.name}/{fact.patient}" in wanted
-        and not matches(f"{evidence.name}/{fact.fact}", exclude)
+        if f"{evidence.name}/{fact.patient}" in wanted
+        and used(fact, name := f"{evidence.name}/{fact.fact}") == use
+        and not matches(name, exclude)
     ]
 
 

@@ -106,7 +106,7 @@ def test_new_patients_of_a_cohort_are_compared_from_their_onset(record):
 
 
 def test_onset_is_found_in_the_equations():
-    assert clocked(pkpd.models["inflammatory_tone"]) == ("t_on", "t_off")
+    assert clocked(pkpd.models["inflammatory_tone"]) == ("t_on", "t_off", "t_back", "wander_from")
     assert clocked(pkpd.models["pk2_oral_irm1"]) == ()
 
     def model(dynamics):

@@ -47,7 +47,7 @@ class Calibration(Source):
     def population(self, n, *, patient, seed=0):
         assert patient.startswith(("strati2020/", "naviglio2021/"))
         late = {"strati2020/p2": 41, "strati2020/p6": 31, "strati2020/p8": 14}.get(patient, 90)
-        drive = {"tone.phi": self.phi, "tone.Imax": 0.1, "tone.t_off": 24.0 * (late + 40), "neuro.N50": 0.4}
+        drive = {"tone.phi": self.phi, "tone.held": 0.1, "tone.t_off": 24.0 * (late + 40), "neuro.N50": 0.4}
         times = {"tone.t_on": normal(120.0, 6.0), "w_csf": 0.0}
         people = Population.draw(self.model, n, parameters={**drive, **times}, seed=seed)
         return replace(people, etas=np.zeros_like(people.etas))

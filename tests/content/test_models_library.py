@@ -44,18 +44,19 @@ def words(text: str) -> frozenset[str]:
 PARAMETERS = words(
     """CL V V1 V2 V3 Q Q2 Q3 F tlag D1 ka MTT ktr ke0 Vmax Km CLm Vm fm kin kout E0 Emax EC50 Imax IC50 gamma slope
     Circ0 ktol M50 kon koff kint kdeg ksyn Rtot Kss MW kconv h tref tmin
-    phi t_on tau_on t_off tau_off surge k w N50"""
+    phi held spared Cref site t_on tau_on t_off rest tau_off surge relapse t_back
+    wander wander_from wander_for wander_length w1 w2 w3 w4 w5 w6 w7 w8 amount k w N50"""
 )
 STATES = words(
     """depot gut central peripheral effect response target complex metabolite moderator age csf succinate precursors
-    transit circulating X signal crp heat ferr ldh dimer lymph N"""
+    transit circulating X signal crp heat ferr ldh dimer lymph N Y"""
 )
 OUTPUTS = words(
-    """Cc Ce Cm Ctot Ccsf R RC E WBC occupancy blockade blockade_csf u unheld drive tone activity IL6 CRP temperature
-    ferritin LDH Ddimer lymphocytes ICANS"""
+    """Cc Ce Cm Ctot Ccsf R RC E WBC occupancy blockade blockade_csf u unheld drive held_drive tone bare rate activity IL6 CRP
+    temperature ferritin LDH Ddimer lymphocytes ICANS"""
 )
 MARKERS = OUTPUTS | words("T L")  # temperature and lymphocytes by their symbols
-COVARIATES = words("WT CRCL BSA SEX HDL LNRF PROT ALB SMOK IL1 CDEX CTCZ TONE DRIVE SIGNAL")
+COVARIATES = words("WT CRCL BSA SEX HDL LNRF PROT ALB SMOK IL1 CDEX CTCZ TONE BARE DRIVE SIGNAL INFLOW")
 LATENT = words("ICANS")  # outputs that may be negative
 
 
@@ -179,6 +180,8 @@ def test_without_elimination_what_was_dosed_stays(name: str):
         unit = model.states[start].unit
         inside = [s for s, declared in model.states.items() if part_of(s) == prefix and declared.unit == unit]
         total = sum(found[s].values for s in inside)
+        if {stem(s) for s in inside} == {"depot"}:  # passes on all that it gets
+            total = total * np.exp(values(model)[f"{prefix}ka"] * found.time.values)
         if "complex" in model.states:
             total = total + found["complex"].values * model.parameters["V1"].value
         F = values(model).get(f"{prefix}F", 1.0)

@@ -34,9 +34,14 @@ def check_names(study: DeclaredStudy, model: Model, evidence: Sequence[Any], pat
             if n not in known
         ]
     facts = [f"{e.name}/{f.fact}" for e in evidence for f in e.facts]
-    for noun, patterns, known in (("exclude", study.exclude, facts), ("patients", study.patients or (), patients)):
+    held = [f"{e.name}/{f.fact}" for e in evidence for f in e.facts if f.use == "check"]
+    for noun, what, patterns, known in (
+        ("exclude", "fact", study.exclude, facts),
+        ("include", "fact that is held back (use is check)", study.include, held),
+        ("patients", "patient", study.patients or (), patients),
+    ):
         out += [
-            f"{noun} '{p}' fits no {'fact' if noun == 'exclude' else 'patient'}{nearest(p, known)}"
+            f"{noun} '{p}' fits no {what}{nearest(p, known)}"
             for p in patterns
             if not any(matches(k, [p]) for k in known)
         ]

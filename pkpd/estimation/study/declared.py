@@ -53,6 +53,8 @@ class DeclaredStudy(Source):
         Factor on the values of a marker as the evidence understands them.
     exclude : sequence of str
         Facts left out of the fit: ``"seed/fact"``, with ``*`` and ``?`` as wildcards.
+    include : sequence of str
+        Facts that the evidence holds back to check with (``use`` is check) and that are fitted all the same.
     patients : sequence of str, optional
         Only these patients: ``"seed/patient"``, with wildcards as for ``exclude``.
     drugs : sequence of str, optional
@@ -92,6 +94,7 @@ class DeclaredStudy(Source):
     covariates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reinterpret: Mapping[tuple[str, str], float] = field(default_factory=dict)
     exclude: Sequence[str] = ()
+    include: Sequence[str] = ()
     patients: Sequence[str] | None = None
     drugs: Sequence[str] | None = None
     every: Span | None = None
@@ -104,7 +107,7 @@ class DeclaredStudy(Source):
         return without_computed(self)
 
     def __post_init__(self) -> None:
-        for name in ("evidence", "free", "exclude", "patients", "drugs"):
+        for name in ("evidence", "free", "exclude", "include", "patients", "drugs"):
             given = getattr(self, name)
             if isinstance(given, str):
                 raise PkpdError(f"study '{self.name}': {name} must be a sequence, got the text {given!r}")

@@ -152,6 +152,7 @@ def attributes(problem: StudyProblem, method: str, seed: int, settings: Mapping[
         "errors": priors,
         "reinterpret": {f"{s}/{m}": f for (s, m), f in study.reinterpret.items()},
         "exclude": list(study.exclude),
+        "include": list(study.include),
         "every": problem.every,
         "tolerances": [study.rtol, study.atol],
     }

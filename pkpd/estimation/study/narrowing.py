@@ -46,6 +46,7 @@ def without_gone(before: T, after: T) -> T:
         covariates=kept(after.covariates), patients=patients,
         reinterpret={k: v for k, v in after.reinterpret.items() if k[0] not in seeds},
         exclude=[p for p in after.exclude if p.partition("/")[0] not in seeds],
+        include=[p for p in after.include if p.partition("/")[0] not in seeds],
     )  # fmt: skip
 
 

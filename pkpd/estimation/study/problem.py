@@ -125,7 +125,7 @@ class StudyProblem:
         found = [
             r
             for e in self.evidence
-            for r in check_terms(e, self.model, study.exclude, study.reinterpret, self.patients)
+            for r in check_terms(e, self.model, study.exclude, study.reinterpret, self.patients, study.include)
         ]
         return tuple(sorted(found, key=lambda r: place[r.patient]))
 
@@ -254,7 +254,7 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
                 f"evidence '{e.name}' has doses of {', '.join(e.drugs)}, and model '{model.name}' is of one drug "
                 f"alone; say of which: drugs=['{e.studied}']"
             )
-        found, wrong = fact_terms(e, model, study.exclude, study.reinterpret, patients)
+        found, wrong = fact_terms(e, model, study.exclude, study.reinterpret, patients, study.include)
         reported += found
         faults += [*wrong, *idle_factors(e, study.reinterpret)]
     if not reported and not faults:

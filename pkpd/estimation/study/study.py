@@ -37,8 +37,8 @@ class Study(DeclaredStudy):
         free : mapping of name to Free or None, or sequence of Free, optional
             A mapping replaces or adds single parameters, None makes one the model's own value; a sequence replaces all.
         **changes
-            Other fields. Mappings are merged into what the study has (a value of None removes its key), ``exclude`` is
-            added to it, anything else is replaced. A parameter that becomes fixed is free no more, and the other
+            Other fields. Mappings are merged into what the study has (a value of None removes its key), ``exclude`` and
+            ``include`` are added to it, anything else is replaced. A parameter that becomes fixed is free no more, and the other
             way round. With other evidence, what was said of patients, cohorts and facts that are gone goes too.
 
         Raises
@@ -55,8 +55,9 @@ class Study(DeclaredStudy):
             if name in changes:
                 merged = {**getattr(self, name), **changes[name]}
                 changes[name] = {k: v for k, v in merged.items() if v is not None}
-        if "exclude" in changes:
-            changes["exclude"] = (*self.exclude, *changes["exclude"])
+        for name in ("exclude", "include"):
+            if name in changes:
+                changes[name] = (*getattr(self, name), *changes[name])
         newly_fixed = set(changes.get("fixed", {})) - set(self.fixed)
         free_now = {f.name: f for f in self.free if f.name not in newly_fixed}
         if isinstance(free, Mapping):
