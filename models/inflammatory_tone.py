@@ -19,7 +19,7 @@ cytokines (Remmelts 2012, de Kruif 2007), 1 past IL-6, on CRP, fever and neuroto
 
 Wandering: w(t) = wander sum_j sqrt(S_j / L) sin(j pi (t - m + L) / (2 L)) w_j, j = 1 to 8, with S_j = sqrt(2 pi) l exp(-l^2
 (j pi / (2 L))^2 / 2), l = wander_length, m the middle of the course that begins at wander_from and lasts wander_for, and
-L = 0.6 wander_for: eight terms of a Gaussian process with squared exponential covariance (Solin and Sarkka 2020, doi
+L = wander_for / 2 + 1.5 l: eight terms of a Gaussian process with squared exponential covariance (Solin and Sarkka 2020, doi
 10.1007/s11222-019-09886-w). With l = 7 days they hold its variance for courses up to 40 days, nine tenths at 85 days and
 four fifths at 115. Standard normal w_j make log u wander with standard deviation `wander`.
 
@@ -34,16 +34,17 @@ from pkpd.math import absolute, cos, exp, expit, log, maximum, sin
 
 PI = 3.141592653589793
 TERMS = 8
-#: by how much the interval of the wandering's terms is longer than the course, at each end; keeps its edges away
-BEYOND = 0.1
+#: by how many wander_length the interval of the wandering's terms goes beyond the course at each end, where they are 0
+BEYOND = 1.5
 #: keeps powers of no drug at all differentiable
 TINY = 1e-9
 
 
 def wandering(t, p):
     """Return w(t), by which the logarithm of the drive departs from its smooth course."""
-    half = (0.5 + BEYOND) * p.wander_for
-    angle = PI * ((t - p.wander_from) + BEYOND * p.wander_for) / (2 * half)
+    more = BEYOND * p.wander_length
+    half = 0.5 * p.wander_for + more
+    angle = PI * ((t - p.wander_from) + more) / (2 * half)
     before, wave, twice = 0.0, sin(angle), 2 * cos(angle)
     total = 0.0
     for j in range(1, TERMS + 1):

@@ -18,7 +18,7 @@ OPS: dict[str, Any] = {
     "min": min,
     "max": max,
     "neg": lambda a: -a,
-    "exp": math.exp,
+    "exp": lambda a: math.exp(a) if a < 709.78 else math.inf,
     "log": math.log,
     "sqrt": math.sqrt,
     "tanh": math.tanh,

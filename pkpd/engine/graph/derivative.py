@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from pkpd.engine.graph.nodes import Node, const, make
@@ -17,6 +18,9 @@ def _pow_parts(n: Node) -> tuple[Node, Node]:
     safe = make("where", base > 0, make("log", make("where", base > 0, base, const(1))), const(0))
     return exponent * base ** (exponent - 1), n * safe
 
+
+#: stands for exp(v) where that is infinite, so that its product with 0 is 0
+_LARGEST = sys.float_info.max
 
 _PARTIALS: dict[str, Callable[[Node], tuple[Node, ...]]] = {
     "add": lambda n: (const(1), const(1)),
@@ -67,6 +71,10 @@ def derivative(roots: Sequence[Node], wrt: Node) -> list[Node]:
             dot[n] = make("where", n.args[0], dot[n.args[1]], dot[n.args[2]])
         elif n.op not in _PARTIALS or all(dot.get(a, zero) is zero for a in n.args):
             dot[n] = zero
+        elif (grown := _logistic(n)) is not None:
+            share = 1 / n.args[1]
+            slope = make("min", grown, const(_LARGEST)) * share * share
+            dot[n] = dot[n.args[0]] * share - n.args[0] * slope * dot[grown.args[0]]
         else:
             total = zero
             for a, partial in zip(n.args, _PARTIALS[n.op](n), strict=True):
@@ -74,6 +82,15 @@ def derivative(roots: Sequence[Node], wrt: Node) -> list[Node]:
                     total = total + partial * dot[a]
             dot[n] = total
     return [dot[r] for r in roots]
+
+
+def _logistic(n: Node) -> Node | None:
+    """Return exp(v) of a node a / (1 + exp(v)), whose slope by other rules is inf / inf where exp(v) overflows."""
+    if n.op != "div" or n.args[1].op != "add":
+        return None
+    first, second = n.args[1].args
+    one, grown = (first, second) if second.op == "exp" else (second, first)
+    return grown if grown.op == "exp" and one is const(1) else None
 
 
 def jacobian(roots: Sequence[Node], wrt: Sequence[Node]) -> list[list[Node]]:
