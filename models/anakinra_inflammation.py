@@ -1,10 +1,12 @@
 """Anakinra and inflammation: how much of a patient's disease IL-1 carries, seen through markers and grades.
 
 Composed of `anakinra`, `tocilizumab_linear`, `dexamethasone` (with `oral_input` for tapers whose amounts are not
-known), `inflammatory_tone`, `acute_phase`, `tissue_injury` and `neurotoxicity`. Anakinra blocks the IL-1 receptor: S = 1 / (1 + Cc / IC50) of the signal is left, competitive with
-IL-1 far below its affinity. The share phi of the drive passes there; tone follows, markers follow tone. Tocilizumab
-acts on CRP and temperature only, dexamethasone (as for any steroid, in equivalents) on the drive, or past IL-6; it spares
-D-dimer and lowers lymphocytes itself. All drugs are linear and all else is linear in what they drive, so that the equations are solved exactly up to a quadrature (a cascade).
+known), `inflammatory_tone`, `acute_phase`, `tissue_injury` and `neurotoxicity`. Anakinra blocks the IL-1 receptor: S =
+1 / (1 + Cc / IC50) of the signal is left, competitive with IL-1 far below its affinity. The share phi of the drive
+passes there; tone follows, markers follow tone. Tocilizumab acts on CRP and temperature only, dexamethasone (as for any
+steroid, in equivalents) on the drive, or past IL-6; it spares D-dimer and lowers lymphocytes itself. All drugs are
+linear and all else is linear in what they drive, so that the equations are solved exactly up to a quadrature (a
+cascade).
 
 Neurotoxicity has the same drive; the share w_csf of its IL-1 signal lies behind the blood-brain barrier, where anakinra
 in cerebrospinal fluid counts (about 2% of plasma), the rest on the plasma side. Both are possible; data may tell.

@@ -1,27 +1,27 @@
 """Inflammatory tone: disease drives it, IL-1 carries a share of the drive, a steroid holds it down.
 
 The drive u(t) is the patient's own course without treatment: it rises around t_on within a few tau_on, ends around
-t_off + rest, and wanders on the way, as real courses do. The share phi of it acts through the IL-1 receptor; of that, the part
-IL1 (1 without blockade) gets through. The tone X follows with the half-life of IL-6 and drives markers; 1 is the full
-disease, untreated. Y is the tone as it would be if no steroid held it, for what steroids do not reach.
+t_off + rest, and wanders on the way, as real courses do. The share phi of it acts through the IL-1 receptor; of that,
+the part IL1 (1 without blockade) gets through. The tone X follows with the half-life of IL-6 and drives markers; 1 is
+the full disease, untreated. Y is the tone as it would be if no steroid held it, for what steroids do not reach.
 
 Equations: X' = k (u a held - X) and Y' = k (u a - Y), with a = phi IL1 + 1 - phi and held = site + (1 - site) unheld; u
-= s((t - t_on) / tau_on) ((1 - surge) e + surge 2^(-tau_on L / |t_end - t_on|)) exp(w), t_end = t_off + rest, e = s((t_end
-- t) / tau_off) (1 - relapse) + relapse (1 - (1 - s((t_end - t) / tau_off)) s((t_back - t) / tau_on)), s(y) = 1 / (1 +
-exp(-y)), L = log(1 + exp((t - t_on) / tau_on)). IL6 = slope X. A course that is known to have lasted until t_off has rest
-on the logarithm.
+= s((t - t_on) / tau_on) ((1 - surge) e + surge 2^(-tau_on L / |t_end - t_on|)) exp(w), t_end = t_off + rest, e =
+s((t_end - t) / tau_off) (1 - relapse) + relapse (1 - (1 - s((t_end - t) / tau_off)) s((t_back - t) / tau_on)), s(y) = 1
+/ (1 + exp(-y)), L = log(1 + exp((t - t_on) / tau_on)). IL6 = slope X. A course that is known to have lasted until t_off
+has rest on the logarithm.
 
 Steroid: unheld = 1 - Imax c / (c50 + c), c = (CDEX / Cref)^gamma. Cref is the mean concentration at 7.5 mg of
 dexamethasone a day by mouth, of which a controlled trial tells how far it lowers CRP (46%, 711 patients, Raess 2021):
-the share held. Imax = 1 - spared (1 - held), where spared is what is left of the rest at any dose, and c50 = Imax / held
-- 1, so that Imax and IC50 are tied together as the trial ties them. site says where it acts: 0 on the drive of
+the share held. Imax = 1 - spared (1 - held), where spared is what is left of the rest at any dose, and c50 = Imax /
+held - 1, so that Imax and IC50 are tied together as the trial ties them. site says where it acts: 0 on the drive of
 cytokines (Remmelts 2012, de Kruif 2007), 1 past IL-6, on CRP, fever and neurotoxicity alone (Barber 1993).
 
-Wandering: w(t) = wander sum_j sqrt(S_j / L) sin(j pi (t - m + L) / (2 L)) w_j, j = 1 to 8, with S_j = sqrt(2 pi) l exp(-l^2
-(j pi / (2 L))^2 / 2), l = wander_length, m the middle of the course that begins at wander_from and lasts wander_for, and
-L = wander_for / 2 + 1.5 l: eight terms of a Gaussian process with squared exponential covariance (Solin and Sarkka 2020, doi
-10.1007/s11222-019-09886-w). With l = 7 days they hold its variance for courses up to 40 days, nine tenths at 85 days and
-four fifths at 115. Standard normal w_j make log u wander with standard deviation `wander`.
+Wandering: w(t) = wander sum_j sqrt(S_j / L) sin(j pi (t - m + L) / (2 L)) w_j, j = 1 to 8, with S_j = sqrt(2 pi) l
+exp(-l^2 (j pi / (2 L))^2 / 2), l = wander_length, m the middle of the course that begins at wander_from and lasts
+wander_for, and L = wander_for / 2 + 1.5 l: eight terms of a Gaussian process with squared exponential covariance (Solin
+and Sarkka 2020, doi 10.1007/s11222-019-09886-w). With l = 7 days they hold its variance for courses up to 40 days, nine
+tenths at 85 days and four fifths at 115. Standard normal w_j make log u wander with standard deviation `wander`.
 
 Assumed: that drive, blockade and steroid multiply; the form of the drive (surge 0: a plateau that ends; 1: decay by
 half in each t_end - t_on from the start; relapse 1: it comes back around t_back), which no report shows. Values of the
@@ -151,7 +151,9 @@ model = Model(
             source="largest inhibition of 0.5 to 0.9, no gain above 15-24 mg a day (Zeng 2025, Toroghi 2021)",
             known="derived",
         ),
-        Parameter("gamma", 1.0, "", "steepness of the steroid's effect", sd=0.4, source="by convention", known="assumed"),
+        Parameter(
+            "gamma", 1.0, "", "steepness of the steroid's effect", sd=0.4, source="by convention", known="assumed"
+        ),
         Parameter(
             "Cref",
             0.0455,

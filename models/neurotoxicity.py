@@ -6,8 +6,9 @@ observation of its logarithm: P(grade >= g) = s(ICANS - cut_g) with s(y) = 1 / (
 Equations: N' = k (SIGNAL - N); ICANS = slope log((N + 0.02) / N50).
 
 Assumed: everything; no model of ICANS under IL-1 blockade was found. N50 is the state at which half are graded 1 or
-more, and differs between patients; equal distances of the cuts are a convention that the slope scales, and 3 means
-that a grade in the middle of its range is given right in two of three; 0.02 keeps the logarithm finite without disease. Grades were CARTOX grades in Strati 2020.
+more, and differs between patients; equal distances of the cuts are a convention that the slope scales, and 3 means that
+a grade in the middle of its range is given right in two of three; 0.02 keeps the logarithm finite without disease.
+Grades were CARTOX grades in Strati 2020.
 """
 
 from pkpd import Covariate, Model, Output, Parameter, State

@@ -8,7 +8,8 @@ lymphocytes itself, within hours.
 Equations: m' = kout_m (TONE - m) for ferritin, LDH and lymphocytes' loss, dimer' = kout_Ddimer (BARE - dimer); ferritin
 = ferritin0 + slope ferritin, LDH and Ddimer likewise; lymphocytes = L0 exp(-slope_L lymph - Emax_L CDEX / (IC50_L +
 CDEX)). Emax_L: lymphocytes fell by 75% under 300 mg of hydrocortisone and by 30% without (Derks 1999, 7 healthy): log
-(0.70 / 0.25) = 1.0. IC50_L: T-helper cells respond to methylprednisolone with 4.6 ng/mL (Chow 1999), 2.3 of dexamethasone.
+(0.70 / 0.25) = 1.0. IC50_L: T-helper cells respond to methylprednisolone with 4.6 ng/mL (Chow 1999), 2.3 of
+dexamethasone.
 
 Where the sources disagree: plasma ferritin has a half-life of 27-31 h, or 50 h glycosylated (none verified), yet falls
 by half in 150-290 h in patients: chosen 50 h, with a wide prior where it is estimated. LDH: 8-12 h to 80-110 h by

@@ -4,8 +4,8 @@ Drug parameters are shared and come with informative priors; the share phi of IL
 of the report; the drive is a patient's own, wanders, and ends at a pace of its own under one prior for all. What a
 steroid does is anchored on one controlled trial. Independent priors, since the reports share no measurement protocol,
 hold for what scales a marker in one patient. Verdicts on a response are fitted in nobody: they are the outcome, and the
-size that they are read as is assumed. Published effects of anakinra and tocilizumab on CRP are external checks and inform
-no prior here (docs/anakinra.md).
+size that they are read as is assumed. Published effects of anakinra and tocilizumab on CRP are external checks and
+inform no prior here (docs/anakinra.md).
 
 Days in the comments are the reports' own; times of the model begin at each seed's start_day.
 """
@@ -22,6 +22,15 @@ def hours(day, start, sd_days):
     return (24.0 * (day - start), 24.0 * sd_days)
 
 
+def clock(strati, villegas, boy):
+    """Return model hours by patient of days in the reports."""
+    return {
+        **{f"strati2020/p{i}": 24.0 * (day - STRATI) for i, day in enumerate(strati, start=1)},
+        **{f"villegas2020/p{i}": 24.0 * (day - VILLEGAS) for i, day in enumerate(villegas, start=1)},
+        "naviglio2021/p1": 24.0 * (boy - NAVIGLIO),
+    }
+
+
 # Day of the first drug against toxicity, which is taken to have begun a day before; patient 3 had none before anakinra
 # on day 31.
 FIRST_TREATED = {1: 4, 2: 5, 4: 4, 5: 4, 6: 7, 7: 3, 8: 7}
@@ -32,18 +41,11 @@ ONSET |= {
     "naviglio": hours(0, NAVIGLIO, 1),
 }
 # Day of the first dose of anakinra: all were ill on it, or would not have got it
-TREATED = {
-    **{f"strati2020/p{i}": (day, STRATI) for i, day in {1: 6, 2: 41, 3: 31, 4: 7, 5: 10, 6: 31, 7: 7, 8: 14}.items()},
-    **{f"villegas2020/p{i}": (day, VILLEGAS) for i, day in {1: 24, 2: 18, 3: 29, 4: 20, 5: 9}.items()},
-    "naviglio2021/p1": (84, NAVIGLIO),
-}
+TREATED = clock((6, 41, 31, 7, 10, 31, 7, 14), (24, 18, 29, 20, 9), 84)
 
-# Last day on which a report shows or follows the patient: to which the drive wanders
-LAST = {
-    **{f"strati2020/p{i}": (day, STRATI) for i, day in {1: 30, 2: 80, 3: 38, 4: 18, 5: 31, 6: 51, 7: 17, 8: 15}.items()},
-    **{f"villegas2020/p{i}": (day, VILLEGAS) for i, day in {1: 31, 2: 23, 3: 36, 4: 26, 5: 14}.items()},
-    "naviglio2021/p1": (112, NAVIGLIO),
-}
+# Last day on which a report shows or follows the patient: to which the drive wanders. Model hours of that day are the
+# length of the course, since the model's time begins with it.
+LAST = clock((30, 80, 38, 18, 31, 51, 17, 15), (31, 23, 36, 26, 14), 112)
 
 OWN = "scale of one patient's marker; spread of severe disease"
 UNKNOWN = "where the amounts are assumed, what is unknown of them is held here as well"
@@ -141,8 +143,8 @@ FREE = [
         "tone.rest",
         {"strati": (14 * 24.0, 1.2), "villegas": (21 * 24.0, 1.2), "naviglio": (84 * 24.0, 1.2)},
         level="patient",
-        source="neurotoxicity of axi-cel lasts 13-17 d (not verified); fatal COVID-19 is a plateau of two weeks and more; "
-        "three months of relapses may last as long again; wide, since no report shows a course without treatment",
+        source="neurotoxicity of axi-cel lasts 13-17 d (not verified); fatal COVID-19 is a plateau of two weeks and "
+        "more; three months of relapses may last as long again; wide, since no report shows an untreated course",
     ),
     Free(
         "tone.tau_off",
@@ -176,7 +178,7 @@ FREE = [
             "*": (5000.0, 1.2),
         },
         level="patient",
-        source="per CRP 36-fold between COVID-19 and HLH, adult Still's disease between (doi 10.1038/s41598-024-82760-6)",
+        source="36-fold per CRP between COVID-19 and HLH, Still's disease between (doi 10.1038/s41598-024-82760-6)",
         known="derived",
     ),
     Free("injury.LDH0", {"strati": (200.0, 0.4), "*": (200.0, 0.25)}, level="patient", source=OWN),
@@ -191,10 +193,7 @@ study = Study(
     model="anakinra_inflammation",
     evidence=["naviglio2021", "villegas2020", "strati2020"],
     free=FREE,
-    fixed={
-        "tone.wander_for": {who: 24.0 * (day - start) for who, (day, start) in LAST.items()},
-        "tone.t_off": {who: 24.0 * (day - start) for who, (day, start) in TREATED.items()},
-    },
+    fixed={"tone.wander_for": LAST, "tone.t_off": TREATED},
     errors={
         marker: ErrorScale(1.0, 0.3)
         for marker in ("CRP", "temperature", "IL6", "ferritin", "LDH", "Ddimer", "lymphocytes")

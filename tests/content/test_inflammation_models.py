@@ -1,4 +1,4 @@
-"""What the parts of the inflammation model claim of steroids, of a wandering course and of tapers, by other arithmetic."""
+"""What the inflammation model claims of steroids, of a wandering course and of tapers, by other arithmetic."""
 
 from __future__ import annotations
 

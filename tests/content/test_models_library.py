@@ -52,8 +52,8 @@ STATES = words(
     transit circulating X signal crp heat ferr ldh dimer lymph N Y"""
 )
 OUTPUTS = words(
-    """Cc Ce Cm Ctot Ccsf R RC E WBC occupancy blockade blockade_csf u unheld drive held_drive tone bare rate activity IL6 CRP
-    temperature ferritin LDH Ddimer lymphocytes ICANS"""
+    """Cc Ce Cm Ctot Ccsf R RC E WBC occupancy blockade blockade_csf u unheld drive held_drive tone bare rate activity
+    IL6 CRP temperature ferritin LDH Ddimer lymphocytes ICANS"""
 )
 MARKERS = OUTPUTS | words("T L")  # temperature and lymphocytes by their symbols
 COVARIATES = words("WT CRCL BSA SEX HDL LNRF PROT ALB SMOK IL1 CDEX CTCZ TONE BARE DRIVE SIGNAL INFLOW")

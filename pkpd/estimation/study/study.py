@@ -38,8 +38,9 @@ class Study(DeclaredStudy):
             A mapping replaces or adds single parameters, None makes one the model's own value; a sequence replaces all.
         **changes
             Other fields. Mappings are merged into what the study has (a value of None removes its key), ``exclude`` and
-            ``include`` are added to it, anything else is replaced. A parameter that becomes fixed is free no more, and the other
-            way round. With other evidence, what was said of patients, cohorts and facts that are gone goes too.
+            ``include`` are added to it, anything else is replaced. A parameter that becomes fixed is free no more, and
+            the other way round. With other evidence, what was said of patients, cohorts and facts that are gone goes
+            too.
 
         Raises
         ------
