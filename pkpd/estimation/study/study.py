@@ -114,4 +114,4 @@ class Study(DeclaredStudy):
         if "problem" not in vars(self):  # the evidence was not read yet
             return plain
         gone = len(self.problem.superseded)
-        return f"{plain[:-1]}, {gone} facts superseded by curves)" if gone else plain
+        return f"{plain[:-1]}, {gone} fact{'s' if gone > 1 else ''} superseded by curves)" if gone else plain
