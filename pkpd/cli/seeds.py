@@ -94,9 +94,10 @@ def _show(evidence: Evidence, given: str) -> None:
             f.time,
             f.time_to,
             f.text or f"{f.printed} {f.printed_unit}".strip(),
-            f.use,
+            f"{f.use} by {f.curve}" if f.curve else f.use,
         ]
         for f in evidence.facts
+        if not f.is_point
     ]
     print_table("Facts", ["patient", "marker", "kind", "day", "to day", "reported", "use"], facts)
     if evidence.curves:

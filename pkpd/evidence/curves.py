@@ -23,6 +23,8 @@ __all__ = ["CurveReader", "curves_of_folder", "exports_of", "row_of_arguments"]
 
 #: without these columns nothing can be said of the points
 _AXES = ("marker", "time_unit", "zero", "unit", "reading_sd", "below")
+_DECIMALS = "decimals have a point, or in all of the file a comma, and then not all with three digits, as of thousands"
+_MOST = 1e100
 _SIGNED = ("temperature", "activity")
 _LOG10 = "log10 "
 #: a measured course has fewer points a day; a line that a digitiser traced has more
@@ -125,7 +127,7 @@ def curves_of_folder(folder: Path, rows: Sequence[Row], reader: CurveReader) -> 
         reader.read(row, home / row["file"], f"{home.name}/{row['file']}")
     named = {row["file"] for row in rows}
     for name in exports_of(home):
-        if name not in named:
+        if name not in named and name.lower().endswith((".csv", ".tsv")):  # a text may be a note
             what = f"give it a row ('pkpd seeds {folder} --curves' begins one), or take it away"
             Sink(f"{home.name}/{name}", reader.faults).add(None, "", f"no row of {CURVES} speaks of it", None, what)
 
@@ -245,13 +247,15 @@ def _point(
     right = ("", "", "")
     time, value = to_number(x), to_number(y)
     if time is None or value is None:
-        return None, ("x" if time is None else "y", "no number", "decimals have a point, or all of the file a comma")
+        return None, ("x" if time is None else "y", "no number", _DECIMALS)
     day = curve.zero + time * TIME_UNITS[curve.time_unit]
     if scope.start_day is not None and day < scope.start_day:
         early = f"day {day:g} is before start_day, {scope.start_day:g}"
         return None, ("x", early, "mend zero, or start_day of source.toml")
     if curve.unit.startswith(_LOG10):
-        value = 10.0**value
+        value = 10.0 ** min(value, 300.0)
+    if not (math.isfinite(day) and value < _MOST):
+        return None, ("x" if not math.isfinite(day) else "y", "more than any axis has", "mend the axis or the unit")
     if curve.below is not None and value <= curve.below:
         return (day, value), right
     if curve.unit == GRADE:

@@ -14,6 +14,8 @@ __all__ = ["Series", "is_date", "read_export"]
 
 _QUOTED = re.compile(r'"[^"]*"')
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+#: might be thousands as well
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _DATE = re.compile(
     r"\d{1,4}[-/]\d{1,2}([-/]\d{1,4})?([ T].*)?|\d{1,2}\.\d{1,2}\.\d{2,4}.*|\d{1,2}:\d\d.*"
@@ -33,7 +35,7 @@ class Series:
     name : str
         As the file has it; its number, from 1, where it has none.
     points : tuple of (int, str, str)
-        Line in the file, x and y as texts; decimals have a point, unless the file has both.
+        Line in the file, x and y as texts; decimals have a point, unless it cannot be told what a comma is.
     """
 
     name: str
@@ -91,6 +93,7 @@ def is_date(cell: str) -> bool:
 
 def _lines(text: str, sink: Sink) -> _Lines | None:
     """Return the cells of each line that is not empty, without those that are empty at its end."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     bare = _QUOTED.sub("", text)
     sign = next((sign for sign in (";", "\t") if sign in bare), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, skipinitialspace=True, strict=True)
@@ -125,8 +128,9 @@ def _is_data(cell: str) -> bool:
 
 
 def _pointed(body: _Lines) -> _Lines:
-    """Return the rows with decimal points in place of decimal commas, unless there are points already."""
+    """Return the rows with decimal points in place of decimal commas; not if it has points, or all may be thousands."""
     every = [cell for _, cells in body for cell in cells]
-    if any(map(_POINT.fullmatch, every)):
+    commas = list(filter(_COMMA.fullmatch, every))
+    if any(map(_POINT.fullmatch, every)) or all(map(_EITHER.fullmatch, commas)):
         return body
     return [(line, [c.replace(",", ".") if _COMMA.fullmatch(c) else c for c in cells]) for line, cells in body]

@@ -27,8 +27,8 @@ def supersede(facts: Sequence[Fact], curves: Sequence[ReportedCurve]) -> tuple[F
     A number of the text and the same number in the figure are one measurement, and count once: the curve, which shows
     the others too. A fact to fit is superseded if all days whose values it states (`FactKind.days`) lie within the days
     of the curve, with half of the axis's unit at both ends as days are printed whole. A statement of which any day
-    lies outside stays: of a change the curve gives one end only. Facts that are superseded by a curve that is gone are
-    fitted again.
+    lies outside stays: of a change the curve gives one end only. Facts that were superseded by a curve that is gone are
+    to be fitted again.
 
     Parameters
     ----------

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import UnitError, nearest
 from pkpd.evidence.kinds import FactKind, kind_of_fact
-from pkpd.evidence.superseded import supersede
 from pkpd.evidence.term import Term
 from pkpd.evidence.words import SUPERSEDED
 from pkpd.observation.subject import faults_of
@@ -141,18 +140,19 @@ def check_terms(
 
 
 def superseded_facts(evidence: Any, exclude: Iterable[str], patients: Iterable[str]) -> list[str]:
-    """Return the names of the facts in whose place a curve is fitted; parameters are those of `fact_terms`."""
+    """Return the names of facts that are not fitted as a curve shows them; parameters are those of `fact_terms`."""
     return [f"{evidence.name}/{fact.fact}" for fact in _facts(evidence, SUPERSEDED, exclude, patients)]
 
 
 def _facts(evidence: Any, use: str, exclude: Iterable[str], patients: Iterable[str]) -> list[Any]:
-    """Return the facts of a seed that are used so, of some patients; those of a curve that is left out come back."""
+    """Return the facts of a seed that are used so, of some patients."""
     wanted = set(patients)
-    kept = [fact for fact in evidence.facts if not matches(f"{evidence.name}/{fact.fact}", exclude)]
     return [
         fact
-        for fact in supersede(kept, evidence.curves)
-        if fact.use == use and f"{evidence.name}/{fact.patient}" in wanted
+        for fact in evidence.facts
+        if fact.use == use
+        and f"{evidence.name}/{fact.patient}" in wanted
+        and not matches(f"{evidence.name}/{fact.fact}", exclude)
     ]
 
 

@@ -93,7 +93,8 @@ def test_every_row_that_cannot_be_used_is_told_with_its_line(sample: Evidence, t
     path.write_text("day,CRP\n1,20\n2,n/a\n\n-3,5\n4,0\n5,1,2\n6,inf\n7,\nyesterday,3\n")
     with pytest.raises(DataError) as caught:
         sample.with_curve(path, **GIVEN)
-    like = "no number, got {!r}; decimals have a point, or all of the file a comma"
+    like = "no number, got {!r}; decimals have a point, or in all of the file a comma, and then not all with three "
+    like += "digits, as of thousands"
     assert str(caught.value).splitlines() == [
         f"curve '{path}': 7 faults",
         "  bad.csv, line 7: 3 cells instead of 2; export several series with their names over X,Y,X,Y, and with "
@@ -165,7 +166,11 @@ def test_reading_error_has_no_default(sample: Evidence):
         (b"X,Y,X\n1,2,3\n", r"crp.csv: 3 columns named X and Y; export x and y of each series"),
         (b"2020-03-15,5\n2020-03-16,6\n", r"line 1, x: a date and in 1 more rows, got '2020-03-15'; calibrate"),
         (b"15.3.2020;5,1\n", r"line 1, x: a date, got '15.3.2020'; calibrate the axis with numbers"),
-        (b'"1,5","2"\n"2.5","3"\n', r"line 1, x: no number, got '1,5'; decimals have a point, or all of the file"),
+        (
+            b'1;"10,829"\n2;9,001\n',
+            r"line 1, y: no number, got '10,829'; .* and then not all with three",
+        ),
+        (b'"1,5","2"\n"2.5","3"\n', r"line 1, x: no number, got '1,5'; decimals have a point, or in all of the"),
         (b"0,5,12,5\n", r"line 1: 4 cells instead of 2; export several series.* with semicolons if decimals"),
     ],
 )
@@ -240,6 +245,17 @@ def test_an_axis_of_logarithms_is_undone(sample: Evidence, tmp_path: Path):
         ("value", "3", "log10 ug/L"),
         ("value", "2.5", "log10 ug/L"),
         ("below", "1", "log10 ug/L"),
+    ]
+
+
+def test_a_logarithm_that_is_none_is_told(sample: Evidence, tmp_path: Path):
+    path = tmp_path / "ferritin.csv"
+    path.write_text("1,3\n2,400\n3,-400\n")
+    with pytest.raises(DataError) as caught:
+        sample.with_curve(path, patient="p1", marker="ferritin", unit="log10 ng/mL", reading_sd=0.1)
+    assert [line.partition(";")[0] for line in str(caught.value).splitlines()[1:]] == [
+        "  ferritin.csv, line 2, y: more than any axis has, got '400'",
+        "  ferritin.csv, line 3, y: value must be > 0, got '-400'",
     ]
 
 

@@ -130,7 +130,8 @@ def test_all_faults_come_at_once_those_of_files_with_their_lines(tmp_path: Path)
         f"  {CURVES}, line 5, file: line 3 has this curve already, got 'fig1.csv'; keep one row",
         f"  curves/other.csv: no row of {CURVES} speaks of it; give it a row ('pkpd seeds {folder} --curves' begins "
         "one), or take it away",
-        "  curves/p2 IL6.csv, line 2, y: no number, got 'n/a'; decimals have a point, or all of the file a comma",
+        "  curves/p2 IL6.csv, line 2, y: no number, got 'n/a'; decimals have a point, or in all of the file a comma, "
+        "and then not all with three digits, as of thousands",
     ]
 
 

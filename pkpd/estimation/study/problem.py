@@ -131,7 +131,7 @@ class StudyProblem:
 
     @cached_property
     def superseded(self) -> tuple[str, ...]:
-        """Facts in whose place a curve is fitted, ``"seed/fact"``."""
+        """Facts that are not fitted as a curve shows them, ``"seed/fact"``."""
         return tuple(n for e in self.evidence for n in superseded_facts(e, self.study.exclude, self.patients))
 
     def likelihood(self) -> Likelihood:

@@ -58,11 +58,12 @@ def reported(job: ReportJob) -> None:
 def _counts(evidence: Any) -> Table:
     rows = []
     for each in evidence:
-        uses = Counter(fact.use for fact in each.facts)
-        read = sum(fact.known == "read" for fact in each.facts)
+        uses = Counter("no" if fact.use == SUPERSEDED else fact.use for fact in each.facts)
+        read = sum(fact.known == "read" and not fact.is_point for fact in each.facts)
         drugs = listing(list(each.drugs))
-        counts = [uses["fit"], uses["check"], uses["no"] + uses[SUPERSEDED]]
-        rows.append([each.name, len(each.patients), drugs, len(each.facts), read, *counts])
+        rows.append(
+            [each.name, len(each.patients), drugs, len(each.facts), read, uses["fit"], uses["check"], uses["no"]]
+        )
     columns = ["report", "patients", "drugs", "facts", "read as printed", "inform the model", "check it", "not used"]
     return Table("The reports and what was taken from them", columns, rows)
 
