@@ -108,16 +108,8 @@ def _show(evidence: Evidence, given: str) -> None:
 
 def _show_curves(evidence: Evidence) -> None:
     table = evidence.curve_table
-    columns = [
-        "patient",
-        "marker",
-        "unit",
-        "reading_sd",
-        "points",
-        "first_day",
-        "last_day",
-        "supersedes",
-        "use",
-        "where",
-    ]
+    ends = zip(table["printed_from"].tolist(), table["printed_to"].tolist(), strict=True)
+    table["printed / curve"] = ["" if low != low else f"{low:.2g} to {high:.2g}" for low, high in ends]
+    columns = ["patient", "marker", "unit", "reading_sd", "points", "first_day", "last_day", "supersedes"]
+    columns += ["printed / curve", "use", "where"]
     print_table("Curves read off figures", columns, table[columns].to_numpy().tolist())

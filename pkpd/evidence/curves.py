@@ -62,7 +62,7 @@ class CurveReader:
         before = len(self.faults)
         series = self._series(row, path, file)
         of_file = len(self.faults)
-        curve = _curve(row, self.scope, series)
+        curve = _curve(row, self.scope)
         if first := self._lines.get(curve.name):
             row.fault("file", f"line {first} has this curve already", "keep one row")
         elif any(known.name == curve.name for known in self.curves):
@@ -142,7 +142,7 @@ def exports_of(home: Path) -> list[str]:
 # -- a row
 
 
-def _curve(row: Row, scope: Scope, series: Series | None) -> ReportedCurve:
+def _curve(row: Row, scope: Scope) -> ReportedCurve:
     if not row["patient"] or scope.patients is not None:
         row.word("patient", list(scope.patients or ()))
     use = row.word("use", USES) or ""
@@ -153,8 +153,9 @@ def _curve(row: Row, scope: Scope, series: Series | None) -> ReportedCurve:
     sd, sd_unit = _reading(row)
     known, where, reason = row.origin(refused=f"use is {use}" if use in ("check", "no") else "")
     parts = [row["patient"], row["marker"], Path(row["file"]).stem]
-    if series is not None and row["series"] and _plain(series.name) != _plain(row["marker"]):
-        parts.append(series.name)
+    words = set(_plain(row["series"]).lower().split("_")) - {"", row["patient"].lower(), row["marker"].lower()}
+    if words:
+        parts.append(row["series"])
     return ReportedCurve(
         name="_".join(_plain(part) for part in parts),
         file=row["file"],

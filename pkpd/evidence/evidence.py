@@ -20,7 +20,7 @@ from pkpd.evidence.doses import regimen_of
 from pkpd.evidence.facts import Scope
 from pkpd.evidence.faults import SeedFault, fault_text
 from pkpd.evidence.kinds import fact_kinds
-from pkpd.evidence.superseded import supersede
+from pkpd.evidence.superseded import printed_over_curve, supersede
 from pkpd.evidence.values import Fact, PatientFact, ReportedCurve, ReportedDose, ReportSource
 from pkpd.evidence.vocabulary import Vocabulary, vocabulary_of
 from pkpd.evidence.words import COLUMNS, COVARIATES, CURVES, SUPERSEDED, USES
@@ -156,7 +156,10 @@ class Evidence(Kind):
 
     @property
     def curve_table(self) -> pd.DataFrame:
-        """The curves: name, points, first and last day, superseded facts, and the columns of ``curves.csv``."""
+        """The curves: points, days, superseded facts, and the columns of ``curves.csv``.
+
+        ``printed_from`` and ``printed_to`` are the extreme ratios of superseded numbers to the curve on their days.
+        """
         table = _table(self.curves, ["name", *COLUMNS[CURVES]])
         table["reading_sd"] = [f"{curve.reading_sd:g} {curve.reading_unit}".strip() for curve in self.curves]
         own = [[f for f in self.facts if f.curve == curve.name] for curve in self.curves]
@@ -165,6 +168,9 @@ class Evidence(Kind):
         table.insert(2, "first_day", [min(each, default=None) for each in days])
         table.insert(3, "last_day", [max(each, default=None) for each in days])
         table.insert(4, "supersedes", [sum(f.use == SUPERSEDED for f in facts) for facts in own])
+        ratios = [printed_over_curve(curve, self.facts) for curve in self.curves]
+        for k, name in enumerate(("printed_from", "printed_to")):
+            table.insert(5 + k, name, [ratio[k] for ratio in ratios])
         return table
 
     # -- for simulations

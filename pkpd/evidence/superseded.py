@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from pkpd.evidence.kinds import fact_kinds
 from pkpd.evidence.values import Fact, ReportedCurve
 from pkpd.evidence.words import SUPERSEDED
 
-__all__ = ["days_of_curves", "supersede"]
+__all__ = ["days_of_curves", "printed_over_curve", "supersede"]
 
 
 def days_of_curves(facts: Iterable[Fact]) -> dict[str, tuple[float, float]]:
@@ -57,3 +59,21 @@ def _shown_by(fact: Fact, stated: Sequence[float], shown: Sequence[tuple[Reporte
         if same and stated and all(first - curve.margin <= day <= last + curve.margin for day in stated):
             return curve.name
     return ""
+
+
+def printed_over_curve(curve: ReportedCurve, facts: Iterable[Fact]) -> tuple[float, float]:
+    """Return the least and the greatest ratio of a superseded number to the curve on its day; NaN without any.
+
+    Far from 1, an axis was read in another unit or from another day than was said. Between its points the curve is
+    straight.
+    """
+    own = [fact for fact in facts if fact.curve == curve.name]
+    points = [fact for fact in own if fact.is_point and fact.kind == "value"]
+    days, values = ([getattr(fact, name) for fact in points] for name in ("time", "value"))
+    ratios = []
+    for fact in own:
+        kind = fact_kinds()[fact.kind]
+        stated = kind.days(fact.time, fact.time_to, fact.at)
+        if points and fact.use == SUPERSEDED and kind.has_unit and not kind.region and len(stated) == 1:
+            ratios.append(float((fact.to(points[0].unit).value or np.nan) / np.interp(stated[0], days, values)))
+    return (min(ratios), max(ratios)) if ratios else (np.nan, np.nan)

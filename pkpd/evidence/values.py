@@ -219,7 +219,7 @@ class ReportedCurve:
     Attributes
     ----------
     name : str
-        Of which there is one in a report: patient, marker, file and series.
+        Of which there is one in a report: patient, marker, file, and what else the series is called.
     file, series : str
         Where its points stand; ``series`` may be empty for a file with one.
     patient, marker : str

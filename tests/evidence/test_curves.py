@@ -216,10 +216,10 @@ def test_series_without_names_are_numbered_and_two_of_one_name_refused(sample: E
         sample.with_curve(path, **GIVEN, series="a")
 
 
-def test_the_series_names_the_curve_unless_it_is_the_marker(sample: Evidence, tmp_path: Path):
+def test_the_series_names_the_curve_unless_patient_and_marker_do(sample: Evidence, tmp_path: Path):
     path = tmp_path / "fig 1.csv"
-    path.write_text("CRP,,right arm,\nX,Y,X,Y\n1,20,2,5\n")
-    assert added(sample, path, series="CRP")[0].curve == "p1_CRP_fig_1"
+    path.write_text("p1 CRP,,right arm,\nX,Y,X,Y\n1,20,2,5\n")
+    assert added(sample, path, series="p1 CRP")[0].curve == "p1_CRP_fig_1"
     assert added(sample, path, series="right arm")[0].curve == "p1_CRP_fig_1_right_arm"
 
 

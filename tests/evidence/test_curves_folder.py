@@ -182,6 +182,8 @@ def test_the_command_lists_curves_and_begins_their_table(tmp_path: Path):
     assert "Curves read off figures" in said
     assert "superseded" in said
     other = write(tmp_path / "other", None)
+    assert "p1_CRP_fig1" in said
+    assert "needs a report: pkpd seeds NAME --curves" in run("seeds", "--curves", code=2)
     card = CARD.replace('"all of it"', '"absent: Figure 1"')
     (other / "source.toml").write_text(card, encoding="utf-8")
     assert "rows begun: 3; fill in unit" in run("seeds", str(other), "--curves")

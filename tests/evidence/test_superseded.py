@@ -77,6 +77,10 @@ def test_a_fact_of_which_the_curve_shows_all_days_is_superseded(sample: Evidence
     assert f"{22 - n - 2} fit, 1 check, 1 no, {n} superseded\n  read off figures: p1_CRP_crp (3 points, fit)" in repr(
         more
     )
+    # days 5 and 2, the peak of day 4, the nadir of day 9, half a day later; of a curve 50, 20 and 10 on days 2, 6 and 9
+    ratios = [20 / 27.5, 20 / 50, 30 / 35, 3 / 10, 20 / 10]
+    found = more.curve_table[["printed_from", "printed_to"]].to_numpy()
+    assert found.tolist() == [pytest.approx([min(ratios), max(ratios)])]
     assert more.curve_table[["name", "points", "first_day", "last_day", "supersedes"]].to_numpy().tolist() == [
         ["p1_CRP_crp", 3, 2.0, 9.0, n]
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pkpd.errors import DataError
 from pkpd.evidence.words import SUPERSEDED
 from pkpd.report.blocks import Items, Table, Text
@@ -100,18 +102,19 @@ def _curves(job: ReportJob, part: Any, evidence: Evidence) -> None:
     gone = int(table["supersedes"].to_numpy().sum())
     rows = [
         [f"{row['patient']}, {row['marker']}", row["where"], row["points"],
-         f"{row['first_day']:.3g} to {row['last_day']:.3g}", row["reading_sd"], row["use"], row["supersedes"]]
+         f"{row['first_day']:.3g} to {row['last_day']:.3g}", row["reading_sd"], row["use"], row["supersedes"],
+         "" if np.isnan(row["printed_from"]) else f"{row['printed_from']:.2g} to {row['printed_to']:.2g}"]
         for row in table.to_dict("records")
     ]  # fmt: skip
     part.add(
         Text(
             f"Read off its figures with a digitiser: {plural(len(rows), 'curve')}, of which each point counts as a "
             f"measurement with a reading error. Superseded: {plural(gone, 'fact')} of the text about values that a "
-            "curve shows itself, as each measurement counts once."
+            "curve shows itself, as each measurement counts once; the last column has their numbers over the curve."
         ),
         Table(
             f"Curves read off figures of {evidence.name}",
-            ["curve", "figure", "points", "days", "reading error", "use", "facts superseded"],
+            ["curve", "figure", "points", "days", "reading error", "use", "facts superseded", "printed / curve"],
             rows,
         ),
     )
