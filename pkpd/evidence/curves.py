@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ __all__ = ["CurveReader", "curves_of_folder", "exports_of", "row_of_arguments"]
 #: without these columns nothing can be said of the points
 _AXES = ("marker", "time_unit", "zero", "unit", "reading_sd", "below")
 _DECIMALS = "decimals have a point, or in all of the file a comma, and then not all with three digits, as of thousands"
+_REASON = "read off a figure with a digitiser"
 _MOST = 1e100
 _SIGNED = ("temperature", "activity")
 _LOG10 = "log10 "
@@ -48,12 +49,15 @@ class CurveReader:
     curves : list of ReportedCurve
     points : list of Fact
         All points, curve by curve in the order of time.
+    taken : collection of str
+        Names of other facts.
     """
 
     scope: Scope
     faults: list[SeedFault]
     curves: list[ReportedCurve] = field(default_factory=list)
     points: list[Fact] = field(default_factory=list)
+    taken: Collection[str] = ()
     _lines: dict[str, int] = field(default_factory=dict)
     _exports: dict[Path, list[Series] | None] = field(default_factory=dict)
 
@@ -75,9 +79,12 @@ class CurveReader:
         _check_density(curve, points, sink)
         if points:
             self._check_overlap(row, curve, points)
+        made = [_fact(curve, k, *point) for k, point in enumerate(sorted(points), start=1)]
+        if known := next((fact.fact for fact in made if fact.fact in self.taken), ""):
+            row.fault("file", f"there is a fact '{known}' already", "give the file another name")
         if len(self.faults) == before:
             self.curves.append(curve)
-            self.points += [_fact(curve, k, *point) for k, point in enumerate(sorted(points), start=1)]
+            self.points += made
 
     def _series(self, row: Row, path: Path, file: str) -> Series | None:
         """Return the series that a row means, noting that there is none of its name."""
@@ -117,6 +124,7 @@ class CurveReader:
 def row_of_arguments(given: Mapping[str, object], faults: list[SeedFault]) -> Row:
     """Return what a user says of one curve as a row of the table."""
     cells = {name: "" if value is None else str(value).strip() for name, value in given.items()}
+    cells |= {"known": "read", "where": cells["where"] or "a figure", "reason": cells["reason"] or _REASON}
     return Row(0, cells, Sink("with_curve", faults))
 
 
@@ -127,16 +135,16 @@ def curves_of_folder(folder: Path, rows: Sequence[Row], reader: CurveReader) -> 
         reader.read(row, home / row["file"], f"{home.name}/{row['file']}")
     named = {row["file"] for row in rows}
     for name in exports_of(home):
-        if name not in named and name.lower().endswith((".csv", ".tsv")):  # a text may be a note
+        if name not in named:
             what = f"give it a row ('pkpd seeds {folder} --curves' begins one), or take it away"
             Sink(f"{home.name}/{name}", reader.faults).add(None, "", f"no row of {CURVES} speaks of it", None, what)
 
 
 def exports_of(home: Path) -> list[str]:
     """Return the names of the files of a folder that may hold curves."""
-    suffixes, table = (".csv", ".txt", ".tsv"), Path(CURVES).name
+    table = Path(CURVES).name
     found = home.iterdir() if home.is_dir() else ()
-    return sorted(path.name for path in found if path.suffix.lower() in suffixes and path.name != table)
+    return sorted(path.name for path in found if path.suffix.lower() in (".csv", ".tsv") and path.name != table)
 
 
 # -- a row
@@ -311,6 +319,6 @@ def _fact(curve: ReportedCurve, number: int, day: float, value: float) -> Fact:
         use=curve.use,
         known=curve.known,
         where=f"{curve.where}, point {number} of {curve.file}",
-        reason=curve.reason or "read off a figure with a digitiser",
+        reason=curve.reason or _REASON,
         curve=curve.name,
     )

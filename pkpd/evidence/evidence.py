@@ -309,10 +309,9 @@ class Evidence(Kind):
         where: str = "",
         reason: str = "",
     ) -> Evidence:
-        """Return the evidence with the points of a digitised curve as facts of kind ``value``.
+        """Return the evidence with a digitised curve, as by a row of ``curves/curves.csv`` (``seeds/README.md``).
 
-        It is the same as a row of ``curves/curves.csv`` in the folder (``seeds/README.md``), which `load_seed` reads.
-        A fact to fit whose days a curve to fit shows becomes ``superseded`` (`pkpd.extend.FactKind.days`).
+        Its points are facts. A fact to fit whose days it shows is ``superseded`` (`pkpd.extend.FactKind.days`).
 
         Parameters
         ----------
@@ -332,11 +331,9 @@ class Evidence(Kind):
         zero : float
             Day of the report at which the time axis has its 0.
         below : float, optional
-            Limit of quantification (of a logarithmic ``unit`` too the value itself); points at or under it become facts
-            of kind ``below``.
-        use : {'fit', 'check', 'no'}
-        where, reason : str
-            Figure that the curve was read from; what else is to be said of it.
+            Limit of quantification (never its logarithm); points at or under it become facts of kind ``below``.
+        use, where, reason : str
+            As in the table; ``where`` is the figure.
 
         Raises
         ------
@@ -348,15 +345,14 @@ class Evidence(Kind):
             file = self.path / "curves" / file
         faults: list[SeedFault] = []
         given = {"patient": patient, "marker": marker, "unit": unit, "reading_sd": reading_sd, "series": series}
-        given |= {"time_unit": time_unit, "zero": zero, "below": below, "use": use, "known": "read"}
-        given |= {"file": file.name, "where": where or "a figure", "reason": reason or "read off a figure"}
+        given |= {"time_unit": time_unit, "zero": zero, "below": below, "use": use, "where": where, "reason": reason}
         scope = Scope(self.patients, self.markers, self.start_day)
-        reader = CurveReader(scope, faults, list(self.curves), [fact for fact in self.facts if fact.is_point])
-        known = len(reader.points)
-        reader.read(row_of_arguments(given, faults), file, file.name)
+        points = [fact for fact in self.facts if fact.is_point]
+        reader = CurveReader(scope, faults, list(self.curves), list(points), {fact.fact for fact in self.facts})
+        reader.read(row_of_arguments({"file": file.name, **given}, faults), file, file.name)
         if faults:
             raise DataError(fault_text(f"curve '{path}'", faults))
-        facts = [*self.facts, *reader.points[known:]]
+        facts = [*self.facts, *reader.points[len(points) :]]
         return replace(self, facts=supersede(facts, reader.curves), curves=tuple(reader.curves))
 
     def __repr__(self) -> str:

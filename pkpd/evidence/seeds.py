@@ -117,8 +117,8 @@ class SeedFolder:
         units = {name: word.unit for name, word in known.markers.items()}
         scope = Scope(patients, card.markers if card else units, start_day)
         self.doses: list[ReportedDose] = doses(rows["doses.csv"] or [], patients, drugs, start_day)
-        reader = CurveReader(scope, self.faults)
         printed = facts(rows["facts.csv"] or [], scope)
+        reader = CurveReader(scope, self.faults, taken={fact.fact for fact in printed})
         if rows.get(CURVES, []) is not None:
             curves_of_folder(folder, rows.get(CURVES) or [], reader)
         self.curves = tuple(reader.curves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,14 @@ def test_a_traced_line_is_no_row_of_measurements(sample: Evidence, tmp_path: Pat
     with pytest.raises(DataError, match=r"crp.csv: 31 points in 3 days are a traced line; export the measured points"):
         sample.with_curve(path, **GIVEN)
     assert len(added(sample, path, time_unit="h")) == 31
+
+
+def test_a_point_must_not_have_the_name_of_a_fact(sample: Evidence, tmp_path: Path):
+    path = tmp_path / "crp.csv"
+    path.write_text("1,20\n")
+    named = replace(sample, facts=(replace(sample.facts[0], fact="p1_CRP_crp_1"), *sample.facts[1:]))
+    with pytest.raises(DataError, match=r"file: there is a fact 'p1_CRP_crp_1' already, got 'crp.csv'; give"):
+        named.with_curve(path, **GIVEN)
 
 
 def test_two_curves_over_the_same_days_are_one_too_many(sample: Evidence, tmp_path: Path):
