@@ -23,10 +23,11 @@ _FOLDERS = {"seed": "seeds", "model": "models", "study": "calibration"}
 
 HELP = f"""Check reports, models and studies, and name all their faults.
 
-A report is a folder with source.toml, patients.csv, doses.csv and facts.csv. A model is a file: its names and units are
-checked, it is compiled and solved, and a dose must reach what the file says it reaches. Models of the library that have
-published figures are compared with these. A study is a folder with study.py, or that file: its names must be those of
-its model and reports. Studies come first, then models and reports, so that kinds of facts of one's own are known.
+A report is a folder with source.toml, patients.csv, doses.csv and facts.csv, and with curves/ if figures were read off.
+A model is a file: its names and units are checked, it is compiled and solved, and a dose must reach what the file says
+it reaches. Models of the library that have published figures are compared with these. A study is a folder with
+study.py, or that file: its names must be those of its model and reports. Studies come first, then models and reports,
+so that kinds of facts of one's own are known.
 
 \b
   pkpd validate {first_of("seeds")}                 reports of the library
@@ -104,7 +105,9 @@ def _check_study(target: str) -> bool:
         console().print(f"study '{target}': {error}", markup=False, soft_wrap=True)
         return False
     head = f"study '{study.name}': no faults in {len(problem.patients)} patients, {len(problem.reported)} facts, "
-    console().print(f"{head}{len(study.free)} free parameters", markup=False, soft_wrap=True)
+    n = len(problem.superseded)
+    gone = f", {n} fact{'s' if n > 1 else ''} superseded by curves" if n else ""
+    console().print(f"{head}{len(study.free)} free parameters{gone}", markup=False, soft_wrap=True)
     return True
 
 

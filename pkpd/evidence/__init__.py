@@ -5,7 +5,7 @@ from __future__ import annotations
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.faults import Report, SeedFault
 from pkpd.evidence.seeds import list_seeds, load_seed, validate_seed
-from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
+from pkpd.evidence.values import Fact, PatientFact, ReportedCurve, ReportedDose, ReportSource
 
 __all__ = [
     "Evidence",
@@ -13,6 +13,7 @@ __all__ = [
     "PatientFact",
     "Report",
     "ReportSource",
+    "ReportedCurve",
     "ReportedDose",
     "SeedFault",
     "list_seeds",

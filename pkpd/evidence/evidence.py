@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -14,12 +15,15 @@ import numpy as np
 
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, nearest
-from pkpd.evidence.curves import ReportedCurve, curve_facts
+from pkpd.evidence.curves import CurveReader, row_of_arguments
 from pkpd.evidence.doses import regimen_of
+from pkpd.evidence.facts import Scope
+from pkpd.evidence.faults import SeedFault, fault_text
 from pkpd.evidence.kinds import fact_kinds
-from pkpd.evidence.values import Fact, PatientFact, ReportedDose, ReportSource
+from pkpd.evidence.superseded import printed_over_curve, supersede
+from pkpd.evidence.values import Fact, PatientFact, ReportedCurve, ReportedDose, ReportSource
 from pkpd.evidence.vocabulary import Vocabulary, vocabulary_of
-from pkpd.evidence.words import COLUMNS, COVARIATES
+from pkpd.evidence.words import COLUMNS, COVARIATES, CURVES, SUPERSEDED, USES
 from pkpd.kinds import Kind, needs
 from pkpd.people.population import Population
 from pkpd.timegrid import TimeGrid
@@ -48,9 +52,11 @@ class Evidence(Kind):
     doses : tuple of ReportedDose
         Rows of ``doses.csv``.
     facts : tuple of Fact
-        Rows of ``facts.csv``, and points of digitised curves.
+        Rows of ``facts.csv``, and points of curves.
     path : Path
         The folder.
+    curves : tuple of ReportedCurve
+        Rows of ``curves/curves.csv``, and those of `with_curve`.
 
     Examples
     --------
@@ -69,6 +75,7 @@ class Evidence(Kind):
     doses: tuple[ReportedDose, ...]
     facts: tuple[Fact, ...]
     path: Path
+    curves: tuple[ReportedCurve, ...] = ()
 
     # -- who, when
 
@@ -137,11 +144,33 @@ class Evidence(Kind):
 
     @property
     def fact_table(self) -> pd.DataFrame:
-        """The facts, in the columns of ``facts.csv``; a text stands in ``value``."""
-        table = _table(self.facts, COLUMNS["facts.csv"])
+        """The facts, in the columns of ``facts.csv`` and ``curve``: of which a point is, or which supersedes the fact.
+
+        A text stands in ``value``.
+        """
+        table = _table(self.facts, [*COLUMNS["facts.csv"], "curve"])
         words = [fact.text for fact in self.facts]
         if any(words):
             table["value"] = [word or value for word, value in zip(words, table["value"].tolist(), strict=True)]
+        return table
+
+    @property
+    def curve_table(self) -> pd.DataFrame:
+        """The curves: points, days, superseded facts, and the columns of ``curves.csv``.
+
+        ``printed_from`` and ``printed_to`` are the extreme ratios of superseded numbers to the curve on their days.
+        """
+        table = _table(self.curves, ["name", *COLUMNS[CURVES]])
+        table["reading_sd"] = [f"{curve.reading_sd:g} {curve.reading_unit}".strip() for curve in self.curves]
+        own = [[f for f in self.facts if f.curve == curve.name] for curve in self.curves]
+        days = [[f.time for f in facts if f.is_point and f.time is not None] for facts in own]
+        table.insert(1, "points", [len(each) for each in days])
+        table.insert(2, "first_day", [min(each, default=None) for each in days])
+        table.insert(3, "last_day", [max(each, default=None) for each in days])
+        table.insert(4, "supersedes", [sum(f.use == SUPERSEDED for f in facts) for facts in own])
+        ratios = [printed_over_curve(curve, self.facts) for curve in self.curves]
+        for k, name in enumerate(("printed_from", "printed_to")):
+            table.insert(5 + k, name, [ratio[k] for ratio in ratios])
         return table
 
     # -- for simulations
@@ -250,15 +279,18 @@ class Evidence(Kind):
         gone = {p for p in self.patients if any(fnmatchcase(p, name) for name in names)}
         if len(gone) == len(self.patients):
             raise DataError(f"evidence '{self.name}': no patient is left without {', '.join(names)}")
+        facts = [
+            fact
+            for fact in self.facts
+            if fact.patient not in gone and not any(fnmatchcase(fact.fact, name) for name in names)
+        ]
+        curves = tuple(curve for curve in self.curves if any(f.is_point and f.curve == curve.name for f in facts))
         return replace(
             self,
             quantities=tuple(row for row in self.quantities if row.patient not in gone),
             doses=tuple(row for row in self.doses if row.patient not in gone),
-            facts=tuple(
-                fact
-                for fact in self.facts
-                if fact.patient not in gone and not any(fnmatchcase(fact.fact, name) for name in names)
-            ),
+            facts=supersede(facts, curves),
+            curves=curves,
         )
 
     def with_curve(
@@ -268,51 +300,64 @@ class Evidence(Kind):
         patient: str,
         marker: str,
         unit: str,
-        reading_sd: float,
+        reading_sd: float | str | None,
+        series: str = "",
         time_unit: str = "day",
+        zero: float = 0.0,
         below: float | None = None,
         use: str = "fit",
         where: str = "",
+        reason: str = "",
     ) -> Evidence:
-        """Return the evidence with the points of a digitised curve as facts of kind ``value``.
+        """Return the evidence with a digitised curve, as by a row of ``curves/curves.csv`` (``seeds/README.md``).
+
+        Its points are facts. A fact to fit whose days it shows is ``superseded`` (`pkpd.extend.FactKind.days`).
 
         Parameters
         ----------
         path : str or path
-            Two columns, time and value, as WebPlotDigitizer writes them: with or without a header, commas or
-            semicolons, decimal points or (with semicolons or tabs) decimal commas. A file name alone is also looked
-            for in ``curves/`` of the seed folder.
+            As WebPlotDigitizer writes it: two columns, or the names of several series over ``X,Y,X,Y``; commas,
+            semicolons or tabs; decimal points or commas. A file name alone is also looked for in ``curves/``.
         patient, marker : str
         unit : str
-            Of the values.
-        reading_sd : float
-            Relative standard deviation of the reading error, 0 < sd <= 1: how far a second reading would be off.
+            As the axis has it: of the values; ``log10 ng/mL`` if it has their logarithms; ``grade``.
+        reading_sd : float, str or None
+            Standard deviation of reading, how far a second reading would be off: relative, 0 < sd <= 1, as on a
+            logarithmic axis, or a text with a unit, ``"0.2 degC"``, as on a linear one. None of grades.
+        series : str
+            Which one, of a file with several.
         time_unit : {'day', 'h', 'min', 'week'}
-            Of the times, which count from day 0 of the report.
+            Of the time axis.
+        zero : float
+            Day of the report at which the time axis has its 0.
         below : float, optional
-            Limit of quantification in ``unit``; points at or under it become facts of kind ``below``.
-        use : {'fit', 'check'}
-        where : str
-            Figure that the curve was read from.
+            Limit of quantification (never its logarithm); points at or under it become facts of kind ``below``.
+        use, where, reason : str
+            As in the table; ``where`` is the figure.
 
         Raises
         ------
         DataError
-            With every row that cannot be understood; or if a name, the unit or the reading error is wrong.
+            With all that is wrong with the arguments and the file.
         """
-        self._check("patient", patient, self.patients)
-        self._check("marker", marker, tuple(self.markers))
         file = Path(path)
         if not file.is_file() and (self.path / "curves" / file).is_file():
             file = self.path / "curves" / file
-        curve = ReportedCurve(
-            file, patient, marker, unit, self.markers[marker], reading_sd, time_unit, below, use, where
-        )
-        added = curve_facts(curve, self.start_day, {fact.fact for fact in self.facts})
-        return replace(self, facts=(*self.facts, *added))
+        faults: list[SeedFault] = []
+        given = {"patient": patient, "marker": marker, "unit": unit, "reading_sd": reading_sd, "series": series}
+        given |= {"time_unit": time_unit, "zero": zero, "below": below, "use": use, "where": where, "reason": reason}
+        scope = Scope(self.patients, self.markers, self.start_day)
+        points = [fact for fact in self.facts if fact.is_point]
+        reader = CurveReader(scope, faults, list(self.curves), list(points), {fact.fact for fact in self.facts})
+        reader.read(row_of_arguments({"file": file.name, **given}, faults), file, file.name)
+        if faults:
+            raise DataError(fault_text(f"curve '{path}'", faults))
+        facts = [*self.facts, *reader.points[len(points) :]]
+        return replace(self, facts=supersede(facts, reader.curves), curves=tuple(reader.curves))
 
     def __repr__(self) -> str:
-        uses = {use: sum(fact.use == use for fact in self.facts) for use in ("fit", "check", "no")}
+        uses = {use: sum(fact.use == use for fact in self.facts) for use in (*USES, SUPERSEDED)}
+        said = ", ".join(f"{count} {use}" for use, count in uses.items() if count or use in USES)
         days = [day for fact in self.facts for day in (fact.time, fact.time_to) if day is not None]
         days += [day for row in self.doses for day in row.days]
         span = f", days {min(days):g} to {max(days):g}" if days else ""
@@ -321,9 +366,15 @@ class Evidence(Kind):
                 f"Evidence '{self.name}': {len(self.patients)} patients{span}",
                 f"  {self.source.citation}",
                 f"  doses of {', '.join(self.drugs) or 'nothing'}",
-                f"  {len(self.facts)} facts: {', '.join(f'{count} {use}' for use, count in uses.items())}",
+                f"  {len(self.facts)} facts: {said}",
+                *([f"  read off figures: {self._points()}"] if self.curves else []),
             ]
         )
+
+    def _points(self) -> str:
+        """Return the curves with their numbers of points."""
+        counts = Counter(fact.curve for fact in self.facts if fact.is_point)
+        return ", ".join(f"{curve.name} ({counts[curve.name]} points, {curve.use})" for curve in self.curves)
 
     def _check(self, noun: str, name: str, known: Sequence[str]) -> None:
         if name not in known:

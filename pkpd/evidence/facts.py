@@ -9,9 +9,9 @@ from pkpd.errors import nearest
 from pkpd.evidence.kinds import FactKind, fact_kinds
 from pkpd.evidence.reading import Row, to_number
 from pkpd.evidence.values import Fact
-from pkpd.evidence.words import MEANS, OPERATORS, USES
+from pkpd.evidence.words import GRADE, MEANS, OPERATORS, USES
 
-__all__ = ["Scope", "facts"]
+__all__ = ["Scope", "check_marker", "check_value_unit", "facts"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _fact(row: Row, name: str, scope: Scope) -> Fact:
     op = row.word("op", OPERATORS, optional=True) or ""
     if row["patient"] and scope.patients is not None:
         row.word("patient", list(scope.patients))
-    _check_marker(row, kind, use, scope.markers)
+    check_marker(row, kind, use, scope.markers)
     time, time_to, at = _window(row, kind, scope.start_day)
     value, value_to, text = _values(row, kind)
     _check_fit(row, kind, use)
@@ -85,7 +85,7 @@ def _fact(row: Row, name: str, scope: Scope) -> Fact:
     )
 
 
-def _check_marker(row: Row, kind: FactKind | None, use: str, markers: Mapping[str, str]) -> None:
+def check_marker(row: Row, kind: FactKind | None, use: str, markers: Mapping[str, str]) -> None:
     """Note a marker that is only spelt otherwise than one that is known; others are those of one's own models."""
     marker = row.text("marker", "say what was measured or what happened")
     if not marker or marker in markers:
@@ -158,11 +158,17 @@ def _check_unit(row: Row, kind: FactKind | None, markers: Mapping[str, str]) -> 
     if kind is None or not kind.fitted:
         return
     if not kind.has_unit:
-        if row["unit"] not in ("", "1", "grade"):
+        if row["unit"] not in ("", "1", GRADE):
             row.fault("unit", f"a {row['kind']} has no unit", "leave it empty")
         return
+    if row["value"] or row["unit"]:
+        check_value_unit(row, markers)
+
+
+def check_value_unit(row: Row, markers: Mapping[str, str]) -> None:
+    """Note a unit of values that is missing, or in which the marker cannot be told."""
     unit = markers.get(row["marker"])
-    if row["value"] and not row["unit"] and unit != "":
+    if not row["unit"] and unit != "":
         row.fault("unit", "unit is empty", f"allowed: what converts to {unit}" if unit else "name one", show=False)
     elif unit is not None and row["unit"]:
         row.converts("unit", unit, row["marker"])

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkpd.errors import DataError
-from pkpd.evidence.words import USES
+from pkpd.evidence.words import SUPERSEDED, USES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Report", "SeedFault"]
+__all__ = ["Report", "SeedFault", "fault_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,25 @@ class Report:
 
     def __str__(self) -> str:
         if self.ok:
-            rows = ", ".join(f"{what} {n}" for what, n in self.counts.items() if what not in USES)
-            uses = ", ".join(f"{use} {self.counts[use]}" for use in USES if use in self.counts)
+            rows = ", ".join(f"{what} {n}" for what, n in self.counts.items() if what not in (*USES, SUPERSEDED))
+            uses = ", ".join(f"{use} {self.counts[use]}" for use in (*USES, SUPERSEDED) if use in self.counts)
             return f"seed '{self.name}': no faults; {rows}{f' ({uses})' if uses else ''}"
         files = len({fault.file for fault in self.faults})
-        faults = f"{len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}"
-        head = f"seed '{self.name}': {faults} in {files} file{'s' if files > 1 else ''} of {self.path}"
-        return "\n".join([head, *(f"  {fault}" for fault in self.faults)])
+        where = f" in {files} file{'s' if files > 1 else ''} of {self.path}"
+        return fault_text(f"seed '{self.name}'", self.faults, where)
 
     __repr__ = __str__
+
+
+def fault_text(who: str, faults: Sequence[SeedFault], where: str = "") -> str:
+    """Return how many faults there are, and each in a line of its own.
+
+    Parameters
+    ----------
+    who : str
+        Whose they are.
+    where : str
+        What follows their number.
+    """
+    count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    return "\n".join([f"{who}: {count}{where}", *(f"  {fault}" for fault in faults)])

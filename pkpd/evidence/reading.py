@@ -39,7 +39,10 @@ class Sink:
 
 @dataclass
 class Row:
-    """Cells of one line, read one by one; a cell that cannot be understood is noted and read as absent."""
+    """Cells of one line, read one by one; a cell that cannot be understood is noted and read as absent.
+
+    Line 0 is that of a row that stands in no file.
+    """
 
     line: int
     cells: dict[str, str]
@@ -51,7 +54,7 @@ class Row:
     def fault(self, column: str, problem: str, remedy: str = "", *, show: bool = True) -> None:
         """Note that a cell is wrong; ``show`` quotes it."""
         got = self.cells.get(column) if show and column else None
-        self.sink.add(self.line, column, problem, got, remedy)
+        self.sink.add(self.line or None, column, problem, got, remedy)
 
     def text(self, column: str, why: str) -> str:
         """Return a cell that must not be empty."""

@@ -11,18 +11,20 @@ from pathlib import Path
 from pkpd.catalogue import Catalogue, Content, Entry, content_names, find_content, path_of
 from pkpd.errors import LibraryError, shortened
 from pkpd.evidence.card import Card, read_card
+from pkpd.evidence.curves import CurveReader, curves_of_folder
 from pkpd.evidence.doses import doses
 from pkpd.evidence.evidence import Evidence
 from pkpd.evidence.facts import Scope, facts
 from pkpd.evidence.faults import Report, SeedFault
 from pkpd.evidence.patients import quantities
 from pkpd.evidence.reading import Row, Sink, read_rows
-from pkpd.evidence.values import Fact, PatientFact, ReportedDose
+from pkpd.evidence.superseded import supersede
+from pkpd.evidence.values import PatientFact, ReportedDose
 from pkpd.evidence.vocabulary import vocabulary_of
-from pkpd.evidence.words import COLUMNS, USES
+from pkpd.evidence.words import COLUMNS, CURVES, SUPERSEDED, USES
 from pkpd.files import is_dir_at, is_file_at
 
-__all__ = ["Seeds", "list_seeds", "load_seed", "seeds", "validate_seed"]
+__all__ = ["SeedFolder", "Seeds", "list_seeds", "load_seed", "locate", "seeds", "validate_seed"]
 
 
 def list_seeds() -> Catalogue:
@@ -67,7 +69,7 @@ def load_seed(name_or_path: str | os.PathLike[str] | Entry) -> Evidence:
     >>> load_seed("strati2020").cohorts["p1"]
     'strati'
     """
-    made = _Seed(_locate(name_or_path))
+    made = SeedFolder(locate(name_or_path))
     made.report.raise_if_any()
     return made.evidence()
 
@@ -90,10 +92,10 @@ def validate_seed(name_or_path: str | os.PathLike[str] | Entry) -> Report:
     >>> validate_seed("strati2020").ok
     True
     """
-    return _Seed(_locate(name_or_path)).report
+    return SeedFolder(locate(name_or_path)).report
 
 
-class _Seed:
+class SeedFolder:
     """A folder as far as it can be understood, and its report."""
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +105,9 @@ class _Seed:
         self.card = read_card(folder, known, Sink("source.toml", self.faults))
         card = self.card
         start_day = card.start_day if card else None
-        rows = {file: read_rows(folder / file, names, Sink(file, self.faults)) for file, names in COLUMNS.items()}
+        files = {file: names for file, names in COLUMNS.items() if file != CURVES or is_file_at(folder / file)}
+        rows = {file: read_rows(folder / file, names, Sink(file, self.faults)) for file, names in files.items()}
+        self.rows = rows
         who = rows["patients.csv"]
         self.quantities: list[PatientFact] = quantities(who or [], card.cohorts if card else None)
         # A table of patients with lost rows must not make all that speaks of them a fault as well.
@@ -113,7 +117,12 @@ class _Seed:
         units = {name: word.unit for name, word in known.markers.items()}
         scope = Scope(patients, card.markers if card else units, start_day)
         self.doses: list[ReportedDose] = doses(rows["doses.csv"] or [], patients, drugs, start_day)
-        self.facts: list[Fact] = facts(rows["facts.csv"] or [], scope)
+        printed = facts(rows["facts.csv"] or [], scope)
+        reader = CurveReader(scope, self.faults, taken={fact.fact for fact in printed})
+        if rows.get(CURVES, []) is not None:
+            curves_of_folder(folder, rows.get(CURVES) or [], reader)
+        self.curves = tuple(reader.curves)
+        self.facts = supersede([*printed, *reader.points], self.curves)
         self._check_not_empty(who)
         self.report = Report(folder.resolve().name, folder, tuple(_sorted(self.faults)), self._counts())
 
@@ -122,7 +131,8 @@ class _Seed:
         card: Card | None = self.card
         if card is None or card.source is None:
             raise LibraryError(f"seed '{self.folder.name}' has no readable source card")
-        return Evidence(card.source, tuple(self.quantities), tuple(self.doses), tuple(self.facts), self.folder)
+        rows = (tuple(self.quantities), tuple(self.doses), self.facts)
+        return Evidence(card.source, *rows, self.folder, self.curves)
 
     def _check_not_empty(self, who: Sequence[Row] | None) -> None:
         if who is not None and not who:
@@ -135,16 +145,17 @@ class _Seed:
             "quantities": len(self.quantities),
             "doses": len(self.doses),
             "facts": len(self.facts),
-            **{use: uses[use] for use in USES},
+            **({"curves": len(self.curves)} if self.curves else {}),
+            **{use: uses[use] for use in (*USES, SUPERSEDED) if uses[use] or use in USES},
         }
 
 
 def _sorted(faults: Sequence[SeedFault]) -> list[SeedFault]:
     order = {name: k for k, name in enumerate(("source.toml", *COLUMNS))}
-    return sorted(faults, key=lambda fault: (order.get(fault.file, 9), fault.line or 0))
+    return sorted(faults, key=lambda fault: (order.get(fault.file, len(order)), fault.file, fault.line or 0))
 
 
-def _locate(given_as: str | os.PathLike[str] | Entry) -> Path:
+def locate(given_as: str | os.PathLike[str] | Entry) -> Path:
     """Return the folder of a name, or the folder that a path means."""
     name_or_path = path_of(given_as, "seed")
     given = os.fspath(name_or_path)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pkpd.evidence.kinds import fact_kinds
+from pkpd.evidence.words import SUPERSEDED, TIME_UNITS
 from pkpd.units import conversion
 
-__all__ = ["Fact", "PatientFact", "ReportSource", "ReportedDose"]
+__all__ = ["Fact", "PatientFact", "ReportSource", "ReportedCurve", "ReportedDose"]
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,12 @@ class Fact:
     unit : str
     reading_sd : float
         Relative standard deviation of reading and rounding, added to the residual error; of a ratio that of the ratio.
-    use : {'fit', 'check', 'no'}
+    use : {'fit', 'check', 'no', 'superseded'}
+        ``superseded``: it was to be fitted, and ``curve`` is in its place.
     known, where, reason : str
         As in `PatientFact`.
+    curve : str
+        The curve that it is a point of, or that supersedes it; else empty.
     """
 
     fact: str
@@ -179,6 +183,12 @@ class Fact:
     where: str
     reason: str
     text: str = ""
+    curve: str = ""
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it is a point of a curve that was read off a figure."""
+        return bool(self.curve) and self.use != SUPERSEDED
 
     def to(self, unit: str) -> Fact:
         """Return the fact with its value in another unit; a ratio of two values has none to convert.
@@ -200,6 +210,55 @@ class Fact:
         factor = conversion(self.unit, unit)
         value, value_to = (None if v is None else v * factor for v in (self.value, self.value_to))
         return replace(self, value=value, value_to=value_to, unit=unit)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedCurve:
+    """One row of ``curves/curves.csv``: a curve that was read off a figure; its points are facts.
+
+    Attributes
+    ----------
+    name : str
+        Of which there is one in a report: patient, marker, file, and what else the series is called.
+    file, series : str
+        Where its points stand; ``series`` may be empty for a file with one.
+    patient, marker : str
+    time_unit : {'day', 'h', 'min', 'week'}
+        Of the time axis.
+    zero : float
+        Day of the report at which the axis has its 0.
+    unit : str
+        As the axis has it: a unit, ``log10`` and a unit, or ``grade``.
+    reading_sd : float
+        Standard deviation of reading: relative, or in ``reading_unit``; 0 of grades.
+    reading_unit : str
+        Empty if relative.
+    below : float or None
+        Limit of quantification in ``unit``.
+    use, known, where, reason : str
+        As in `Fact`.
+    """
+
+    name: str
+    file: str
+    series: str
+    patient: str
+    marker: str
+    time_unit: str
+    zero: float
+    unit: str
+    reading_sd: float
+    reading_unit: str
+    below: float | None
+    use: str
+    known: str
+    where: str
+    reason: str
+
+    @property
+    def margin(self) -> float:
+        """How far beyond its ends it still shows a day, d: half of the axis's unit, and half a day at most."""
+        return 0.5 * min(1.0, TIME_UNITS[self.time_unit])
 
 
 def _has_unit(word: str) -> bool:

@@ -9,14 +9,21 @@ __all__ = [
     "CARD_OPTIONAL",
     "COLUMNS",
     "COVARIATES",
+    "CURVES",
+    "GRADE",
     "INTO",
     "KNOWN",
     "MEANS",
     "OPERATORS",
+    "SUPERSEDED",
+    "TIME_UNITS",
     "USES",
 ]
 
 _TAIL = ("known", "where", "reason")
+
+CURVES = "curves/curves.csv"
+"""Table of the curves that were read off figures; a report may do without, the other tables it must have."""
 
 COLUMNS = frozen(
     {
@@ -28,6 +35,9 @@ COLUMNS = frozen(
         "facts.csv": (
             *("fact", "patient", "marker", "kind", "time", "time_to", "at", "op", "printed", "printed_unit"),
             *("value", "value_to", "unit", "reading_sd", "use", *_TAIL),
+        ),
+        CURVES: (
+            *("file", "series", "patient", "marker", "time_unit", "zero", "unit", "reading_sd", "below", "use", *_TAIL),
         ),
     }
 )
@@ -41,6 +51,15 @@ CARD_OPTIONAL = ("studied", "drugs", "markers")
 
 KNOWN = ("read", "derived", "assumed")
 USES = ("fit", "check", "no")
+SUPERSEDED = "superseded"
+"""Use of a fact to fit in whose place a curve is fitted that shows the same."""
+
+GRADE = "grade"
+"""Unit of grades."""
+
+TIME_UNITS = frozen({"day": 1.0, "h": 1 / 24, "min": 1 / 1440, "week": 7.0})
+"""Units of the time axis of a figure, in days."""
+
 OPERATORS = ("=", "<", ">")
 
 INTO = frozen({"SC": "depot", "IM": "depot", "PO": "depot", "IV": "central"})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pkpd.errors import UnitError, nearest
 from pkpd.evidence.kinds import FactKind, kind_of_fact
 from pkpd.evidence.term import Term
+from pkpd.evidence.words import SUPERSEDED
 from pkpd.observation.subject import faults_of
 from pkpd.units import conversion
 from pkpd.units.time import convert_time
@@ -18,7 +19,7 @@ from pkpd.units.time import convert_time
 if TYPE_CHECKING:
     from pkpd.model.model import Model
 
-__all__ = ["Reported", "check_terms", "fact_terms", "matches"]
+__all__ = ["Reported", "check_terms", "fact_terms", "idle_factors", "matches", "superseded_facts"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Reported:
     term : Term
     day, day_to, at : float or None
         As reported.
+    curve : str
+        The curve that it is a point of; empty for a fact of the text.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Reported:
     day: float
     day_to: float | None
     at: float | None
+    curve: str = ""
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
@@ -139,8 +143,13 @@ def check_terms(
     return out
 
 
+def superseded_facts(evidence: Any, exclude: Iterable[str], patients: Iterable[str]) -> list[str]:
+    """Return the names of facts that are not fitted as a curve shows them; parameters are those of `fact_terms`."""
+    return [f"{evidence.name}/{fact.fact}" for fact in _facts(evidence, SUPERSEDED, exclude, patients)]
+
+
 def _facts(
-    evidence: Any, use: str, exclude: Iterable[str], patients: Iterable[str], include: Iterable[str]
+    evidence: Any, use: str, exclude: Iterable[str], patients: Iterable[str], include: Iterable[str] = ()
 ) -> list[Any]:
     """Return the facts of a seed that are used so, of some patients."""
     wanted = set(patients)
@@ -200,7 +209,8 @@ def _reported(evidence: Any, model: Model, fact: Any, name: str, kind: FactKind,
     number = "" if fact.value is None else f"{value:.4g}"
     if value_to not in (None, value):
         number = f"{number} to {value_to:.4g}".lstrip()
-    days = f"day {fact.time:g}" if fact.time_to is None else f"day {fact.time:g} to {fact.time_to:g}"
+    when = f"day {fact.time:g}" if fact.time_to is None else f"day {fact.time:g} to {fact.time_to:g}"
     seen = "" if fact.at is None else f" on day {fact.at:g}"
-    text = kind.words(fact.marker, f"{number} {unit}".rstrip() if number else "", days, seen)
-    return Reported(name, patient, fact.marker, kind.name, text, term, fact.time, fact.time_to, fact.at)
+    text = kind.words(fact.marker, f"{number} {unit}".rstrip() if number else "", when, seen)
+    days = (fact.time, fact.time_to, fact.at)
+    return Reported(name, patient, fact.marker, kind.name, text, term, *days, curve=fact.curve)

@@ -80,8 +80,9 @@ def course(
     """Draw a patient's posterior curves, and over them what was reported of this patient.
 
     Line and bands are median, 50% and 95% of the model's curve, without the error of a measurement. Circles are values,
-    triangles peaks and nadirs (the thin line is the window), carets bounds, dotted lines ratios. Grades are drawn as
-    the probability of each, with the reported ones above. Facts outside their predictive interval are coloured.
+    dots points of a curve that was read off a figure (with 95% of the reading error), triangles peaks and nadirs (the
+    thin line is the window), carets bounds, dotted lines ratios. Grades are drawn as the probability of each, with the
+    reported ones above. Facts outside their predictive interval are coloured.
 
     Parameters
     ----------
@@ -225,6 +226,11 @@ def _fact(ax: Axes, plan: _Plan, fact: Any, median: np.ndarray) -> None:
         ax.plot(at, [term.value] * len(at), linestyle="none", marker=_TICK[kind.glyph], markersize=4, color=colour,
                 markeredgewidth=0, label="_bound", zorder=6)  # fmt: skip
         return
+    if fact.curve:  # of a figure, and so a single value
+        low, high = (term.value * np.exp(sign * 1.96 * term.reading_sd) for sign in (-1, 1))
+        ax.plot([first, first], [low, high], color=colour, linewidth=0.7, label="_reading", zorder=6)
+        ax.plot([first], [term.value], ".", markersize=3.6, color=colour, markeredgewidth=0, label="_point", zorder=7)
+        return
     at = first if fact.at is None else fact.at
     if fact.at is not None:
         ax.plot([first, last], [term.value] * 2, color=colour, linewidth=0.4, alpha=0.6, label="_window", zorder=5)
@@ -295,13 +301,17 @@ def _lanes(ax: Axes, plan: _Plan) -> None:
 def _key(figure: Any, plan: _Plan) -> None:
     from matplotlib.lines import Line2D
 
-    kinds = {r.kind for o in plan.outputs for r in plan.reported(o) if not _is_mute(r)}
+    facts = [r for o in plan.outputs for r in plan.reported(o) if not _is_mute(r)]
+    points = [r for r in facts if r.curve and kind_named(r.kind).glyph == "point"]
+    kinds = {r.kind for r in facts if r not in points}
     shown = [kind for name, kind in term_kinds().items() if name in kinds]
     slopes = list(dict.fromkeys(k.label for k in shown if k.glyph == "slope"))
     handles: list[Any] = [Line2D([], [], color=COLOURS[0], linewidth=1.2, label="posterior median, 50%, 95%")]
     look: dict[str, Any] = {"color": _INK, "linewidth": 0, "markerfacecolor": "white", "markersize": 4}
     full: dict[str, Any] = {"color": _INK, "linewidth": 0.8, "markersize": 4, "markeredgewidth": 0}
     handles += [Line2D([], [], marker=_SIGNS[k.glyph], label=k.label, **look) for k in shown if k.glyph in _SIGNS]
+    if points:
+        handles.append(Line2D([], [], marker=".", color=_INK, linewidth=0.7, markersize=4, label="read off a figure"))
     handles += [Line2D([], [], marker=_TICK[k.glyph], label=k.label, **full) for k in shown if k.glyph in _TICK]
     if slopes:
         handles.append(Line2D([], [], color=_INK, linewidth=0.9, linestyle=":", label=", ".join(slopes)))

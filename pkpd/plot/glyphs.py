@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pkpd.evidence.kinds import Glyph, fact_kinds
+from pkpd.evidence.words import SUPERSEDED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,9 @@ INK = "#222222"
 
 UNUSED = "#8c8c8c"
 
+_95 = 1.96
+"""Standard deviations on either side."""
+
 GRADES = ("#f2f2f2", "#fee391", "#fec44f", "#ec7014", "#993404")
 """Colours of grades 0 to 4 (ColorBrewer YlOrBr; the grade is written on them)."""
 
@@ -50,8 +54,8 @@ def glyph_of(fact: Fact) -> Glyph:
 
 
 def ink_of(fact: Fact) -> str:
-    """Return the colour of a fact: grey if nothing is made of it."""
-    return UNUSED if fact.use == "no" else INK
+    """Return the colour of a fact: grey if nothing is made of it, or a curve is in its place."""
+    return UNUSED if fact.use in ("no", SUPERSEDED) else INK
 
 
 def draw_span(ax: Axes, y: float, *, row: ReportedDose, colour: str, height: float) -> None:
@@ -162,12 +166,24 @@ def draw_grade(ax: Axes, y: float, *, fact: Fact, text: str, half: float) -> Non
 
 
 def draw_curve(ax: Axes, y: float, height: float, *, facts: Sequence[Fact]) -> None:
-    """Draw a digitised curve on a scale of its own, from zero to its largest value."""
-    top = max(fact.value or 0.0 for fact in facts) or 1.0
+    """Draw values that follow each other, with 95% of their reading error, on a scale of their own from zero.
+
+    Curves are lines of their own; what is at or under a limit hangs from it.
+    """
+    top = max((fact.value or 0.0) * (1 + _95 * fact.reading_sd) for fact in facts) or 1.0
+    scale = (height - 1.0) / top
     base = y + height - 0.7
-    days = [fact.time or 0.0 for fact in facts]
-    heights = [base - (height - 1.0) * (fact.value or 0.0) / top for fact in facts]
-    ax.plot(days, heights, "-o", color=INK, linewidth=0.6, markersize=1.4, zorder=3, label="_curve")
+    for name in dict.fromkeys(fact.curve for fact in facts):
+        own = [fact for fact in facts if fact.curve == name]
+        values = [fact.value or 0.0 for fact in own]
+        place = ([fact.time or 0.0 for fact in own], [base - scale * value for value in values])
+        ink = ink_of(own[0])
+        ax.plot(*place, "-", color=ink, linewidth=0.6, zorder=3, label="_curve")
+        error = [_95 * scale * abs(value) * fact.reading_sd for fact, value in zip(own, values, strict=True)]
+        ax.errorbar(*place, error, fmt="o", color=ink, elinewidth=0.5, markersize=1.4, zorder=3, label="_reading")
+        if limits := [k for k, fact in enumerate(own) if fact.kind == "below"]:
+            ax.plot(*([line[k] for k in limits] for line in place), "v", color=ink, markersize=1.8, zorder=3,
+                    label="_limit")  # fmt: skip
 
 
 def draw_event(ax: Axes, y: float, *, day: float, dies: bool, read: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pkpd.evidence.kinds import Glyph, fact_kinds
+from pkpd.evidence.words import SUPERSEDED
 from pkpd.plot.glyphs import GRADES, INK, SIZE, UNUSED, draw_limit, glyph_of
 from pkpd.plot.lanes import label_width
 from pkpd.plot.strips import drug_colour, is_course, is_span
@@ -47,8 +48,11 @@ def key_entries(evidence: Evidence, patients: Sequence[str]) -> list[_Entry]:
         entries.append(("daily doses, days not printed", _dotted(drug_colour(courses[-1], evidence))))
     if known - {"read"}:
         entries.append(("filled: read; open or dashed: derived or assumed", _open_key))
-    if any(fact.use == "no" and glyph_of(fact) != "none" for fact in facts):
-        entries.append(("grey: put aside", _patch(UNUSED)))
+    if any(fact.is_point for fact in facts):
+        entries.append(("read off a figure, with reading error", _reading_key))
+    grey = {fact.use for fact in facts if glyph_of(fact) != "none"}
+    if words := [text for use, text in (("no", "put aside"), (SUPERSEDED, "superseded by a curve")) if use in grey]:
+        entries.append((f"grey: {', '.join(words)}", _patch(UNUSED)))
     return entries
 
 
@@ -124,6 +128,12 @@ def _change_key(ax: Axes, x: float, y: float) -> None:
 
 def _dagger(ax: Axes, x: float, y: float) -> None:
     ax.text(x + 2.6, y, "†", fontsize=9, fontweight="bold", ha="center", va="center", color=INK)
+
+
+def _reading_key(ax: Axes, x: float, y: float) -> None:
+    ax.plot([x + 0.6, x + 3.8], [y + 0.4, y - 0.4], "-o", color=INK, linewidth=0.6, markersize=1.4)
+    for at, middle in ((x + 0.6, y + 0.4), (x + 3.8, y - 0.4)):
+        ax.plot([at, at], [middle - 0.7, middle + 0.7], color=INK, linewidth=0.5)
 
 
 def _dotted(colour: str) -> Callable[[Axes, float, float], None]:

@@ -154,9 +154,11 @@ def _marker_lane(marker: str, facts: list[Fact], evidence: Evidence, scale: Scal
     unit = f", {'/'.join(units)}" if units else ""
     lane = Lane(f"{evidence.words.label(marker)}{unit}", INK)
     facts = sorted(facts, key=lambda fact: fact.time or 0.0)
-    curve = [fact for fact in facts if fact.kind == "value"]
-    if len(curve) >= _MANY:
-        facts = [fact for fact in facts if fact.kind != "value"]
+    read = [fact for fact in facts if fact.is_point and fact.kind in ("value", "below")]
+    printed = [fact for fact in facts if fact.kind == "value" and not fact.is_point]
+    curve = read or (printed if len(printed) >= _MANY else [])
+    if curve:
+        facts = [fact for fact in facts if fact not in curve]
         lane.below = _CURVE
         lane.behind.append(partial(draw_curve, facts=curve))
         top = max(curve, key=lambda fact: fact.value or 0.0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+from evidence_sample import write_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkpd.dosing.events import read_events
 from pkpd.errors import DataError
+from pkpd.evidence import load_seed
 
 WORDS = [
     "0", "1", "2", "-1", "1.5", "", ".", "NA", "abc", "1e3", "1,5", "-99", "<0.1", "BLQ", "8:00", "23:30", "2023-01-05",
@@ -43,3 +46,30 @@ def test_any_file_is_refused_in_words_or_survives(tmp_path_factory, text):
     again = read_events(path)
     assert again.labels.tolist() == table.labels.tolist()
     assert again == table
+
+
+CELLS = ["0,5", "1.5", '"2,5"', "X", "Y", "CRP", "10,829", '"10,829"', "3", "4", "5", "1e2", "-1", *WORDS]
+HEADS = ["", "CRP{0}{0}LDH{0}\nX{0}Y{0}X{0}Y\n", "CRP{0}\nX{0}Y\n", "day{0}CRP\n"]
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_any_export_of_a_digitiser_is_refused_in_words_or_read_as_finite_numbers(tmp_path_factory, data):
+    sign, end = data.draw(st.sampled_from([",", ";", "\t"])), data.draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    cell = st.one_of(*[st.sampled_from(["1", "2", "7"])] * 6, st.sampled_from(CELLS))
+    rows = data.draw(st.lists(st.lists(cell, min_size=1, max_size=4), max_size=5))
+    text = data.draw(st.sampled_from(HEADS)).format(sign) + "\n".join(sign.join(row) for row in rows)
+    folder = tmp_path_factory.mktemp("any")
+    path = folder / "curve.csv"
+    path.write_bytes(text.replace("\n", end).encode())
+    evidence = load_seed(write_sample(folder))
+    series = data.draw(st.sampled_from(["", "CRP"]))
+    try:
+        more = evidence.with_curve(path, patient="p2", marker="CRP", unit="mg/L", reading_sd=0.1, series=series)
+    except DataError:
+        return
+    points = np.array([(fact.time, fact.value) for fact in more.facts if fact.is_point], float)
+    assert 1 <= len(points) <= 2 * len(rows)
+    assert np.isfinite(points).all()
+    assert (points >= (-2, 1e-300)).all()
+    assert (np.diff(points[:, 0]) >= 0).all()

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 import pkpd.plot as plot
 from pkpd.errors import DataError
 from pkpd.evidence import Evidence, list_seeds, load_seed
+from pkpd.plot.glyphs import UNUSED
 from pkpd.plot.lanes import GAP, Mark, label_width, place
 from pkpd.plot.style import COLOURS, house_style
 
@@ -190,3 +191,23 @@ def test_a_label_that_fits_on_neither_side_stands_below_and_not_outside(loose: b
     (one,), rows = place([mark], 50.0, 6.0)
     assert (one.row, one.label_row, rows) == (0, 1, 2)
     assert one.label_at == 0.5
+
+
+def test_points_of_a_figure_have_reading_errors_and_superseded_facts_are_grey(sample: Evidence, tmp_path: Path):
+    path = tmp_path / "crp.csv"
+    path.write_text("1,300\n3,200\n6,4\n")
+    more = sample.with_curve(path, patient="p1", marker="CRP", unit="mg/L", reading_sd=0.1, below=5)
+    ax = plot.evidence(more)[0]
+    (line,) = drawn(ax, "_curve")
+    assert line.get_xdata().tolist() == [1.0, 3.0, 6.0]
+    (limit,) = drawn(ax, "_limit")
+    assert limit.get_xdata().tolist() == [6.0]
+    bars = [collection for collection in ax.collections if len(collection.get_segments()) == 3]
+    lengths = [np.ptp(segment[:, 1]) for segment in bars[0].get_segments()]
+    np.testing.assert_allclose(lengths[0] / lengths[1], 1.5)
+    assert lengths[2] == 0
+    np.testing.assert_allclose(lengths[0] / 2 / abs(line.get_ydata()[0] - line.get_ydata()[1]), 1.96 * 30 / 100)
+    (peak,) = drawn(ax, "_peak")
+    assert (peak.get_markeredgecolor(), more.facts[0].use) == (UNUSED, "superseded")
+    key = words(ax.figure.axes[-1])
+    assert {"read off a figure, with reading error", "grey: superseded by a curve"} <= set(key)

@@ -26,7 +26,7 @@ from pkpd.estimation.vector import PopulationVector
 from pkpd.evidence.doses import is_of_one_drug
 from pkpd.library import load_model
 from pkpd.observation.data import bind
-from pkpd.observation.reported import Reported, check_terms, fact_terms, idle_factors, matches
+from pkpd.observation.reported import Reported, check_terms, fact_terms, idle_factors, matches, superseded_facts
 from pkpd.observation.reports import joined_subjects
 from pkpd.observation.subject import doses_of, window_faults
 from pkpd.simulation.doses import span_on_clock
@@ -128,6 +128,11 @@ class StudyProblem:
             for r in check_terms(e, self.model, study.exclude, study.reinterpret, self.patients, study.include)
         ]
         return tuple(sorted(found, key=lambda r: place[r.patient]))
+
+    @cached_property
+    def superseded(self) -> tuple[str, ...]:
+        """Facts that are not fitted as a curve shows them, ``"seed/fact"``."""
+        return tuple(n for e in self.evidence for n in superseded_facts(e, self.study.exclude, self.patients))
 
     def likelihood(self) -> Likelihood:
         """Return a new likelihood of the patients who have facts."""

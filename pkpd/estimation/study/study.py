@@ -110,3 +110,10 @@ class Study(DeclaredStudy):
     def fingerprint(self) -> str:
         """Hash of everything that the posterior depends on, the same in every process."""
         return self.problem.fingerprint
+
+    def __repr__(self) -> str:
+        plain = super().__repr__()
+        if "problem" not in vars(self):  # the evidence was not read yet
+            return plain
+        gone = len(self.problem.superseded)
+        return f"{plain[:-1]}, {gone} fact{'s' if gone > 1 else ''} superseded by curves)" if gone else plain

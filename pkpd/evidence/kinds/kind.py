@@ -209,6 +209,13 @@ class FactKind:
             return window
         return np.append(term.at, window[np.abs(window - term.at) > SAME])
 
+    def days(self, time: float | None, time_to: float | None, at: float | None) -> tuple[float, ...]:
+        """Return the days whose values are stated; a curve that shows all of them supersedes the fact.
+
+        Of an extreme the day on which it was measured, of a pair both, of a window its ends.
+        """
+        return tuple(day for day in ((at,) if self.shape == "extreme" else (time, time_to)) if day is not None)
+
     # -- probability
 
     def log_probability(self, cells: Sequence[Cell], said: Stated) -> Any:

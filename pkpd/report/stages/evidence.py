@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pkpd.errors import DataError
+from pkpd.evidence.words import SUPERSEDED
 from pkpd.report.blocks import Items, Table, Text
 from pkpd.report.words import listing, plural
 
@@ -57,8 +60,8 @@ def reported(job: ReportJob) -> None:
 def _counts(evidence: Any) -> Table:
     rows = []
     for each in evidence:
-        uses = Counter(fact.use for fact in each.facts)
-        read = sum(fact.known == "read" for fact in each.facts)
+        uses = Counter("no" if fact.use == SUPERSEDED else fact.use for fact in each.facts)
+        read = sum(fact.known == "read" and not fact.is_point for fact in each.facts)
         drugs = listing(list(each.drugs))
         rows.append(
             [each.name, len(each.patients), drugs, len(each.facts), read, uses["fit"], uses["check"], uses["no"]]
@@ -84,11 +87,38 @@ def _one(job: ReportJob, evidence: Evidence) -> None:
             f"**{evidence.name}.** Doses, reported facts and events by day. {source.citation}.{address}",
         ),
     )
+    if evidence.curves:
+        _curves(job, part, evidence)
     if source.readable:
         part.add(Text("What could be read of it, and what could not:"), Items(list(source.readable)))
     job.keep_table(f"facts_{evidence.name}", evidence.fact_table)
     job.keep_table(f"doses_{evidence.name}", evidence.dose_table)
     job.keep_table(f"patients_{evidence.name}", evidence.patient_table)
+
+
+def _curves(job: ReportJob, part: Any, evidence: Evidence) -> None:
+    """Tabulate the curves that were read off figures, and say how many facts they are in the place of."""
+    table = evidence.curve_table
+    gone = int(table["supersedes"].to_numpy().sum())
+    rows = [
+        [f"{row['patient']}, {row['marker']}", row["where"], row["points"],
+         f"{row['first_day']:.3g} to {row['last_day']:.3g}", row["reading_sd"], row["use"], row["supersedes"],
+         "" if np.isnan(row["printed_from"]) else f"{row['printed_from']:.2g} to {row['printed_to']:.2g}"]
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    part.add(
+        Text(
+            f"Read off its figures with a digitiser: {plural(len(rows), 'curve')}, of which each point counts as a "
+            f"measurement with a reading error. Superseded: {plural(gone, 'fact')} of the text about values that a "
+            "curve shows itself, as each measurement counts once; the last column has their numbers over the curve."
+        ),
+        Table(
+            f"Curves read off figures of {evidence.name}",
+            ["curve", "figure", "points", "days", "reading error", "use", "facts superseded", "printed / curve"],
+            rows,
+        ),
+    )
+    job.keep_table(f"curves_{evidence.name}", table)
 
 
 def _short(citation: str) -> str:
