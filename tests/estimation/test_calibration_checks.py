@@ -13,7 +13,7 @@ from scipy import stats
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.api import fit
-from pkpd.estimation.checks import held_out as heldout
+from pkpd.estimation.checks import refits
 from pkpd.estimation.checks.changed_assumptions import BASE, assumptions
 from pkpd.estimation.checks.held_out import Response, leave_one_patient_out, response_probability
 from pkpd.estimation.checks.sbc import RankTest, simulation_based_calibration
@@ -203,7 +203,7 @@ def test_a_left_out_patient_does_not_inform_its_own_prediction(monkeypatch):
         fits.append(study)
         return fit(study, **options)
 
-    monkeypatch.setattr(heldout, "fit", watched)
+    monkeypatch.setattr(refits, "fit", watched)
     # the drug begins on day 0.3: values on day 0.25 and before are known by then
     late = replace(evidence(), doses=tuple(replace(d, start=0.3) for d in evidence().doses))
     extra = fact("p1_before", "p1", "below", 0.1, 5.0)
