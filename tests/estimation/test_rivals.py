@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from scipy import stats as scipy_stats
 
 import pkpd
 from pkpd.errors import PkpdError
+from pkpd.estimation.methods.mode import Mode
+from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.study.priors import Free
 from pkpd.estimation.study.result import StudyFit
 
@@ -54,4 +58,57 @@ def test_the_error_of_a_region_knows_that_draws_are_correlated():
     wide, narrow = (pkpd.checks.region_odds(f, "a", below=0.9) for f in (sticky, apart))
     assert wide["patient"].tolist() == [""]
     assert 3.0 < wide.loc[0, "error"] / narrow.loc[0, "error"] < 6.0  # the root of 20 is 4.5
-    assert small_study().name == "toy"
+
+
+SHORT = Nuts(chains=2, tune=150, draws=400, target_accept=0.85, predictive=1, seed=2)
+
+
+def test_rivals_are_weighed_by_the_closed_form(tmp_path):
+    """a of each patient ~ N(m, 1), measured with sd 0.5: y ~ N(m, 1.25), by rival m = 1, 3, or known to be 2."""
+    y = np.array([[2.5], [2.8], [0.4]])
+    given: dict[str, Any] = {"scale": "identity", "level": "patient"}
+    free = [Free("a", (1.0, 1.0), **given), Free("b", (0.0, 1.0), scale="identity")]
+    study = measured_study(free, np.column_stack([y, np.zeros(3)]), 0.5, {"p1": "A", "p2": "A", "p3": "B"})
+    others: dict[str, Any] = {
+        "higher": {"free": {"a": Free("a", (3.0, 1.0), **given)}}, "known": {"fixed": {"a": 2.0}},
+    }  # fmt: skip
+    how = replace(SHORT, out=tmp_path)
+    found: Any = pkpd.checks.rivals(study, others, method=how)
+    assert found["rival"].tolist() == ["as in the study"] * 2 + ["higher"] * 2 + ["known"] * 2
+    assert found["cohort"].tolist() == ["A", "B"] * 3
+    assert list(found.columns[2:7]) == ["log_evidence", "error", "log_bayes_factor", "bf_error", "weight"]
+    # b is measured once in each patient as 0, and is the cohort's own
+    b = {n: stats.multivariate_normal(np.zeros(n), np.eye(n) * 0.25 + 1.0).logpdf(np.zeros(n)) for n in (1, 2)}
+    own = {"A": y[:2, 0], "B": y[2:, 0]}
+    expected = {
+        (label, cohort): stats.norm(m, math.sqrt(v)).logpdf(own[cohort]).sum() + b[own[cohort].size]
+        for label, m, v in (("as in the study", 1.0, 1.25), ("higher", 3.0, 1.25), ("known", 2.0, 0.25))
+        for cohort in own
+    }
+    for row in found.to_dict("records"):
+        mine = expected[row["rival"], row["cohort"]]
+        base = expected["as in the study", row["cohort"]]
+        assert abs(row["log_evidence"] - mine) < 4 * row["error"] + 1e-3, row
+        assert abs(row["log_bayes_factor"] - (mine - base)) < 4 * row["bf_error"] + 2e-3, row
+        total = sum(math.exp(v) for (_, cohort), v in expected.items() if cohort == row["cohort"])
+        assert row["weight"] == pytest.approx(math.exp(mine) / total, abs=0.08)
+    assert found["error"].max() < 0.1
+    # refits are taken up where they were, also by another check
+    folders = sorted(p.name for p in tmp_path.iterdir())
+    assert len(folders) == 6
+    again: Any = pkpd.checks.rivals(study, {"known": others["known"]}, method=how)
+    assert again["log_evidence"].tolist() == found.query("rival != 'higher'")["log_evidence"].tolist()
+    pkpd.checks.assumptions(study, {"higher": others["higher"]}, "a", method=how, within="cohort")
+    assert sorted(p.name for p in tmp_path.iterdir()) == folders
+
+
+def test_rivals_with_other_facts_or_no_draws_of_a_posterior_are_refused():
+    for changes in ({"exclude": ["*_grade"]}, {"reinterpret": {("toy", "Cc"): 2.0}}, {"patients": ["toy/p1"]}):
+        with pytest.raises(PkpdError, match=r"'other' has other facts than the study \(.* differ, first: toy/p"):
+            pkpd.checks.rivals(small_study(), {"other": changes})
+    with pytest.raises(PkpdError, match="'other' has other patients or cohorts"):
+        pkpd.checks.rivals(small_study(), {"other": {"cohorts": {"toy/p1": "B"}}})
+    with pytest.raises(PkpdError, match="rivals: Mode draws from an approximation"):
+        pkpd.checks.rivals(small_study(), {}, method=Mode())
+    with pytest.raises(PkpdError, match="'as in the study' is the label of the study itself"):
+        pkpd.checks.rivals(small_study(), {"as in the study": {}})
