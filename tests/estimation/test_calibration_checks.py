@@ -129,7 +129,7 @@ def plain_study():
 
 @pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform_for_a_posterior_that_is_normal():
-    found = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49)
+    found = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49, cores=1)
     assert list(found.ranks.columns) == ["CL", "V", "log_likelihood"]
     table = found.test(5)
     assert (table.loc[["CL", "V"], "p"] > 0.005).all()
@@ -151,7 +151,7 @@ def test_ranks_show_data_that_scatter_more_than_the_study_says(monkeypatch):
         return replace(found, subjects=tuple(louder))
 
     monkeypatch.setattr(Replicator, "draw", rough)
-    table: Any = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49).test(5)
+    table: Any = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49, cores=1).test(5)
     assert table["p_holm"].min() < 0.01
     assert table.loc["CL", "spread"] > 1.3
 
