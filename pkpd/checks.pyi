@@ -1,8 +1,11 @@
 from .estimation.checks.changed_assumptions import assumptions as assumptions
 from .estimation.checks.held_out import Response as Response
 from .estimation.checks.held_out import leave_one_patient_out as leave_one_patient_out
+from .estimation.checks.ledger import evidence_ledger as evidence_ledger
 from .estimation.checks.prediction_errors import npde as npde
+from .estimation.checks.region import region_odds as region_odds
 from .estimation.checks.residuals import diagnostics as diagnostics
+from .estimation.checks.rival_models import rivals as rivals
 from .estimation.checks.rows import listing as listing
 from .estimation.checks.sbc import simulation_based_calibration as simulation_based_calibration
 from .estimation.checks.subject_curves import curves as curves

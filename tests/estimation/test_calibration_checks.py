@@ -13,7 +13,7 @@ from scipy import stats
 
 from pkpd.errors import PkpdError
 from pkpd.estimation.api import fit
-from pkpd.estimation.checks import held_out as heldout
+from pkpd.estimation.checks import refits
 from pkpd.estimation.checks.changed_assumptions import BASE, assumptions
 from pkpd.estimation.checks.held_out import Response, leave_one_patient_out, response_probability
 from pkpd.estimation.checks.sbc import RankTest, simulation_based_calibration
@@ -129,7 +129,7 @@ def plain_study():
 
 @pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform_for_a_posterior_that_is_normal():
-    found = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49)
+    found = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49, cores=1)
     assert list(found.ranks.columns) == ["CL", "V", "log_likelihood"]
     table = found.test(5)
     assert (table.loc[["CL", "V"], "p"] > 0.005).all()
@@ -151,7 +151,7 @@ def test_ranks_show_data_that_scatter_more_than_the_study_says(monkeypatch):
         return replace(found, subjects=tuple(louder))
 
     monkeypatch.setattr(Replicator, "draw", rough)
-    table: Any = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49).test(5)
+    table: Any = simulation_based_calibration(plain_study(), 40, method="mode", seed=1, ranks=49, cores=1).test(5)
     assert table["p_holm"].min() < 0.01
     assert table.loc["CL", "spread"] > 1.3
 
@@ -203,7 +203,7 @@ def test_a_left_out_patient_does_not_inform_its_own_prediction(monkeypatch):
         fits.append(study)
         return fit(study, **options)
 
-    monkeypatch.setattr(heldout, "fit", watched)
+    monkeypatch.setattr(refits, "fit", watched)
     # the drug begins on day 0.3: values on day 0.25 and before are known by then
     late = replace(evidence(), doses=tuple(replace(d, start=0.3) for d in evidence().doses))
     extra = fact("p1_before", "p1", "below", 0.1, 5.0)

@@ -107,6 +107,9 @@ mine = pkpd.Study(
 refits = pkpd.checks.assumptions(study, {"short": {"exclude": ["p1"]}}, "phi")
 left_out = pkpd.checks.leave_one_patient_out(study, response=pkpd.checks.Response("CRP", days=(0.0, 5.0)))
 ranks = pkpd.checks.simulation_based_calibration(study, 10)
+ledger = pkpd.checks.evidence_ledger(study, "phi", {"early": ["*_early"], "late": lambda fact: fact.day > 20})
+weighed = pkpd.checks.rivals(study, {"no effect": {"fixed": {"phi": 0.0}}}, within="cohort")
+odds, evidence = pkpd.checks.region_odds(reported, "phi", below=0.2), reported.log_evidence().value
 beside: pkpd.results.ValidationReport = pkpd.checks.validate_model("anakinra", n=100)
 page: str = pkpd.report.document(model, format="markdown")
 files = pkpd.report.write_document(model, "model.html")

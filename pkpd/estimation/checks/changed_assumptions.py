@@ -6,16 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.api import fit
+from pkpd.estimation.checks.parameter_draws import Reference, free_named, parameter_rows, reference_of
+from pkpd.estimation.checks.refits import Refits, Within, check_within, parts_of, refuse_base
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.loading import as_study
 from pkpd.estimation.study.study import Study
-from pkpd.model.scales import to_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +30,7 @@ def assumptions(
     *,
     base: StudyFit | None = None,
     method: Method | None = None,
+    within: Within = "study",
 ) -> pd.DataFrame:
     """Refit a study under other assumptions, and compare what each says of a parameter.
 
@@ -47,7 +44,11 @@ def assumptions(
     base : StudyFit, optional
         The study as it is, if it was calibrated already by the same method; fitted anew by default.
     method : Method, optional
-        Of all fits: ``Mode(predictive=1)`` by default, or ``Nuts(...)``.
+        Of all fits: ``Mode(predictive=1)`` by default, or ``Nuts(...)``; with ``out=`` finished refits are kept, and
+        an interrupted call goes on.
+    within : {"study", "cohort"}
+        Whether the whole study is refitted, or each cohort alone, which takes less time and knows of the others no
+        more than the prior of what they share.
 
     Returns
     -------
@@ -58,45 +59,24 @@ def assumptions(
     Raises
     ------
     PkpdError
-        If the parameter is not free in the study, or a variant contradicts itself.
+        If the parameter is not free in the study, a variant contradicts itself, or base is of another study.
     """
     import pandas as pd
 
+    check_within("assumptions", within)
     start, how = as_study(study), Mode(predictive=1) if method is None else method
-    free = {f.name: f for f in start.free}
-    if parameter not in free:
-        raise PkpdError(
-            f"study '{start.name}': '{parameter}' is not free{nearest(parameter, free)}; free are {', '.join(free)}"
-        )
+    f, refits = free_named(start, parameter), Refits(how)
     changed = {k: v if isinstance(v, Study) else start.with_(**v) for k, v in variants.items()}
-    results = {BASE: base if base is not None else fit(start, method=how, progress=False)}
-    for label, variant in changed.items():
-        results[label] = fit(variant, method=how, progress=False)
-    f = free[parameter]
-    middle = to_scale(_draws(results[BASE], parameter), f.scale, f.limits)
-    centre, spread = np.median(middle, axis=0), middle.std(axis=0, ddof=1)
+    parts = parts_of(start, within)
+    if base is not None:
+        if base.attrs["fingerprint"] not in {s.fingerprint for s in parts.values()}:
+            refuse_base("assumptions", start, base, within)
+        refits.know(base)
+    reference: dict[str, Reference] = {}
     rows = []
-    for label, found in results.items():
-        x = _draws(found, parameter)
-        who = found.patients if f.level == "patient" else ("",)
-        for i, patient in enumerate(who):
-            low, half, high = np.quantile(x[:, i], [0.025, 0.5, 0.975])
-            # patients of a variant may be others than those of the study
-            known = results[BASE].patients if patient else ("",)
-            j, shift = known.index(patient) if patient in known else -1, np.nan
-            if j >= 0 and spread[j] > 0:
-                shift = (np.median(to_scale(x[:, i], f.scale, f.limits)) - centre[j]) / spread[j]
-            rows.append({"variant": label, "patient": patient, "cohort": found.cohorts.get(patient, ""),
-                         "mean": x[:, i].mean(), "2.5%": low, "50%": half, "97.5%": high, "shift": shift})  # fmt: skip
+    for label, variant in {BASE: start, **changed}.items():
+        for cohort, part in parts_of(variant, within).items():
+            found = refits(part)
+            reference.setdefault(cohort, reference_of(found, f) if label == BASE else {})
+            rows += [{"variant": label, **row} for row in parameter_rows(found, f, reference[cohort])]
     return pd.DataFrame(rows)
-
-
-def _draws(calibration: StudyFit, parameter: str) -> NDArray[np.float64]:
-    """Return draws of a parameter, shape (draw, patients or 1), also where a variant has fixed it."""
-    if parameter in calibration.posterior:
-        x = calibration.draws(parameter)
-        return x if x.ndim > 1 else x[:, None]
-    problem = calibration.study.problem
-    value = problem.model.parameters[parameter].value
-    by_patient = [s.values.get(parameter, value) for s in problem.subjects]
-    return np.tile(np.array(by_patient), (2, 1))

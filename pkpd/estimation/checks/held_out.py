@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkpd.errors import PkpdError, nearest
-from pkpd.estimation.api import fit
+from pkpd.estimation.checks.first_dose import first_dose, last_time, studied_drug
+from pkpd.estimation.checks.refits import WHOLE, Refits, Within, check_within, parts_of
 from pkpd.estimation.method import Method
 from pkpd.estimation.methods.mode import Mode
 from pkpd.estimation.study.loading import as_study
@@ -92,11 +93,14 @@ class HeldOut:
     patients : DataFrame
         Index patient; cohort, responded, predicted (probability of a response from the others), base (share of
         responders among all others), cohort_base (among those of the cohort), kept (facts of the patient that were
-        kept). Shares are ``(k + 1) / (n + 2)``, so a cohort of one has 0.5.
+        kept) and mates (other patients of the cohort: with 0 nobody but the prior teaches the prediction). Shares are
+        ``(k + 1) / (n + 2)``, so a cohort of one has 0.5.
     scores : DataFrame
         Index model, base rate, cohort base rate; brier (mean squared error) and log (mean of -log of the probability
         of what happened), both better if smaller; concordance (share of pairs in which the responder had the higher
-        probability); gain (by how much the model's mean squared error is less) and its standard error over patients.
+        probability); gain and log_gain (by how much the model's score is less, patient by patient); and of all four
+        but the concordance the standard error over patients, ``_se``. Patients of a cohort share what predicts them,
+        so these errors are rather too small.
     """
 
     patients: pd.DataFrame
@@ -113,6 +117,7 @@ def leave_one_patient_out(
     draws: int = 400,
     method: Method | None = None,
     seed: int = 0,
+    within: Within = "study",
 ) -> HeldOut:
     """Refit the study without each patient in turn, and predict whether this one responded.
 
@@ -134,9 +139,14 @@ def leave_one_patient_out(
     draws : int
         Subjects simulated for a prediction.
     method : Method, optional
-        Of the refits: ``Mode(predictive=1)`` by default, or ``Nuts(...)``.
+        Of the refits: ``Mode(predictive=1)`` by default, or ``Nuts(...)``; with ``out=`` finished refits are kept, and
+        an interrupted call goes on.
     seed : int
         Of the simulated subjects.
+    within : {"study", "cohort"}
+        Whether the whole study is refitted without the patient, or the patient's cohort alone, which takes a fraction
+        of the time and knows of other cohorts no more than the prior of what they share. Shares of responders are
+        those of the study in both cases.
 
     Raises
     ------
@@ -148,6 +158,7 @@ def leave_one_patient_out(
 
     if keep not in ("before", "nothing"):
         raise PkpdError(f"leave_one_patient_out: keep must be 'before' or 'nothing', got {keep!r}")
+    check_within("leave_one_patient_out", within)
     whole = as_study(study)
     how = Mode(seed=seed, predictive=1) if method is None else method
     problem = whole.problem
@@ -158,20 +169,22 @@ def leave_one_patient_out(
     known = {problem.patients[problem.index_of(p)]: bool(v) for p, v in known.items()}
     chosen = list(known) if patients is None else [problem.patients[problem.index_of(p)] for p in patients]
     starts = {p: _start(problem, p, what.drug) for p in chosen}
-    rows = {}
+    refits, parts, rows = Refits(how, seed), parts_of(whole, within), {}
     for p in chosen:
         own = [r for r in problem.reported if r.patient == p]
-        gone = [r.name for r in own if keep == "nothing" or _last(r.term) > starts[p]]
-        fitted = fit(whole.with_(exclude=gone), method=how, progress=False)
+        gone = [r.name for r in own if keep == "nothing" or last_time(r.term) > starts[p]]
+        cohort = _cohort(problem, p)
+        fitted = refits.without(parts[cohort if within == "cohort" else WHOLE], gone)
         others = [o for o in known if o != p]
-        mates = [o for o in others if _cohort(problem, o) == _cohort(problem, p)]
+        mates = [o for o in others if _cohort(problem, o) == cohort]
         rows[p] = {
-            "cohort": _cohort(problem, p),
+            "cohort": cohort,
             "responded": known[p],
             "predicted": response_probability(fitted, p, what, draws=draws, seed=seed),
             "base": _share([known[o] for o in others]),
             "cohort_base": _share([known[o] for o in mates]),
             "kept": len(own) - len(gone),
+            "mates": problem.cohorts.count(cohort) - 1,
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     return HeldOut(table, _scores(table, draws))
@@ -229,19 +242,13 @@ def _cohort(problem: StudyProblem, patient: str) -> str:
 
 def _start(problem: StudyProblem, patient: str, drug: str) -> float:
     """Return the time of a patient's first dose of a drug, on the model's clock."""
-    seed, _, name = problem.patients[problem.index_of(patient)].partition("/")
-    evidence = next(e for e in problem.evidence if e.name == seed)
-    drug = drug or evidence.studied
-    days = [row.start for row in evidence.doses if row.patient == name and row.drug == drug]
-    if not days:
+    drug = drug or studied_drug(problem, problem.patients[problem.index_of(patient)])
+    start = first_dose(problem, problem.patients[problem.index_of(patient)], drug)
+    if start is None:
         raise PkpdError(
             f"study '{problem.study.name}': patient '{patient}' got no {drug}, so there is no response to it"
         )
-    return float(convert_time(evidence.hours(min(days)), "h", problem.model.time_unit))
-
-
-def _last(term: Any) -> float:
-    return term.time if term.time_to is None else term.time_to
+    return start
 
 
 def _share(responded: Sequence[bool]) -> float:
@@ -252,17 +259,24 @@ def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
     import pandas as pd
 
     y = table["responded"].to_numpy(float)
-    own = (table["predicted"].to_numpy(float) - y) ** 2
-    rows = {}
+    errors, logs, rows = {}, {}, {}
     for name, column in (("model", "predicted"), ("base rate", "base"), ("cohort base rate", "cohort_base")):
+        given = table[column].to_numpy(float)
         # a share of draws is known to about one part in their number, so it is never quite 0 or 1
-        p = np.clip(table[column].to_numpy(float), 0.5 / draws, 1 - 0.5 / draws)
-        log = -(y * np.log(p) + (1 - y) * np.log(1 - p))
+        p = np.clip(given, 0.5 / draws, 1 - 0.5 / draws)
+        errors[name], logs[name] = (given - y) ** 2, -(y * np.log(p) + (1 - y) * np.log(1 - p))
         gap = p[y == 1][:, None] - p[y == 0][None, :]
         pairs = float(((gap > 0) + 0.5 * (gap == 0)).mean()) if gap.size else float("nan")
-        error = (table[column].to_numpy(float) - y) ** 2
-        gain = error - own
-        se = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else float("nan")
-        rows[name] = {"brier": float(error.mean()), "log": float(log.mean()), "concordance": pairs}
-        rows[name] |= {"gain": float(gain.mean()), "gain_se": se}
-    return pd.DataFrame.from_dict(rows, orient="index")
+        measured = {
+            "brier": errors[name], "log": logs[name], "gain": errors[name] - errors["model"],
+            "log_gain": logs[name] - logs["model"],
+        }  # fmt: skip
+        rows[name] = {n: float(each.mean()) for n, each in measured.items()} | {"concordance": pairs}
+        rows[name] |= {f"{n}_se": _standard_error(each) for n, each in measured.items()}
+    order = ("brier", "brier_se", "log", "log_se", "concordance", "gain", "gain_se", "log_gain", "log_gain_se")
+    return pd.DataFrame([{n: row[n] for n in order} for row in rows.values()], index=list(rows))
+
+
+def _standard_error(each: Floats) -> float:
+    """Return the standard error of a mean over patients; NaN for one alone."""
+    return float(each.std(ddof=1) / np.sqrt(each.size)) if each.size > 1 else float("nan")

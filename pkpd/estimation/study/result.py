@@ -18,6 +18,7 @@ from pkpd.estimation.facts import reproduced
 from pkpd.estimation.study.draws import check_about, check_draws, share_without_density
 from pkpd.estimation.study.groups import attributes, make_groups
 from pkpd.estimation.study.held_back import predicted_checks
+from pkpd.estimation.study.log_evidence import LogEvidence, log_evidence
 from pkpd.estimation.study.people import draw_people
 from pkpd.estimation.study.problem import StudyProblem
 from pkpd.estimation.study.record import StudyRecord
@@ -181,6 +182,29 @@ class StudyFit(StudyRecord):
         draws without a density.
         """
         return trouble(self)
+
+    def log_evidence(self, *, seed: int = 0) -> LogEvidence:
+        """Return how probable the facts were before they were known: ``log p(y) = log of the integral of p(y|q) p(q)``.
+
+        By bridge sampling from the draws (:mod:`pkpd.estimation.methods.bridge`). Differences of two studies with the
+        same facts are log Bayes factors.
+
+        Parameters
+        ----------
+        seed : int
+            Of the proposal's draws.
+
+        Returns
+        -------
+        LogEvidence
+            Its ``error`` is that of the Monte Carlo method; ``trouble`` says where it cannot be trusted.
+
+        Raises
+        ------
+        PkpdError
+            If the draws are those of an approximation, as by ``Mode``, or too few.
+        """
+        return log_evidence(self, seed)
 
     def population(
         self,

@@ -201,7 +201,7 @@ class StudyVector:
         """Return the axes of the sampler."""
         centre, length = self._axes
         m, p = len(self.patients), len(self.population.etas)
-        root = np.broadcast_to(np.diag(self._spreads(centre)), (m, p, p))
+        root = np.broadcast_to(np.diag(self.spreads(centre)), (m, p, p))
         return Axes(centre, np.diag(length), np.zeros((m, p)), root)
 
     def split(self, q: Floats) -> tuple[Floats, Floats]:
@@ -211,9 +211,9 @@ class StudyVector:
         x = centre + length * q[..., :n]
         own = q[..., n:].reshape(*q.shape[:-1], len(self.patients), len(etas))
         with np.errstate(over="ignore"):
-            return x, own * self._spreads(x)[..., None, :]
+            return x, own * self.spreads(x)[..., None, :]
 
-    def _spreads(self, x: Floats) -> Floats:
+    def spreads(self, x: Floats) -> Floats:
         """Return standard deviations of the random effects, (..., p)."""
         lay = self.population
         out = np.broadcast_to(np.diag(lay.factor0), (*x.shape[:-1], len(lay.etas))).copy()
@@ -247,12 +247,12 @@ class StudyVector:
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
         """Return draws from the prior, shape (n, dim); those that the model forbids are drawn again."""
-        out = self._drawn(n, rng)
+        out = self.draw_unbounded(n, rng)
         while (bad := np.flatnonzero(self.is_outside(out))).size:
-            out[bad] = self._drawn(bad.size, rng)
+            out[bad] = self.draw_unbounded(bad.size, rng)
         return out
 
-    def _drawn(self, n: int, rng: np.random.Generator) -> Floats:
+    def draw_unbounded(self, n: int, rng: np.random.Generator) -> Floats:
         """Return draws from the prior without the model's bounds, shape (n, dim)."""
         q = rng.standard_normal((n, self.dim))
         drawn = [k for k, e in enumerate(self.population.entries) if e.kind == "omega"]
@@ -312,7 +312,7 @@ class StudyVector:
     def _values_of(self, variables: Iterable[Variable], x: Floats, eta: Floats) -> dict[str, Floats]:
         """Return some named variables in their natural unit."""
         values, errors = self._natural(x, eta), self.errors(x)
-        spreads, names = self._spreads(x), [f.name for f in self.free]
+        spreads, names = self.spreads(x), [f.name for f in self.free]
         out: dict[str, Floats] = {}
         for v in variables:
             if v.kind == "error":
