@@ -54,9 +54,9 @@ class Prospects:
     table : DataFrame
         Columns design (its name), label, patient, cohort, width_now and width (of the 90% interval, in the parameter's
         unit; with the measurements on average), narrower (share of the width that goes), tells_now and tells
-        (probability to call rightly whether the patient is a responder) and error (Monte Carlo standard error of
-        width). A design with further patients has also rows for a ``new patient`` and, where the parameter is pooled,
-        the ``middle of the cohort``.
+        (probability to call rightly whether the patient is a responder, known to ``sqrt(p (1 - p) / draws)``) and error
+        (Monte Carlo standard error of width). A design with further patients has also rows for a ``new patient`` and,
+        where the parameter is pooled, the ``middle of the cohort``.
     """
 
     parameter: str

@@ -55,9 +55,10 @@ def doses_under(problem: StudyProblem, subject: Subject, design: Design, start: 
     there = {d for s in problem.subjects for d in drugs_of(_given(problem, s), problem.model)}
     known = {drug: _states_drug(problem, drug) for drug in dict.fromkeys(named)}
     if lost := [drug for drug, own in known.items() if not own & there]:
+        given_drugs = sorted({d for e in problem.evidence for d in e.drugs if _states_drug(problem, d) & there})
         raise PkpdError(
-            f"design '{design.name}': the study gives no '{lost[0]}'{nearest(lost[0], there)}; it gives "
-            f"{', '.join(sorted(there))}"
+            f"design '{design.name}': the study gives no '{lost[0]}'{nearest(lost[0], given_drugs)}; it gives "
+            f"{', '.join(given_drugs)}"
         )
     out: list[Dose] = []
     for dose, drug in zip(given.doses, drugs_of(given, problem.model), strict=True):

@@ -263,7 +263,8 @@ def learn(
     learned = _learned(features, y, mean, groups)
     scored = [_interval_score(*ends(each), values) for each in learned]
     best = int(np.argmin([score.mean() for score in scored]))
-    chosen = learned[best] if _gains(flat - scored[best], groups) else None
+    told = any(np.ptp(each.middle) > 0 for each in learned) and scored[best].mean() < flat.mean()
+    chosen = learned[best] if told or _gains(flat - scored[best], groups) else None
     if chosen is None:
         parts = folds_of(np.arange(draws.size), seed)
         found, error = now, _jackknife(lambda kept: interval_width(draws[kept]), parts)
