@@ -167,14 +167,17 @@ FREE = [
     Free("acute.slope_CRP", (200.0, 0.6), level="patient", source=OWN),
     Free("acute.slope_T", {"naviglio": (2.8, 0.2), "*": (2.8, 0.0)}, level="patient", source=OWN),
     Free(
-        "injury.ferritin0", (300.0, 1.2), level="patient", source="before the disease of the report; wide for lymphoma"
+        "injury.ferritin0",
+        {"strati": (1000.0, 1.3), "*": (300.0, 1.2)},
+        level="patient",
+        source="before the disease of the report; hundreds to thousands after the treatments of a lymphoma",
     ),
     Free(
         "injury.slope_ferritin",
         {
             "villegas": (2300.0, 1.0),
-            "strati2020/p7": (30000.0, 1.2),
-            "strati2020/p8": (30000.0, 1.2),
+            "strati2020/p7": (30000.0, 0.8),
+            "strati2020/p8": (30000.0, 0.8),
             "*": (5000.0, 1.2),
         },
         level="patient",
