@@ -168,6 +168,31 @@ def test_excluded_facts_and_left_out_patients():
     assert small_study(patients=["toy/p3"]).problem.patients == ("toy/p3",)
 
 
+def test_facts_that_are_held_back_are_fitted_where_a_study_includes_them():
+    held = other_facts(
+        evidence(),
+        fact("p1_held", "p1", "below", 1.5, 4.0, use="check", reason="a verdict"),
+        fact("p2_held", "p2", "below", 1.5, 4.0, use="check", reason="a verdict"),
+        fact("p1_text", "p1", "below", 1.5, 4.0, use="no", reason="not used"),
+    )
+    plain = small_study(evidence=[held])
+    both = plain.with_(include=["toy/*_held"])
+    names = [[r.name for r in s.problem.reported] for s in (plain, both)]
+    assert sorted(set(names[1]) - set(names[0])) == ["toy/p1_held", "toy/p2_held"]
+    assert [len(s.problem.checks) for s in (plain, both)] == [2, 0]
+    assert plain.fingerprint != both.fingerprint
+    # what the same facts would be if they had been meant to be fitted
+    facts = tuple(replace(f, use="fit") if f.use == "check" else f for f in held.facts)
+    assert both.fingerprint == small_study(evidence=[replace(held, facts=facts)]).fingerprint
+    without = both.with_(exclude=["toy/p1_held"])
+    assert [r.name for r in without.problem.reported if "held" in r.name] == ["toy/p2_held"]
+    for pattern in ("toy/p1_text", "toy/p1_value", "toy/p9_*"):
+        with pytest.raises(PkpdError, match=r"include '.*' fits no fact that is held back"):
+            _ = plain.with_(include=[pattern]).problem
+    with pytest.raises(PkpdError, match="include must be a sequence, got the text 'toy/p1_held'"):
+        plain.with_(include="toy/p1_held")
+
+
 def test_covariates_cohorts_and_fixed_values_reach_the_subjects():
     study = small_study(
         covariates={"toy/p2": {"WT": 55.0}}, cohorts={"toy/p2": "B"}, fixed={"shift": {"B": 1.0, "toy/p3": 2.0}}

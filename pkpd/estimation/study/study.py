@@ -57,7 +57,7 @@ class Study(DeclaredStudy):
                 merged = {**getattr(self, name), **changes[name]}
                 changes[name] = {k: v for k, v in merged.items() if v is not None}
         for name in ("exclude", "include"):
-            if name in changes:
+            if name in changes and not isinstance(changes[name], str):  # a text is refused below
                 changes[name] = (*getattr(self, name), *changes[name])
         newly_fixed = set(changes.get("fixed", {})) - set(self.fixed)
         free_now = {f.name: f for f in self.free if f.name not in newly_fixed}
