@@ -21,6 +21,7 @@ from pkpd.estimation.methods.modes import find_mode
 from pkpd.estimation.methods.normal_approximation import laplace
 from pkpd.estimation.methods.nuts import Nuts
 from pkpd.estimation.spreads import HalfNormal
+from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.inverse import vectors_of
 from pkpd.estimation.study.log_evidence import log_prior_constant
 from pkpd.estimation.study.priors import Free
@@ -165,6 +166,20 @@ def test_what_the_bounds_of_the_model_cut_off_counts():
 
 def _bounded(parameter: Any) -> Any:
     return replace(parameter, value=1.0, bounds=(0.0, 4.0), scale="additive")
+
+
+def test_a_compact_file_of_a_fit_has_its_evidence(tmp_path):
+    """400 draws in single precision, of a study with every kind of block."""
+    study = measured_study(
+        [Free("a", (1.0, 1.0)), Free("b", (0.5, 1.0), scale="logit", level="patient", pooling="all", spread=0.8)],
+        np.array([[0.4, 0.7], [0.2, -0.9]]), 0.3, {"p1": "A", "p2": "B"},
+    )  # fmt: skip
+    whole = exact_draws(study, 2000)
+    kept = load_study_fit(whole.save(tmp_path / "fit.nc", compact=True), study=study)
+    assert kept.posterior["a"].dtype == np.float32
+    one, other = whole.log_evidence(), kept.log_evidence()
+    assert other.error < 0.1
+    assert abs(one.value - other.value) < 3 * math.hypot(one.error, other.error)
 
 
 def test_errors_are_those_of_repetitions():
