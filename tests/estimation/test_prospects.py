@@ -18,7 +18,7 @@ from pkpd.errors import PkpdError
 from pkpd.estimation.api import fit
 from pkpd.estimation.checks.held_out import Response
 from pkpd.estimation.checks.prospects.api import what_would_tell
-from pkpd.estimation.checks.prospects.design import Design, LeftOut, Schedule, designs_from
+from pkpd.estimation.checks.prospects.design import Design, LeftOut, SamplingDays, designs_from
 from pkpd.estimation.checks.prospects.doses import doses_under, start_of, without_window
 from pkpd.estimation.checks.prospects.learner import interval_width, learn
 from pkpd.estimation.checks.prospects.ranking import MIDDLE, NEW
@@ -104,10 +104,10 @@ def test_data_that_hold_others_tell_no_less():
 
 
 def test_a_schedule_is_read_from_what_a_file_can_hold():
-    assert Schedule.of("daily").on(-1, 2).tolist() == [-1, 0, 1, 2]
-    assert Schedule.of("12 h").on(0, 1).tolist() == [0, 0.5, 1]
-    assert Schedule.of([-1, 2.5]).on(0, 9).tolist() == [-1, 2.5]
-    made = Schedule.of({"every": "2 d", "from_day": 1, "to_day": 6, "reading_sd": 0.1})
+    assert SamplingDays.of("daily").on(-1, 2).tolist() == [-1, 0, 1, 2]
+    assert SamplingDays.of("12 h").on(0, 1).tolist() == [0, 0.5, 1]
+    assert SamplingDays.of([-1, 2.5]).on(0, 9).tolist() == [-1, 2.5]
+    made = SamplingDays.of({"every": "2 d", "from_day": 1, "to_day": 6, "reading_sd": 0.1})
     assert (made.on(-9, 9).tolist(), made.reading_sd) == ([1, 3, 5], 0.1)
     assert LeftOut.of({"drugs": ["anakinra"], "from_day": 3}) == LeftOut(("anakinra",), 3.0, np.inf)
 

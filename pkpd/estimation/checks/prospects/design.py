@@ -12,13 +12,13 @@ from pkpd.errors import PkpdError, nearest
 from pkpd.options import is_number
 from pkpd.timegrid import TimeGrid, read_span
 
-__all__ = ["Design", "LeftOut", "Schedule", "designs_from"]
+__all__ = ["Design", "LeftOut", "SamplingDays", "designs_from"]
 
 _KEYS = ("every", "days", "from_day", "to_day", "reading_sd")
 
 
 @dataclass(frozen=True)
-class Schedule:
+class SamplingDays:
     """When one marker is measured.
 
     Parameters
@@ -50,7 +50,7 @@ class Schedule:
 
         Examples
         --------
-        >>> Schedule.of("12 h").every, Schedule.of([-1, 2]).days
+        >>> SamplingDays.of("12 h").every, SamplingDays.of([-1, 2]).days
         (0.5, (-1.0, 2.0))
         """
         if isinstance(given, cls):
@@ -130,7 +130,7 @@ class Design:
     ----------
     name : str
         As the subject of a sentence: ``"a daily CRP over the first week"``.
-    measure : mapping of output to Schedule, or to what it is read from
+    measure : mapping of output to SamplingDays, or to what it is read from
         ``"daily"``, ``"12 h"``, days ``[-1, 2]``, or a table with any of ``every``, ``days``, ``from_day``, ``to_day``
         and ``reading_sd``.
     label : str
@@ -181,10 +181,10 @@ class Design:
         faults = [f"{n} must be a text, got {v!r}" for n, v in self._texts() if not isinstance(v, str)]
         if not self.name:
             faults.append("name is empty; it is the subject of a sentence in reports")
-        made: dict[str, Schedule] = {}
+        made: dict[str, SamplingDays] = {}
         for marker, given in self.measure.items() if isinstance(self.measure, Mapping) else ():
             try:
-                made[marker] = Schedule.of(given)
+                made[marker] = SamplingDays.of(given)
             except PkpdError as error:
                 faults.append(f"measure of '{marker}': {error}")
         if not isinstance(self.measure, Mapping):
@@ -207,7 +207,7 @@ class Design:
     def _texts(self) -> list[tuple[str, Any]]:
         return [(n, getattr(self, n)) for n in ("name", "label", "over", "drug")]
 
-    def _days(self, measure: Mapping[str, Schedule]) -> list[str]:
+    def _days(self, measure: Mapping[str, SamplingDays]) -> list[str]:
         """Return what is wrong with days."""
         out = [f"{n} must be a number, got {getattr(self, n)!r}" for n in ("from_day", "to_day")
                if not is_number(getattr(self, n))]  # fmt: skip
