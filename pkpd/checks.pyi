@@ -3,6 +3,11 @@ from .estimation.checks.held_out import Response as Response
 from .estimation.checks.held_out import leave_one_patient_out as leave_one_patient_out
 from .estimation.checks.ledger import evidence_ledger as evidence_ledger
 from .estimation.checks.prediction_errors import npde as npde
+from .estimation.checks.prospects.api import Prospects as Prospects
+from .estimation.checks.prospects.api import what_would_tell as what_would_tell
+from .estimation.checks.prospects.design import Design as Design
+from .estimation.checks.prospects.design import designs_from as designs_from
+from .estimation.checks.prospects.words import prospects_text as prospects_text
 from .estimation.checks.region import region_odds as region_odds
 from .estimation.checks.residuals import diagnostics as diagnostics
 from .estimation.checks.rival_models import rivals as rivals

@@ -7,6 +7,7 @@ from pkpd.plot.exposure import exposure
 from pkpd.plot.fit import convergence, goodness_of_fit
 from pkpd.plot.individuals import individuals
 from pkpd.plot.profile import profiles
+from pkpd.plot.prospects import prospects
 from pkpd.plot.schedule import answer, comparison
 from pkpd.plot.sensitivity import indices, screening, tornado
 from pkpd.plot.style import COLOURS, WIDTHS, house_style
@@ -30,6 +31,7 @@ __all__ = [
     "indices",
     "individuals",
     "profiles",
+    "prospects",
     "published_ratios",
     "screening",
     "tornado",

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pkpd.estimation.study.problem import StudyProblem
     from pkpd.estimation.study.result import StudyFit
     from pkpd.estimation.study.study import Study
+    from pkpd.people.population import Population
 
-__all__ = ["HeldOut", "Response", "leave_one_patient_out"]
+__all__ = ["HeldOut", "Response", "leave_one_patient_out", "responds"]
 
 Floats = NDArray[np.float64]
 
@@ -194,18 +195,23 @@ def response_probability(
     calibration: StudyFit, patient: str, response: Response, *, draws: int = 400, seed: int = 0
 ) -> float:
     """Return the probability that a patient responds, by simulating what is known of this one."""
-    problem = calibration.study.problem
+    people = calibration.population(draws, patient=patient, seed=seed)
+    found = responds(calibration.study.problem, patient, response, people)
+    return float(found[np.isfinite(found)].mean())
+
+
+def responds(problem: StudyProblem, patient: str, response: Response, people: Population) -> Floats:
+    """Return 1 for subjects who respond to a patient's doses, 0 for others, NaN where equations cannot be solved."""
     what = _checked(problem, response)
     start = _start(problem, patient, what.drug)
-    people = calibration.population(draws, patient=patient, seed=seed)
     low, high = what.days
     day = convert_time(1.0, "d", problem.model.time_unit)
     times = np.concatenate([[start], start + day * np.linspace(low, high, 5)])
     regimen = problem.subjects[problem.index_of(patient)].regimen
     sims = simulate(problem.model, regimen, people, times, outputs=[what.output], progress=False, rtol=1e-6, atol=1e-9)
-    course = sims[what.output].values.reshape(draws, times.size)
-    course = course[np.isfinite(course).all(axis=1)]
-    return float((course[:, 1:].mean(axis=1) < what.factor * course[:, 0]).mean())
+    course = sims[what.output].values.reshape(people.n, times.size)
+    solved = np.isfinite(course).all(axis=1)
+    return np.where(solved, course[:, 1:].mean(axis=1) < what.factor * course[:, 0], np.nan)
 
 
 def _checked(problem: StudyProblem, response: Any) -> Response:

@@ -14,7 +14,7 @@ from pkpd.estimation.spreads import ErrorScale
 if TYPE_CHECKING:
     from pkpd.estimation.study.record import StudyRecord
 
-__all__ = ["predicted_checks"]
+__all__ = ["predicted_checks", "values_of_draws"]
 
 Floats = NDArray[np.float64]
 
@@ -32,13 +32,13 @@ def predicted_checks(calibration: StudyRecord) -> FactPredictions | None:
     ]
     total = calibration.posterior.sizes["chain"] * calibration.posterior.sizes["draw"]
     chosen = np.unique(np.linspace(0, total - 1, min(DRAWS, total)).round().astype(int))
-    values, errors = _values(calibration, chosen)
+    values, errors = values_of_draws(calibration, chosen)
     seeds = [[int(calibration.attrs["seed"]), 9, int(d)] for d in chosen]
     found = predicted_facts(problem.likelihood_of(subjects), values[:, rows], errors, seeds)
     return FactPredictions.of(facts, "check", found)
 
 
-def _values(calibration: StudyRecord, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def values_of_draws(calibration: StudyRecord, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Return patients' parameters in draws, (draws, patient, free), and factors on residual errors, (draws, output)."""
     study, patients = calibration.study, calibration.study.problem.patients
     values = np.empty((rows.size, len(patients), len(study.free)))

@@ -21,7 +21,7 @@ from pkpd.randomness import check_seed
 if TYPE_CHECKING:
     from pkpd.estimation.study.record import StudyRecord
 
-__all__ = ["draw_people"]
+__all__ = ["draw_people", "values_at"]
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def draw_people(
     else:
         members = [i for i, c in enumerate(problem.cohorts) if c == cohort]
         at = rng.choice(members, n)
-    values, deviations = _values(calibration, problem, rows, at, cohort, rng)
+    values, deviations = values_at(calibration, problem, rows, at, cohort, rng)
     if cohort is not None and like is None:
         values |= _declared(problem.study.fixed, cohort, n)
     given = dict(covariates)
@@ -93,10 +93,23 @@ def _effects(people: Population, problem: StudyProblem, deviations: Mapping[str,
     return etas
 
 
-def _values(
+def values_at(
     calibration: StudyRecord, problem: StudyProblem, rows: NDArray[Any], at: NDArray[Any], cohort: str | None, rng: Any
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Return parameters of each subject, and how far pooled ones of new patients are from the location, in spreads."""
+    """Return parameters of each subject, and how far pooled ones of new patients are from the location, in spreads.
+
+    Parameters
+    ----------
+    calibration : StudyRecord
+    problem : StudyProblem
+    rows : int array, (n,)
+        Draw of the posterior that each subject is of.
+    at : int array, (n,)
+        Patient whose parameters without pooling each has.
+    cohort : str or None
+        Whose new patients they are; None for the patients themselves.
+    rng : Generator
+    """
     out: dict[str, Floats] = {}
     deviations: dict[str, Floats] = {}
     fixed = {name for s in problem.subjects for name in s.values}
