@@ -5,24 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pkpd.comparison.answer import Answer
 from pkpd.comparison.answering import (
+    CLEAR,
+    RULED_OUT,
     approximate,
     belief,
-    change,
-    contrasts,
     contrasts_of_all,
+    fall_chance,
     given_and_others,
+    plain,
     reflects_prior,
     taught,
+    verdicts,
     window_around,
 )
 from pkpd.comparison.compare import compare
 from pkpd.comparison.measure import Measure, built_in
 from pkpd.comparison.questions import OpenQuestion
 from pkpd.comparison.result import Comparison
-from pkpd.comparison.statistics import number, share
+from pkpd.comparison.statistics import share
 from pkpd.dosing.regimen import Regimen
 from pkpd.errors import DataError, LibraryError
 from pkpd.evidence.evidence import Evidence
@@ -35,8 +39,17 @@ DRUG = "anakinra"
 LATE = ("p2", "p3", "p6", "p8")
 """Strati's patients whose anakinra began on day 41, 31, 31 and 14; the others' on days 6 to 10."""
 
+RELEVANT = 0.25
+"""A fall by this part is what would matter to a patient; smaller ones are not counted."""
+
 _EARLY, _LONG, _GIVEN = "early", "early, continued", "as given"
-_CLEAR, _GAIN = 0.9, 0.9
+_DAILY, _TWICE = "daily throughout", "BID throughout"
+_JUDGED = {
+    "ICANS_grade_days": "days with neurotoxicity, times their grade",
+    "activity_area": "inflammatory activity",
+    "CRP_area": "C-reactive protein",
+    "ferritin_peak": "peak of ferritin",
+}
 
 
 def _evidence(name: str, question: str, source: Any, seed_name: str, patients: tuple[str, ...]) -> Evidence | Answer:
@@ -70,56 +83,53 @@ def late_starters(name: str, question: str, source: Any, n: int, seed: int) -> A
     sought = [m for m in ("ICANS_grade_days", "ICANS_days_grade3", "activity_area", "CRP_area", "ferritin_peak")
               if m in built_in(model_from("questions", source))]  # fmt: skip
     found: dict[str, Comparison] = {}
-    said, none = [], []
-    gains: dict[str, list[str]] = {_EARLY: [], _LONG: []}
+    none, rows = [], []
+    chances: dict[str, dict[str, float]] = {_EARLY: {}, _LONG: {}}
+    known = taught(source)
     for patient in LATE:
         given, rest = given_and_others(evidence, patient, DRUG)
         first = float(given.times[0])
         day = _toxicity_day(evidence, patient)
         start = first if day is None else float(evidence.hours(day))
+        who = patient.upper()
         if start >= first:
-            none.append(patient.upper())
+            none.append(who)
             continue
         arms = _early_arms(given, start)
         window = window_around(source, start, float(given.times[-1]) + 24.0 * 7)
-        who = patient.upper()
         found[who] = compare(
             source, arms, patient=f"strati2020/{patient}", n=n, seed=seed, background=rest, window=window,
             measures=sought,
         )  # fmt: skip
         measure = _headline(evidence, patient, sought)
-        text, clear = _gain(found[who], measure)
-        label, unit = measure.replace("_", " "), found[who].dataset[measure].attrs["units"]
-        when = f"day {evidence.day(start):g} instead of {evidence.day(first):g}"
-        said.append(f"{who}, {when}, change of {label} [{unit}]: {text}.")
-        for arm in clear:
-            gains[arm].append(who)
+        for arm in chances:
+            chances[arm][who] = fall_chance(found[who], measure, arm, _GIVEN, RELEVANT)
+        rests = reflects_prior(known, SHARE, f"strati2020/{patient}")
+        days = (f"{evidence.day(time):g}" for time in (first, start))
+        gains = (share(chances[arm][who]) for arm in chances)
+        rows.append([who, *days, _JUDGED[measure], *gains, "the prior" if rests else "the report"])
     if not found:
         return Answer(name, question, "Not answered: nobody's treatment of toxicity began before anakinra.")
-    winners = {arm: ", ".join(names) or "nobody" for arm, names in gains.items()}
     answer = (
-        "A clear gain (at least 10% less, with a probability of at least 90%) from the same course begun early: "
-        f"{winners[_EARLY]}; from an early course that goes on to the real end: {winners[_LONG]}. {' '.join(said)}"
+        f"A gain of a quarter or more from the same course begun early is {verdicts(chances[_EARLY])}; from an early "
+        f"course that goes on to the real end it is {verdicts(chances[_LONG])}."
     )
-    known = taught(source)
-    doubtful = [who for who in found if reflects_prior(known, SHARE, f"strati2020/{who.lower()}")]
-    if doubtful:
-        answer += (
-            f" For {', '.join(doubtful)} this mostly reflects the prior: the report taught little about IL-1's share."
-        )
-    if none:
-        answer += (
-            f" {', '.join(none)} got anakinra on the day on which treatment of the toxicity began: no earlier start."
-        )
+    heads = ["patient", "began on day", "could have on day", "judged by", "probability of a gain: early",
+             "early, continued", "rests on"]  # fmt: skip
     caveats = (
         *approximate(source),
-        *(belief(known, SHARE, f"strati2020/{p.lower()}", WHAT, ("w_csf",)) for p in found),
-        "Early is the day on which the toxicity was first treated. Steroids and tocilizumab stay as they were, though "
-        "a response might have spared them; survival is not modelled.",
+        *(belief(known, SHARE, f"strati2020/{p.lower()}", WHAT, p) for p in found),
+        *([f"{', '.join(none)} got anakinra on the day on which treatment of the toxicity began: no earlier start."]
+          if none else []),
+        "Likely is a probability of 90% or more, ruled out one of 10% or less. Early is the day on which the toxicity "
+        "was first treated. Steroids and tocilizumab stay as they were, though a response might have spared them; "
+        "survival is not modelled.",
         "A course of 7 days that begins early also ends early: 'early, continued' goes on to the end of the real one.",
         "P8 was treated for HLH, and got a single dose of 200 mg; for this patient grades were not reported.",
-    )
-    return Answer(name, question, answer, contrasts_of_all(found, _GIVEN), caveats, found, sought, _GIVEN)
+    )  # fmt: skip
+    table = contrasts_of_all(found, _GIVEN)
+    brief = pd.DataFrame(rows, columns=heads)
+    return Answer(name, question, answer, table, caveats, found, sought, _GIVEN, brief=brief)
 
 
 def _early_arms(given: Regimen, start: float) -> dict[str, Regimen]:
@@ -137,19 +147,6 @@ def _headline(evidence: Evidence, patient: str, sought: list[str]) -> str:
     graded = any(f.patient == patient and f.marker == "ICANS" and f.use == "fit" for f in evidence.facts)
     order = ["ICANS_grade_days", "activity_area"] if graded else ["activity_area", "ferritin_peak"]
     return next((m for m in order if m in sought), sought[0])
-
-
-def _gain(found: Comparison, measure: str) -> tuple[str, list[str]]:
-    """Say what an early start changes in one patient, and which arms are a clear gain."""
-    rows = contrasts(found, _GIVEN)
-    text, clear = [], []
-    for arm in (_EARLY, _LONG):
-        row = rows[arm, measure]
-        chance = row["P(better)"]
-        if chance >= _CLEAR and row["ratio"] <= _GAIN:
-            clear.append(arm)
-        text.append(f"{arm} {change(row)}, less with a probability of {share(chance)}")
-    return "; ".join(text), clear
 
 
 def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Answer:
@@ -173,20 +170,17 @@ def twice_daily(name: str, question: str, source: Any, n: int, seed: int) -> Ans
         source, arms, patient=full, n=n, seed=seed, background=rest, measures=measures,
         window=window_around(source, float(given.times[0]), float(given.times[-1]) + 12.0),
     )  # fmt: skip
-    known = taught(source)
     caveats = (
         *approximate(source),
-        belief(known, SHARE, full, WHAT),
+        belief(taught(source), SHARE, full, WHAT, patient.upper()),
         "The report gives no days: the axis is nominal, and the day of the switch is assumed.",
         "Weight and creatinine clearance are not reported (reference values); renal toxicity was, and impaired kidneys "
         "would make daily doses last longer and the switch matter less.",
         "Steroids were stopped after anakinra began in all scenarios, on the same days.",
     )
-    answer = _mattered(found)
-    if reflects_prior(known, SHARE, full):
-        answer += " This mostly reflects the prior: the report taught little about IL-1's share."
+    answer, brief = _mattered(found)
     return Answer(
-        name, question, answer, found.table(), caveats, {patient.upper(): found}, found.measures,
+        name, question, answer, found.table(), caveats, {patient.upper(): found}, found.measures, brief=brief
     )  # fmt: skip
 
 
@@ -212,31 +206,29 @@ def _naviglio_arms(given: Regimen) -> dict[str, Regimen] | None:
     amt, cmt = doses["amt"][0], doses["cmt"][0]
     return {
         _GIVEN: given,
-        "daily throughout": Regimen(amt=amt, cmt=cmt, time=np.array(kept), ii=24.0, unit=given.unit),
-        "BID throughout": Regimen(amt=amt, cmt=cmt, time=float(times[0]), ii=12.0, addl=2 * days - 1, unit=given.unit),
+        _DAILY: Regimen(amt=amt, cmt=cmt, time=np.array(kept), ii=24.0, unit=given.unit),
+        _TWICE: Regimen(amt=amt, cmt=cmt, time=float(times[0]), ii=12.0, addl=2 * days - 1, unit=given.unit),
     }
 
 
-def _mattered(found: Comparison) -> str:
-    """Say what twice-daily doses changed."""
-    rows = contrasts(found, "daily throughout")
-    given = {m: rows[_GIVEN, m] for m in found.measures}
-    trough = found.table(["blockade_trough"])["blockade_trough"]
-    parts = [f"Blockade at trough: {trough['daily throughout']} with daily doses, {trough[_GIVEN]} as given."]
-    main = next((m for m in ("activity_area", "CRP_area") if m in given), None)
-    if main is not None:
-        row = given[main]
-        chance, ratio = row["P(better)"], row["ratio"]
-        clear = chance >= _CLEAR and ratio <= _GAIN
-        label = {"activity_area": "inflammatory activity over the course", "CRP_area": "CRP over the course"}[main]
-        parts.insert(0, "Yes, by the model." if clear else "It hardly mattered, or the reports cannot tell.")
-        parts.append(
-            f"The {label} as given is {number(ratio)} times (90% {number(row['ratio_low'])}-"
-            f"{number(row['ratio_high'])}) that of daily doses throughout; less with a probability of {share(chance)}."
-        )
-    if "fever_days" in given:
-        parts.append(f"Days with fever change by {change(given['fever_days'])}.")
-    return " ".join(parts)
+def _mattered(found: Comparison) -> tuple[str, pd.DataFrame]:
+    """Say whether twice-daily doses changed anything by a relevant size, with the numbers."""
+    main = next(m for m in ("activity_area", "CRP_area", "blockade_trough") if m in found.measures)
+    chance = fall_chance(found, main, _GIVEN, _DAILY, RELEVANT)
+    verdict = "Yes" if chance >= CLEAR else "No" if chance <= RULED_OUT else "The report cannot tell"
+    answer = (
+        f"{verdict}: that the switch lowered the {_JUDGED.get(main, 'signal')} over the course by a quarter or more, "
+        f"against daily doses throughout, has a probability of {share(chance)}."
+    )
+    rows = []
+    for text, arm in (("daily doses throughout", _DAILY), ("as given", _GIVEN), ("twice daily from the start", _TWICE)):
+        row = [text, plain(found.samples("blockade_trough", arm), 100, "%")]
+        row.append("as is" if arm == _DAILY else plain(found.samples(main, arm, _DAILY, ratio=True), 100, "%"))
+        if "fever_days" in found.measures:
+            row.append(plain(found.samples("fever_days", arm)))
+        rows.append(row)
+    heads = ["doses", "signal blocked before the next dose", f"{_JUDGED.get(main, main)}, of that with daily doses"]
+    return answer, pd.DataFrame(rows, columns=[*heads, "days with fever"][: len(rows[0])])
 
 
 questions = {

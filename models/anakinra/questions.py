@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pkpd.comparison.answer import Answer
-from pkpd.comparison.answering import middle
+from pkpd.comparison.answering import plain
 from pkpd.comparison.arms import Arm
 from pkpd.comparison.compare import compare
 from pkpd.comparison.questions import OpenQuestion
@@ -74,29 +74,28 @@ def every_other_day(name: str, question: str, source: Any, n: int, seed: int) ->
     range_usual = np.quantile(found.samples("AUC24", usual), [0.05, 0.95])
     own = found.samples("AUC24", rare)
     inside = float(np.mean((own >= range_usual[0]) & (own <= range_usual[1])))
-    part = {
-        m: float(np.median(found.samples(m, rare, usual, ratio=True))) for m in ("Cmax", "Ctrough")
-    }  # fmt: skip
-    daily = float(np.median(found.samples("AUC24", both, usual, ratio=True)))
     verdict = "Yes on average, not in shape" if same else "No"
     answer = (
         f"{verdict}: every other day gives {number(ratio[1])} times (90% {number(ratio[0])}-{number(ratio[2])}) the "
-        f"exposure per day of daily doses at normal function, where daily doses would give {number(daily)} times. The "
-        f"peak is {number(part['Cmax'])} times and the trough {number(part['Ctrough'])} times that at normal function; "
-        f"blockade at trough is {middle(found, 'blockade_trough', rare)} instead of "
-        f"{middle(found, 'blockade_trough', usual)}, with daily doses "
-        f"{middle(found, 'blockade_trough', both)}. {share(inside)} of those who get it every other day lie within "
-        "the central 90% of daily exposure at normal function."
+        "exposure per day of daily doses at normal function."
     )
+    rows = [
+        [arm, *("as is" if arm == usual else plain(found.samples(m, arm, usual, ratio=True), unit=" times")
+                for m in ("AUC24", "Cmax", "Ctrough")), plain(found.samples("blockade_trough", arm), 100, "%")]
+        for arm in arms
+    ]  # fmt: skip
+    heads = ["doses", "exposure per day", "peak", "trough", "signal blocked before the next dose"]
     caveats = (
         "A comparison of the same virtual persons with other kidneys; between-subject variability of CL, V and ka, but "
         "not the uncertainty of the renal slope (Yang 2003, r2 0.72).",
         f"Creatinine clearance: normal, 100 (SD 15, 80-140) and 20 (SD 5, 10-29) mL/min. IC50 {origin}.",
         "Absorption sets the trough (flip-flop), and its half-life in renal failure was not reported.",
+        f"{share(inside)} of those who get it every other day lie within the central 90% of daily exposure at normal "
+        "function.",
     )
     return Answer(
         name, question, answer, found.table(), caveats, {"renal function": found},
-        ("AUC24", "Cmax", "Ctrough", "blockade_trough", "blockade_mean"),
+        ("AUC24", "Cmax", "Ctrough", "blockade_trough", "blockade_mean"), brief=pd.DataFrame(rows, columns=heads),
     )  # fmt: skip
 
 
@@ -132,31 +131,33 @@ def csf_reach(name: str, question: str, source: Any, n: int, seed: int) -> Answe
     chance = {r: float(found.samples(target, r).mean()) for r in _DOSES}
     under_skin = [r for r in _DOSES if "SC" in r]
     reaching = [r for r in under_skin if chance[r] >= 0.5]
-    best, infused = under_skin[-1], list(_DOSES)[-1]
+    best = under_skin[-1]
     typical = float(np.median(found.samples("Ccsf_mean", under_skin[0])))
-    peak = functools.partial(middle, found, "Ccsf_max", factor=1000.0)  # ng/mL
     verdict = f"Only {', '.join(reaching)} would" if reaching else f"Hardly, up to {best}"
     answer = (
-        f"{verdict}: the peak in cerebrospinal fluid is {peak(under_skin[0])} ng/mL with {under_skin[0]} and "
-        f"{peak(best)} ng/mL with {best}, which passes 100 ng/mL with a probability of {share(chance[best])}; an "
-        f"average of 100 ng/mL would take about {100 * round(CSF_TARGET / typical)} mg under the skin a day. "
-        f"{infused} gives {peak(infused)} ng/mL ({share(chance[infused])}). Behind the barrier "
-        f"{under_skin[0]} blocks {middle(found, 'blockade_csf_mean', under_skin[0])} of the IL-1 signal on average, "
-        f"{best} {middle(found, 'blockade_csf_mean', best)}; if the monkeys' lower ratio holds, "
-        f"{middle(tight, 'blockade_csf_mean', under_skin[0])} and {middle(tight, 'blockade_csf_mean', best)}."
+        f"{verdict}: with {best} the peak in cerebrospinal fluid passes {1000 * CSF_TARGET:g} ng/mL with a probability "
+        f"of {share(chance[best])}."
     )
+    rows = [
+        [r, plain(found.samples("Ccsf_max", r), 1000.0), share(chance[r]),
+         *(plain(each.samples("blockade_csf_mean", r), 100, "%") for each in (found, tight))]
+        for r in _DOSES
+    ]  # fmt: skip
+    heads = ["doses", "peak in cerebrospinal fluid, ng/mL", f"above {1000 * CSF_TARGET:g} ng/mL",
+             "signal blocked behind the barrier", "at the monkeys' lower ratio"]  # fmt: skip
     caveats = (
         "Entry and turnover (0.0019 and 0.1 per h) are from infusions after brain haemorrhage, not verified; in "
         "monkeys cerebrospinal fluid held 0.28% of serum instead of 1.9%, and a barrier opened by inflammation may let "
         "more through.",
         "100 ng/mL was a trial's target, not a measured need; by IC50 it would block "
         f"{share(CSF_TARGET / (CSF_TARGET + _level(level, model)))} of the signal. IC50 {origin}.",
-        "The model is linear; plasma at 2 mg/kg/h was measured at 22 mg/L, half as much again as it says.",
+        f"An average of {1000 * CSF_TARGET:g} ng/mL would take about {100 * round(CSF_TARGET / typical)} mg under the "
+        "skin a day. The model is linear; plasma at 2 mg/kg/h was measured at 22 mg/L, half as much again as it says.",
     )
     return Answer(
         name, question, answer, found.table(), caveats, {"model's ratio": found, "monkeys' ratio": tight},
         ("Ccsf_max", "Ccsf_mean", "blockade_csf_mean", target), log=("Ccsf_max", "Ccsf_mean"),
-        thresholds={"Ccsf_max": CSF_TARGET, "Ccsf_mean": CSF_TARGET},
+        thresholds={"Ccsf_max": CSF_TARGET, "Ccsf_mean": CSF_TARGET}, brief=pd.DataFrame(rows, columns=heads),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""An answer to a question about schedules: a sentence made of numbers, the table behind it, and its caveats."""
+"""An answer to a question about schedules: a sentence made of numbers, a small table, all numbers, and its caveats."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ class Answer(Kind):
         Short name, for files.
     question : str
     answer : str
-        Made from the numbers of the table.
+        One sentence made from the numbers, which can be read aloud.
+    brief : DataFrame or None
+        The few numbers that a reader wants beside it, as text under headings in words.
     table : DataFrame or None
+        All numbers behind it.
     caveats : tuple of str
         What the answer rests on and what would change it; where it mostly reflects the prior, that comes first.
     comparisons : dict of str to Comparison
@@ -50,6 +53,7 @@ class Answer(Kind):
     question: str
     answer: str
     table: pd.DataFrame | None = None
+    brief: pd.DataFrame | None = field(default=None, kw_only=True)
     caveats: tuple[str, ...] = ()
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
     shown: Sequence[str] = ()
@@ -64,5 +68,7 @@ class Answer(Kind):
 
     def __repr__(self) -> str:
         lines = [self.question, f"  {self.answer}"]
+        if self.brief is not None:
+            lines += [f"  {line}" for line in self.brief.to_string(index=False).splitlines()]
         lines += [f"  - {caveat}" for caveat in self.caveats]
         return "\n".join([*lines, DISCLAIMER])

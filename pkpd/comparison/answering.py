@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pkpd.comparison.result import Comparison
-from pkpd.comparison.statistics import number, share
+from pkpd.comparison.statistics import number
 from pkpd.units.time import convert_time
 
 if TYPE_CHECKING:
@@ -19,11 +19,31 @@ if TYPE_CHECKING:
     from pkpd.evidence.evidence import Evidence
 
 __all__ = [
-    "approximate", "belief", "change", "contrasts", "contrasts_of_all", "given_and_others", "middle", "reflects_prior",
-    "taught", "window_around",
+    "CLEAR",
+    "LITTLE",
+    "RULED_OUT",
+    "approximate",
+    "belief",
+    "change",
+    "contrasts",
+    "contrasts_of_all",
+    "fall_chance",
+    "given_and_others",
+    "listed",
+    "middle",
+    "plain",
+    "reflects_prior",
+    "taught",
+    "verdicts",
+    "window_around",
 ]  # fmt: skip
 
-_LITTLE = 0.3
+CLEAR = 0.9
+"""Probability from which on a size is called likely."""
+RULED_OUT = 0.1
+"""Probability up to which a size is ruled out."""
+_NAMED = 4
+LITTLE = 0.3
 """Distance from the prior below which an answer mostly reflects it."""
 
 
@@ -45,10 +65,10 @@ def taught(source: Any) -> dict[str, float]:
 
 def reflects_prior(known: Mapping[str, float], parameter: str, patient: str) -> bool:
     """Return whether the evidence is known to have taught little about a patient's parameter."""
-    return known.get(f"{parameter}[{patient}]", 1.0) < _LITTLE
+    return known.get(f"{parameter}[{patient}]", 1.0) < LITTLE
 
 
-def belief(known: Mapping[str, float], parameter: str, patient: str, what: str, extra: tuple[str, ...] = ()) -> str:
+def belief(known: Mapping[str, float], parameter: str, patient: str, what: str, label: str = "") -> str:
     """Say how much the evidence taught about what an answer depends on.
 
     Parameters
@@ -58,15 +78,89 @@ def belief(known: Mapping[str, float], parameter: str, patient: str, what: str, 
     parameter, patient : str
     what : str
         The parameter in words.
-    extra : tuple of str
-        Names of further numbers.
+    label : str
+        The patient in words; as the study names it by default.
+
+    Examples
+    --------
+    >>> belief({"phi[s/a]": 0.05}, "phi", "s/a", "the share", "A")
+    'A: the report says almost nothing about the share, so that this rests on what was assumed.'
     """
-    found = {n: known[n] for n in (f"{parameter}[{patient}]", *extra) if n in known}
-    if not found:
-        return f"{patient}: how much the evidence taught about {what} is not known."
-    text = ", ".join(f"{n} {share(max(c, 0.0))}" for n, c in found.items())
-    verdict = "; the answer mostly reflects the prior" if reflects_prior(known, parameter, patient) else ""
-    return f"{patient}: how far the evidence moved the prior: {text}{verdict}."
+    who, name = label or patient, f"{parameter}[{patient}]"
+    if name not in known:
+        return f"{who}: how much the report taught about {what} is not known."
+    if reflects_prior(known, parameter, patient):
+        return f"{who}: the report says almost nothing about {what}, so that this rests on what was assumed."
+    return f"{who}: the report changed what was believed of {what}."
+
+
+def fall_chance(found: Comparison, measure: str, regimen: str, to: str, part: float) -> float:
+    """Return how probable it is that a regimen lowers a measure by a part or more of what it is under another.
+
+    Who has nothing to lose, a measure of 0, loses nothing.
+    """
+    new, old = (found.dataset[measure].sel(regimen=name).values for name in (regimen, to))
+    valid = ~(np.isnan(new) | np.isnan(old))
+    lower = (old > 0) & (new <= (1.0 - part) * old)
+    return float(lower[valid].mean()) if valid.any() else float("nan")
+
+
+def verdicts(chances: Mapping[str, float]) -> str:
+    """Say of whom something is likely, ruled out, or cannot be told, as part of a sentence.
+
+    Examples
+    --------
+    >>> verdicts({"P1": 0.95, "P2": 0.02, "P3": 0.4})
+    'likely for P1, ruled out for P2, and not to be told for P3'
+    >>> verdicts({"P1": 0.05, "P2": 0.02})
+    'ruled out for all 2 patients'
+    """
+    sides: dict[str, list[str]] = {"likely": [], "ruled out": [], "not to be told": []}
+    for who, chance in chances.items():
+        side = "likely" if chance >= CLEAR else "ruled out" if chance <= RULED_OUT else "not to be told"
+        sides[side].append(who)
+    parts = [f"{side} for {listed(who, len(chances))}" for side, who in sides.items() if who]
+    return f"{', '.join(parts[:-1])}, and {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def listed(labels: Sequence[str], total: int) -> str:
+    """Return patients by name where they are few, else as a count.
+
+    Examples
+    --------
+    >>> listed(["Li p1", "Li p2", "Kim p1"], 14), listed(["a", "b"], 2), listed([], 2)
+    ('Li p1 and p2, Kim p1', 'all 2 patients', 'nobody')
+    """
+    if not labels:
+        return "nobody"
+    if len(labels) == total and total > 1:
+        return f"all {total} patients"
+    if len(labels) > _NAMED:
+        return f"{len(labels)} of {total} patients"
+    by_report: dict[str, list[str]] = {}
+    for label in labels:
+        report, _, who = label.rpartition(" ")
+        by_report.setdefault(report, []).append(who)
+    texts = [f"{report} {_joined(who)}".strip() for report, who in by_report.items()]
+    return ", ".join(texts) if any(len(who) > 1 for who in by_report.values()) else _joined(texts)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def plain(values: np.ndarray, factor: float = 1.0, unit: str = "") -> str:
+    """Write median and central 90% of draws for a small table.
+
+    Examples
+    --------
+    >>> plain(np.array([0.5, 0.5]), 100, "%")
+    '50% (50 to 50)'
+    """
+    low, half, high = (
+        f"{x:.0f}" if abs(x) >= 10 else f"{x:.2g}" for x in factor * np.quantile(values, [0.05, 0.5, 0.95])
+    )
+    return f"{half}{unit} ({low} to {high})"
 
 
 def approximate(source: Any) -> tuple[str, ...]:

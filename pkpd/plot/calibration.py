@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +22,22 @@ __all__ = ["chosen_names", "densities", "forest"]
 
 _PRIOR = "#BDBDBD"
 _BAND = "#E4E4E4"
+_QUIET = "#8A8A8A"
 _ROW = 4.2
 _TICKS = 4
+_LINES = 2
+_LABEL = 26
+_TWO_LINES = 6.2
 _INK = "#222222"
 
 
-def densities(calibration: StudyFit, names: Sequence[str] | None = None, *, width: str | float = "double") -> Any:
+def densities(
+    calibration: StudyFit,
+    names: Sequence[str] | None = None,
+    *,
+    titles: Mapping[str, str] | None = None,
+    width: str | float = "double",
+) -> Any:
     """Draw prior and posterior density of each number, in its unit.
 
     Parameters
@@ -36,6 +46,8 @@ def densities(calibration: StudyFit, names: Sequence[str] | None = None, *, widt
     names : sequence of str, optional
         Variables of the posterior; all that are no patient's own by default. Of one with a dim, each entry has a curve
         in the colour of its cohort.
+    titles : mapping of name to str, optional
+        What stands above panels instead of names.
     width : {"single", "double"} or float
 
     Returns
@@ -53,7 +65,12 @@ def densities(calibration: StudyFit, names: Sequence[str] | None = None, *, widt
     with house_style():
         frame = new_frame(len(chosen), width, None, 0, share_x=False)
         for i, (ax, name) in enumerate(zip(frame.axes, chosen, strict=True)):
-            _density(ax, calibration, known[name], frame.width)
+            _density(ax, calibration, known[name])
+            title = (titles or {}).get(name, _label(calibration, known[name])[0])
+            lines = textwrap.wrap(title, int(frame.width / 1.35))
+            shown = lines if len(lines) <= _LINES else [*lines[: _LINES - 1], textwrap.shorten(
+                " ".join(lines[_LINES - 1 :]), int(frame.width / 1.35), placeholder="...")]  # fmt: skip
+            ax.set_title("\n".join(shown), fontsize=7, pad=3)
             if frame.first_column(i):
                 ax.set_ylabel("Density")
         dims = [bool(known[n].dims) for n in chosen]
@@ -81,7 +98,7 @@ def _label(calibration: StudyFit, variable: Any) -> tuple[str, str]:
     return title, unit.replace("*", "·")
 
 
-def _density(ax: Axes, calibration: StudyFit, variable: Any, width: float) -> None:
+def _density(ax: Axes, calibration: StudyFit, variable: Any) -> None:
     """Draw one panel; densities are per unit of the axis, which is logarithmic on the log scale."""
     groups = list(dict.fromkeys(calibration.cohorts.values()))
     prior, posterior = (calibration.draws(variable.name, group=g) for g in ("prior", "posterior"))
@@ -103,8 +120,7 @@ def _density(ax: Axes, calibration: StudyFit, variable: Any, width: float) -> No
         colour = colour_of(group) if variable.dims else _INK
         ax.plot(x, y, color=colour, linewidth=1.0, label="_posterior", zorder=3)
         top = max(top, float(y.max()))
-    title, unit = _label(calibration, variable)
-    ax.set_title(textwrap.shorten(title, int(width / 1.35), placeholder="..."), fontsize=7, pad=3)
+    _, unit = _label(calibration, variable)
     ax.set_xlabel(f"[{unit}]" if unit else "", fontsize=7, labelpad=1)
     ax.set_ylim(0, 1.08 * top)
     ax.set_yticks([])
@@ -182,6 +198,9 @@ def forest(
     name: str,
     *,
     outcomes: Mapping[str, bool] | None = None,
+    labels: Mapping[str, str] | None = None,
+    faint: Collection[str] = (),
+    title: str = "",
     width: str | float = "single",
     ax: Axes | None = None,
 ) -> Any:
@@ -194,6 +213,12 @@ def forest(
         A parameter at level ``patient``.
     outcomes : mapping of patient to bool, optional
         Who responded: medians of responders are filled, of others open.
+    labels : mapping of patient or cohort to str, optional
+        What rows are called.
+    faint : collection of str
+        Patients whose posterior hardly differs from the prior: their intervals are grey and dashed.
+    title : str
+        Of the axis; what the parameter means by default.
     width : {"single", "double"} or float
     ax : Axes, optional
 
@@ -212,28 +237,37 @@ def forest(
     known = {v.name: v for v in calibration.variables}
     chosen_names([name], {n: v for n, v in known.items() if v.dims == ("patient",)}, ())
     rows = _forest_rows(calibration, name, known)
+    called = [str((labels or {}).get(row[4] or row[0], row[0])) for row in rows]
     with house_style():
         if ax is None:
-            size = (figure_width(width) * MM, (_ROW * len(rows) + 21) * MM)
+            room = _ROW if max(len(text) for text in called) <= _LABEL else _TWO_LINES
+            size = (figure_width(width) * MM, (room * len(rows) + 21) * MM)
             _, ax = plt.subplots(figsize=size, layout="constrained")
-        for y, (_, prior, draws, colour, patient) in enumerate(rows):
-            _forest_row(ax, y, prior, draws, colour, bool(patient), None if outcomes is None else outcomes.get(patient))
+        quiet = {*faint} | {c for c in calibration.cohorts.values() if {*_members(calibration, c)} <= {*faint}}
+        for y, (name_of, prior, draws, colour, patient) in enumerate(rows):
+            answer = None if outcomes is None else outcomes.get(patient)
+            grey = (patient or name_of) in quiet
+            _forest_row(ax, y, prior, draws, _QUIET if grey else colour, bool(patient), answer, dashed=grey)
             if not patient and y:
                 ax.axhline(y - 0.5, color=_BAND, linewidth=0.6, zorder=0)
-        ax.set_yticks(range(len(rows)), [r[0] for r in rows])
+        ax.set_yticks(range(len(rows)), [textwrap.fill(text, _LABEL) for text in called])
         for tick, row in zip(ax.get_yticklabels(), rows, strict=True):
             tick.set_fontweight("normal" if row[4] else "bold")
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
-        title, unit = _label(calibration, known[name])
-        meaning = calibration.study.problem.model.parameters[known[name].free].meaning or title
+        short, unit = _label(calibration, known[name])
+        meaning = title or calibration.study.problem.model.parameters[known[name].free].meaning or short
         ax.set_xlabel(textwrap.fill(meaning[:1].upper() + meaning[1:] + (f" [{unit}]" if unit else ""), 52))
         if known[name].scale == "log":
             _log_axis(ax)
         elif known[name].scale == "logit":
             ax.set_xlim(*known[name].limits)
-        _forest_key(ax, outcomes is not None)
+        _forest_key(ax, outcomes is not None, bool(faint))
     return ax
+
+
+def _members(calibration: StudyFit, cohort: str) -> list[str]:
+    return [patient for patient, own in calibration.cohorts.items() if own == cohort]
 
 
 def _forest_rows(calibration: StudyFit, name: str, known: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -256,21 +290,24 @@ def _forest_rows(calibration: StudyFit, name: str, known: Mapping[str, Any]) -> 
 
 
 def _forest_row(
-    ax: Axes, y: int, prior: np.ndarray | None, draws: np.ndarray | None, colour: str, own: bool, outcome: bool | None
-) -> None:
+    ax: Axes, y: int, prior: np.ndarray | None, draws: np.ndarray | None, colour: str, own: bool, outcome: bool | None,
+    *, dashed: bool = False,
+) -> None:  # fmt: skip
     if prior is None or draws is None:
         return
     low, high = np.quantile(prior, [0.025, 0.975])
     ax.barh(y, high - low, left=low, height=0.72, color=_BAND, linewidth=0, label="_prior", zorder=1)
     outer, inner = np.quantile(draws, [0.025, 0.975]), np.quantile(draws, [0.25, 0.75])
-    ax.plot(outer, [y, y], color=colour, linewidth=0.8, solid_capstyle="butt", label="_95", zorder=2)
-    ax.plot(inner, [y, y], color=colour, linewidth=2.6, solid_capstyle="butt", label="_50", zorder=3)
+    line: dict[str, Any] = {"color": colour, "solid_capstyle": "butt"}
+    ax.plot(outer, [y, y], linewidth=0.8, linestyle="--" if dashed else "-", label="_95", zorder=2, **line)
+    if not dashed:
+        ax.plot(inner, [y, y], linewidth=2.6, label="_50", zorder=3, **line)
     face = colour if outcome or (outcome is None and own) else "white"
     ax.plot([np.median(draws)], [y], "o" if own else "D", markersize=4.2 if own else 3.8, markerfacecolor=face,
             markeredgecolor=colour, markeredgewidth=0.9, label="_median", zorder=4)  # fmt: skip
 
 
-def _forest_key(ax: Axes, outcomes: bool) -> None:
+def _forest_key(ax: Axes, outcomes: bool, faint: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -278,6 +315,8 @@ def _forest_key(ax: Axes, outcomes: bool) -> None:
     handles: list[Any] = [Patch(color=_BAND, linewidth=0, label="prior 95%")]
     handles.append(Line2D([], [], color=GREY, linewidth=0.8, label="95%"))
     handles.append(Line2D([], [], color=GREY, linewidth=2.6, label="50%"))
+    if faint:
+        handles.append(Line2D([], [], color=_QUIET, linewidth=0.8, linestyle="--", label="rests on the prior (95%)"))
     if outcomes:
         handles.append(Line2D([], [], marker="o", **look, label="responded"))
         handles.append(Line2D([], [], marker="o", markerfacecolor="white", **look, label="did not"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ __all__ = ["predicted", "ranks", "traces"]
 _BAND = "#E4E4E4"
 
 
-def predicted(calibration: StudyFit, *, width: str | float = "double") -> Any:
+def predicted(calibration: StudyFit, *, labels: Mapping[str, str] | None = None, width: str | float = "double") -> Any:
     """Draw how probable the reported facts that were fitted are under the posterior.
 
     Left, for values, peaks, nadirs and ratios, the probability of less than was reported, sorted: along the diagonal if
@@ -34,6 +34,8 @@ def predicted(calibration: StudyFit, *, width: str | float = "double") -> Any:
     Parameters
     ----------
     calibration : StudyFit
+    labels : mapping of marker to str, optional
+        What markers are called.
     width : {"single", "double"} or float
 
     Returns
@@ -67,7 +69,7 @@ def predicted(calibration: StudyFit, *, width: str | float = "double") -> Any:
             xlim=(0, m + 1), ylim=(0, 1.02), xlabel="Fact, least probable first", ylabel="Probability of the statement"
         )
         right.set_title(f"Bounds, directions, grades ({m})", fontsize=7)
-        _marker_key(left, markers)
+        _marker_key(left, markers, labels or {})
     return np.array(frame.axes, object)
 
 
@@ -87,13 +89,13 @@ def _marker_colour(markers: Sequence[str], marker: str) -> str:
     return (*COLOURS, *more)[markers.index(marker) % (len(COLOURS) + len(more))]
 
 
-def _marker_key(ax: Axes, markers: Sequence[str]) -> None:
+def _marker_key(ax: Axes, markers: Sequence[str], labels: Mapping[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     figure = ax.get_figure(root=True)
     assert figure is not None
     look: dict[str, Any] = {"marker": "o", "linewidth": 0, "markersize": 3.4}
-    handles = [Line2D([], [], color=_marker_colour(markers, m), label=m, **look) for m in markers]
+    handles = [Line2D([], [], color=_marker_colour(markers, m), label=labels.get(m, m), **look) for m in markers]
     figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 9))
 
 

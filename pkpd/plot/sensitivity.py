@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def tornado(
     quantity: str | None = None,
     *,
     most: int = 15,
+    labels: Mapping[str, str] | None = None,
     width: str | float = "single",
     ax: Axes | None = None,
     **where: Any,
@@ -46,6 +48,8 @@ def tornado(
         The first by default.
     most : int
         Most bars.
+    labels : mapping of name to str, optional
+        What inputs are called.
     width : {"single", "double"} or float
         Width of the figure: one journal column, two, or a number in mm.
     ax : Axes, optional
@@ -68,7 +72,8 @@ def tornado(
     size = np.abs(np.nan_to_num(data[last].values))
     order = np.argsort(size)[::-1][: max(int(most), 1)][::-1]
     data = data.isel({rows: order})
-    names = [_shown(n) for n in data[rows].values]
+    called = labels or {}
+    names = [textwrap.fill(called.get(str(n), _shown(n)), 38) for n in data[rows].values]
     with house_style():
         frame = _rows_frame(len(names), width, ax)
         panel, at = frame.axes[0], np.arange(len(names))

@@ -170,6 +170,12 @@ class Page:
     Attributes
     ----------
     title, subtitle : str
+    question : list of str
+        What was asked, in a few sentences.
+    alerts : list of str
+        What a reader must know before the answer: in red, on top.
+    picture : Picture or None
+        The one figure of the answer.
     summary : list of str
         The answer in a few sentences.
     sections : list of Section
@@ -180,6 +186,9 @@ class Page:
 
     title: str
     subtitle: str = ""
+    question: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    picture: Picture | None = None
     summary: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     footer: str = "Research software. Nothing in this report is medical advice."

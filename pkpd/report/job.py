@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkpd.errors import PkpdError
+from pkpd.options import is_number
 from pkpd.report.blocks import Page, Picture, Section, Table
+from pkpd.report.check_tables import CheckTables
+from pkpd.report.naming import Names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,19 +24,19 @@ __all__ = ["SECTIONS", "ReportJob"]
 
 SECTIONS = {
     "asked": "What was asked",
-    "reported": "What was reported",
-    "model": "The model in words",
-    "share": "The answer",
-    "patients": "Patient by patient",
-    "schedules": "What other schedules would have done",
-    "drivers": "What drives the answer",
-    "uncertain": "What the reports taught, and what they cannot tell",
-    "checks": "How far the model can be trusted",
+    "reported": "Data: what was reported",
+    "model": "Model",
+    "assumed": "Priors: what was assumed before the reports",
+    "share": "Results: the answer by patient",
+    "patients": "Results: patient by patient",
+    "schedules": "Results: what other schedules would have done",
+    "checks": "Checks: how far the model can be trusted",
+    "sensitivity": "Sensitivity: what the answer rests on",
+    "tell": "What would tell",
     "limits": "Limitations",
     "reproduce": "How to reproduce this report",
     "facts": "Appendix A: every reported fact and what the model makes of it",
-    "assumed": "Appendix B: what was assumed before the reports",
-    "equations": "Appendix C: equations",
+    "equations": "Appendix B: equations",
 }
 """Sections of the report in their order; those that no stage writes to are left out."""
 
@@ -63,8 +68,6 @@ class ReportJob:
     calibration : StudyFit or None
     found : dict
         Results that later stages use.
-    said : list of (int, str)
-        Sentences of the summary and their ranks.
     """
 
     study: Study
@@ -80,11 +83,11 @@ class ReportJob:
     parts: dict[str, Section] = field(default_factory=dict)
     calibration: StudyFit | None = None
     found: dict[str, Any] = field(default_factory=dict)
-    said: list[tuple[int, str]] = field(default_factory=list)
 
-    def say(self, rank: int, text: str) -> None:
-        """Put a sentence into the summary; those of a lower rank come first."""
-        self.said.append((rank, text))
+    @cached_property
+    def names(self) -> Names:
+        """Words for patients, groups, markers and quantities."""
+        return Names(self.study, self.words)
 
     @property
     def fit(self) -> StudyFit:
@@ -104,7 +107,25 @@ class ReportJob:
     @property
     def focus_name(self) -> str:
         """Short name of the focus in sentences."""
-        return str(self.words.get("focus_name", self.focus))
+        return str(self.words.get("focus_name", self.names.quantity(self.focus)))
+
+    @property
+    def focus_words(self) -> str:
+        """The focus in full."""
+        return str(self.words.get("focus_words", self.focus_name))
+
+    @property
+    def focus_axis(self) -> str:
+        """Axis on which the focus is judged: of a share, a logarithmic or a plain one."""
+        free = next(f for f in self.study.free if f.name == self.focus)
+        if free.scale == "logit" and free.limits == (0.0, 1.0):
+            return "share"
+        return "log" if free.scale == "log" else "plain"
+
+    @property
+    def focus_unit(self) -> str:
+        """Unit of the focus."""
+        return (self.study.problem.model.parameters[self.focus].unit or "").replace("*", "·")
 
     @property
     def drug(self) -> str | None:
@@ -126,7 +147,25 @@ class ReportJob:
     @property
     def outcome(self) -> str:
         """What the main outcome measures, in words."""
-        return str(self.words.get("outcome_name", self.outcomes[0] if self.outcomes else ""))
+        from pkpd.comparison.measure import built_in
+
+        if "outcome_name" in self.words or not self.outcomes:
+            return str(self.words.get("outcome_name", ""))
+        return built_in(self.study.problem.model)[self.outcomes[0]].meaning.removesuffix(" over the window")
+
+    @property
+    def relevant(self) -> float:
+        """Part by which the main outcome must fall for a change to matter; a quarter unless the study says otherwise.
+
+        Raises
+        ------
+        PkpdError
+            Unless it is a number between 0 and 1.
+        """
+        size = self.words.get("relevant", 0.25)
+        if not is_number(size) or not 0 < size < 1:
+            raise PkpdError(f"report.toml: relevant must be a number between 0 and 1, such as 0.25, got {size!r}")
+        return float(size)
 
     def section(self, key: str) -> Section:
         """Return a section of the report, under the study's own title where it gives one."""
@@ -153,6 +192,66 @@ class ReportJob:
         path = self.folder / "tables" / f"{name}.csv"
         path.parent.mkdir(exist_ok=True)
         frame.to_csv(path, index=index, float_format="%.6g")
+
+    @cached_property
+    def shipped(self) -> CheckTables | None:
+        """Tables of checks that lie beside the study."""
+        if self.study.folder is None:
+            return None
+        return CheckTables(Path(self.study.folder) / "checks", self.study.fingerprint)
+
+    def check_tables(
+        self, names: Sequence[str], compute: Callable[[], Sequence[pd.DataFrame]], how: str
+    ) -> list[pd.DataFrame] | None:
+        """Return the tables of a check that takes long: computed by a full run, else those beside the study.
+
+        Tables go to ``tables/`` with ``checks.toml``; copied into ``checks/`` beside the study they are what any other
+        run of this state of the study shows.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the files, without suffix.
+        compute : function
+            Makes the tables in this order.
+        how : str
+            How they are made.
+
+        Returns
+        -------
+        list of DataFrame or None
+            None where nothing was computed and nothing is kept.
+        """
+        kept = CheckTables(self.folder / "tables", self.study.fingerprint)
+        if not self.full:
+            found = [None if self.shipped is None else self.shipped.read(name) for name in names]
+        else:
+            found = self._resumed(names, compute, how)
+        whole = [table for table in found if table is not None]
+        if len(whole) < len(names):
+            return None
+        for name, table in zip(names, whole, strict=True):
+            made = how if self.full or self.shipped is None else self.shipped.made[name]
+            kept.write(name, table, made)
+            self.found.setdefault("made", {})[name] = made
+        return whole
+
+    def _resumed(self, names: Sequence[str], compute: Callable[[], Sequence[pd.DataFrame]], how: str) -> list[Any]:
+        """Return tables that the same run made before it was interrupted, or make them."""
+        if self.chains is None:
+            return list(compute())
+        part = CheckTables(self.chains / "checks", f"{self.study.fingerprint}, {self.engine}, seed {self.seed}")
+        found: list[Any] = [part.read(name) for name in names]
+        if any(table is None for table in found):
+            found = list(compute())
+            for name, table in zip(names, found, strict=True):
+                part.write(name, table, how)
+        return found
+
+    def made(self, name: str) -> str:
+        """Return how a table of a check was made, as a sentence."""
+        how = self.found.get("made", {}).get(name, "")
+        return f"Made with {how}." if how else ""
 
     def picture(self, name: str, drawn: Any, alt: str, caption: str, *, wide: bool = True) -> Picture:
         """Write a figure as ``figures/NAME.png`` and ``.svg``, close it, and return it for the page.

@@ -90,8 +90,6 @@ def run_study(
         job = ReportJob(loaded, _words(study), folder, study, engine, full, seed, chains, progress)
         job.found |= {"about": about, "command": command or f"run_study('{loaded.name}', full={full}, seed={seed})"}
         for stage in STAGES if stages is None else stages:
-            if stage.full and not full:
-                continue
             _do(stage, job, listener)
         _name_study(folder, study, loaded)
         about["seconds"] = round(time.perf_counter() - begin, 1)

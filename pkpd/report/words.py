@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["chance", "interval", "learned", "listing", "number", "percent", "plural", "quantiles", "records"]
+__all__ = ["chance", "interval", "learned", "listing", "number", "percent", "plural", "quantiles", "records", "span"]
 
 _TAUGHT = {
     "taught": "the reports narrowed it clearly",
@@ -82,8 +82,24 @@ def interval(draws: Any, unit: str = "") -> str:
     >>> interval([0.3, 0.3, 0.3])
     '0.3 (0.3 to 0.3)'
     """
-    middle, low, high = quantiles(draws)
-    return f"{number(middle)}{f' {unit}' if unit else ''} ({number(low)} to {number(high)})"
+    return span(*quantiles(draws), unit)
+
+
+def span(middle: float, low: float, high: float, unit: str = "") -> str:
+    """Write a middle and its interval with the same number of decimals.
+
+    Examples
+    --------
+    >>> span(0.97, 0.784, 0.999), span(0.0684, 0.0045, 0.3), span(1234.0, 900.0, 1800.0, "h")
+    ('0.97 (0.78 to 1.00)', '0.07 (0.00 to 0.30)', '1230 h (900 to 1800)')
+    """
+    width = high - low
+    if not np.isfinite([middle, low, high]).all() or width <= 0 or max(abs(low), abs(high)) >= 100:
+        texts = [number(x) for x in (middle, low, high)]
+    else:
+        digits = int(np.clip(1 - np.floor(np.log10(width)), 0, 6))
+        texts = [f"{x:.{digits}f}" for x in (middle, low, high)]
+    return f"{texts[0]}{f' {unit}' if unit else ''} ({texts[1]} to {texts[2]})"
 
 
 def learned(verdict: str) -> str:

@@ -59,9 +59,15 @@ def to_html(page: Page | Sequence[Block], template: str = "report.html.j2") -> s
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"inline": _inline, "cell": cell, "mathml": mathml}
+    environment.filters |= {"inline": _inline, "cell": cell, "mathml": mathml, "brief": _brief}
     whole = page if isinstance(page, Page) else Page.of_blocks(page)
     return environment.get_template(template).render(page=whole)
+
+
+def _brief(answer: Answer) -> Table:
+    """Return the small table of an answer."""
+    assert answer.brief is not None
+    return Table("In numbers", [str(name) for name in answer.brief.columns], answer.brief.to_numpy().tolist())
 
 
 def _inline(text: str) -> Markup:
@@ -126,7 +132,9 @@ def _markdown(block: Block, figures: str) -> str:
         case Items(items):
             return "\n".join(f"- {_escaped(item)}" for item in items)
         case Answer():
-            return "\n".join([f"**{block.question}** {_escaped(block.answer)}", "", *map("- {}".format, block.caveats)])
+            head = f"**{block.question}** {_escaped(block.answer)}"
+            numbers = [] if block.brief is None else [_markdown(_brief(block), figures)]
+            return "\n\n".join([head, *numbers, "\n".join(f"- {caveat}" for caveat in block.caveats)]).rstrip()
         case Table(caption, columns, rows, note):
             lines = [columns, ["---" for _ in columns], *rows]
             body = "\n".join("| " + " | ".join(_cell(cell(c)) for c in row) + " |" for row in lines)

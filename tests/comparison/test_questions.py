@@ -13,6 +13,7 @@ from pkpd import plot
 from pkpd.catalogue import find_content
 from pkpd.comparison import answers
 from pkpd.comparison.compare import compare
+from pkpd.comparison.statistics import share
 from pkpd.errors import DataError, PkpdError
 from pkpd.estimation.study.loading import load_study
 from pkpd.library import load_model
@@ -74,6 +75,8 @@ def test_every_other_day(kinetics):
     assert ratio == pytest.approx(0.5 * 10 ** (0.62 * 0.8), rel=0.05)
     assert answer.answer.startswith("No: every other day gives")
     assert f"{ratio:.3g} times" in answer.answer
+    assert answer.brief is not None
+    assert answer.brief["doses"].tolist() == ["daily, normal", "daily, CLcr < 30", "every other day, CLcr < 30"]
     assert answer.answered
     assert any("Yang 2003" in caveat for caveat in answer.caveats)
 
@@ -117,33 +120,51 @@ def test_calibrated_ic50_reaches_the_kinetic_answers():
 def test_late_starters_gain_where_il1_carries_the_disease():
     answer = answers(Calibration(0.95), ["early_start"], n=15)[0]
     assert set(answer.comparisons) == {"P2", "P6", "P8"}
-    assert "goes on to the real end: P2, P6, P8" in answer.answer
-    assert "P3 got anakinra on the day on which treatment of the toxicity began" in answer.answer
-    assert "reflects the prior" not in answer.answer
+    assert answer.answer.endswith("an early course that goes on to the real end it is likely for all 3 patients.")
+    assert any("P3 got anakinra on the day on which treatment of the toxicity began" in c for c in answer.caveats)
+    assert not any("rests on what was assumed" in c for c in answer.caveats)
     assert any("normal approximation at the mode" in c for c in answer.caveats)
     assert answer.table is not None
     assert answer.table.loc[("P2", "early, continued", "ICANS_grade_days"), "P(better)"] == 1.0
+    # what is said is the share of draws whose grade days fall by a quarter or more
+    found = answer.comparisons["P2"].dataset["ICANS_grade_days"]
+    new, old = (found.sel(regimen=arm).values for arm in ("early, continued", "as given"))
+    assert answer.brief is not None
+    row = answer.brief.set_index("patient").loc["P2"]
+    assert row["early, continued"] == share(float(np.mean((old > 0) & (new <= 0.75 * old))))
+    assert (row["began on day"], row["could have on day"], row["rests on"]) == ("41", "5", "the report")
     # P8 had HLH, no grades: activity is what is judged.
-    assert "P8, day 7 instead of 14, change of activity area [d]" in answer.answer
+    assert answer.brief.set_index("patient").loc["P8", "judged by"] == "inflammatory activity"
 
 
 def test_late_starters_gain_nothing_without_il1_and_the_prior_is_named():
     answer = answers(Calibration(1e-6, contraction=0.05), ["early_start"], n=15)[0]
-    assert "course begun early: nobody; from an early course that goes on to the real end: nobody" in answer.answer
-    assert "For P2, P6, P8 this mostly reflects the prior" in answer.answer
-    assert any("tone.phi[strati2020/p2] 5%; the answer mostly reflects the prior" in c for c in answer.caveats)
+    assert answer.answer == (
+        "A gain of a quarter or more from the same course begun early is ruled out for all 3 patients; from an early "
+        "course that goes on to the real end it is ruled out for all 3 patients."
+    )
+    assert "P2: the report says almost nothing about the share of IL-1, so that this rests on what was assumed." in (
+        answer.caveats
+    )
+    assert answer.brief is not None
+    assert answer.brief["rests on"].tolist() == ["the prior"] * 3
+    assert "tone." not in repr(answer)
 
 
 def test_twice_daily_doses():
     yes = answers(Calibration(0.99), ["twice_daily"], n=15)[0]
-    assert yes.answer.startswith("Yes, by the model. Blockade at trough: 0.63")
     found = next(iter(yes.comparisons.values()))
     assert found.regimens == ("as given", "daily throughout", "BID throughout")
     table = found.ratios(to="daily throughout")
     assert table.loc[("BID throughout", "activity_area"), "ratio"] < table.loc[("as given", "activity_area"), "ratio"]
+    ratio = found.samples("activity_area", "as given", "daily throughout", ratio=True)
+    assert yes.answer.startswith("Yes: that the switch lowered the inflammatory activity over the course by a quarter")
+    assert yes.answer.endswith(f"has a probability of {share(float(np.mean(ratio <= 0.75)))}.")
+    assert yes.brief is not None
+    assert yes.brief["doses"].tolist() == ["daily doses throughout", "as given", "twice daily from the start"]
     no = answers(Calibration(1e-6, contraction=0.1), ["twice_daily"], n=15)[0]
-    assert no.answer.startswith("It hardly mattered, or the reports cannot tell.")
-    assert no.answer.endswith("This mostly reflects the prior: the report taught little about IL-1's share.")
+    assert no.answer.startswith("No: that the switch lowered")
+    assert any("P1: the report says almost nothing about the share of IL-1" in c for c in no.caveats)
 
 
 def test_missing_patients_are_said():

@@ -81,10 +81,12 @@ def test_the_main_job_uses_all_of_it(mine: Path, tmp_path: Path):
     page = re.sub(r"<[^>]+>", " ", (tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     for said in (
         "Schedules of blocker", "Are two halves better than a whole?", "of the target is blocked by whole doses",
-        "Amyloid A over two weeks, change against no blocker", "How far blocker lowers the amyloid A",
-        "CL/F, 150 mg SC", "blocked share",
+        "Amyloid A over two weeks: what blocker did", "How far blocker lowers the amyloid A", "CL/F, 150 mg SC",
+        "blocked share", "than under the doses of blocker that were given?", "facts about amyloid A", "patient a",
     ):  # fmt: skip
         assert said in page, said
+    for other in ("anakinra", "IL-1", "interleukin", "inflammat", "steroid", "CRP", "ferritin"):
+        assert other not in page, other
 
 
 def test_questions_are_the_studys_own(mine: Path):

@@ -11,9 +11,9 @@ from report_toy import write_study
 from pkpd.comparison.answer import Answer
 from pkpd.errors import PkpdError
 from pkpd.report.blocks import Formulas, Items, Note, Page, Picture, Section, Table, Text
+from pkpd.report.changes import read_response, read_variant
 from pkpd.report.diagram import diagram
 from pkpd.report.model_document import equation_groups
-from pkpd.report.stages.assumptions import read_response, read_variant
 from pkpd.report.words import chance, learned, listing, number, percent
 from pkpd.report.writing import cell, mathml, to_html
 

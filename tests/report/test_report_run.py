@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -39,7 +41,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         engine="mode",
         listener=lambda title, seconds: told.append(title) if seconds else None,
     )
-    assert told == [stage.title for stage in STAGES if not stage.full]
+    assert told == [stage.title for stage in STAGES]
     return folder
 
 
@@ -118,9 +120,11 @@ def test_page_is_complete_in_itself_and_accessible(report: str):
 def test_page_says_what_a_reader_needs(report: str):
     text = " ".join(re.sub(r"<[^>]+>", " ", report).split())
     for said in (
-        "The share in two patients", "What was asked", "Nobody A", "2 patients were transcribed into 4 facts",
-        "report/a: 60 years", "before the report", "What the reports taught", "pkpd", "fingerprint", "medical advice",
-        "Pareto", "facts lie inside the 95% interval",
+        "The share in two patients", "What was asked", "Nobody A", "1 report with 2 patients gave 4 facts",
+        "patient a: 60 years", "before the report", "What the reports taught", "pkpd", "fingerprint", "medical advice",
+        "Pareto", "0 facts of 3 lie outside", "What is told", "What cannot be told",
+        "Checks that take many refits were not run",
+        "would other doses of anakinra have changed anything", "What another schedule would change",
     ):  # fmt: skip
         assert said in text, said
     assert "<math" in report
@@ -215,25 +219,133 @@ def test_words_that_cannot_be_read_are_named(tmp_path: Path):
         run_study(study, tmp_path / "r")
 
 
-@pytest.mark.slow
-def test_checks_that_take_refits(tmp_path: Path):
-    """The setting of record leaves out each patient and changes the assumptions; here by the quick engine."""
-    study = write_study(tmp_path / "s")
-    facts = tmp_path / "s" / "report" / "facts.csv"
+def test_top_of_the_page_is_short_and_in_order(report: str):
+    top = report[report.index('<section class="summary"') : report.index("<nav")]
+    text = " ".join(re.sub(r"<[^>]+>", " ", top).split())
+    places = [text.index(said) for said in ("How large was the", "Share of the drive by patient.", "What is told",
+                                            "What cannot be told", "What another schedule would change",
+                                            "What the model does not reproduce")]  # fmt: skip
+    assert places == sorted(places)
+    assert top.count("<img") == 1
+    assert "Exception" not in text
+    assert len(text.split()) < 420
+
+
+def test_no_internal_name_stands_in_the_page(report: str):
+    """Names of parameters and patients are those of files; a reader gets meanings."""
+    body = re.sub(r"<(style|math).*?</\1>|src=\"[^\"]*\"", " ", report, flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", " ", body)
+    for name in ("phi", "CL", "CRP_area", "report/a", "phi_location", "None"):
+        assert not re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", text), name
+
+
+def _checked_study(folder: Path) -> Path:
+    """Write the study with responders, and words that ask for all checks but those of the sampler."""
+    study = write_study(folder)
+    facts = folder / "report" / "facts.csv"
     events = "".join(f"{p}_r,{p},response,event,2,,,,{v},,{v},,,,no,read,text,said\n" for p, v in (("a", 1), ("b", 0)))
-    facts.write_text(facts.read_text(encoding="utf-8") + events, encoding="utf-8")
-    words = 'response = { output = "activity", days = [5, 7] }\n[variants."V half as large"]\nfixed = { V = 25.0 }\n'
-    (tmp_path / "s" / "report.toml").write_text(words, encoding="utf-8")
-    own = tmp_path / "s" / "own.py"
+    odd = "b_odd,b,CRP,above,1.0,,,,>190,mg/L,190,,mg/L,,fit,read,text,what the model cannot do\n"
+    facts.write_text(facts.read_text(encoding="utf-8") + events + odd, encoding="utf-8")
+    words = """
+response = { output = "activity", days = [5, 7] }
+[variants."V half as large"]
+fixed = { V = 25.0 }
+[sbc]
+sets = 20
+[[explanation]]
+name = "the drug did it"
+parameter = "phi"
+above = 0.5
+"""
+    (folder / "report.toml").write_text(words, encoding="utf-8")
+    own = folder / "own.py"
     text = own.read_text(encoding="utf-8").replace('"Cc": C,', '"activity": p.IC50 / (p.IC50 + C), "Cc": C,')
     own.write_text(text.replace("outputs=[", 'outputs=[Output("activity", ""), ', 1), encoding="utf-8")
-    chosen = [s for s in STAGES if s.title != "draw the patients"]
-    run_study(study, tmp_path / "r", full=True, engine="mode", stages=chosen)
-    page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
-    for said in (
-        "Could it have been known beforehand?",
-        "Response predicted from the other patients",
-        "V half as large",
-    ):
-        assert said in page
-    assert {"left_out_patients.csv", "assumptions.csv"} <= {p.name for p in (tmp_path / "r" / "tables").iterdir()}
+    return study
+
+
+def _page(folder: Path) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", (folder / "report.html").read_text(encoding="utf-8")).split())
+
+
+@pytest.mark.slow
+def test_checks_of_a_full_run_are_what_any_other_run_shows(tmp_path: Path):
+    """Beside the study they are shown without refits; beside a changed study they are left out, and it says so."""
+    study, kept = _checked_study(tmp_path / "s"), tmp_path / "s" / "checks"
+    names = ("held_out", "held_out_scores", "sbc", "ledger", "assumptions")
+    chosen = [
+        s for s in STAGES if s.title not in ("draw the patients", "compare schedules", "find what drives the answer")
+    ]
+    run_study(study, tmp_path / "full", full=True, engine="mode", stages=chosen)
+    full, tables = _page(tmp_path / "full"), tmp_path / "full" / "tables"
+    wanted = (
+        "Could it have been known beforehand?", "Response predicted from the other patients", "V half as large",
+        "Does the computation find a truth?", "Which facts carry the answer", "The least flat ranks",
+        "the mode and its normal approximation, seed 0",
+    )  # fmt: skip
+    for said in wanted:
+        assert said in full, said
+    assert "Exception: patient b." in full
+    assert "Missed fact. patient b, CRP" in full
+    assert "but the model does not reproduce the course of patient b" in full
+    made = tomllib.loads((tables / "checks.toml").read_text(encoding="utf-8"))
+    assert set(made["made"]) == set(names)
+    assert made["fingerprint"] == pkpd.load_fit(tmp_path / "full").study.fingerprint
+
+    kept.mkdir()
+    for name in ("checks.toml", *(f"{n}.csv" for n in names)):
+        shutil.copy(tables / name, kept / name)
+    run_study(study, tmp_path / "again", engine="mode", stages=chosen)
+    again = _page(tmp_path / "again")
+    for said in wanted:
+        assert said in again, said
+    for name in names:
+        assert (tmp_path / "again" / "tables" / f"{name}.csv").read_bytes() == (kept / f"{name}.csv").read_bytes()
+
+    text = study.read_text(encoding="utf-8").replace("(5.0, 0.3)", "(5.0, 0.4)")
+    study.write_text(text, encoding="utf-8")
+    run_study(study, tmp_path / "changed", engine="mode", stages=chosen)
+    changed = _page(tmp_path / "changed")
+    assert "beside the study belong to another state of it and are left out" in changed
+    assert "Response predicted from the other patients" not in changed
+    assert not (tmp_path / "changed" / "tables" / "checks.toml").exists()
+
+
+def test_an_interrupted_run_keeps_its_finished_checks(tmp_path: Path):
+    """A table that was made before the interruption is read, and not made again."""
+    from pkpd.estimation.study.loading import load_study
+    from pkpd.report.job import ReportJob
+
+    study = load_study(write_study(tmp_path / "s"))
+    calls: list[str] = []
+
+    def compute() -> list[pd.DataFrame]:
+        calls.append("made")
+        return [pd.DataFrame({"x": [0.5]})]
+
+    for attempt in ("first", "second"):
+        job = ReportJob(study, {}, tmp_path / attempt, full=True, chains=tmp_path / "chains")
+        found = job.check_tables(("ledger",), compute, "NUTS")
+        assert found is not None
+        assert found[0]["x"].tolist() == [0.5]
+        assert (tmp_path / attempt / "tables" / "ledger.csv").exists()
+        assert job.made("ledger") == "Made with NUTS."
+    assert calls == ["made"]
+    other = ReportJob(study, {}, tmp_path / "third", full=True, chains=tmp_path / "chains2", seed=1)
+    other.check_tables(("ledger",), compute, "NUTS")
+    assert calls == ["made"] * 2
+    quick = ReportJob(study, {}, tmp_path / "quick")
+    assert quick.check_tables(("ledger",), compute, "NUTS") is None
+    assert quick.made("ledger") == ""
+    assert calls == ["made"] * 2
+
+
+def test_relevant_size_must_be_a_part(tmp_path: Path):
+    from pkpd.estimation.study.loading import load_study
+    from pkpd.report.job import ReportJob
+
+    study = load_study(write_study(tmp_path / "s"))
+    assert ReportJob(study, {}, tmp_path).relevant == 0.25
+    assert ReportJob(study, {"relevant": 0.1}, tmp_path).relevant == 0.1
+    with pytest.raises(PkpdError, match=r"relevant must be a number between 0 and 1, such as 0.25, got 25"):
+        _ = ReportJob(study, {"relevant": 25}, tmp_path).relevant

@@ -40,7 +40,7 @@ def reproduce(job: ReportJob) -> None:
         *([name, version(name)] for name in ("numpy", "numba", "scipy", "xarray", "arviz", "nutpie")),
         ["study", f"{job.study.name}, fingerprint {problem.fingerprint}"],
         ["model", f"{problem.model.name}, fingerprint {problem.model.fingerprint}"],
-        ["reports", ", ".join(each.name for each in problem.evidence)],
+        ["reports", ", ".join(job.names.report(each.name) for each in problem.evidence)],
         ["seed", str(job.seed)],
         [
             "engine",
@@ -51,7 +51,8 @@ def reproduce(job: ReportJob) -> None:
         Text(
             "The same command with the same versions gives the same numbers. All tables are in tables/, all figures "
             "in figures/ (PNG and SVG), the calibration with its draws in calibration.nc (NetCDF, readable with "
-            "xarray and ArviZ); run.json holds a fingerprint of each file."
+            "xarray and ArviZ); run.json holds a fingerprint of each file. Tables of checks that take many refits "
+            "stand in tables/checks.toml with how they were made."
         ),
         Table("What this report was made with", ["what", "which"], rows),
     )
@@ -66,7 +67,6 @@ def write(job: ReportJob) -> None:
     """Write ``report.html``."""
     job.page.title = str(job.words.get("title", job.study.title or f"Study {job.study.name}"))
     job.page.subtitle = str(job.words.get("subtitle", job.study.title))
-    job.page.summary = [text for _, text in sorted(job.said, key=lambda pair: pair[0])]
     job.page.sections = job.sections()
     job.page.made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     (job.folder / "report.html").write_text(to_html(job.page), encoding="utf-8")

@@ -50,21 +50,20 @@ def drivers(job: ReportJob) -> None:
     table = found.table().reset_index().sort_values("ST", ascending=False)
     job.keep_table("drivers", table)
     first = table.head(_MOST)
-    meaning = {name: model.parameters[name].meaning for name in first["parameter"] if name in model.parameters}
-    main = [
-        f"{meaning.get(r['parameter'], r['parameter'])} ({percent(r['ST'])})" for r in first.head(3).to_dict("records")
-    ]
-    job.section("drivers").add(
+    meaning = {name: job.names.quantity(name) for name in table["parameter"]}
+    main = [f"{meaning[r['parameter']]} ({percent(r['ST'])})" for r in first.head(3).to_dict("records")]
+    job.subsection("sensitivity", "drivers", "What drives the answer").add(
         Text(
-            f"How far {drug} lowers the {job.outcome} depends on quantities that are not known exactly. Each "
-            f"was varied over the central 95% of what is possible for {patient} after the reports, all at once, and "
-            "the spread of the answer was shared out among them. A quantity with a large share is worth measuring; one "
-            "with a small share could be off without much harm. Correlations between quantities were left aside."
+            f"How far {drug} lowers the {job.outcome} depends on quantities that are not known exactly. Each was "
+            f"varied over the central 95% of what is possible for {job.names.patient(patient)} after the reports, "
+            "all at once, and the spread of the answer was shared out among them. A quantity with a large share is "
+            "worth measuring; one with a small share could be off without much harm. Correlations between quantities "
+            "were left aside."
         ),
         Text(f"Most of the answer hangs on {listing(main)}. Shares with interactions add up to more than 100%."),
         job.picture(
             "drivers",
-            tornado(found, most=_MOST, width=125),
+            tornado(found, most=_MOST, labels=meaning, width=140),
             "Bars of the shares of variance by parameter, largest at the top; the table holds the numbers.",
             f"**What decides how far {drug} lowers the {job.outcome}.** Share of the variance by each quantity alone, "
             "and with its interactions.",
@@ -72,8 +71,8 @@ def drivers(job: ReportJob) -> None:
         ),
         Table(
             "Shares of the variance",
-            ["parameter", "meaning", "varied from", "to", "alone", "with interactions"],
-            [[r["parameter"], meaning.get(r["parameter"], ""), *map(float, ranges[r["parameter"]]),
+            ["quantity", "varied from", "to", "alone", "with interactions"],
+            [[meaning[r["parameter"]], *map(float, ranges[r["parameter"]]),
               percent(max(r["S1"], 0.0)), percent(max(r["ST"], 0.0))] for r in first.to_dict("records")],
         ),
     )  # fmt: skip

@@ -42,29 +42,40 @@ def reported(job: ReportJob) -> None:
     section = job.section("reported")
     people = sum(len(each.patients) for each in evidence)
     facts = sum(len(each.facts) for each in evidence)
-    fitted = sum(fact.use == "fit" for each in evidence for fact in each.facts)
+    fitted = Counter(each.name.partition("/")[0] for each in job.study.problem.reported)
+    gone = sum(fact.use == "fit" for each in evidence for fact in each.facts) - fitted.total()
+    excluded = f" {plural(gone, 'fact')} that could inform it {'is' if gone == 1 else 'are'} left out by the study."
     section.add(
         Text(
-            f"{plural(len(evidence), 'report')} with {plural(people, 'patient')} were transcribed into "
-            f"{plural(facts, 'fact')}. Of these, {fitted} inform the model; the others are used to check it, as far as "
-            "it can predict them, or have no counterpart in it. In the figures each patient is a strip: doses above, "
-            "what was reported below, on the report's own day axis. What was read is filled; what had to be derived or "
-            "assumed is open or dashed."
+            f"{plural(len(evidence), 'report')} with {plural(people, 'patient')} gave {plural(facts, 'fact')}. Of "
+            f"these, {fitted.total()} inform the model; the others are used to check it, as far as it can predict "
+            f"them, or have no counterpart in it.{excluded if gone else ''} In the figures each patient is a strip: "
+            "doses above, what was reported below, on the report's own day axis. What was read is filled; what had "
+            "to be derived or assumed is open or dashed."
         ),
-        _counts(evidence),
+        _counts(job, evidence, fitted),
     )
     for each in evidence:
         _one(job, each)
 
 
-def _counts(evidence: Any) -> Table:
+def _counts(job: ReportJob, evidence: Any, fitted: Counter[str]) -> Table:
     rows = []
     for each in evidence:
         uses = Counter("no" if fact.use == SUPERSEDED else fact.use for fact in each.facts)
         read = sum(fact.known == "read" and not fact.is_point for fact in each.facts)
         drugs = listing(list(each.drugs))
         rows.append(
-            [each.name, len(each.patients), drugs, len(each.facts), read, uses["fit"], uses["check"], uses["no"]]
+            [
+                job.names.report(each.name),
+                len(each.patients),
+                drugs,
+                len(each.facts),
+                read,
+                fitted[each.name],
+                uses["check"],
+                uses["no"],
+            ]
         )
     columns = ["report", "patients", "drugs", "facts", "read as printed", "inform the model", "check it", "not used"]
     return Table("The reports and what was taken from them", columns, rows)
@@ -75,16 +86,17 @@ def _one(job: ReportJob, evidence: Evidence) -> None:
 
     source = evidence.source
     part = job.subsection("reported", evidence.name, _short(source.citation))
+    label = job.names.report(evidence.name)
     address = f" doi {source.doi}." if source.doi else ""
     part.add(
         Text(f"{source.kind[:1].upper()}{source.kind[1:]}. Day 0: {source.day_zero}."),
         job.picture(
             f"evidence_{evidence.name}",
             draw(evidence, width="double"),
-            f"Strips of {plural(len(evidence.patients), 'patient')} of {evidence.name}: doses of "
+            f"Strips of {plural(len(evidence.patients), 'patient')} of {label}: doses of "
             f"{listing(list(evidence.drugs))}, "
             "reported values and events by day. The tables of the appendix hold the same numbers.",
-            f"**{evidence.name}.** Doses, reported facts and events by day. {source.citation}.{address}",
+            f"**{label}.** Doses, reported facts and events by day. {source.citation}.{address}",
         ),
     )
     if evidence.curves:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pkpd.report.blocks import Table, Text
-from pkpd.report.words import number
+from pkpd.report.blocks import Formulas, Table, Text
+from pkpd.report.words import listing, number, plural
 
 if TYPE_CHECKING:
     from pkpd.estimation.study.priors import Free
@@ -36,17 +36,36 @@ def model(job: ReportJob) -> None:
             )
         )
     section.add(*(Text(" ".join(p.split())) for p in words if p.strip()))
+    seen = [job.names.marker(name) for name in dict.fromkeys(r.marker for r in job.study.problem.reported)]
+    section.add(
+        Text(
+            f"In numbers: {plural(len(used.states), 'equation')} of change, "
+            f"{plural(len(job.study.free), 'quantity', 'quantities')} estimated with a prior each "
+            f"({len(job.study.problem.vector.names)} numbers over all patients), and facts about {listing(seen)}. The "
+            "equations stand in Appendix B."
+        )
+    )
     appendix = job.section("equations")
     appendix.add(
         Text(
-            f"The model '{used.name}' as it was computed; θ are typical values, η a patient's deviations. Its parts "
-            "are "
-            f"files of the library; `pkpd models {used.name}` prints all parameters with their sources.".replace(
-                "`", ""
-            )
+            "The model as it was computed; θ are typical values, η a patient's deviations. The command pkpd models "
+            f"{used.name} prints all parameters with their sources."
         ),
         *equation_groups(used),
+        Formulas("What the symbols of estimated quantities mean", _symbols(job)),
     )
+
+
+def _symbols(job: ReportJob) -> list[tuple[str, str]]:
+    """Return the symbol of each estimated quantity, and what it means as text of a formula."""
+    from pkpd.engine.graph.printing import latex_name
+
+    return [(latex_name(f.name), f"\\text{{{_plain(job.names.quantity(f.name))}}}") for f in job.study.free]
+
+
+def _plain(text: str) -> str:
+    """Return a text without what has a meaning in LaTeX."""
+    return "".join(" " if c in "\\{}$^_~#&%" else c for c in text)
 
 
 def assumed(job: ReportJob) -> None:
@@ -55,28 +74,35 @@ def assumed(job: ReportJob) -> None:
     parameters = job.study.problem.model.parameters
     rows = []
     for free in job.study.free:
-        declared = parameters[free.name]
-        rows.append(
-            [free.name, declared.meaning, _prior(free), declared.unit or "", _level(free), free.known, free.source]
-        )
+        unit = (parameters[free.name].unit or "").replace("*", "·")
+        rows.append([job.names.quantity(free.name), _prior(job, free), unit, _level(free), free.known, free.source])
     section.add(
         Text(
             "What was believed of each quantity before any of the reports was used: the middle, and the central 95% of "
             "what was thought possible. 'Read' stands in a source, 'derived' was computed from one, 'assumed' is the "
-            "authors' of this study."
+            "choice of the authors of this study."
         ),
         Table(
             "Prior beliefs",
-            ["parameter", "meaning", "prior: middle (95%)", "unit", "differs by", "known", "source"],
+            ["quantity", "prior: middle (95%)", "unit", "differs by", "known", "source"],
             rows,
         ),
     )
-    fixed = [[name, str(value)] for name, value in job.study.fixed.items()]
+    fixed = [[job.names.quantity(name), _value(job, value)] for name, value in job.study.fixed.items()]
     if fixed:
-        section.add(Table("Values that the study fixes", ["parameter", "value"], fixed))
+        section.add(Table("Values that the study fixes", ["quantity", "value"], fixed))
     if job.study.reinterpret:
-        changed = [[f"{seed}: {marker}", factor] for (seed, marker), factor in job.study.reinterpret.items()]
+        changed = [
+            [f"{job.names.report(seed)}: {job.names.marker(marker)}", factor]
+            for (seed, marker), factor in job.study.reinterpret.items()
+        ]
         section.add(Table("Readings of the reports that the study changes", ["marker", "factor"], changed))
+
+
+def _value(job: ReportJob, value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"{value:g}"
+    return "; ".join(f"{job.names.keys(key)}: {each:g}" for key, each in value.items())
 
 
 def _level(free: Free) -> str:
@@ -87,12 +113,12 @@ def _level(free: Free) -> str:
     )
 
 
-def _prior(free: Free) -> str:
+def _prior(job: ReportJob, free: Free) -> str:
     pairs: Mapping[str, Any] = free.location if isinstance(free.location, Mapping) else {"*": free.location}
     texts = {_range(free, *pair) for pair in pairs.values() if pair[1] > 0}
     if len(texts) == 1:
         return texts.pop()
-    return "; ".join(f"{key}: {_range(free, *pair)}" for key, pair in pairs.items() if pair[1] > 0)
+    return "; ".join(f"{job.names.keys(key)}: {_range(free, *pair)}" for key, pair in pairs.items() if pair[1] > 0)
 
 
 def _range(free: Free, middle: float, sd: float) -> str:

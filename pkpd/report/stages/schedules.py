@@ -8,7 +8,8 @@ import numpy as np
 
 from pkpd.files import netcdf_bytes, write_whole
 from pkpd.report.blocks import Table, Text
-from pkpd.report.words import percent, plural
+from pkpd.report.headline import Change
+from pkpd.report.words import percent, plural, span
 
 if TYPE_CHECKING:
     from pkpd.dosing.regimen import Regimen
@@ -22,8 +23,10 @@ _NAMES = {
     "blockade_csf_mean": "blocked in cerebrospinal fluid",
 }  # fmt: skip
 """Measures of exposure, as far as a model has them, and their headings."""
+_PARTS = ("time_above_IC50", "blockade_trough", "blockade_csf_mean")
 _LOGARITHMIC = ("AUC24", "Cmax", "Ctrough")
 _NONE = "none"
+_CHANGED = {"twice": "twice the doses", "early": "a start three days earlier"}
 
 
 def _draws(job: ReportJob) -> int:
@@ -52,10 +55,10 @@ def exposures(job: ReportJob) -> None:
     job.found["exposures"] = found
     job.keep_table("schedules_exposure", found.table(text=False).pipe(_flat), index=True)
     write_whole(job.folder / "schedules_exposure.nc", netcdf_bytes({None: found.dataset}, lambda _: None))
-    section = job.section("schedules")
+    section = job.subsection("schedules", "exposure", "Exposure")
     section.add(
         Text(
-            "**Exposure.** The schedules below were simulated in new patients with what is known about the drug after "
+            "The schedules below were simulated in new patients with what is known about the drug after "
             f"the reports. The trough is the moment before the next dose. {words.get('text', '')}".strip()
         ),
         job.picture(
@@ -72,17 +75,25 @@ def exposures(job: ReportJob) -> None:
         middle = (float(np.median(found.samples(words["measure"], name))) for name in words["compared"])
         text = str(words["sentence"]).format(*map(percent, middle))
         section.add(Text(text[:1].upper() + text[1:]))
-        job.say(3, f"**Schedules:** {text}")
 
 
 def _exposure_table(job: ReportJob, found: Any) -> Table:
-    table = found.table()
-    heads = []
-    for name in table.columns:
-        base, _, unit = str(name).partition(" ")
-        heads.append(f"{_NAMES.get(base, base)} {unit}".replace("*", "·").strip())
-    rows = [[str(index), *(str(v) for v in row)] for index, row in zip(table.index, table.to_numpy(), strict=True)]
-    return Table(f"Schedules of {job.drug}: median [5-95% of the patients]", ["schedule", *heads], rows)
+    heads, columns = [], []
+    for name in found.measures:
+        unit = str(found.dataset[name].attrs["units"]).replace("*", "·")
+        is_part = unit in ("1", "") and name in _PARTS
+        heads.append(f"{_NAMES.get(name, name)}{f' [{unit}]' if unit not in ('1', '') else ''}")
+        columns.append([_spread(found.samples(name, regimen), is_part) for regimen in found.regimens])
+    rows = [[regimen, *(column[k] for column in columns)] for k, regimen in enumerate(found.regimens)]
+    return Table(f"Schedules of {job.drug}: middle (90% of the patients)", ["schedule", *heads], rows)
+
+
+def _spread(values: np.ndarray, is_part: bool) -> str:
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+    if not is_part:
+        return span(middle, low, high)
+    texts = [percent(part) for part in (middle, low, high)]
+    return texts[0] if len(set(texts)) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
 def _flat(frame: Any) -> Any:
@@ -94,12 +105,14 @@ def other_courses(job: ReportJob) -> None:
     """Ask of each patient what no doses, twice the doses, or an earlier start would have changed."""
     import pandas as pd
 
+    from pkpd.comparison.answering import fall_chance
     from pkpd.comparison.compare import compare
 
     drug, outcomes = job.drug, job.outcomes
     if drug is None or not outcomes:
         return
     rows, kept, late = [], [], 0
+    chances: dict[str, dict[str, float]] = {name: {} for name in _CHANGED}
     for patient in job.fit.patients:
         arms, background, window = arms_of(job, patient, drug)
         if not arms:
@@ -109,26 +122,35 @@ def other_courses(job: ReportJob) -> None:
             measures=outcomes, seed=job.seed,
         )  # fmt: skip
         late += "early" not in arms
-        changes = (_change(found, outcomes[0], n) if n in arms else "not asked" for n in ("given", "twice", "early"))
-        rows.append([patient, *changes])
+        label = job.names.patient(patient)
+        for name in _CHANGED:
+            if name in arms:
+                chances[name][label] = fall_chance(found, outcomes[0], name, "given", job.relevant)
+        rows.append([
+            label, _change(found, outcomes[0], "given"),
+            *(percent(chances[name][label]) if name in arms else "not asked" for name in _CHANGED),
+        ])  # fmt: skip
         kept.append(found.ratios(to="given").reset_index().assign(patient=patient))
     if not rows:
         return
+    job.found["changes"] = [Change(text, chances[name]) for name, text in _CHANGED.items() if chances[name]]
     job.keep_table("schedules_patients", pd.concat(kept))
-    job.section("schedules").add(
+    size = percent(job.relevant)
+    job.subsection("schedules", "others", "The same patients under other doses").add(
         Text(
-            "**The same patients under other doses.** For each patient, the model was run again with the patient's "
-            f"own course and other drugs, but other doses of {drug}: none at all, those that were given, twice as "
-            f"many of them, and the same begun three days earlier. The table says how much lower the {job.outcome} "
-            f"would have been, summed over two weeks from three days before the start, than without {drug}."
+            "For each patient, the model was run again with the patient's own course and other drugs, but other "
+            f"doses of {drug}: none at all, twice as many as were given, and the same begun three days earlier. The "
+            f"{job.outcome} is summed over two weeks from three days before the start. That a drug which lowers it "
+            "lowers it more in larger doses is built into the model; what can be asked is whether it does so by a "
+            f"size that matters, here {size}."
         ),
         Table(
-            f"{job.outcome[:1].upper()}{job.outcome[1:]} over two weeks, change against no {drug}: median (95% of what "
-            "is possible)",
-            ["patient", "as given", "given twice as often", "begun three days earlier"],
+            f"{job.outcome[:1].upper()}{job.outcome[1:]} over two weeks: what {drug} did, and how probable it is that "
+            f"other doses had lowered it by {size} or more",
+            ["patient", f"as given, against no {drug}: middle (95%)", *(f"with {t}" for t in _CHANGED.values())],
             rows,
-            "A range that reaches from nothing to almost everything means that the reports cannot tell."
-            f"{_unasked(late)}",
+            "A range that reaches from nothing to almost everything, and a probability between 10% and 90%, mean that "
+            f"the reports cannot tell.{_unasked(late)}",
         ),
     )
 
@@ -174,8 +196,7 @@ def answered(job: ReportJob) -> None:
 
     if not known_questions(job.fit):
         return
-    section = job.section("schedules")
-    section.add(Text("**Questions that the authors raise.**"))
+    section = job.subsection("schedules", "questions", "Questions that the authors raise")
     for answer in answers(job.fit, n=500 if job.full else 100, seed=job.seed):
         section.add(answer)
         if answer.answered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pkpd.report.blocks import Table, Text
@@ -25,12 +26,12 @@ def published(job: ReportJob) -> None:
     job.found["validation"] = found
     job.keep_table("validation", found.table())
     effects = found.effect_table()
-    section = job.section("checks")
+    section = job.subsection("checks", "published", "Published numbers of the drugs")
     good = sum(row.within for row in found.rows)
     odd = " The others stand below with the reason, as far as one is known." if found.outside else ""
     section.add(
         Text(
-            f"**The drugs.** {good} of {plural(len(found.rows), 'published number')} on how the body handles the drugs "
+            f"{good} of {plural(len(found.rows), 'published number')} on how the body handles the drugs "
             f"(peaks, half-lives, clearances by kidney function) are reproduced within their reported spread.{odd}"
         ),
         Table(
@@ -41,7 +42,7 @@ def published(job: ReportJob) -> None:
     )
     if len(effects):
         job.keep_table("validation_effects", effects)
-        section.add(_effects(effects, found.reading.title if found.reading else ""))
+        section.add(_effects(job, effects, found.reading))
 
 
 def _line(row: tuple[str, ...]) -> list[str]:
@@ -49,11 +50,23 @@ def _line(row: tuple[str, ...]) -> list[str]:
     return [what, setting, unit, value, spread, f"{simulated} ({between})", verdict]
 
 
-def _effects(table: Any, title: str) -> Table:
-    rows = [[r["effect"], r["regimen"], r["published"], r["reading"]] for r in table.to_dict("records")]
+def _effects(job: ReportJob, table: Any, reading: Any) -> Table:
+    known = job.study.problem.model.parameters
+    inner = {name.rpartition(".")[2]: job.names.quantity(name) for name in known}
+    inner |= {reading.symbol: str(job.words.get("focus_name", reading.share_text))}
+
+    def in_words(text: str) -> str:
+        parts = re.split(r"([A-Za-z_]\w*)", text)
+        return "".join(inner.get(w, w) if "_" in w or w == reading.symbol else w for w in parts)
+
+    rows = [
+        [r["effect"], r["regimen"], reading.assumptions.get(r["assumption"], r["assumption"]), r["published"],
+         in_words(r["reading"])]
+        for r in table.to_dict("records")
+    ]  # fmt: skip
     return Table(
-        title,
-        ["effect", "schedule", "published", "what it means in this model"],
+        reading.title,
+        ["effect", "schedule", "if the disease is", "published", "what it means in this model"],
         rows,
         "These were not used for the calibration.",
     )
