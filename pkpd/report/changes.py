@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.estimation.study.priors import Free
 
 if TYPE_CHECKING:
     from pkpd.estimation.checks.held_out import Response
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_response", "read_variant"]
 
-_KEYS = ("fixed", "reinterpret", "exclude", "free")
+_KEYS = ("fixed", "reinterpret", "exclude", "include", "free")
 
 
 def read_response(given: Mapping[str, Any]) -> Response:
@@ -42,27 +43,45 @@ def read_variant(study: Study, label: str, changes: Mapping[str, Any]) -> Study:
     study : Study
     label : str
     changes : mapping
-        ``fixed`` (parameter to number), ``reinterpret`` ("seed/marker" to factor), ``exclude`` (list of facts),
-        ``free`` (parameter to a table with location, spread, ...).
+        ``fixed`` (parameter to number), ``reinterpret`` ("seed/marker" to factor), ``exclude`` and ``include`` (lists
+        of facts), ``free`` (parameter to a table with location, spread, ... that differ from the study's, or with all
+        that `Free` needs where the study knows the parameter's value).
 
     Raises
     ------
     PkpdError
-        If a key or a parameter is unknown.
+        If a key is unknown, or the changed study contradicts itself.
     """
     if strange := [key for key in changes if key not in _KEYS]:
         hints = ", ".join(f"'{key}'{nearest(key, _KEYS)}" for key in strange)
         raise PkpdError(f"variant '{label}': there is no {hints}; there is {', '.join(_KEYS)}")
     known = {free.name: free for free in study.free}
-    given: dict[str, Any] = {key: changes[key] for key in ("fixed", "exclude") if key in changes}
+    given: dict[str, Any] = {key: changes[key] for key in ("fixed", "exclude", "include") if key in changes}
     if "reinterpret" in changes:
         given["reinterpret"] = {tuple(key.rsplit("/", 1)): factor for key, factor in changes["reinterpret"].items()}
     if "free" in changes:
-        if strange := [name for name in changes["free"] if name not in known]:
-            hints = ", ".join(f"'{name}'{nearest(name, known)}" for name in strange)
-            raise PkpdError(f"variant '{label}': {hints} is not free in the study")
-        given["free"] = {
-            name: replace(known[name], **{k: tuple(v) if isinstance(v, list) else v for k, v in own.items()})
-            for name, own in changes["free"].items()
-        }
+        given["free"] = {name: _freed(name, own, known, label) for name, own in changes["free"].items()}
     return study.with_(**given)
+
+
+def _freed(name: str, own: Mapping[str, Any], known: Mapping[str, Free], label: str) -> Free:
+    """Return what a variant believes of a parameter."""
+    words = {key: _pairs(value) for key, value in own.items()}
+    fields_ = [each.name for each in fields(Free) if each.name != "name"]
+    if strange := [key for key in words if key not in fields_]:
+        raise PkpdError(f"variant '{label}': free '{name}' has no '{strange[0]}'{nearest(strange[0], fields_)}")
+    if name in known:
+        return replace(known[name], **words)
+    if "location" not in words:
+        raise PkpdError(
+            f"variant '{label}': '{name}' is not free in the study{nearest(name, known)}; one that is new needs "
+            "location = [value, sd]"
+        )
+    return Free(name, **words)
+
+
+def _pairs(value: Any) -> Any:
+    """Return lists of TOML as pairs, those of a table by patient or cohort too."""
+    if isinstance(value, Mapping):
+        return {key: _pairs(each) for key, each in value.items()}
+    return tuple(value) if isinstance(value, list) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pkpd.errors import PkpdError, nearest
 from pkpd.report.blocks import Table, Text
 from pkpd.report.changes import read_variant
 from pkpd.report.stages.refits import how_refitted, refits
@@ -13,6 +14,7 @@ from pkpd.report.words import listing, number, plural, records, span
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pkpd.estimation.checks.study_facts import Group
     from pkpd.report.job import ReportJob
 
 __all__ = ["ledger", "other_assumptions", "resting"]
@@ -28,7 +30,7 @@ def ledger(job: ReportJob) -> None:
     from pkpd.estimation.checks.ledger import evidence_ledger
     from pkpd.plot.ledger import ledger as draw
 
-    groups = job.words.get("groups")
+    groups = _groups(job)
 
     def compute() -> Sequence[pd.DataFrame]:
         return [evidence_ledger(job.study, job.focus, groups, base=None, method=refits(job), within="cohort")]
@@ -54,6 +56,21 @@ def ledger(job: ReportJob) -> None:
         ),
         _ledger_table(job, table),
     )
+
+
+def _groups(job: ReportJob) -> Mapping[str, Group] | None:
+    """Return the groups of facts that ``report.toml`` names: lists of facts, or true for one of the usual ones."""
+    from pkpd.estimation.checks.study_facts import DEFAULT
+
+    given = job.words.get("groups")
+    if given is None:
+        return None
+    if strange := [label for label, group in given.items() if group is True and label not in DEFAULT]:
+        raise PkpdError(
+            f"groups of report.toml: '{strange[0]}' is none of the usual ones{nearest(strange[0], DEFAULT)}; these are "
+            f"{', '.join(DEFAULT)}"
+        )
+    return {label: DEFAULT[label] if group is True else group for label, group in given.items()}
 
 
 def _labels(job: ReportJob, table: pd.DataFrame) -> dict[str, str]:
@@ -126,7 +143,7 @@ def other_assumptions(job: ReportJob) -> None:
     variants = {label: read_variant(job.study, label, changes) for label, changes in given.items()}
 
     def compute() -> Sequence[pd.DataFrame]:
-        return [assumptions(job.study, variants, job.focus, method=refits(job))]
+        return [assumptions(job.study, variants, job.focus, method=refits(job), within="cohort")]
 
     tables = job.check_tables(("assumptions",), compute, how_refitted(job))
     if tables is None:
