@@ -123,8 +123,8 @@ def verdicts(chances: Mapping[str, float]) -> str:
     return f"{', '.join(parts[:-1])}, and {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
-def listed(labels: Sequence[str], total: int) -> str:
-    """Return patients by name where they are few, else as a count.
+def listed(labels: Sequence[str], total: int, most: int = _NAMED) -> str:
+    """Return patients by name where they are few, ``most`` at most, else as a count.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def listed(labels: Sequence[str], total: int) -> str:
         return "nobody"
     if len(labels) == total and total > 1:
         return f"all {total} patients"
-    if len(labels) > _NAMED:
+    if len(labels) > most:
         return f"{len(labels)} of {total} patients"
     by_report: dict[str, list[str]] = {}
     for label in labels:

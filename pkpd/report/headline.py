@@ -83,7 +83,7 @@ def untold_sentence(groups: Sequence[Group], name: str, unit: str = "", besides:
         )
     whole = [group for group in groups if all(p.state == "untold" for p in group.people)]
     others = [p.label for p in silent if not any(p in group.people for group in whole)]
-    of = [f"all of {group.label}" for group in whole] + ([listed(others, len(people))] if others else [])
+    of = [f"all of {group.label}" for group in whole] + ([listed(others, len(people), len(others))] if others else [])
     widest = max(silent, key=lambda p: p.high - p.low)
     return (
         f"**What cannot be told:** the {name} of {len(silent)} of {plural(len(people), 'patient')} "

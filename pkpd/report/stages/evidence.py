@@ -59,12 +59,16 @@ def reported(job: ReportJob) -> None:
         _one(job, each)
 
 
+def _drugs(evidence: Any) -> str:
+    return listing([evidence.words.label(drug) for drug in evidence.drugs])
+
+
 def _counts(job: ReportJob, evidence: Any, fitted: Counter[str]) -> Table:
     rows = []
     for each in evidence:
         uses = Counter("no" if fact.use == SUPERSEDED else fact.use for fact in each.facts)
         read = sum(fact.known == "read" and not fact.is_point for fact in each.facts)
-        drugs = listing(list(each.drugs))
+        drugs = _drugs(each)
         rows.append(
             [
                 job.names.report(each.name),
@@ -94,7 +98,7 @@ def _one(job: ReportJob, evidence: Evidence) -> None:
             f"evidence_{evidence.name}",
             draw(evidence, width="double"),
             f"Strips of {plural(len(evidence.patients), 'patient')} of {label}: doses of "
-            f"{listing(list(evidence.drugs))}, "
+            f"{_drugs(evidence)}, "
             "reported values and events by day. The tables of the appendix hold the same numbers.",
             f"**{label}.** Doses, reported facts and events by day. {source.citation}.{address}",
         ),

@@ -60,11 +60,14 @@ def _quality(job: ReportJob, summary: pd.DataFrame) -> None:
         )
         if job.fit.trouble():
             text = (
-                "The draws do not meet all that a result of record needs, so the last digits of the intervals here may "
-                "change with another seed; the option --full runs the setting of record."
+                f"The draws do not meet all that a result of record needs ({'; '.join(job.fit.trouble())}), so that the "
+                "last digits of the intervals here may change with another seed"
             )
-            part.add(Note(text, "Quick setting."))
-            job.found["computation"] = f"**Quick setting.** {text}"
+            quick = job.engine == "nuts" and not job.full
+            text += "; the option --full runs the setting of record." if quick else "."
+            heading = "Quick setting." if quick else "Not all that was asked of the draws is met."
+            part.add(Note(text, heading))
+            job.found["computation"] = f"**{heading}** {text}"
         return
     k = float(job.fit.attrs.get("pareto_k", float("nan")))
     part.add(
