@@ -6,22 +6,19 @@ health (Krzyzanski 2021, `dexamethasone_krzyzanski2021`: 9.3 L/h; older literatu
 of 4. Li 2023 found clearance to fall as CRP rises; the size of it is not in the abstract and is left out. Absorption
 was not studied there: ka is that of Krzyzanski 2021, F an assumption. Dexamethasone base, not phosphate.
 
-Equations: depot' = -ka depot; central' = ka depot + INFLOW - CL Cc - Q (Cc - Cp); peripheral' = Q (Cc - Cp), with Cc =
-central / V1, Cp = peripheral / V2. INFLOW is what another model brings into plasma, such as doses of unknown amount.
+Equations: depot' = -ka depot; central' = F ka depot + INFLOW - CL Cc - Q (Cc - Cp); peripheral' = Q (Cc - Cp), with Cc
+= central / V1, Cp = peripheral / V2. F acts on what is absorbed, so that an even intake over days keeps its days.
+INFLOW is what another model brings into plasma, such as doses of unknown amount.
 """
 
 from pkpd import Covariate, Model, Output, Parameter, Proportional, State
-
-
-def dosing(p):
-    return {"depot": {"F": p.F}}
 
 
 def dynamics(t, x, p, cov):
     absorbed, Cc, Cp = p.ka * x.depot, x.central / p.V1, x.peripheral / p.V2
     return {
         "depot": -absorbed,
-        "central": absorbed + cov.INFLOW - p.CL * Cc - p.Q * (Cc - Cp),
+        "central": p.F * absorbed + cov.INFLOW - p.CL * Cc - p.Q * (Cc - Cp),
         "peripheral": p.Q * (Cc - Cp),
     }
 
@@ -50,7 +47,6 @@ model = Model(
         Parameter("F", 0.75, "", "bioavailability by mouth", bounds=(0, 1), source=OLDER, known="assumed"),
     ],
     outputs=[Output("Cc", "mg/L", "plasma concentration", error=Proportional(0.2))],
-    dosing=dosing,
     dynamics=dynamics,
     calculate=outputs,
 )

@@ -3,14 +3,11 @@
 A report that says that a drug was tapered and not by how much leaves one unknown number a taper. Doses in the amounts
 that are assumed go into the depot of this model; `amount` is the factor on all of them, which data may tell.
 
-Equations: depot' = -ka depot; rate = ka depot. A dose of amt brings amount F amt into the depot.
+Equations: depot' = -ka depot; rate = F amount ka depot. F and the factor act on what is absorbed, so that an even
+intake over days keeps its days (as a bioavailability of the dose they would shorten an infusion of a given rate).
 """
 
 from pkpd import Model, Output, Parameter, State
-
-
-def dosing(p):
-    return {"depot": {"F": p.F * p.amount}}
 
 
 def dynamics(t, x, p):
@@ -18,7 +15,7 @@ def dynamics(t, x, p):
 
 
 def outputs(t, x, p):
-    return {"rate": p.ka * x.depot}
+    return {"rate": p.F * p.amount * p.ka * x.depot}
 
 
 LIKE = "as for dexamethasone: nlmixr2lib Krzyzanski_2021_dexamethasone"
@@ -35,7 +32,6 @@ model = Model(
         ),
     ],
     outputs=[Output("rate", "mg/h", "rate of absorption")],
-    dosing=dosing,
     dynamics=dynamics,
     calculate=outputs,
 )

@@ -148,7 +148,7 @@ FREE = [
     ),
     Free(
         "tone.tau_off",
-        {"*": (120.0, 0.8)},
+        {"*": (120.0, 0.6)},
         level="patient",
         source="days to two weeks, one prior for all: no report shows a course without treatment",
     ),

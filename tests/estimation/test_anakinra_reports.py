@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -44,18 +43,31 @@ def test_thinned_draws_say_what_all_draws_say(shipped: StudyFit):
 
 def test_facts_lie_inside_their_predictions():
     facts = pd.read_csv(FOLDER / "checks" / "facts.csv")
-    assert len(facts) == 100
-    assert facts["inside"].to_numpy(bool).mean() >= 0.9
+    fitted = facts[facts["use"] == "fit"]
+    assert len(fitted) == len(load_study("anakinra_reports").problem.reported)
+    assert fitted["inside"].to_numpy(bool).mean() >= 0.9
 
 
-def test_synthetic_truths_have_uniform_ranks():
-    test = pd.read_csv(FOLDER / "checks" / "sbc_test.csv", index_col=0)
-    assert test["p_holm"].to_numpy(float).min() > 0.05
-    ranks = pd.read_csv(FOLDER / "checks" / "sbc_ranks.csv", index_col=0).to_numpy()
-    bins = np.histogram(ranks, bins=10, range=(-0.5, 49.5))[0]
-    written = re.search(r"Ranks in ten bins: ([\d ]+);", (FOLDER / "README.md").read_text(encoding="utf-8"))
-    assert written is not None
-    assert list(map(int, written[1].split())) == bins.tolist()
+def test_verdicts_on_a_response_are_fitted_in_nobody():
+    problem = load_study("anakinra_reports").problem
+    assert {r.patient for r in problem.checks if r.marker == "activity"} == set(problem.patients)
+    assert not [r for r in problem.reported if r.marker == "activity"]
+
+
+def test_windows_of_peaks_end_on_one_day_for_a_patient():
+    problem = load_study("anakinra_reports").problem
+    ends: dict[str, set[float | None]] = {}
+    for r in problem.reported:
+        if r.kind in ("peak", "nadir"):
+            ends.setdefault(r.patient, set()).add(r.day_to)
+    assert ends == {f"villegas2020/p{i}": {day} for i, day in {1: 31, 2: 18, 3: 36, 4: 21, 5: 9}.items()}
+
+
+def test_the_boy_and_his_tapers_are_reproduced(shipped: StudyFit):
+    """Fever at each taper and none at each restart: in the study of before each had a probability below a half."""
+    together = shipped.reproduced()
+    assert together.loc["naviglio2021/p1", "share"] > 0.75
+    assert not together.loc["naviglio2021/p1", "exception"]
 
 
 def test_document_gives_the_shares_of_the_record():

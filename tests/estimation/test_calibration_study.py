@@ -168,6 +168,30 @@ def test_excluded_facts_and_left_out_patients():
     assert small_study(patients=["toy/p3"]).problem.patients == ("toy/p3",)
 
 
+def test_an_even_intake_that_a_bioavailability_would_shorten_is_refused():
+    slow = replace(evidence().doses[0], duration=48.0, number=1, interval=None)
+    given = replace(evidence(), doses=(slow, *evidence().doses[2:]))
+    model = drug_model()
+    assert len(small_study(model=model, evidence=[given]).problem.subjects) == 3
+
+    def dosing(p):
+        return {"central": {"F": p.CL / p.CL}}
+
+    other = pkpd.Model(
+        "scaled", states=[pkpd.State("central", "mg")], check_units=False, dosing=dosing,
+        parameters=[pkpd.Parameter("CL", 1.0, "L/h"), pkpd.Parameter("V", 10.0, "L"), pkpd.Parameter("shift", 0.0, "")],
+        covariates=[pkpd.Covariate("WT", "kg", 70.0)],
+        outputs=[
+            pkpd.Output("Cc", "mg/L", error=LogNormal(0.3)),
+            pkpd.Output("tox", "", error=model.outputs["tox"].error),
+        ],
+        dynamics=lambda t, x, p: {"central": -p.CL / p.V * x.central},
+        calculate=lambda t, x, p: {"Cc": x.central / p.V, "tox": x.central},
+    )  # fmt: skip
+    with pytest.raises(PkpdError, match="patient 'toy/p1': a dose into central lasts 48 h, which the bioavailability"):
+        _ = small_study(model=other, evidence=[given]).problem
+
+
 def test_facts_that_are_held_back_are_fitted_where_a_study_includes_them():
     held = other_facts(
         evidence(),

@@ -60,8 +60,8 @@ def _quality(job: ReportJob, summary: pd.DataFrame) -> None:
         )
         if job.fit.trouble():
             text = (
-                f"The draws do not meet all that a result of record needs ({'; '.join(job.fit.trouble())}), so that the "
-                "last digits of the intervals here may change with another seed"
+                f"The draws do not meet all that a result of record needs ({'; '.join(job.fit.trouble())}), so that "
+                "the last digits of the intervals here may change with another seed"
             )
             quick = job.engine == "nuts" and not job.full
             text += "; the option --full runs the setting of record." if quick else "."
