@@ -203,6 +203,7 @@ study = Study(
     },
     rtol=1e-4,
     atol=1e-7,
+    settings={"chains": 4, "tune": 500, "draws": 950, "target_accept": 0.95, "maxdepth": 6},
     title="Anakinra in leukaemia, COVID-19 and CAR-T toxicity: the share of IL-1",
     description=__doc__,
 )

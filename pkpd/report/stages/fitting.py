@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate"]
 
-#: settings of methods without ``full``: of the sampler, chains that are just long enough for a result of record
-_SHORT: dict[str, dict[str, Any]] = {"nuts": {"chains": 4, "tune": 400, "draws": 1050}, "mode": {"quick": True}}
+#: settings of the sampler without ``full``, which show the headline of the record and not its last digits
+_SHORT: dict[str, Any] = {"chains": 4, "tune": 300, "draws": 600, "target_accept": 0.9, "maxdepth": 5}
 
 
 def calibrate(job: ReportJob) -> None:
     """Calibrate the study and write the result as NetCDF and CSV."""
     from pkpd.estimation.api import fit as run
+    from pkpd.estimation.methods.nuts import Nuts
     from pkpd.estimation.methods.register import study_method
 
     if job.engine == "shipped":
@@ -30,8 +31,11 @@ def calibrate(job: ReportJob) -> None:
 
         fit = load_study_fit(job.given, study=job.study)
     else:
-        short = {} if job.full else _SHORT[job.engine]
-        how = study_method(job.engine, seed=job.seed, out=job.chains, **short)
+        quick = not job.full
+        if quick and job.engine == "nuts":
+            how = Nuts(seed=job.seed, out=job.chains, **_SHORT)
+        else:
+            how = study_method(job.engine, quick=quick, seed=job.seed, out=job.chains)
         fit = run(job.study, method=how, progress=job.progress)
     job.calibration = fit
     fit.save(job.folder / "calibration.nc")
