@@ -166,9 +166,32 @@ def test_strati_medians_and_ranges_follow_from_the_doses(strati: Seed, name: str
     assert (float(middle["value"]), float(ends["value"]), float(ends["value_to"])) == printed
 
 
+def is_of_a_stop(row: dict[str, str]) -> bool:
+    """Tell a row of days that are printed without an amount, for which the smallest daily dose is assumed."""
+    return "the smallest daily dose of the table" in row["reason"]
+
+
+def test_strati_steroids_without_amounts_have_the_smallest_daily_dose_for_the_printed_days(strati: Seed):
+    rows = {row["patient"]: row for row in strati.given("dexamethasone") if is_of_a_stop(row)}
+    noted = {row["patient"]: row for row in strati.facts if row["marker"] == "dexamethasone_after"}
+    assert {*rows} == {*noted, "p8"}
+    for patient, row in rows.items():
+        days = float(row["duration"]) / 24
+        daily = strati.fact(f"{patient}_dex_daily")
+        assert float(row["amt"]) / days == float(daily["value"])
+        assert (row["known"], row["route"]) == ("assumed", "IV")
+        if patient != "p8":
+            fact = noted[patient]
+            assert float(row["start"]) == float(fact["time"]) == anakinra_end(strati)[patient]
+            assert days == float(fact["value"])
+    eighth = rows["p8"]
+    assert (float(eighth["start"]), float(eighth["start"]) + 1) == (14, float(strati.fact("p8_death")["time"]))
+
+
 def test_strati_dexamethasone_during_leaves_a_range_for_the_eighth(strati: Seed):
     start = strati.start("anakinra")
-    seven = [float(r["amt"]) for r in strati.given("dexamethasone") if float(r["start"]) >= start[r["patient"]]]
+    printed = [r for r in strati.given("dexamethasone") if not is_of_a_stop(r)]
+    seven = [float(r["amt"]) for r in printed if float(r["start"]) >= start[r["patient"]]]
     assert sorted(seven) == [10, 333, 708, 735, 1081, 1336, 1545]
     eighth = strati.fact("p8_dex_during")
     low, high = float(eighth["value"]), float(eighth["value_to"])
@@ -183,7 +206,7 @@ def test_strati_steroid_segments_meet_at_the_start_of_anakinra(strati: Seed):
     start, end = strati.start("anakinra"), anakinra_end(strati)
     assert end["p5"] - start["p5"] == float(strati.fact("p5_course_days")["value"]) == 10
     beyond = set()
-    for row in strati.given("dexamethasone"):
+    for row in (r for r in strati.given("dexamethasone") if not is_of_a_stop(r)):
         patient, begin, days = row["patient"], float(row["start"]), float(row["duration"] or 24) / 24
         daily = strati.fact(f"{patient}_dex_daily")
         low, high = float(daily["value"]), float(daily["value_to"])
@@ -340,8 +363,9 @@ def test_villegas_print_and_value_differ_by_the_unit_only(villegas: Seed):
             printed, day = row["printed"].replace(",", "").rstrip(")").split(" (+ ")
             assert float(row["value"]) == pytest.approx(float(printed) * factor.get(row["marker"], 1.0), rel=1e-12)
             assert float(row["at"]) == float(day)
-            start = villegas.start("anakinra")[row["patient"]]
-            assert (float(row["time"]), float(row["time_to"])) == (0, max(float(row["at"]), start + 5))
+            mine = [float(r["at"]) for r in villegas.facts if r["patient"] == row["patient"] and r["at"]]
+            last = max(*mine, villegas.start("anakinra")[row["patient"]])
+            assert (float(row["time"]), float(row["time_to"])) == (0, last)
 
 
 def test_villegas_copied_ferritin_is_not_fitted(villegas: Seed):
@@ -378,7 +402,8 @@ def test_naviglio_axis_keeps_the_order_of_the_text(naviglio: Seed):
 
 def test_naviglio_fever_returns_in_each_taper_and_not_after_steroids(naviglio: Seed):
     rate: list[tuple[float, float, float]] = []
-    for row in naviglio.given("dexamethasone"):
+    rows = [*naviglio.given("dexamethasone"), *naviglio.given("dexamethasone_taper")]
+    for row in sorted(rows, key=lambda row: float(row["start"])):
         days = float(row["duration"]) / 24
         rate.append((float(row["start"]), float(row["start"]) + days, float(row["amt"]) / days))
     for (_, end, _), (start, _, _) in pairwise(rate):
@@ -386,6 +411,7 @@ def test_naviglio_fever_returns_in_each_taper_and_not_after_steroids(naviglio: S
     tapers = [(start, end) for i, (start, end, daily) in enumerate(rate) if i and daily < rate[i - 1][2] / 2]
     relapses = [float(row["time"]) for row in naviglio.facts if row["marker"] == "relapse"]
     assert len(tapers) == len(relapses) == 3
+    assert [start for start, _ in tapers] == [float(row["start"]) for row in naviglio.given("dexamethasone_taper")]
     assert all(start < day <= end for (start, end), day in zip(tapers, relapses, strict=True))
     stop, free = rate[-1][1], naviglio.fact("p1_afebrile_steroid_free")
     assert stop == float(naviglio.fact("p1_steroid_stopped")["time"]) < float(free["time"])

@@ -126,8 +126,12 @@ def test_variant_with_an_unknown_word_is_refused(tmp_path: Path):
     study = load_study(write_study(tmp_path / "s"))
     with pytest.raises(PkpdError, match=r"variant 'v': there is no 'fixd' \(did you mean 'fixed'\?\)"):
         read_variant(study, "v", {"fixd": {}})
-    with pytest.raises(PkpdError, match=r"variant 'v': 'ph' \(did you mean 'phi'\?\) is not free"):
+    with pytest.raises(PkpdError, match=r"variant 'v': 'ph' is not free in the study \(did you mean 'phi'\?\)"):
         read_variant(study, "v", {"free": {"ph": {}}})
+    with pytest.raises(PkpdError, match=r"variant 'v': free 'phi' has no 'locaton' \(did you mean 'location'\?\)"):
+        read_variant(study, "v", {"free": {"phi": {"locaton": [0.5, 1.0]}}})
+    freed = read_variant(study, "v", {"free": {"V": {"location": {"*": [30.0, 0.1]}, "level": "patient"}}})
+    assert {f.name: f.location for f in freed.free}["V"] == {"*": (30.0, 0.1)}
     changed = read_variant(study, "v", {"free": {"CL": {"location": [9.0, 0.1]}}, "fixed": {"V": 30.0}})
     assert changed.free[0].location == (9.0, 0.1)
     assert changed.fixed["V"] == 30.0
