@@ -45,7 +45,7 @@ def test_facts_lie_inside_their_predictions():
     facts = pd.read_csv(FOLDER / "checks" / "facts.csv")
     fitted = facts[facts["use"] == "fit"]
     assert len(fitted) == len(load_study("anakinra_reports").problem.reported)
-    assert fitted["inside"].to_numpy(bool).mean() >= 0.9
+    assert np.asarray(fitted["inside"], bool).mean() >= 0.9
 
 
 def test_verdicts_on_a_response_are_fitted_in_nobody():

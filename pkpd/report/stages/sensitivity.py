@@ -105,7 +105,7 @@ def _moving(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows whose group of facts moves the answer, all facts under treatment aside: any answer needs them."""
     from pkpd.estimation.checks.study_facts import DEFAULT
 
-    treated = next(reversed(DEFAULT))
+    treated = [*DEFAULT][-1]
     rows = [row for row in records(table) if row["facts"] > 0 and row["without"] != treated]
     return [row for row in rows if abs(row["shift"]) >= _MOVED]
 
