@@ -253,7 +253,8 @@ def test_refits_of_single_data_sets_agree(volume):
     # the width over its factor is the median of V given the data, about 10
     assert np.all(np.abs(np.log(widths / 10)) < 4 * np.sqrt(0.02) + 0.15)
     learned = what_would_tell(volume, [design], "V").table["width"].iloc[0]
-    mean, sd = float(found["width"].mean()), float(found["width"].std())
+    seen = found["width"].to_numpy(np.float64)
+    mean, sd = seen.mean(), seen.std(ddof=1)
     assert mean == pytest.approx(learned, abs=4 * sd / np.sqrt(12) + 0.05 * learned)
     with pytest.raises(PkpdError, match="it cannot be refitted, since its doses are other ones or patients are added"):
         refitted_widths(volume, Design("a", {"Cc": [1]}, shift={"anakinra": 1}), "V", "p1", 2)
