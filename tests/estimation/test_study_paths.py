@@ -169,5 +169,5 @@ def test_a_function_of_one_vector_is_told_what_to_do():
 
 
 def test_a_thinned_result_says_of_how_many_draws_it_was():
-    kept = "4 x 100 draws kept of 4 x 1500, of all of which summary"
+    kept = "4 x 100 draws kept of 4 x 950, of all of which summary"
     assert kept in repr(pkpd.load_fit("anakinra_reports"))

@@ -108,6 +108,12 @@ refits = pkpd.checks.assumptions(study, {"short": {"exclude": ["p1"]}}, "phi")
 left_out = pkpd.checks.leave_one_patient_out(study, response=pkpd.checks.Response("CRP", days=(0.0, 5.0)))
 ranks = pkpd.checks.simulation_based_calibration(study, 10)
 ledger = pkpd.checks.evidence_ledger(study, "phi", {"early": ["*_early"], "late": lambda fact: fact.day > 20})
+designs = [pkpd.checks.Design("daily", measure={"Cc": "daily"}), *pkpd.checks.designs_from([], "report.toml")]
+prospects: pkpd.checks.Prospects = pkpd.checks.what_would_tell(reported, designs, "phi")
+drawn, sentence = (
+    pkpd.plot.prospects(prospects.table, quantity="share"),
+    pkpd.checks.prospects_text(prospects.table, quantity="share"),
+)
 weighed = pkpd.checks.rivals(study, {"no effect": {"fixed": {"phi": 0.0}}}, within="cohort")
 odds, evidence = pkpd.checks.region_odds(reported, "phi", below=0.2), reported.log_evidence().value
 beside: pkpd.results.ValidationReport = pkpd.checks.validate_model("anakinra", n=100)

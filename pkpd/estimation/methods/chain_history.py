@@ -79,8 +79,9 @@ def _followed(members: Iterable[Subject], model: Model) -> float:
 def with_onset(model: Model, people: Population, history: History) -> tuple[Population, History]:
     """Return new patients whose illness begins at one time, and that time.
 
-    The parameters that are times of the model's clock are moved together, each patient's by as much as brings the first
-    of them, the onset, to the latest of all. A model without such parameters has no onset: day 0 is its time 0.
+    The parameters that are times of the model's clock are moved together, each patient's by as much as brings the one
+    that the model declares first, the onset, to the latest of all patients. A model without such parameters has no
+    onset: day 0 is its time 0.
     """
     names = clocked(model)
     if not names:
@@ -88,8 +89,8 @@ def with_onset(model: Model, people: Population, history: History) -> tuple[Popu
     values: Mapping[str, Any] = {
         n: np.broadcast_to(people.parameters.get(n, np.array(model.parameters[n].value)), (people.n,)) for n in names
     }
-    own = {n: people.etas[:, model.etas.index(n)] if n in model.etas else 0.0 for n in names}
-    onset = np.min([values[n] + own[n] for n in names], axis=0)
+    first = names[0]
+    onset = values[first] + (people.etas[:, model.etas.index(first)] if first in model.etas else 0.0)
     latest = max(float(onset.max()), 0.0)
     moved = {n: v + (latest - onset) for n, v in values.items()}
     return replace(people, parameters={**people.parameters, **moved}), replace(history, onset=latest, day_zero=latest)
