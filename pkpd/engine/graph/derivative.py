@@ -72,9 +72,8 @@ def derivative(roots: Sequence[Node], wrt: Node) -> list[Node]:
         elif n.op not in _PARTIALS or all(dot.get(a, zero) is zero for a in n.args):
             dot[n] = zero
         elif (grown := _logistic(n)) is not None:
-            share = 1 / n.args[1]
-            slope = make("min", grown, const(_LARGEST)) * share * share
-            dot[n] = dot[n.args[0]] * share - n.args[0] * slope * dot[grown.args[0]]
+            top, below = _PARTIALS["div"](n)
+            dot[n] = top * dot[n.args[0]] + below * (make("min", grown, const(_LARGEST)) * dot[grown.args[0]])
         else:
             total = zero
             for a, partial in zip(n.args, _PARTIALS[n.op](n), strict=True):
