@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pkpd.comparison.answering import CLEAR, RULED_OUT, listed, verdicts
-from pkpd.report.knowledge import Group, Known
+from pkpd.report.knowledge import Group, PatientKnowledge
 from pkpd.report.words import number, percent, plural, span
 
 __all__ = ["Change", "Misfit", "change_sentence", "misfit_alerts", "misfit_sentence", "stories_text", "told_sentence",
@@ -17,13 +17,14 @@ _MOST = 6
 _LIKELY = 0.5
 
 
-def stories_text(known: Known) -> str:
+def stories_text(known: PatientKnowledge) -> str:
     """Return the explanations of one patient's course with their probabilities.
 
     Examples
     --------
     >>> from pkpd.report.knowledge import Story
-    >>> own = Known("s/a", "a", "c", 0.8, 0.2, 1, (0, 1), "two", (Story(("A",), 0.7), Story(("A", "B"), 0.3)))
+    >>> two = (Story(("A",), 0.7), Story(("A", "B"), 0.3))
+    >>> own = PatientKnowledge("s/a", "a", "c", 0.8, 0.2, 1, (0, 1), "two", two)
     >>> stories_text(own)
     'A (70%); A, and B (30%)'
     """
@@ -94,7 +95,7 @@ def untold_sentence(groups: Sequence[Group], name: str, unit: str = "", besides:
     )
 
 
-def _besides(silent: Sequence[Known], total: int, names: Sequence[str]) -> str:
+def _besides(silent: Sequence[PatientKnowledge], total: int, names: Sequence[str]) -> str:
     said = ""
     for name in names:
         who = [p.label for p in silent if sum(s.probability for s in p.stories if name in s.names) >= _LIKELY]

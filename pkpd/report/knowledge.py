@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ENDS", "HALF", "RIVAL", "Group", "Known", "State", "Story", "group_of", "known_of", "stories_of"]
+__all__ = ["ENDS", "HALF", "RIVAL", "Group", "PatientKnowledge", "State", "Story", "group_of", "known_of", "stories_of"]
 
 Floats = NDArray[np.float64]
 State = Literal["told", "leaning", "two", "untold"]
@@ -38,7 +38,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Known:
+class PatientKnowledge:
     """What is known of one patient's focus parameter.
 
     Attributes
@@ -74,7 +74,7 @@ class Group:
     Attributes
     ----------
     label : str
-    people : tuple of Known
+    people : tuple of PatientKnowledge
     middle, low, high : float
     before : (float, float)
     state : {"told", "leaning", "two", "untold"}
@@ -84,7 +84,7 @@ class Group:
     """
 
     label: str
-    people: tuple[Known, ...]
+    people: tuple[PatientKnowledge, ...]
     middle: float
     low: float
     high: float
@@ -119,7 +119,7 @@ def stories_of(holds: Mapping[str, NDArray[np.bool_]]) -> tuple[Story, ...]:
 def known_of(
     who: tuple[str, str, str], after: Floats, before: Floats, *, silent: bool, axis: str = "share",
     stories: Sequence[Story] = (),
-) -> Known:  # fmt: skip
+) -> PatientKnowledge:  # fmt: skip
     """Return what is known of one patient.
 
     Parameters
@@ -139,18 +139,24 @@ def known_of(
     state = _state(after, before, silent, axis)
     if state != "untold" and (alone > 1 or (axis == "share" and min(_ends(after)) >= ENDS)):
         state = "two"
-    return Known(*who, middle, low, high, _span(before), state, tuple(stories))
+    return PatientKnowledge(*who, middle, low, high, _span(before), state, tuple(stories))
 
 
 def group_of(
-    label: str, people: Sequence[Known], after: Floats, before: Floats, *, axis: str = "share", condition: str = ""
+    label: str,
+    people: Sequence[PatientKnowledge],
+    after: Floats,
+    before: Floats,
+    *,
+    axis: str = "share",
+    condition: str = "",
 ) -> Group:
     """Return what is known of a group.
 
     Parameters
     ----------
     label : str
-    people : sequence of Known
+    people : sequence of PatientKnowledge
     after, before : float array, (draws, patients)
     axis, condition : str
     """

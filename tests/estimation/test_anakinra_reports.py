@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pkpd.catalogue import content_root
+from pkpd.estimation.checks.first_dose import first_dose
 from pkpd.estimation.study.files import load_study_fit
 from pkpd.estimation.study.loading import load_study
 from pkpd.estimation.study.result import StudyFit
@@ -52,6 +53,12 @@ def test_verdicts_on_a_response_are_fitted_in_nobody():
     problem = load_study("anakinra_reports").problem
     assert {r.patient for r in problem.checks if r.marker == "activity"} == set(problem.patients)
     assert not [r for r in problem.reported if r.marker == "activity"]
+
+
+def test_the_disease_is_known_to_last_until_the_first_anakinra():
+    problem = load_study("anakinra_reports").problem
+    for subject in problem.subjects:
+        assert subject.values["tone.t_off"] == first_dose(problem, subject.name, "anakinra"), subject.name
 
 
 def test_windows_of_peaks_end_on_one_day_for_a_patient():

@@ -14,7 +14,7 @@ from pkpd.report.headline import (
     told_sentence,
     untold_sentence,
 )
-from pkpd.report.knowledge import Group, Known, group_of, known_of, stories_of
+from pkpd.report.knowledge import Group, PatientKnowledge, group_of, known_of, stories_of
 from pkpd.report.stages.held_out import prediction_text
 from pkpd.report.stages.rivals import favoured
 from pkpd.report.stages.sensitivity import resting
@@ -24,12 +24,12 @@ PRIOR = RNG.uniform(0, 1, 4000)
 """95% of it in 0.025 to 0.975, a width of 0.95."""
 
 
-def someone(after: np.ndarray, label: str = "Li p1", **kind) -> Known:
+def someone(after: np.ndarray, label: str = "Li p1", **kind) -> PatientKnowledge:
     given = {"silent": False, **kind}
     return known_of((f"li/{label}", label, "c"), after, PRIOR, **given)
 
 
-def alone(known: Known, after: np.ndarray, condition: str = "") -> Group:
+def alone(known: PatientKnowledge, after: np.ndarray, condition: str = "") -> Group:
     return group_of("Group", [known], after[:, None], PRIOR[:, None], condition=condition)
 
 

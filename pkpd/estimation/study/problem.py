@@ -269,8 +269,7 @@ def build_problem(study: DeclaredStudy) -> StudyProblem:
         faults.append(f"nothing is estimated: every sd of {', '.join(f.name for f in study.free)} is 0; give an sd > 0")
     study.fail_for(faults)
     subjects = _subjects(study, model, evidence, patients, cohorts, reported)
-    study.fail_for([*_lost_doses(model, subjects)])
-    study.fail_for([*_shortened_doses(model, subjects)])
+    study.fail_for([*_misfit_doses(model, subjects)])
     place = {p: i for i, p in enumerate(patients)}
     ordered = tuple(sorted(reported, key=lambda r: place[r.patient]))
     problem = StudyProblem(study, model, evidence, patients, cohorts, subjects, ordered)
@@ -312,28 +311,27 @@ def _subjects(
     return tuple(out)
 
 
-def _lost_doses(model: Model, subjects: Sequence[Subject]) -> Iterator[str]:
-    """Yield whose doses do not go into the model."""
+def _misfit_doses(model: Model, subjects: Sequence[Subject]) -> Iterator[str]:
+    """Yield whose doses do not go into the model, or would end before their time.
+
+    An infusion at a given rate into a compartment with a bioavailability stops when that part of it is in.
+    """
+    scaled = {model.trace.states[i] for i, entry in model.trace.dosing.items() if "F" in entry}
     for subject in subjects:
         try:
-            doses_of(model, subject)
+            given = doses_of(model, subject)[0].doses
         except RegimenError as error:
             yield (
                 f"patient '{subject.name}': {error}. Give a model of this route, or name the drugs whose doses count: "
                 "drugs=[...], [] for none"
             )
-
-
-def _shortened_doses(model: Model, subjects: Sequence[Subject]) -> Iterator[str]:
-    """Yield whose infusions a bioavailability would end early: at a given rate they stop when F of them is in."""
-    scaled = {model.trace.states[i] for i, entry in model.trace.dosing.items() if "F" in entry}
-    for subject in subjects:
-        long = next((d for d in doses_of(model, subject)[0].doses if d.tinf is not None and d.cmt in scaled), None)
+            continue
+        long = next((d for d in given if d.tinf is not None and d.cmt in scaled), None)
         if long is not None:
             yield (
                 f"patient '{subject.name}': a dose into {long.cmt} lasts {long.tinf:g} {model.time_unit}, which the "
                 f"bioavailability of model '{model.name}' would shorten; give single doses, or a model in which F acts "
-                "on what is absorbed, as in models/dexamethasone.py"
+                "on what is absorbed"
             )
 
 

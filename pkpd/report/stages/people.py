@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkpd.report.blocks import Text
 from pkpd.report.headline import stories_text
-from pkpd.report.knowledge import Known
+from pkpd.report.knowledge import PatientKnowledge
 from pkpd.report.words import number, percent, plural, span
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _title(job: ReportJob, patient: str) -> str:
     return label
 
 
-def _sentence(job: ReportJob, known: Known | None, patient: str, together: Any) -> str:
+def _sentence(job: ReportJob, known: PatientKnowledge | None, patient: str, together: Any) -> str:
     facts = job.found["facts"]
     fitted = facts[(facts["patient"] == patient) & (facts["use"] == "fit")]
     outside = len(fitted) - int(fitted["inside"].sum())

@@ -11,7 +11,7 @@ from pkpd.comparison.answering import taught as moved
 from pkpd.report.blocks import Table, Text
 from pkpd.report.explanations import explained, read_explanations
 from pkpd.report.headline import stories_text
-from pkpd.report.knowledge import Group, Known, group_of, known_of, stories_of
+from pkpd.report.knowledge import Group, PatientKnowledge, group_of, known_of, stories_of
 from pkpd.report.words import interval, number, percent, span
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _draws(job: ReportJob) -> int:
     return 1000 if job.full else 400
 
 
-def _groups(job: ReportJob, people: list[Known], after: np.ndarray, before: np.ndarray) -> list[Group]:
+def _groups(job: ReportJob, people: list[PatientKnowledge], after: np.ndarray, before: np.ndarray) -> list[Group]:
     given = job.words.get("conditions", {})
     found = []
     for cohort in dict.fromkeys(p.cohort for p in people):
@@ -82,7 +82,7 @@ def _groups(job: ReportJob, people: list[Known], after: np.ndarray, before: np.n
     return found
 
 
-def _table(job: ReportJob, people: list[Known]) -> Table:
+def _table(job: ReportJob, people: list[PatientKnowledge]) -> Table:
     half = job.focus_axis == "share"
     rows = []
     for p in people:
@@ -99,7 +99,7 @@ def _table(job: ReportJob, people: list[Known]) -> Table:
     return Table(f"{name[:1].upper()}{name[1:]}{unit} by patient", heads, rows)
 
 
-def _explain(job: ReportJob, people: list[Known]) -> None:
+def _explain(job: ReportJob, people: list[PatientKnowledge]) -> None:
     """Tabulate what explains each patient's course."""
     if not any(p.stories for p in people):
         return
