@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkpd.errors import PkpdError, nearest
+from pkpd.estimation.checks.first_dose import studied_drug
 from pkpd.simulation.doses import regimen_from
 from pkpd.simulation.source import drugs_of, first_dose
 from pkpd.units.time import convert_time
@@ -25,8 +26,7 @@ __all__ = ["doses_under", "start_of", "without_window"]
 
 def start_of(problem: StudyProblem, subject: Subject, design: Design) -> float | None:
     """Return when a patient got the first dose of the studied drug, on the model's clock; None if there was none."""
-    seed = subject.name.partition("/")[0]
-    drug = design.drug or next(e for e in problem.evidence if e.name == seed).studied
+    drug = design.drug or studied_drug(problem, subject.name)
     given = _given(problem, subject)
     return first_dose(given, problem.model, _states_drug(problem, drug))
 
